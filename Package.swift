@@ -1,0 +1,109 @@
+// swift-tools-version: 6.2
+// The targets in layer order, bottom first; imports go down only (scripts/check-layers).
+import PackageDescription
+
+let root = Context.packageDirectory
+
+let swift: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Numeric loops are 50 to 100 times slower without optimisation, so they are optimised in debug builds too.
+func numeric(_ flags: String...) -> [SwiftSetting] {
+  swift + [.unsafeFlags(["-O"] + flags.flatMap { ["-Xcc", $0] })]
+}
+
+let package = Package(
+  name: "limpid",
+  products: [
+    .library(name: "limpid", type: .dynamic, targets: ["limpid"]),
+    .executable(name: "limpid-cli", targets: ["limpid-cli"]),
+  ],
+  targets: [
+    // Doors to C and C++.
+    .systemLibrary(name: "CLimpid", path: "include"),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "CProcessor"),
+    .target(name: "CThread"),
+    .target(
+      name: "CONNX",
+      cxxSettings: [.define("ONNX_NAMESPACE", to: "onnx"), .define("ONNX_ML", to: "1")],
+      linkerSettings: [.linkedLibrary("onnx_proto"), .linkedLibrary("protobuf")]),
+    .target(name: "CCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("jpeg")]),
+
+    // Shape, element type, storage, failures; no arithmetic.
+    .target(name: "Tensors", swiftSettings: swift),
+    // A range split over threads, cancellation, progress.
+    .target(name: "Parallel", dependencies: ["Tensors", "CProcessor"], swiftSettings: swift),
+
+    // Numeric loops: generic code, instantiated once per instruction set, chosen at run time.
+    .target(name: "KernelCore", swiftSettings: numeric()),
+    .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric()),
+    .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: numeric("-mavx2", "-mfma")),
+    .target(
+      name: "KernelsAVX512", dependencies: ["KernelCore"],
+      swiftSettings: numeric("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512")),
+    .target(
+      name: "Kernels",
+      dependencies: [
+        "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "COpenBLAS", "CProcessor",
+      ],
+      swiftSettings: numeric()),
+
+    // Nodes, values, attributes; passes over them.
+    .target(name: "Graph", dependencies: ["Tensors"], swiftSettings: swift),
+    // Bytes to graph: the only place that knows protobuf.
+    .target(name: "ONNX", dependencies: ["Graph", "Tensors", "CONNX"], swiftSettings: swift),
+    // One file per operator family: attributes, shape rule, kernel.
+    .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric()),
+    // Plans: sub-graph, memory, run, taps, batches.
+    .target(
+      name: "Engine", dependencies: ["Operators", "Graph", "Kernels", "Parallel", "Tensors"], swiftSettings: swift),
+    // Decode, resize, normalise, colour, overlay, encode.
+    .target(name: "Images", dependencies: ["Tensors", "CCodecs"], swiftSettings: numeric()),
+    // Model file and metadata: classes, preprocessing, layers, heads.
+    .target(
+      name: "Models", dependencies: ["ONNX", "Engine", "Images", "Graph", "Kernels", "Parallel", "Tensors"],
+      swiftSettings: swift),
+    // One file per explanation method.
+    .target(
+      name: "Explainers", dependencies: ["Models", "Engine", "Images", "Graph", "Parallel", "Tensors"],
+      swiftSettings: numeric()),
+    // The C functions, one file per noun of the header.
+    .target(
+      name: "CABI",
+      dependencies: [
+        "Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid", "CThread",
+      ],
+      swiftSettings: swift),
+
+    // The shipped library: link settings only, so that tests can link CABI without them.
+    .target(
+      name: "limpid", dependencies: ["CABI"], exclude: ["liblimpid.map"], swiftSettings: swift,
+      linkerSettings: [
+        .unsafeFlags(
+          [
+            "-static-stdlib", "-use-ld=lld",
+            "-Xlinker", "--version-script=\(root)/Sources/limpid/liblimpid.map",
+            "-Xlinker", "-soname=liblimpid.so.0",
+            "-Xlinker", "-z", "-Xlinker", "defs",
+            "-Xlinker", "-z", "-Xlinker", "nodelete",
+          ], .when(configuration: .release))
+      ]),
+    .executableTarget(
+      name: "limpid-cli",
+      dependencies: ["Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
+      swiftSettings: swift,
+      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
+    .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: swift),
+    .testTarget(name: "ONNXTests", dependencies: ["ONNX"], swiftSettings: swift),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels"], swiftSettings: swift),
+    .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
+  ],
+  cxxLanguageStandard: .cxx17
+)

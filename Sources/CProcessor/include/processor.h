@@ -1,0 +1,17 @@
+#ifndef LIMPID_PROCESSOR_H
+#define LIMPID_PROCESSOR_H
+
+#include <stdint.h>
+
+/* Instruction sets that both the processor and the operating system offer. */
+enum {
+  XI_AVX2_FMA = 1 << 0,
+  XI_AVX512 = 1 << 1 /* F, VL, BW and DQ */
+};
+
+uint32_t xi_processor_features(void);
+
+/* The number of cores that this process may use; at least 1. */
+int xi_available_cores(void);
+
+#endif

@@ -1,0 +1,40 @@
+import CProcessor
+import Dispatch
+import Synchronization
+
+/// Splits ranges over a number of threads. The calling thread takes part.
+public struct Parallel: Sendable {
+  public let threads: Int
+
+  public init(threads: Int) { self.threads = max(1, threads) }
+
+  public static let serial = Parallel(threads: 1)
+
+  /// One thread per core that this process may use.
+  public static var available: Parallel { Parallel(threads: Int(xi_available_cores())) }
+
+  /// Calls `body` with disjoint ranges that together make `0..<count`, at least `grain` long but for the last,
+  /// on up to `threads` threads, and returns when all have ended.
+  ///
+  /// Which thread takes which range is left open, so `body` must give the same result however the range is cut.
+  public func forEach(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
+    guard count > 0 else { return }
+    let grain = max(1, grain)
+    let chunks = (count + grain - 1) / grain
+    let workers = min(threads, chunks)
+    guard workers > 1 else { return body(0..<count) }
+    // Four turns a thread: enough for an idle thread to take over from a slow one.
+    let size = max(grain, (count + workers * 4 - 1) / (workers * 4))
+    let next = Atomic<Int>(0)
+    withoutActuallyEscaping(body) { escaping in
+      nonisolated(unsafe) let run = escaping
+      DispatchQueue.concurrentPerform(iterations: workers) { _ in
+        while true {
+          let first = next.wrappingAdd(size, ordering: .relaxed).oldValue
+          if first >= count { return }
+          run(first..<min(count, first + size))
+        }
+      }
+    }
+  }
+}

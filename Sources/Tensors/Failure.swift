@@ -1,0 +1,34 @@
+/// The one error that Limpid throws: what kind, and a sentence that says what, where and what to do.
+///
+/// The kinds are those of `limpid_status` in the C header, in the same order.
+public struct Failure: Error, Sendable, CustomStringConvertible {
+  public enum Kind: Int32, Sendable {
+    case invalidArgument = 1
+    case notFound
+    case io
+    case invalidModel
+    case invalidImage
+    case unsupported
+    case bufferTooSmall
+    case cancelled
+    case `internal`
+  }
+
+  public let kind: Kind
+  public let message: String
+
+  public init(_ kind: Kind, _ message: String) {
+    self.kind = kind
+    self.message = message
+  }
+
+  public var description: String { message }
+
+  /// The same failure, its message preceded by where it happened.
+  public func at(_ place: String) -> Failure { Failure(kind, "\(place): \(message)") }
+}
+
+/// Runs `body`; a failure in it is reported as happening at `place`.
+public func locating<R>(_ place: @autoclosure () -> String, _ body: () throws -> R) throws -> R {
+  do { return try body() } catch let failure as Failure { throw failure.at(place()) }
+}

@@ -1,0 +1,80 @@
+/// The extents of a tensor's axes, outermost first. Extents are never negative and their product fits in `Int`.
+public struct Shape: Sendable, Hashable, CustomStringConvertible, ExpressibleByArrayLiteral {
+  public let dimensions: [Int]
+  /// The number of elements.
+  public let count: Int
+
+  public static let scalar = Shape(trusted: [])
+
+  /// For extents that the program itself computed. Use `init(checking:)` for anything from outside.
+  public init(trusted dimensions: [Int]) {
+    self.dimensions = dimensions
+    self.count = dimensions.reduce(1, *)
+  }
+
+  public init(arrayLiteral elements: Int...) { self.init(trusted: elements) }
+
+  /// Refuses negative extents and more than 2^48 elements (or 64 axes), so that no later product can overflow.
+  public init(checking dimensions: [Int]) throws {
+    guard dimensions.count <= 64 else {
+      throw Failure(.unsupported, "a tensor of \(dimensions.count) axes; at most 64 are supported")
+    }
+    var count = 1
+    var isEmpty = false
+    for d in dimensions {
+      guard d >= 0 else { throw Failure(.invalidModel, "the shape \(dimensions) has a negative extent") }
+      if d == 0 {
+        isEmpty = true
+        continue
+      }
+      let (product, overflow) = count.multipliedReportingOverflow(by: d)
+      guard !overflow, product <= 1 << 48 else {
+        throw Failure(.unsupported, "the shape \(dimensions) has too many elements")
+      }
+      count = product
+    }
+    self.dimensions = dimensions
+    self.count = isEmpty ? 0 : count
+  }
+
+  public var rank: Int { dimensions.count }
+  public subscript(axis: Int) -> Int { dimensions[axis] }
+
+  /// Distance in elements between neighbours along each axis of a dense row-major tensor.
+  public var strides: [Int] {
+    var strides = [Int](repeating: 1, count: rank)
+    var axis = rank - 1
+    while axis > 0 {
+      strides[axis - 1] = strides[axis] * dimensions[axis]
+      axis -= 1
+    }
+    return strides
+  }
+
+  public var description: String { "[" + dimensions.map(String.init).joined(separator: "×") + "]" }
+}
+
+/// How the elements of a value lie in memory.
+public enum Layout: UInt8, Sendable, Hashable {
+  /// ONNX order: the last axis is contiguous.
+  case standard
+  /// Axis 1 (channels) moved last and contiguous: [N, C, H, W] lies as [N, H, W, C]. Rank 3 and above.
+  case channelsLast
+
+  /// The extents in memory order of a value whose ONNX shape is `shape`.
+  public func physical(_ shape: Shape) -> Shape {
+    guard self == .channelsLast else { return shape }
+    return Shape(trusted: [shape[0]] + shape.dimensions[2...] + [shape[1]])
+  }
+
+  /// Where ONNX axis `axis` of a value of rank `rank` lies in memory order.
+  public func physicalAxis(_ axis: Int, rank: Int) -> Int {
+    guard self == .channelsLast, axis > 0 else { return axis }
+    return axis == 1 ? rank - 1 : axis - 1
+  }
+
+  /// Whether a value of this shape has the same bytes in both layouts.
+  public static func areSame(for shape: Shape) -> Bool {
+    shape.rank < 3 || shape[1] <= 1 || shape.dimensions[2...].allSatisfy { $0 == 1 } || shape.count == 0
+  }
+}
