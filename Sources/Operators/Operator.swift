@@ -109,16 +109,20 @@ public struct Request: Sendable {
   /// Which outputs anybody wants.
   public let wanted: [Bool]
   public let kernels: Kernels
+  /// The threads that a run of the step will use at most.
+  public let parallel: Parallel
   public let weights: PackedWeights
 
   public init(
-    node: Node, opset: Int, inputs: [Operand?], wanted: [Bool], kernels: Kernels, weights: PackedWeights
+    node: Node, opset: Int, inputs: [Operand?], wanted: [Bool], kernels: Kernels, parallel: Parallel,
+    weights: PackedWeights
   ) {
     self.node = node
     self.opset = opset
     self.inputs = inputs
     self.wanted = wanted
     self.kernels = kernels
+    self.parallel = parallel
     self.weights = weights
   }
 

@@ -24,6 +24,14 @@ public enum ElementType: Int32, Sendable, CaseIterable, CustomStringConvertible 
     }
   }
 
+  /// The type in which values of this type are computed: all floating-point types in float32.
+  public var computed: ElementType {
+    switch self {
+    case .float16, .bfloat16, .float64: .float32
+    default: self
+    }
+  }
+
   /// The name that ONNX and NumPy users know.
   public var description: String {
     switch self {
