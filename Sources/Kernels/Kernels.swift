@@ -1,12 +1,45 @@
 import CProcessor
-import Parallel
+import Glibc
 import Tensors
 
-/// The numeric loops of one instruction set.
+/// The numeric loops of one instruction set, float32, channels-last.
+///
+/// Pointers come from the caller's own plan: nothing here checks geometry, and no function allocates in
+/// proportion to its operands. Every result has the same bits for any number of threads and any split of a batch.
 public struct Kernels: Sendable {
   public enum Variant: String, Sendable, CaseIterable {
-    case portable, avx2, avx512, openblas
+    case avx512, avx2, openblas, portable
   }
 
   public let variant: Variant
+
+  /// Throws `unsupported` where the processor lacks the instructions.
+  public init(_ variant: Variant) throws {
+    guard Self.available.contains(variant) else {
+      let names = Self.available.map(\.rawValue).joined(separator: ", ")
+      throw Failure(
+        .unsupported, "the processor does not run the kernels \"\(variant.rawValue)\"; it runs \(names)")
+    }
+    self.variant = variant
+  }
+
+  /// What this processor can run, best first.
+  public static let available: [Variant] = {
+    let features = xi_processor_features()
+    var variants: [Variant] = [.openblas, .portable]
+    if features & UInt32(XI_AVX2_FMA) != 0 { variants.insert(.avx2, at: 0) }
+    if features & UInt32(XI_AVX512) != 0 { variants.insert(.avx512, at: 0) }
+    return variants
+  }()
+
+  /// The variant named by the environment variable `LIMPID_KERNELS`, or else the best.
+  public static func selected() throws -> Kernels {
+    guard let value = getenv("LIMPID_KERNELS") else { return try Kernels(available[0]) }
+    let name = String(cString: value)
+    guard let variant = Variant(rawValue: name) else {
+      let names = Variant.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure(.invalidArgument, "LIMPID_KERNELS is \"\(name)\"; it may be one of \(names), or unset")
+    }
+    return try locating("LIMPID_KERNELS") { try Kernels(variant) }
+  }
 }
