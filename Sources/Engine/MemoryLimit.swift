@@ -1,5 +1,5 @@
 import Glibc
-public import Tensors
+import Tensors
 
 /// The bytes that one call may use.
 public struct MemoryLimit: Sendable {

@@ -1,5 +1,5 @@
-public import Kernels
-public import Operators
+import Kernels
+import Operators
 public import Parallel
 import Synchronization
 public import Tensors
