@@ -65,7 +65,7 @@ extension Node {
 
   /// "Conv 'conv1'" or "Conv": how error messages name this node.
   public var title: String {
-    let kind = domain.isEmpty ? operation : "\(domain).\(operation)"
+    let kind = domain.isEmpty || domain == "limpid" ? operation : "\(domain).\(operation)"
     if !name.isEmpty { return "\(kind) \"\(name)\"" }
     return kind
   }

@@ -96,7 +96,10 @@ public struct Graph: Sendable {
   }
 
   /// The version of the operator set that `node` speaks.
-  public func opset(of node: Node) -> Int { opsets[node.domain] ?? 0 }
+  public func opset(of node: Node) -> Int {
+    let isStandard = ["", "ai.onnx", "limpid"].contains(node.domain)
+    return isStandard ? opsets[""] ?? opsets["ai.onnx"] ?? 0 : opsets[node.domain] ?? 0
+  }
 
   /// The index of the node that makes each value.
   public func producers() -> [ValueID: Int] {

@@ -5,13 +5,44 @@
  * Rules that hold for every function:
  *  - A fallible function returns ::limpid_status and writes its result through its last
  *    parameter, only on success. ::limpid_last_error then describes a failure on this thread.
- *  - What a `*_load_*`, `limpid_explain` or `limpid_render` call hands out is the caller's, and is
- *    given back to the matching `*_free`, which accepts NULL. Every other pointer that the
- *    library returns is borrowed from the object it was asked of.
+ *  - What a function hands out through a `**out` parameter is the caller's, and is given back to
+ *    the matching `*_free`, which accepts NULL. Every other pointer that the library returns is
+ *    borrowed from the object it was asked of, and lives as long as that object.
  *  - A function that takes `const limpid_model *` may run on any number of threads at once.
  *  - Text is UTF-8 and NUL-terminated; paths are bytes, passed to the system unchanged.
  *  - Callbacks run on the thread of the call that was given them, and never after it returns.
  *  - In an options struct, zero means the default and `struct_size` is `sizeof` the struct.
+ *
+ * A complete program:
+ * @code
+ *   #include <limpid/limpid.h>
+ *   #include <stdio.h>
+ *
+ *   int main(int argc, char **argv) {
+ *     limpid_model *model = NULL;
+ *     limpid_image *image = NULL, *overlay = NULL;
+ *     limpid_explanation *why = NULL;
+ *     limpid_image_view view, picture;
+ *     limpid_map_view map;
+ *     if (argc < 3) return 2;
+ *     if (limpid_model_load_file(argv[1], NULL, &model) || limpid_image_load_file(argv[2], &image))
+ *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
+ *     view = limpid_image_get_view(image);
+ *     if (limpid_explain(model, NULL, &view, 1, NULL, 1, NULL, &why))
+ *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
+ *     printf("class %d\n", (int)limpid_explanation_class(why, 0));
+ *     map = limpid_explanation_map(why, 0);
+ *     if (limpid_render(&map, &view, NULL, &overlay))
+ *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
+ *     picture = limpid_image_get_view(overlay);
+ *     limpid_save_png(&picture, "why.png");
+ *     limpid_image_free(overlay);
+ *     limpid_explanation_free(why);
+ *     limpid_image_free(image);
+ *     limpid_model_free(model);
+ *     return 0;
+ *   }
+ * @endcode
  */
 #ifndef LIMPID_LIMPID_H
 #define LIMPID_LIMPID_H
@@ -39,19 +70,23 @@ extern "C" {
 
 typedef enum limpid_status {
   LIMPID_OK = 0,
-  LIMPID_ERROR_INVALID_ARGUMENT = 1,
-  LIMPID_ERROR_NOT_FOUND = 2,
-  LIMPID_ERROR_IO = 3,
-  LIMPID_ERROR_INVALID_MODEL = 4,
-  LIMPID_ERROR_INVALID_IMAGE = 5,
-  LIMPID_ERROR_UNSUPPORTED = 6,
-  LIMPID_ERROR_BUFFER_TOO_SMALL = 7,
-  LIMPID_ERROR_CANCELLED = 8,
-  LIMPID_ERROR_INTERNAL = 9,
+  LIMPID_ERROR_INVALID_ARGUMENT = 1, /* NULL, wrong size, value out of range: the caller's mistake */
+  LIMPID_ERROR_NOT_FOUND = 2,        /* no such file, method, parameter, layer, tensor, colour map */
+  LIMPID_ERROR_IO = 3,               /* the system refused to read or write */
+  LIMPID_ERROR_INVALID_MODEL = 4,    /* not ONNX, damaged, or contradicting itself */
+  LIMPID_ERROR_INVALID_IMAGE = 5,    /* not PNG or JPEG, damaged, or truncated */
+  LIMPID_ERROR_UNSUPPORTED = 6,      /* valid, but not done here: operator, type, size, newer struct */
+  LIMPID_ERROR_BUFFER_TOO_SMALL = 7, /* `capacity` is less than the result */
+  LIMPID_ERROR_CANCELLED = 8,        /* the progress callback asked to stop */
+  LIMPID_ERROR_INTERNAL = 9,         /* a defect of the library */
   LIMPID_STATUS_MAX_ENUM = 0x7fffffff
 } limpid_status;
 
+/** The status as a word, "invalid model"; never NULL. */
 LIMPID_API const char *limpid_status_name(limpid_status status);
+
+/** What went wrong in this thread's last failed call: what, where, and what to do. Valid until the
+    thread's next call; "" where nothing failed yet. Never NULL. */
 LIMPID_API const char *limpid_last_error(void);
 
 /* ---- Library -------------------------------------------------------------------------- */
@@ -64,40 +99,41 @@ typedef enum limpid_log_level {
   LIMPID_LOG_MAX_ENUM = 0x7fffffff
 } limpid_log_level;
 
+/** Receives one message; `user` is what was registered with it. May be called by any thread. */
 typedef void (*limpid_log_fn)(void *user, limpid_log_level level, const char *message);
+
+/** Told that `done` of `total` units of work are done, about every few milliseconds. Returns 0 to go
+    on; anything else stops the call, which then returns ::LIMPID_ERROR_CANCELLED. */
 typedef int32_t (*limpid_progress_fn)(void *user, uint64_t done, uint64_t total);
 
+/** The version of the library that is loaded, "0.1.0". */
 LIMPID_API const char *limpid_version(void);
+/** The same as one number: major * 1000000 + minor * 1000 + patch. */
 LIMPID_API uint32_t limpid_version_number(void);
+/** Version, kernels chosen for this processor, and what the library was built with, in one line. */
 LIMPID_API const char *limpid_build_info(void);
+/** Sends messages up to `level` to `handler`; NULL (the start) keeps the library silent. */
 LIMPID_API void limpid_set_log_handler(limpid_log_fn handler, void *user, limpid_log_level level);
 
-/* ---- Views and images ----------------------------------------------------------------- */
+/* ---- Images --------------------------------------------------------------------------- */
 
 typedef enum limpid_pixel_format {
   LIMPID_PIXEL_RGB8 = 1,
-  LIMPID_PIXEL_RGBA8 = 2,
+  LIMPID_PIXEL_RGBA8 = 2, /* alpha is ignored */
   LIMPID_PIXEL_GRAY8 = 3,
-  LIMPID_PIXEL_MODEL_F32 = 4, /* planar float32, already the size and scale of the model input */
+  LIMPID_PIXEL_MODEL_F32 = 4, /* planar float32 [channels, height, width], fed to the model as it is */
   LIMPID_PIXEL_MAX_ENUM = 0x7fffffff
 } limpid_pixel_format;
 
+/** Pixels of the caller, or borrowed from a limpid_image. */
 typedef struct limpid_image_view {
   const void *pixels;
-  int64_t row_stride; /* bytes; 0 when rows touch */
+  int64_t row_stride; /* bytes from one row to the next; 0 when rows touch */
   int32_t width;
   int32_t height;
   limpid_pixel_format format;
-  int32_t reserved;
+  int32_t reserved; /* 0 */
 } limpid_image_view;
-
-typedef struct limpid_map_view {
-  const float *values; /* row-major */
-  int32_t width;
-  int32_t height;
-  float minimum;
-  float maximum;
-} limpid_map_view;
 
 typedef struct limpid_bytes limpid_bytes;
 typedef struct limpid_image limpid_image;
@@ -106,38 +142,48 @@ LIMPID_API const void *limpid_bytes_data(const limpid_bytes *bytes);
 LIMPID_API size_t limpid_bytes_size(const limpid_bytes *bytes);
 LIMPID_API void limpid_bytes_free(limpid_bytes *bytes);
 
+/** Decodes a PNG or JPEG file to RGB, as Pillow's `Image.open(path).convert("RGB")` does: alpha is
+    dropped, EXIF orientation and colour profiles are ignored. */
 LIMPID_API limpid_status limpid_image_load_file(const char *path, limpid_image **out);
 LIMPID_API limpid_status limpid_image_load_memory(const void *data, size_t size, limpid_image **out);
+/** An all-zero view where `image` is NULL. */
 LIMPID_API limpid_image_view limpid_image_get_view(const limpid_image *image);
 LIMPID_API void limpid_image_free(limpid_image *image);
 
 /* ---- Models --------------------------------------------------------------------------- */
 
+/** A loaded ONNX model; never changes, so threads may share it. */
 typedef struct limpid_model limpid_model;
 
+/** A bound on the error of the logits, relative, against float64. The processor's fastest kernel that
+    keeps the bound is used; where it has none but float32, all are float32. */
 typedef enum limpid_precision {
   LIMPID_PRECISION_DEFAULT = 0,  /* float32 */
   LIMPID_PRECISION_FLOAT32 = 1,  /* every product and sum in float32 */
-  LIMPID_PRECISION_FAST = 2,     /* float32-grade: within 1e-4 of float64, relative, at the logits */
-  LIMPID_PRECISION_BFLOAT16 = 3, /* bfloat16 products, float32 sums */
+  LIMPID_PRECISION_FAST = 2,     /* within 1e-4 */
+  LIMPID_PRECISION_BFLOAT16 = 3, /* within 2e-2 */
   LIMPID_PRECISION_MAX_ENUM = 0x7fffffff
 } limpid_precision;
 
 typedef struct limpid_model_options {
   size_t struct_size;
-  uint64_t memory_limit; /* bytes that one call may use; 0: no limit */
+  uint64_t memory_limit; /* bytes that one call may use; 0: the machine's memory */
   int32_t threads;       /* 0: one per core that this process may use */
   limpid_precision precision;
 } limpid_model_options;
 
+#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT }
+
 typedef struct limpid_model_info {
   size_t struct_size;
   const char *name;
-  const char *family; /* "scouter", "tame", "ca-stream", "lavise", "classifier" */
-  size_t class_count;
+  const char *family; /* "scouter", "tame", "lcam", "ca-stream", "lavise", "classifier" */
+  size_t class_count; /* 0 where it depends on what is fed */
   size_t method_count;
   size_t layer_count;
-  int32_t input_width;
+  size_t input_count;
+  size_t output_count;
+  int32_t input_width; /* 0: any; likewise height and channels */
   int32_t input_height;
   int32_t input_channels;
   int32_t reserved;
@@ -159,19 +205,32 @@ typedef struct limpid_parameter_info {
   double maximum;
 } limpid_parameter_info;
 
+/** Loads an ONNX file; weights stay in a memory map of it, or of its external data. */
 LIMPID_API limpid_status limpid_model_load_file(const char *path, const limpid_model_options *options,
-                                       limpid_model **out);
+                                                limpid_model **out);
+/** Loads an ONNX model from memory, which is copied once and may be freed after the call. */
 LIMPID_API limpid_status limpid_model_load_memory(const void *data, size_t size,
-                                         const limpid_model_options *options, limpid_model **out);
+                                                  const limpid_model_options *options,
+                                                  limpid_model **out);
 LIMPID_API void limpid_model_free(limpid_model *model);
+
+/** The caller sets `out->struct_size`. */
 LIMPID_API limpid_status limpid_model_get_info(const limpid_model *model, limpid_model_info *out);
+/** The label of a class; NULL past the end or where the model has no labels. */
 LIMPID_API const char *limpid_model_class_name(const limpid_model *model, size_t class_index);
+/** A value that CAM methods may tap, best first; NULL past the end. */
 LIMPID_API const char *limpid_model_layer_name(const limpid_model *model, size_t layer_index);
+LIMPID_API const char *limpid_model_input_name(const limpid_model *model, size_t input_index);
+LIMPID_API const char *limpid_model_output_name(const limpid_model *model, size_t output_index);
+/** The value of a metadata key of the file; NULL where it has none. */
 LIMPID_API const char *limpid_model_metadata(const limpid_model *model, const char *key);
+/** The methods that can explain this model, best first; LIMPID_ERROR_NOT_FOUND past the end.
+    The caller sets `out->struct_size`. */
 LIMPID_API limpid_status limpid_model_get_method(const limpid_model *model, size_t method_index,
-                                        limpid_method_info *out);
+                                                 limpid_method_info *out);
 LIMPID_API limpid_status limpid_model_get_parameter(const limpid_model *model, const char *method,
-                                           size_t parameter_index, limpid_parameter_info *out);
+                                                    size_t parameter_index,
+                                                    limpid_parameter_info *out);
 
 /* ---- Running -------------------------------------------------------------------------- */
 
@@ -182,52 +241,109 @@ typedef struct limpid_parameter {
 
 typedef struct limpid_run_options {
   size_t struct_size;
-  const limpid_parameter *parameters;
+  const limpid_parameter *parameters; /* of the explanation method */
   size_t parameter_count;
-  const char *layer;
+  const char *layer; /* value that the method taps; NULL: the model's first choice */
   uint64_t seed;
-  limpid_progress_fn progress; /* non-zero cancels the call */
-  void *user;
-  int32_t threads;
-  int32_t batch_size;
+  limpid_progress_fn progress; /* NULL: none */
+  void *user;                  /* for `progress` */
+  int32_t threads;             /* 0: as the model was loaded */
+  int32_t batch_size;          /* images that run at once; 0: the library chooses */
 } limpid_run_options;
 
 #define LIMPID_RUN_OPTIONS_INIT { sizeof(limpid_run_options), NULL, 0, NULL, 0, NULL, NULL, 0, 0 }
+
+/** Stands for the class that the model predicts for the image. */
 #define LIMPID_CLASS_PREDICTED (-1)
 
+/** Writes [image_count, class_count] probabilities, image by image. `capacity` counts floats. */
+LIMPID_API limpid_status limpid_classify(const limpid_model *model, const limpid_image_view *images,
+                                         size_t image_count, const limpid_run_options *options,
+                                         float *probabilities, size_t capacity);
+
+/** Why the model sees these classes (or why not) in these images: one map for each. */
 typedef struct limpid_explanation limpid_explanation;
 
-LIMPID_API limpid_status limpid_classify(const limpid_model *model, const limpid_image_view *images,
-                                size_t image_count, const limpid_run_options *options,
-                                float *probabilities, size_t capacity);
+typedef struct limpid_map_view {
+  const float *values; /* row-major; NULL where there is no such map */
+  int32_t width;
+  int32_t height;
+  float minimum; /* the range that rendering spreads over the colours; for some methods that of all classes */
+  float maximum;
+} limpid_map_view;
 
+/**
+ * Explains `classes_per_image` classes of each image.
+ *
+ * @param method         one of limpid_model_get_method; NULL: the model's first
+ * @param class_indices  [image_count, classes_per_image], each a class or LIMPID_CLASS_PREDICTED;
+ *                       NULL: the predicted class (classes_per_image is then 1)
+ *
+ * Explanation i is of image i / classes_per_image.
+ */
 LIMPID_API limpid_status limpid_explain(const limpid_model *model, const char *method,
-                               const limpid_image_view *images, size_t image_count,
-                               const int32_t *class_indices, const limpid_run_options *options,
-                               limpid_explanation **out);
+                                        const limpid_image_view *images, size_t image_count,
+                                        const int32_t *class_indices, size_t classes_per_image,
+                                        const limpid_run_options *options, limpid_explanation **out);
 LIMPID_API size_t limpid_explanation_count(const limpid_explanation *explanation);
+/** The class that explanation `index` is of; -1 past the end. */
 LIMPID_API int32_t limpid_explanation_class(const limpid_explanation *explanation, size_t index);
+/** The model's own score (logit) of that class, with its sign; NaN past the end. */
 LIMPID_API float limpid_explanation_score(const limpid_explanation *explanation, size_t index);
+/** 1 where the map says nothing, because it is constant or not finite; else 0. */
+LIMPID_API int32_t limpid_explanation_is_degenerate(const limpid_explanation *explanation,
+                                                    size_t index);
+/** The map at the size of the image, in its place; what the model did not see (outside of a centre
+    crop) has the minimum. Made at the first call. */
 LIMPID_API limpid_map_view limpid_explanation_map(const limpid_explanation *explanation, size_t index);
+/** The map as the method produced it, covering what the model saw. */
 LIMPID_API limpid_map_view limpid_explanation_grid(const limpid_explanation *explanation, size_t index);
 LIMPID_API void limpid_explanation_free(limpid_explanation *explanation);
 
-/* ---- Named tensors: what ONNX users call outputs and intermediate values ----------------- */
+/* ---- Named tensors: what ONNX users call inputs, outputs and intermediate values ------- */
 
-typedef struct limpid_tensors limpid_tensors;
+/** Numbered as in ONNX. */
+typedef enum limpid_element_type {
+  LIMPID_FLOAT32 = 1,
+  LIMPID_UINT8 = 2,
+  LIMPID_INT8 = 3,
+  LIMPID_UINT16 = 4,
+  LIMPID_INT16 = 5,
+  LIMPID_INT32 = 6,
+  LIMPID_INT64 = 7,
+  LIMPID_BOOL = 9,
+  LIMPID_FLOAT16 = 10,
+  LIMPID_FLOAT64 = 11,
+  LIMPID_UINT32 = 12,
+  LIMPID_UINT64 = 13,
+  LIMPID_BFLOAT16 = 16,
+  LIMPID_ELEMENT_TYPE_MAX_ENUM = 0x7fffffff
+} limpid_element_type;
 
 typedef struct limpid_tensor_view {
   const char *name;
-  const float *values; /* dense, in the ONNX order of axes */
+  const void *data; /* dense, in the ONNX order of axes */
   const int64_t *shape;
   size_t rank;
+  limpid_element_type type;
+  int32_t reserved; /* 0 */
 } limpid_tensor_view;
 
+typedef struct limpid_tensors limpid_tensors;
+
+/** The named values for a batch of images, as limpid_classify would feed them. Outputs and
+    intermediate values alike. */
 LIMPID_API limpid_status limpid_fetch(const limpid_model *model, const limpid_image_view *images,
                                       size_t image_count, const char *const *names,
                                       size_t name_count, const limpid_run_options *options,
                                       limpid_tensors **out);
+/** Runs the model, or the part of it between them, from the tensors `feeds` to the values `names`.
+    No preprocessing. */
+LIMPID_API limpid_status limpid_run(const limpid_model *model, const limpid_tensor_view *feeds,
+                                    size_t feed_count, const char *const *names, size_t name_count,
+                                    const limpid_run_options *options, limpid_tensors **out);
 LIMPID_API size_t limpid_tensors_count(const limpid_tensors *tensors);
+/** Tensor `index`, in the order of the names; all zero past the end. */
 LIMPID_API limpid_tensor_view limpid_tensors_get(const limpid_tensors *tensors, size_t index);
 LIMPID_API void limpid_tensors_free(limpid_tensors *tensors);
 
@@ -235,39 +351,27 @@ LIMPID_API void limpid_tensors_free(limpid_tensors *tensors);
 
 typedef struct limpid_render_options {
   size_t struct_size;
-  const char *colormap; /* NULL: "viridis" */
-  float opacity;        /* of the map over the image; 0: the default */
-  int32_t width;        /* 0: the size of the image, or of the map without one */
+  const char *colormap; /* NULL: the style's */
+  const char *style;    /* NULL: "default"; "scouter" and "tame" draw as these papers' programs do */
+  float opacity;        /* of the map over the image, above 0 to 1; 0: the style's */
+  int32_t width;        /* 0: the size of the image, or of the map without one; likewise height */
   int32_t height;
   int32_t reserved;
 } limpid_render_options;
 
+#define LIMPID_RENDER_OPTIONS_INIT { sizeof(limpid_render_options), NULL, NULL, 0.0f, 0, 0, 0 }
+
+/** The names of the colour maps; NULL past the end. */
+LIMPID_API const char *limpid_colormap_name(size_t index);
+
+/** The picture as the model sees it: resized and cropped, before it becomes numbers. */
+LIMPID_API limpid_status limpid_model_picture(const limpid_model *model,
+                                              const limpid_image_view *image, limpid_image **out);
+/** Colours a map, over an image or alone (`image` NULL). */
 LIMPID_API limpid_status limpid_render(const limpid_map_view *map, const limpid_image_view *image,
-                              const limpid_render_options *options, limpid_image **out);
+                                       const limpid_render_options *options, limpid_image **out);
 LIMPID_API limpid_status limpid_encode_png(const limpid_image_view *image, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const char *path);
-
-/* ---- Metrics -------------------------------------------------------------------------- */
-
-LIMPID_API size_t limpid_metric_count(void);
-LIMPID_API const char *limpid_metric_name(size_t index);
-LIMPID_API limpid_status limpid_evaluate(const limpid_model *model, const char *metric,
-                                const limpid_image_view *images, const limpid_map_view *maps,
-                                const int32_t *class_indices, size_t count,
-                                const limpid_run_options *options, double *values);
-
-/* ---- Naming filters (LaViSE) ---------------------------------------------------------- */
-
-typedef struct limpid_filter_names limpid_filter_names;
-
-LIMPID_API limpid_status limpid_name_filters(const limpid_model *model, const limpid_image_view *images,
-                                    size_t image_count, const int32_t *filters,
-                                    size_t filter_count, const limpid_run_options *options,
-                                    limpid_filter_names **out);
-LIMPID_API size_t limpid_filter_names_count(const limpid_filter_names *names, size_t filter);
-LIMPID_API const char *limpid_filter_names_word(const limpid_filter_names *names, size_t filter,
-                                          size_t rank, float *score);
-LIMPID_API void limpid_filter_names_free(limpid_filter_names *names);
 
 #ifdef __cplusplus
 }

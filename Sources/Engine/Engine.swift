@@ -1,0 +1,102 @@
+public import Graph
+public import Kernels
+import Operators
+public import Parallel
+import Synchronization
+public import Tensors
+
+/// Runs any part of a graph: from the values that are fed to the values that are asked for.
+public final class Engine: Sendable {
+  public let graph: Graph
+  public let kernels: Kernels
+  public let limit: MemoryLimit
+  private let weights = PackedWeights()
+  private let plans = Mutex<[Entry]>([])
+
+  private struct Key: Hashable {
+    let feeds: [ValueID]
+    let types: [ElementType]
+    let shapes: [Shape]
+    let fetches: [ValueID]
+    let threads: Int
+  }
+
+  private struct Entry {
+    let key: Key
+    let plan: Plan
+  }
+
+  public init(_ graph: Graph, kernels: Kernels, limit: MemoryLimit) {
+    self.graph = graph
+    self.kernels = kernels
+    self.limit = limit
+  }
+
+  /// Runs what `fetches` depend on. Results are in the order of `fetches`, in ONNX order of axes.
+  ///
+  /// Throws `cancelled` where `progress` asks to stop; it is asked before every step.
+  public func run(
+    _ feeds: [(value: ValueID, tensor: Tensor)], fetch fetches: [ValueID], parallel: Parallel,
+    progress: Progress = Progress()
+  ) throws -> [Tensor] {
+    let key = Key(
+      feeds: feeds.map(\.value), types: feeds.map(\.tensor.type), shapes: feeds.map(\.tensor.shape),
+      fetches: fetches, threads: parallel.threads)
+    do {
+      return try plan(key, parallel).run(feeds.map(\.tensor), progress: progress)
+    } catch let need as NeedsFeeds {
+      return try run(feeds, fetches, knowing: need.feeds, parallel, progress)
+    }
+  }
+
+  /// The plan for feeds of these types and shapes, made where there is none yet.
+  public func plan(
+    feeds: [(value: ValueID, type: ElementType, shape: Shape)], fetches: [ValueID], parallel: Parallel
+  ) throws -> Plan {
+    do {
+      return try plan(
+        Key(
+          feeds: feeds.map(\.value), types: feeds.map(\.type), shapes: feeds.map(\.shape), fetches: fetches,
+          threads: parallel.threads), parallel)
+    } catch is NeedsFeeds {
+      throw Failure(.unsupported, "the shapes in this model depend on the values that it is fed")
+    }
+  }
+
+  private func plan(_ key: Key, _ parallel: Parallel) throws -> Plan {
+    if let known = plans.withLock({ plans in plans.first { $0.key == key }?.plan }) { return known }
+    let feeds = zip(key.feeds, zip(key.types, key.shapes)).map { (value: $0, type: $1.0, shape: $1.1) }
+    let plan = try build(feeds, known: [:], key.fetches, parallel)
+    plans.withLock { plans in
+      plans.insert(Entry(key: key, plan: plan), at: 0)
+      if plans.count > 8 { plans.removeLast() }
+    }
+    return plan
+  }
+
+  private func build(
+    _ feeds: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], _ fetches: [ValueID],
+    _ parallel: Parallel
+  ) throws -> Plan {
+    var builder = PlanBuilder(
+      graph: graph.foldingBatchNormalization(keeping: Set(fetches).union(feeds.map(\.value))), kernels: kernels,
+      parallel: parallel, weights: weights, limit: limit)
+    return try builder.build(feeds: feeds, known: known, fetches: fetches)
+  }
+
+  /// For graphs whose shapes depend on values: a plan for these very values, used once.
+  private func run(
+    _ feeds: [(value: ValueID, tensor: Tensor)], _ fetches: [ValueID], knowing names: Set<ValueID>,
+    _ parallel: Parallel, _ progress: Progress
+  ) throws -> [Tensor] {
+    let open = feeds.filter { !names.contains($0.value) }
+    let known = feeds.filter { names.contains($0.value) }.map { ($0.value, $0.tensor) }
+    do {
+      let plan = try build(
+        open.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, known: Dictionary(known) { $1 }, fetches, parallel)
+      return try plan.run(open.map(\.tensor), progress: progress)
+    } catch let need as NeedsFeeds {
+      return try run(feeds, fetches, knowing: names.union(need.feeds), parallel, progress)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import Graph
+import Operators
+import Tensors
+
+/// What depends on constants alone is computed while the plan is made.
+extension PlanBuilder {
+  /// Runs a step now and keeps its results as constants.
+  mutating func fold(_ node: Node, _ step: Step, _ run: (Invocation) throws -> Void) throws {
+    let inputs = try zip(node.inputs, step.inputLayouts).map { input, layout -> Tensor? in
+      guard let input, case .constant(let tensor) = try place(of: input, in: layout) else { return nil }
+      return try tensor.aligned()
+    }
+    let total = step.outputs.reduce(step.workspace) { $0 + $1.shape.count * $1.type.byteCount }
+    try limit.check(total, for: "its result of shape \(step.outputs.first?.shape ?? .scalar)")
+    let outputs = try step.outputs.map { try Tensor($0.type, $0.layout.physical($0.shape)) }
+    let workspace = try Storage(byteCount: step.workspace)
+    try withExtendedLifetime((inputs, outputs, workspace)) {
+      try run(
+        Invocation(
+          inputs: inputs.map { $0.map { UnsafeRawPointer($0.data) } }, outputs: outputs.map { $0.data },
+          workspace: workspace.base, parallel: parallel))
+    }
+    for case (let output?, (let operand, let tensor)) in zip(node.outputs, zip(step.outputs, outputs)) {
+      try setFolded(output, operand, tensor)
+    }
+  }
+
+  /// `tensor` holds the bytes of a value in the layout that `operand` says.
+  mutating func setFolded(_ value: ValueID, _ operand: Operand, _ tensor: Tensor) throws {
+    var standard = tensor.reshaped(operand.shape)
+    if operand.layout == .channelsLast, !Layout.areSame(for: operand.shape) {
+      standard = try Tensor(operand.type, operand.shape)
+      kernels.copy(tensor.data, operand, to: .standard, into: standard.data, parallel)
+    }
+    values[value] = Value(
+      operand: Operand(operand.type, operand.shape, constant: standard), places: [.standard: .constant(standard)])
+  }
+
+  /// The feeds that `value` depends on, as the error that asks for them.
+  func needsFeeds(_ value: ValueID, of node: Node, among fed: Set<ValueID>) throws -> NeedsFeeds {
+    let feeds = graph.ancestors(of: value, among: fed)
+    guard !feeds.isEmpty else {
+      throw Failure(
+        .unsupported, "\(node.title): its input \"\(graph.name(of: value))\" must be known before the model runs")
+    }
+    return NeedsFeeds(feeds: feeds)
+  }
+}

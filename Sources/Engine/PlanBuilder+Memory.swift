@@ -1,0 +1,85 @@
+import Graph
+import Operators
+import Tensors
+
+/// The end of planning: which buffers share memory, and where each lies.
+extension PlanBuilder {
+  func finish(_ fetches: [ValueID]) throws -> Plan {
+    let drafts = drafts.filter { !$0.isAbsorbed }
+    var lives = [ClosedRange<Int>?](repeating: nil, count: bufferSizes.count)
+    for (i, draft) in drafts.enumerated() {
+      for case .buffer(let buffer)? in draft.inputs + draft.outputs {
+        lives[buffer] = (lives[buffer]?.lowerBound ?? i)...i
+      }
+    }
+    for value in fetches {
+      guard let known = values[value] ?? constantValue(value) else {
+        throw Failure(.notFound, "the model has no value named \"\(graph.name(of: value))\"")
+      }
+      if case .buffer(let buffer)? = known.places[known.operand.layout] {
+        lives[buffer] = lives[buffer]!.lowerBound...drafts.count
+      }
+    }
+    let shared = shareMemory(drafts, &lives)
+    let arena = Arena(
+      bufferSizes.indices.map { .init(byteCount: lives[$0] == nil ? 0 : bufferSizes[$0], life: lives[$0] ?? 0...0) })
+    func location(_ place: Place) -> Plan.Location {
+      switch place {
+      case .feed(let i): .feed(i)
+      case .constant(let tensor): .constant(tensor)
+      case .buffer(let buffer): .arena(offset: arena.offsets[shared[buffer]])
+      }
+    }
+    let workspace = drafts.map(\.workspace).max() ?? 0
+    try limit.check(arena.byteCount + workspace, for: "the model's working memory")
+    return Plan(
+      feeds: feeds,
+      steps: drafts.map { draft in
+        Plan.PlannedStep(
+          title: draft.node.title, run: draft.run, inputs: draft.inputs.map { $0.map(location) },
+          outputs: draft.outputs.map { $0.map(location) })
+      },
+      fetches: fetches.map { value in
+        let known = (values[value] ?? constantValue(value))!
+        return Plan.Fetch(
+          operand: known.operand, location: location(known.places[known.operand.layout]!),
+          declared: declaredType(of: value) ?? known.operand.type)
+      },
+      arenaByteCount: arena.byteCount, workspaceByteCount: workspace, kernels: kernels, parallel: parallel)
+  }
+
+  /// Lets a step write over an input that nobody reads after it. Returns the buffer whose memory each buffer uses.
+  private func shareMemory(_ drafts: [Draft], _ lives: inout [ClosedRange<Int>?]) -> [Int] {
+    var owner = Array(bufferSizes.indices)
+    for (i, draft) in drafts.enumerated() {
+      guard case .buffer(let output)?? = draft.outputs.first else { continue }
+      for k in draft.overwritable {
+        guard case .buffer(let input)? = draft.inputs[k] else { continue }
+        let root = owner[input]
+        let isReadElsewhere = draft.inputs.indices.contains {
+          !draft.overwritable.contains($0) && uses(draft.inputs[$0], root, owner)
+        }
+        guard lives[root]!.upperBound == i, bufferSizes[root] >= bufferSizes[output], !isReadElsewhere else { continue }
+        owner[output] = root
+        lives[root] = lives[root]!.lowerBound...lives[output]!.upperBound
+        lives[output] = nil
+        break
+      }
+    }
+    return owner
+  }
+
+  private func uses(_ place: Place?, _ buffer: Int, _ owner: [Int]) -> Bool {
+    if case .buffer(let other)? = place { owner[other] == buffer } else { false }
+  }
+
+  private func constantValue(_ value: ValueID) -> Value? {
+    graph.constants[value].map {
+      Value(operand: Operand($0.type, $0.shape, constant: $0), places: [.standard: .constant($0)])
+    }
+  }
+
+  private func declaredType(of value: ValueID) -> ElementType? {
+    graph.outputs.first { $0.value == value }?.type
+  }
+}

@@ -1,0 +1,203 @@
+import Graph
+import Kernels
+import Operators
+import Parallel
+import Tensors
+
+/// A plan depends on the values of these feeds, not only on their shapes.
+struct NeedsFeeds: Error {
+  let feeds: Set<ValueID>
+}
+
+/// Makes a `Plan`: walks the nodes in order, lets each operator plan its step from what is known of its operands,
+/// runs what depends on constants alone at once, converts layouts where an operator wants another one, and at the end
+/// lays out memory.
+struct PlanBuilder {
+  let graph: Graph
+  let kernels: Kernels
+  let parallel: Parallel
+  let weights: PackedWeights
+  let limit: MemoryLimit
+
+  /// Where a value lies while the plan is being made.
+  enum Place {
+    case feed(Int)
+    case constant(Tensor)
+    case buffer(Int)
+  }
+
+  /// A value: what operators know of it, and where it lies in each layout that it was wanted in.
+  struct Value {
+    var operand: Operand
+    var places: [Layout: Place]
+  }
+
+  struct Draft {
+    let node: Node
+    let request: Request?
+    let run: @Sendable (Invocation) throws -> Void
+    let inputs: [Place?]
+    let outputs: [Place?]
+    let workspace: Int
+    let overwritable: [Int]
+    /// Taken out again, because a later step does its work too.
+    var isAbsorbed = false
+  }
+
+  var values: [ValueID: Value] = [:]
+  var drafts: [Draft] = []
+  var bufferSizes: [Int] = []
+  var feeds: [Operand] = []
+  var fetched: Set<ValueID> = []
+  /// How many live nodes read each value.
+  var readers: [ValueID: Int] = [:]
+  /// The draft that makes each value.
+  var makers: [ValueID: Int] = [:]
+
+  init(graph: Graph, kernels: Kernels, parallel: Parallel, weights: PackedWeights, limit: MemoryLimit) {
+    self.graph = graph
+    self.kernels = kernels
+    self.parallel = parallel
+    self.weights = weights
+    self.limit = limit
+  }
+
+  /// `feeds` are what a run will bring; `known` are feeds whose values are a part of the plan.
+  mutating func build(
+    feeds declared: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], fetches: [ValueID]
+  ) throws -> Plan {
+    for (i, feed) in declared.enumerated() {
+      let operand = Operand(feed.type.computed, feed.shape)
+      feeds.append(operand)
+      values[feed.value] = Value(operand: operand, places: [.standard: .feed(i)])
+    }
+    for (value, tensor) in known { try setConstant(value, tensor.computed()) }
+    fetched = Set(fetches)
+    let live = graph.live(for: fetches, known: Set(values.keys).union(graph.constants.keys))
+    for i in live {
+      for case let input? in graph.nodes[i].inputs { readers[input, default: 0] += 1 }
+    }
+    for i in live {
+      let node = graph.nodes[i]
+      do {
+        try locating(node.title) { try add(node) }
+      } catch let need as NeedsConstant {
+        guard let value = node.inputs[need.input] else { throw need }
+        throw try needsFeeds(value, of: node, among: Set(declared.map(\.value)))
+      }
+    }
+    return try finish(fetches)
+  }
+
+  /// Plans one node.
+  private mutating func add(_ node: Node) throws {
+    guard let definition = Operators.definition(node.operation, domain: node.domain) else {
+      let domain = node.domain.isEmpty ? "ai.onnx" : node.domain
+      throw Failure(
+        .unsupported,
+        "operator \(node.operation) of domain \(domain), version \(graph.opset(of: node)), is not supported")
+    }
+    for case let input? in node.inputs { try bring(input) }
+    if try absorb(node) { return }
+    let request = request(for: node)
+    let step = try definition.plan(request)
+    try add(node, request, step)
+  }
+
+  func request(for node: Node) -> Request {
+    Request(
+      node: node, opset: graph.opset(of: node), inputs: node.inputs.map { $0.flatMap { values[$0]?.operand } },
+      wanted: node.outputs.map { output in output.map { readers[$0] != nil || fetched.contains($0) } ?? false },
+      kernels: kernels, parallel: parallel, weights: weights)
+  }
+
+  /// Makes a weight known to the plan, in the type that it is computed in.
+  private mutating func bring(_ value: ValueID) throws {
+    guard values[value] == nil else { return }
+    guard let tensor = graph.constants[value] else {
+      throw Failure(.invalidModel, "its input \"\(graph.name(of: value))\" is neither fed nor made by any node")
+    }
+    if tensor.type.computed == tensor.type { return setConstant(value, tensor) }
+    let storage = try weights.packed([tensor], as: "float32") { try tensor.computed().storage }
+    setConstant(value, try Tensor(.float32, tensor.shape, storage: storage))
+  }
+
+  private mutating func setConstant(_ value: ValueID, _ tensor: Tensor) {
+    values[value] = Value(
+      operand: Operand(tensor.type, tensor.shape, constant: tensor), places: [.standard: .constant(tensor)])
+  }
+
+  /// Takes a planned step into the plan.
+  mutating func add(_ node: Node, _ request: Request, _ step: Step) throws {
+    guard step.outputs.count >= request.wanted.count || !request.wanted[step.outputs.count...].contains(true) else {
+      throw Failure(.unsupported, "output \(step.outputs.count) is not supported")
+    }
+    switch step.action {
+    case .constants(let tensors):
+      for case (let output?, let tensor) in zip(node.outputs, tensors) { setConstant(output, tensor) }
+    case .view(let i):
+      guard let source = node.inputs[i], let output = node.outputs[0] else { return }
+      let place = try place(of: source, in: step.inputLayouts[i])
+      let operand = step.outputs[0]
+      if case .constant(let tensor) = place {
+        try setFolded(output, operand, tensor.reshaped(operand.layout.physical(operand.shape)))
+      } else {
+        values[output] = Value(operand: operand, places: [operand.layout: place])
+      }
+    case .run(let run):
+      let isConstant = request.inputs.allSatisfy { $0 == nil || $0!.constant != nil }
+      if isConstant { return try fold(node, step, run) }
+      let inputs = try zip(node.inputs, step.inputLayouts).map { input, layout in
+        try input.map { try place(of: $0, in: layout) }
+      }
+      var outputs: [Place?] = []
+      for (i, operand) in step.outputs.enumerated() {
+        let place = Place.buffer(try addBuffer(operand, for: node))
+        outputs.append(place)
+        if i < node.outputs.count, let output = node.outputs[i] {
+          values[output] = Value(operand: operand, places: [operand.layout: place])
+          makers[output] = drafts.count
+        }
+      }
+      drafts.append(
+        Draft(
+          node: node, request: request, run: run, inputs: inputs, outputs: outputs, workspace: step.workspace,
+          overwritable: step.overwritable))
+    }
+  }
+
+  mutating func addBuffer(_ operand: Operand, for node: Node) throws -> Int {
+    let bytes = operand.shape.count * operand.type.byteCount
+    try limit.check(bytes, for: "its result of shape \(operand.shape)")
+    bufferSizes.append(bytes)
+    return bufferSizes.count - 1
+  }
+
+  /// Where `value` lies in `layout`; a step that brings it there is added where there is none yet.
+  mutating func place(of value: ValueID, in layout: Layout) throws -> Place {
+    let known = values[value]!
+    if let place = known.places[layout] { return place }
+    let operand = known.operand
+    let existing = known.places[operand.layout]!
+    if Layout.areSame(for: operand.shape) {
+      values[value]!.places[layout] = existing
+      return existing
+    }
+    let kernels = kernels
+    if case .constant(let tensor) = existing {
+      let copy = try Tensor(tensor.type, layout.physical(tensor.shape))
+      kernels.copy(tensor.data, operand, to: layout, into: copy.data, parallel)
+      values[value]!.places[layout] = .constant(copy)
+      return .constant(copy)
+    }
+    let node = Node("Permute", domain: "limpid", inputs: [value], outputs: [])
+    let place = Place.buffer(try addBuffer(operand, for: node))
+    drafts.append(
+      Draft(
+        node: node, request: nil,
+        run: { kernels.copy($0.inputs[0]!, operand, to: layout, into: $0.outputs[0]!, $0.parallel) },
+        inputs: [existing], outputs: [place], workspace: 0, overwritable: []))
+    values[value]!.places[layout] = place
+    return place
+  }
+}
