@@ -85,10 +85,15 @@ struct Broadcast: Sendable {
   var rows: Int { columns == 0 ? 0 : shape.count / columns }
 
   /// Where row `row` (an index over all axes but the last) of an operand with these strides begins.
-  func offset(ofRow row: Int, _ strides: [Int]) -> Int {
-    var rest = row
+  func offset(ofRow row: Int, _ strides: [Int]) -> Int { offset(row, strides, axes: extents.count - 1) }
+
+  /// Where element `index` of the result comes from in an operand with these strides.
+  func offset(ofElement index: Int, _ strides: [Int]) -> Int { offset(index, strides, axes: extents.count) }
+
+  private func offset(_ index: Int, _ strides: [Int], axes: Int) -> Int {
+    var rest = index
     var offset = 0
-    for axis in (0..<extents.count - 1).reversed() {
+    for axis in (0..<axes).reversed() {
       offset += rest % extents[axis] * strides[axis]
       rest /= extents[axis]
     }

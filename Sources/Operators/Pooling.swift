@@ -33,11 +33,8 @@ enum Pool {
     }
     let (pooling, output) = try geometry(request.node, x, kernel)
     let kernels = request.kernels
-    var outputs = [Operand(.float32, output, layout: .channelsLast)]
-    // An output that nobody wants still has a place.
-    if request.wanted.count > 1 { outputs.append(Operand(.int64, output)) }
     let isEmpty = output.count == 0
-    return Step(inputs: [.channelsLast], outputs: outputs) { run in
+    return Step(inputs: [.channelsLast], outputs: [Operand(.float32, output, layout: .channelsLast)]) { run in
       if isEmpty { return }
       if average {
         kernels.poolAverage(pooling, run.input(0), into: run.output(), run.parallel)

@@ -5,16 +5,28 @@ import Tensors
 /// A copy in which each axis of the result takes its own choice of the source's indices along that axis: what Slice,
 /// Split, Gather, Pad, Tile, Expand and nearest-neighbour Resize have in common.
 struct Selection: Sendable {
-  /// For each axis of the result that is not taken whole, outermost first: where its indices lie in the source, in
-  /// elements, or `fill`.
-  private var tables: [[Int]] = []
+  /// The axes of the result above the innermost chosen one, outermost first.
+  private var outer: [Axis] = []
   /// Elements that are copied as they lie, below the innermost table.
   private var block: Int
-  /// The innermost table, cut into pieces that lie together in the source.
+  /// The indices of the innermost chosen axis, cut into pieces that lie together in the source.
   private var runs: [Run] = []
 
   /// An index that takes no element of the source but the fill value.
   static let fill = -1
+
+  private enum Axis {
+    case whole(extent: Int, stride: Int)
+    /// Where its indices lie in the source, in elements, or `fill`.
+    case chosen([Int])
+
+    var extent: Int {
+      switch self {
+      case .whole(let extent, _): extent
+      case .chosen(let table): table.count
+      }
+    }
+  }
 
   private struct Run {
     let position: Int
@@ -31,25 +43,23 @@ struct Selection: Sendable {
       axis -= 1
       block *= source[axis]
     }
-    var whole: (extent: Int, stride: Int)?
     while axis > 0 {
       axis -= 1
       if let choice = choices[axis] {
-        Self.flush(&whole, into: &tables)
-        tables.append(choice.map { $0 == Self.fill ? Self.fill : $0 * strides[axis] })
+        outer.append(.chosen(choice.map { $0 == Self.fill ? Self.fill : $0 * strides[axis] }))
+      } else if case .whole(let extent, let stride)? = outer.last {
+        outer[outer.count - 1] = .whole(extent: extent * source[axis], stride: stride)
       } else {
-        whole = ((whole?.extent ?? 1) * source[axis], whole?.stride ?? strides[axis])
+        outer.append(.whole(extent: source[axis], stride: strides[axis]))
       }
     }
-    Self.flush(&whole, into: &tables)
-    tables.reverse()
-    runs = Self.runs(of: tables.popLast() ?? [0], block: block)
-  }
-
-  private static func flush(_ whole: inout (extent: Int, stride: Int)?, into tables: inout [[Int]]) {
-    guard let axis = whole else { return }
-    tables.append((0..<axis.extent).map { $0 * axis.stride })
-    whole = nil
+    outer.reverse()
+    // The innermost axis that is not a part of the block was chosen from.
+    if case .chosen(let table)? = outer.popLast() {
+      runs = Self.runs(of: table, block: block)
+    } else {
+      runs = [Run(position: 0, offset: 0, count: 1)]
+    }
   }
 
   private static func runs(of table: [Int], block: Int) -> [Run] {
@@ -71,7 +81,7 @@ struct Selection: Sendable {
     fill value: UnsafeRawPointer? = nil, _ parallel: Parallel
   ) {
     let row = (runs.last.map { $0.position + $0.count } ?? 0) * block
-    let rows = tables.reduce(1) { $0 * $1.count }
+    let rows = outer.reduce(1) { $0 * $1.extent }
     guard row > 0, rows > 0 else { return }
     parallel.forEach(rows, grain: max(1, 16384 / row)) { range in
       for index in range {
@@ -96,11 +106,17 @@ struct Selection: Sendable {
   private func offset(ofRow index: Int) -> Int? {
     var rest = index
     var offset = 0
-    for table in tables.reversed() {
-      let step = table[rest % table.count]
-      if step == Self.fill { return nil }
-      offset += step
-      rest /= table.count
+    for axis in outer.reversed() {
+      switch axis {
+      case .whole(let extent, let stride):
+        offset += rest % extent * stride
+        rest /= extent
+      case .chosen(let table):
+        let step = table[rest % table.count]
+        if step == Self.fill { return nil }
+        offset += step
+        rest /= table.count
+      }
     }
     return offset
   }
