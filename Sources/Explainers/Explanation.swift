@@ -59,8 +59,8 @@ public struct Explanation: Sendable {
 
 extension Grid {
   func placed(in field: Field, outside: Float) -> Grid {
-    let columns = Self.taps(field.width, from: field.x, extent: field.visibleWidth, count: width)
-    let rows = Self.taps(field.height, from: field.y, extent: field.visibleHeight, count: height)
+    let columns = Self.taps(field.width, from: field.region.x, extent: field.region.width, count: width)
+    let rows = Self.taps(field.height, from: field.region.y, extent: field.region.height, count: height)
     var result = [Float](repeating: outside, count: field.width * field.height)
     for (y, row) in rows.enumerated() {
       guard let row else { continue }

@@ -1,6 +1,8 @@
+import Engine
 import Glibc
-import Graph
-public import Parallel
+public import Graph
+import Parallel
+import Synchronization
 public import Tensors
 
 extension Model {

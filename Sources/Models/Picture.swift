@@ -1,5 +1,6 @@
+import Engine
 public import Images
-public import Tensors
+import Tensors
 
 /// One image that a caller gives: pixels to be prepared as the model's metadata says, or numbers fed as they are.
 public enum Picture {
