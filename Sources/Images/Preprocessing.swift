@@ -135,3 +135,26 @@ extension Preprocessing.Step {
     }
   }
 }
+
+extension Preprocessing {
+  /// The part of an image of `size` that the network sees, in pixels of that image; black that a crop adds lies
+  /// outside of it. Maps of the network's input cover just this part. Throws as `outputSize`.
+  public func footprint(of size: (width: Int, height: Int)) throws -> Region {
+    try Image.checkSize(size.width, size.height)
+    var region = Region(x: 0, y: 0, width: Double(size.width), height: Double(size.height))
+    var current = size
+    for step in steps {
+      let next = try step.size(after: current)
+      if case .centerCrop = step {
+        // Pixels of the image for one of the present pixels.
+        let (across, down) = (region.width / Double(current.width), region.height / Double(current.height))
+        region.x += Double(cropOffset(current.width, next.width)) * across
+        region.y += Double(cropOffset(current.height, next.height)) * down
+        region.width = Double(next.width) * across
+        region.height = Double(next.height) * down
+      }
+      current = next
+    }
+    return region
+  }
+}
