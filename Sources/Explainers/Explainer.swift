@@ -1,5 +1,5 @@
 public import Models
-public import Tensors
+import Tensors
 
 /// A parameter of an explanation method. One table feeds the C query functions, the bindings' help and the CLI.
 public struct Parameter: Sendable {

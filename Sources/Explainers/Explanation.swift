@@ -1,3 +1,4 @@
+import Images
 public import Models
 
 /// A map of numbers, row by row.
