@@ -20,7 +20,7 @@ struct Scouter: Explainer {
   func explain(_ task: Task) throws -> [Explanation] {
     let model = task.model
     let slot = task.integer("slot")
-    let slots = Int(try model.metadata.number("slots", of: name) ?? 1)
+    let slots = Int(try model.metadata.number("slots_per_class", of: name) ?? 1)
     guard slot < slots else {
       throw Failure(.invalidArgument, "slot \(slot) is out of range; the model has \(slots) slots per class")
     }
