@@ -100,7 +100,8 @@ let package = Package(
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
     .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: swift),
-    .testTarget(name: "ONNXTests", dependencies: ["ONNX"], swiftSettings: swift),
+    .testTarget(
+      name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels"], swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
