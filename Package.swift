@@ -99,12 +99,8 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
-<<<<<<< HEAD
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
-=======
-    .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: swift),
->>>>>>> onnx
     .testTarget(
       name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
