@@ -99,7 +99,7 @@ let package = Package(
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel"], swiftSettings: swift),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: swift),
     .testTarget(name: "ONNXTests", dependencies: ["ONNX"], swiftSettings: swift),
     .testTarget(
