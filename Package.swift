@@ -105,7 +105,8 @@ let package = Package(
     .testTarget(
       name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels"], swiftSettings: swift),
+      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
   ],
   cxxLanguageStandard: .cxx17
