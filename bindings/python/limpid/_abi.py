@@ -8,7 +8,7 @@ from ctypes import (
     c_uint32, c_uint64, c_void_p, sizeof,
 )
 
-from ._errors import check
+from ._errors import InvalidArgument, check
 
 LogCallback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 ProgressCallback = CFUNCTYPE(c_int32, c_void_p, c_uint64, c_uint64)
@@ -30,6 +30,10 @@ class Sized(Structure):
 
     def __init__(self, **fields):
         super().__init__(struct_size=sizeof(type(self)), **fields)
+        for name, value in fields.items():
+            # ctypes drops the bits that do not fit
+            if isinstance(value, int) and getattr(self, name) != value:
+                raise InvalidArgument(f"{name} is out of range: {value}")
 
 
 class ImageView(Structure):
