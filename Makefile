@@ -1,4 +1,36 @@
-.PHONY: test
-test:
+# make demo      build, classify and explain a digit, write overlay pictures
+# make test      everything; installs what is missing
+# make bench     time Limpid beside ONNX Runtime and OpenVINO
+# make install   PREFIX=/usr/local DESTDIR=
+.PHONY: all dependencies build python demo test bench install clean
+
+PREFIX ?= /usr/local
+PYTHON := .venv/bin/python
+
+all: build
+
+dependencies:
 	scripts/install-dependencies
-	swift build
+
+build: dependencies
+	swift build -c release --product limpid
+	swift build -c release --product limpid-cli
+
+# The two Python packages, in the environment under .venv.
+python: dependencies build
+	LIMPID_LIBRARY=$(CURDIR)/.build/release/liblimpid.so .venv/bin/pip install -q ./bindings/python ./converters
+
+demo: build python
+	examples/digits/demo
+
+test: build python
+	scripts/check
+
+bench: build python
+	benchmarks/run
+
+install:
+	scripts/install "$(DESTDIR)$(PREFIX)" "$(PREFIX)"
+
+clean:
+	rm -rf .build .venv

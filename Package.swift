@@ -99,8 +99,10 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
-    .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: swift),
-    .testTarget(name: "ONNXTests", dependencies: ["ONNX"], swiftSettings: swift),
+    .testTarget(
+      name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
+    .testTarget(
+      name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels"], swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),

@@ -32,6 +32,11 @@ public final class Engine: Sendable {
     self.limit = limit
   }
 
+  /// Throws where the graph has an operator that Limpid does not know, without planning anything.
+  public func checkOperators() throws {
+    for node in graph.nodes { try locating(node.title) { _ = try Operators.definition(for: node, in: graph) } }
+  }
+
   /// Runs what `fetches` depend on. Results are in the order of `fetches`, in ONNX order of axes.
   ///
   /// Throws `cancelled` where `progress` asks to stop; it is asked before every step.
@@ -98,5 +103,16 @@ public final class Engine: Sendable {
     } catch let need as NeedsFeeds {
       return try run(feeds, fetches, knowing: names.union(need.feeds), parallel, progress)
     }
+  }
+}
+
+extension Operators {
+  /// What is known of the operator of `node`; the error names operator, domain and version.
+  static func definition(for node: Node, in graph: Graph) throws -> OperatorDefinition {
+    if let definition = definition(node.operation, domain: node.domain) { return definition }
+    let domain = node.domain.isEmpty ? "ai.onnx" : node.domain
+    throw Failure(
+      .unsupported,
+      "operator \(node.operation) of domain \(domain), version \(graph.opset(of: node)), is not supported")
   }
 }

@@ -53,6 +53,9 @@ public final class Plan: Sendable {
   /// Bytes of working memory of one run, without weights and results.
   public var byteCount: Int { arenaByteCount + workspaceByteCount }
 
+  /// The shapes of the results, in order.
+  public var fetchedShapes: [Shape] { fetches.map(\.operand.shape) }
+
   /// Runs all steps. `feeds` are in the order and of the types and shapes that the plan was made for.
   public func run(_ feeds: [Tensor], progress: Progress = Progress()) throws -> [Tensor] {
     let feeds = try feeds.map { try $0.computed().aligned() }

@@ -91,12 +91,7 @@ struct PlanBuilder {
 
   /// Plans one node.
   private mutating func add(_ node: Node) throws {
-    guard let definition = Operators.definition(node.operation, domain: node.domain) else {
-      let domain = node.domain.isEmpty ? "ai.onnx" : node.domain
-      throw Failure(
-        .unsupported,
-        "operator \(node.operation) of domain \(domain), version \(graph.opset(of: node)), is not supported")
-    }
+    let definition = try Operators.definition(for: node, in: graph)
     for case let input? in node.inputs { try bring(input) }
     if try absorb(node) { return }
     let request = request(for: node)

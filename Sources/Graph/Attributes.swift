@@ -3,7 +3,7 @@ public import Tensors
 /// Typed access to a node's attributes, with an error that names the attribute and what was expected.
 extension Node {
   private func wrong(_ key: String, _ expected: String) -> Failure {
-    Failure(.invalidModel, "attribute \"\(key)\" must be \(expected)")
+    Failure(.invalidModel, "attribute \(quoted(key)) must be \(expected)")
   }
 
   public func int(_ key: String) throws -> Int? {
@@ -65,8 +65,7 @@ extension Node {
 
   /// "Conv 'conv1'" or "Conv": how error messages name this node.
   public var title: String {
-    let kind = domain.isEmpty || domain == "limpid" ? operation : "\(domain).\(operation)"
-    if !name.isEmpty { return "\(kind) \"\(name)\"" }
-    return kind
+    let kind = quoted(domain.isEmpty || domain == "limpid" ? operation : "\(domain).\(operation)").dropFirst().dropLast()
+    return name.isEmpty ? String(kind) : "\(kind) \(quoted(name))"
   }
 }

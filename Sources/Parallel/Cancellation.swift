@@ -23,9 +23,12 @@ public struct Progress {
     if let report, !report(UInt64(done), UInt64(total)) { throw Self.cancelled }
   }
 
-  /// Progress through one part of a larger call: part `index` of `count` equal ones.
-  public func part(_ index: Int, of count: Int) -> Progress {
+  /// Progress through one part of a larger call: items `range` of `count` like ones.
+  public func range(_ range: Range<Int>, of count: Int) -> Progress {
     guard let report else { return self }
-    return Progress { done, total in report(UInt64(index) * total + done, UInt64(count) * total) }
+    return Progress { done, total in
+      // In units that make every step of this part visible.
+      report(UInt64(range.lowerBound) * total + UInt64(range.count) * done, UInt64(count) * total)
+    }
   }
 }

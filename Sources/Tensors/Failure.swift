@@ -32,3 +32,12 @@ public struct Failure: Error, Sendable, CustomStringConvertible {
 public func locating<R>(_ place: @autoclosure () -> String, _ body: () throws -> R) throws -> R {
   do { return try body() } catch let failure as Failure { throw failure.at(place()) }
 }
+
+/// A name from outside as messages show it: in quotes, at most 80 characters, none of them a control character.
+public func quoted(_ name: String) -> String {
+  var text = String.UnicodeScalarView()
+  for scalar in name.unicodeScalars.prefix(80) {
+    text.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+  }
+  return "\"\(String(text))\(name.unicodeScalars.dropFirst(80).isEmpty ? "" : "…")\""
+}

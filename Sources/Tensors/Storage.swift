@@ -36,21 +36,26 @@ public final class MappedFile: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
 
   /// `path` goes to the system as it is. Throws `notFound` or `io` with the system's reason.
-  public init(path: UnsafePointer<CChar>) throws {
-    let name = String(cString: path)
+  public convenience init(path: UnsafePointer<CChar>) throws {
+    let name = "\"\(String(cString: path))\""
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       let code = errno
-      throw Failure(code == ENOENT ? .notFound : .io, "cannot open \"\(name)\": \(String(cString: strerror(code)))")
+      throw Failure(code == ENOENT ? .notFound : .io, "cannot open \(name): \(String(cString: strerror(code)))")
     }
     defer { close(descriptor) }
+    try self.init(descriptor: descriptor, name: name)
+  }
+
+  /// Maps an open file, which may be closed afterwards; `name` is how messages call it.
+  public init(descriptor: Int32, name: String) throws {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw Failure(.io, "cannot read \"\(name)\": \(String(cString: strerror(errno)))")
+      throw Failure(.io, "cannot read \(name): \(String(cString: strerror(errno)))")
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
       let what = status.st_mode & S_IFMT == S_IFDIR ? "is a directory" : "is not a regular file"
-      throw Failure(.io, "cannot read \"\(name)\": it \(what)")
+      throw Failure(.io, "cannot read \(name): it \(what)")
     }
     let size = Int(status.st_size)
     guard size > 0 else {
@@ -58,7 +63,7 @@ public final class MappedFile: @unchecked Sendable {
       return
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
-      throw Failure(.io, "cannot map \"\(name)\": \(String(cString: strerror(errno)))")
+      throw Failure(.io, "cannot map \(name): \(String(cString: strerror(errno)))")
     }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
   }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "codecs.h"
+#include "refusals.h"
+
+// A progressive file of a few bytes a scan would otherwise buy a pass over all pixels with each.
+enum { MOST_SCANS = 100 };
+
+typedef struct {
+  struct jpeg_decompress_struct decoder;
+  struct jpeg_error_mgr errors;
+  struct jpeg_progress_mgr progress;
+  uint8_t *pixels;
+  char *message;
+  jmp_buf out;
+} reader;
+
+static reader *reader_of(j_common_ptr decoder) { return decoder->client_data; }
+
+_Noreturn static void fail(j_common_ptr decoder) {
+  char text[JMSG_LENGTH_MAX];
+  decoder->err->format_message(decoder, text);
+  snprintf(reader_of(decoder)->message, XI_MESSAGE_SIZE, "%s", text);
+  longjmp(reader_of(decoder)->out, 1);
+}
+
+/// libjpeg warns where data is missing or makes no sense, and draws something grey. Only what leaves the pixels
+/// as they were meant passes here.
+static void judge_warning(j_common_ptr decoder, int level) {
+  if (level >= 0) return;  // a trace, not a warning
+  switch (decoder->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_TOO_MUCH_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM: return;
+    default: fail(decoder);
+  }
+}
+
+static boolean refuse_to_invent_data(j_decompress_ptr decoder) {
+  ERREXIT(decoder, JERR_INPUT_EOF);
+  return FALSE;
+}
+
+static void limit_scans(j_common_ptr common) {
+  if (((j_decompress_ptr)common)->input_scan_number <= MOST_SCANS) return;
+  snprintf(reader_of(common)->message, XI_MESSAGE_SIZE, "it has more than %d scans", MOST_SCANS);
+  longjmp(reader_of(common)->out, 1);
+}
+
+/// Every 8x8 block of every component takes a bit or more of Huffman-coded data.
+static uint64_t least_bytes(j_decompress_ptr decoder) {
+  uint64_t blocks = 0;
+  for (int i = 0; i < decoder->num_components; i++) {
+    const jpeg_component_info *c = &decoder->comp_info[i];
+    blocks += (uint64_t)c->width_in_blocks * c->height_in_blocks;
+  }
+  return blocks / 8;
+}
+
+static xi_status choose_samples(j_decompress_ptr decoder, xi_samples *kind, char *message) {
+  if (decoder->arith_code) {
+    snprintf(message, XI_MESSAGE_SIZE, "arithmetic coding is not supported");
+    return XI_UNSUPPORTED;
+  }
+  switch (decoder->num_components) {
+    case 1: *kind = XI_GRAY8, decoder->out_color_space = JCS_GRAYSCALE; return XI_OK;
+    case 3: *kind = XI_RGB8, decoder->out_color_space = JCS_RGB; return XI_OK;
+    case 4: *kind = XI_CMYK8, decoder->out_color_space = JCS_CMYK; return XI_OK;
+    default:
+      snprintf(message, XI_MESSAGE_SIZE, "%d colour components; 1, 3 and 4 are supported",
+               decoder->num_components);
+      return XI_UNSUPPORTED;
+  }
+}
+
+static xi_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
+                           uint64_t max_pixels, xi_image *out) {
+  j_decompress_ptr decoder = &r->decoder;
+  jpeg_create_decompress(decoder);
+  decoder->progress = &r->progress;
+  jpeg_mem_src(decoder, data, size);
+  decoder->src->fill_input_buffer = refuse_to_invent_data;
+  jpeg_read_header(decoder, TRUE);
+
+  const uint32_t width = decoder->image_width, height = decoder->image_height;
+  xi_samples kind;
+  xi_status status = xi_check_size(width, height, max_side, max_pixels, r->message);
+  if (status == XI_OK) status = xi_check_claim(width, height, least_bytes(decoder), size, r->message);
+  if (status == XI_OK) status = choose_samples(decoder, &kind, r->message);
+  if (status != XI_OK) return status;
+
+  // Said explicitly: the networks were trained on the accurate transform and smooth chroma.
+  decoder->dct_method = JDCT_ISLOW;
+  decoder->do_fancy_upsampling = TRUE;
+  jpeg_start_decompress(decoder);
+  const size_t row = (size_t)decoder->output_width * (size_t)decoder->output_components;
+  r->pixels = malloc(row * height);
+  if (!r->pixels) return XI_NO_MEMORY;
+  while (decoder->output_scanline < height) {
+    JSAMPROW target = r->pixels + row * decoder->output_scanline;
+    jpeg_read_scanlines(decoder, &target, 1);
+  }
+  jpeg_finish_decompress(decoder);
+
+  *out = (xi_image){r->pixels, width, height, kind};
+  return XI_OK;
+}
+
+/// The caller owns what a longjmp to here must not lose.
+static xi_status try_read(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
+                          uint64_t max_pixels, xi_image *out) {
+  return setjmp(r->out) ? XI_DAMAGED : read_jpeg(r, data, size, max_side, max_pixels, out);
+}
+
+xi_status xi_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+                         xi_image *out, char message[XI_MESSAGE_SIZE]) {
+  reader r = {.message = message};
+  r.decoder.err = jpeg_std_error(&r.errors);
+  r.decoder.client_data = &r;
+  r.errors.error_exit = fail;
+  r.errors.emit_message = judge_warning;
+  r.progress.progress_monitor = limit_scans;
+  const xi_status status = try_read(&r, data, size, max_side, max_pixels, out);
+  jpeg_destroy_decompress(&r.decoder);
+  if (status != XI_OK) free(r.pixels);
+  return status;
+}

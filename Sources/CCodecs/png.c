@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <png.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs.h"
+#include "refusals.h"
+
+// deflate expands a byte to at most 1032.
+enum { MOST_EXPANSION = 1032 };
+
+typedef struct {
+  const uint8_t *data;
+  size_t size, position;
+  uint8_t *pixels;
+  char *message;
+  jmp_buf out;
+} source;
+
+typedef struct {
+  uint8_t *data;
+  size_t size, capacity;
+  char *message;
+  jmp_buf out;
+} sink;
+
+static void ignore_warning(png_structp png, png_const_charp text) { (void)png, (void)text; }
+
+static void source_error(png_structp png, png_const_charp text) {
+  source *s = png_get_error_ptr(png);
+  snprintf(s->message, XI_MESSAGE_SIZE, "%s", text);
+  longjmp(s->out, 1);
+}
+
+static void source_read(png_structp png, png_bytep to, size_t count) {
+  source *s = png_get_io_ptr(png);
+  if (count > s->size - s->position) png_error(png, "the file ends early");
+  memcpy(to, s->data + s->position, count);
+  s->position += count;
+}
+
+/// 8-bit grey, 16-bit grey or 8-bit RGB, without alpha.
+static xi_samples request_samples(png_structp png, png_infop info) {
+  const int color = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
+  if (color == PNG_COLOR_TYPE_GRAY && depth == 16) {
+    const uint16_t one = 1;
+    if (*(const uint8_t *)&one == 1) png_set_swap(png);
+    return XI_GRAY16;
+  }
+  if (color == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+  if (color == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
+  if (depth == 16) png_set_strip_16(png);
+  if (color & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(png);
+  return color & PNG_COLOR_MASK_COLOR ? XI_RGB8 : XI_GRAY8;
+}
+
+static xi_status read_png(png_structp png, png_infop info, source *s, uint32_t max_side,
+                          uint64_t max_pixels, xi_image *out) {
+  png_set_read_fn(png, s, source_read);
+  // Compressed text and profiles could be bombs, and transparent colours would make palettes RGBA.
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tRNS", 1);
+  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  png_read_info(png, info);
+
+  const uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+  xi_status status = xi_check_size(width, height, max_side, max_pixels, s->message);
+  if (status != XI_OK) return status;
+  const uint64_t stored = (uint64_t)height * png_get_rowbytes(png, info);
+  status = xi_check_claim(width, height, stored / MOST_EXPANSION, s->size, s->message);
+  if (status != XI_OK) return status;
+
+  const xi_samples kind = request_samples(png, info);
+  const int passes = png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  const size_t row = png_get_rowbytes(png, info);
+  s->pixels = malloc(row * height);
+  if (!s->pixels) return XI_NO_MEMORY;
+  for (int pass = 0; pass < passes; pass++)
+    for (uint32_t y = 0; y < height; y++) png_read_row(png, s->pixels + row * y, NULL);
+  png_read_end(png, NULL);
+
+  *out = (xi_image){s->pixels, width, height, kind};
+  return XI_OK;
+}
+
+/// The caller owns what a longjmp to here must not lose.
+static xi_status try_read(png_structp png, png_infop info, source *s, uint32_t max_side,
+                          uint64_t max_pixels, xi_image *out) {
+  return setjmp(s->out) ? XI_DAMAGED : read_png(png, info, s, max_side, max_pixels, out);
+}
+
+xi_status xi_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+                        xi_image *out, char message[XI_MESSAGE_SIZE]) {
+  source s = {.data = data, .size = size, .message = message};
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, source_error, ignore_warning);
+  png_infop info = png ? png_create_info_struct(png) : NULL;
+  xi_status status = XI_NO_MEMORY;
+  if (info) status = try_read(png, info, &s, max_side, max_pixels, out);
+  png_destroy_read_struct(&png, &info, NULL);
+  if (status != XI_OK) free(s.pixels);
+  return status;
+}
+
+static void sink_error(png_structp png, png_const_charp text) {
+  sink *s = png_get_error_ptr(png);
+  snprintf(s->message, XI_MESSAGE_SIZE, "%s", text);
+  longjmp(s->out, 1);
+}
+
+static void sink_write(png_structp png, png_bytep from, size_t count) {
+  sink *s = png_get_io_ptr(png);
+  if (count > s->capacity - s->size) {
+    size_t capacity = s->capacity * 2 + count + 4096;
+    uint8_t *data = realloc(s->data, capacity);
+    if (!data) png_error(png, "no memory for the encoded image");
+    s->data = data;
+    s->capacity = capacity;
+  }
+  memcpy(s->data + s->size, from, count);
+  s->size += count;
+}
+
+static void sink_flush(png_structp png) { (void)png; }
+
+static xi_status try_write(png_structp png, png_infop info, sink *s, const uint8_t *pixels, uint32_t width,
+                           uint32_t height, uint32_t channels) {
+  if (setjmp(s->out)) return XI_NO_MEMORY;
+  const int color = channels == 1   ? PNG_COLOR_TYPE_GRAY
+                    : channels == 3 ? PNG_COLOR_TYPE_RGB
+                                    : PNG_COLOR_TYPE_RGB_ALPHA;
+  png_set_write_fn(png, s, sink_write, sink_flush);
+  png_set_IHDR(png, info, width, height, 8, color, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+               PNG_FILTER_TYPE_DEFAULT);
+  // Said explicitly, so that the bytes do not depend on how libpng was configured.
+  png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
+  png_set_compression_level(png, 6);
+  png_write_info(png, info);
+  for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)width * channels * y);
+  png_write_end(png, NULL);
+  return XI_OK;
+}
+
+xi_status xi_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                        xi_bytes *out, char message[XI_MESSAGE_SIZE]) {
+  sink s = {.message = message};
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, sink_error, ignore_warning);
+  png_infop info = png ? png_create_info_struct(png) : NULL;
+  xi_status status = XI_NO_MEMORY;
+  if (info) status = try_write(png, info, &s, pixels, width, height, channels);
+  png_destroy_write_struct(&png, &info);
+  if (status == XI_OK) *out = (xi_bytes){s.data, s.size};
+  else free(s.data);
+  return status;
+}
+
+void xi_free(void *memory) { free(memory); }

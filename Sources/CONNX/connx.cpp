@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "connx.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <onnx/onnx_pb.h>
+
+#include <climits>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "skeleton.h"
+
+namespace {
+
+/// Each opaque C type is the protobuf message of its name.
+template <class Message, class Opaque> const Message &as(const Opaque *opaque) {
+  return *reinterpret_cast<const Message *>(opaque);
+}
+template <class Opaque, class Message> const Opaque *opaque(const Message &message) {
+  return reinterpret_cast<const Opaque *>(&message);
+}
+
+const onnx::ModelProto &of(const xi_onnx_model *model) { return as<onnx::ModelProto>(model); }
+const onnx::GraphProto &of(const xi_onnx_graph *graph) { return as<onnx::GraphProto>(graph); }
+const onnx::NodeProto &of(const xi_onnx_node *node) { return as<onnx::NodeProto>(node); }
+const onnx::AttributeProto &of(const xi_onnx_attribute *attribute) { return as<onnx::AttributeProto>(attribute); }
+const onnx::TensorProto &of(const xi_onnx_tensor *tensor) { return as<onnx::TensorProto>(tensor); }
+const onnx::ValueInfoProto &of(const xi_onnx_value *value) { return as<onnx::ValueInfoProto>(value); }
+
+xi_onnx_text text(const std::string &string) { return {string.data(), string.size()}; }
+size_t count(int size) { return static_cast<size_t>(size); }
+int at(size_t index) { return static_cast<int>(index); }
+
+void report(const char *what, char *message, size_t size) {
+  if (size == 0) return;
+  std::strncpy(message, what, size - 1);
+  message[size - 1] = '\0';
+}
+
+std::unique_ptr<onnx::ModelProto> parse(const std::string &skeleton) {
+  if (skeleton.size() > INT_MAX) throw std::bad_alloc();
+  auto model = std::make_unique<onnx::ModelProto>();
+  google::protobuf::io::CodedInputStream input(
+    reinterpret_cast<const uint8_t *>(skeleton.data()), at(skeleton.size()));
+  // A graph in a graph is three messages deep; the skeleton bounds the graphs.
+  input.SetRecursionLimit(200);
+  if (!model->ParseFromCodedStream(&input)) {
+    throw connx::Malformed("this is not an ONNX model: protobuf cannot read it");
+  }
+  return model;
+}
+
+/// IR versions 1 and 2 do not store the type.
+xi_onnx_attribute_type type(const onnx::AttributeProto &a) {
+  if (a.has_type()) return static_cast<xi_onnx_attribute_type>(a.type());
+  if (a.has_f()) return XI_ONNX_ATTRIBUTE_FLOAT;
+  if (a.has_i()) return XI_ONNX_ATTRIBUTE_INT;
+  if (a.has_s()) return XI_ONNX_ATTRIBUTE_STRING;
+  if (a.has_t()) return XI_ONNX_ATTRIBUTE_TENSOR;
+  if (a.has_g()) return XI_ONNX_ATTRIBUTE_GRAPH;
+  if (a.floats_size()) return XI_ONNX_ATTRIBUTE_FLOATS;
+  if (a.ints_size()) return XI_ONNX_ATTRIBUTE_INTS;
+  if (a.strings_size()) return XI_ONNX_ATTRIBUTE_STRINGS;
+  return XI_ONNX_ATTRIBUTE_UNKNOWN;
+}
+
+}  // namespace
+
+xi_onnx_status xi_onnx_read(
+  const void *bytes, size_t size, xi_onnx_model **model, char *message, size_t message_size) {
+  try {
+    auto proto = parse(connx::skeleton(static_cast<const uint8_t *>(bytes), size));
+    *model = reinterpret_cast<xi_onnx_model *>(proto.release());
+    return XI_ONNX_OK;
+  } catch (const connx::Malformed &error) {
+    report(error.what(), message, message_size);
+    return XI_ONNX_MALFORMED;
+  } catch (const std::bad_alloc &) {
+    report("no memory to read the model", message, message_size);
+    return XI_ONNX_NO_MEMORY;
+  } catch (const std::exception &error) {
+    report(error.what(), message, message_size);
+    return XI_ONNX_INTERNAL;
+  } catch (...) {
+    report("unknown error while reading the model", message, message_size);
+    return XI_ONNX_INTERNAL;
+  }
+}
+
+void xi_onnx_free(xi_onnx_model *model) { delete reinterpret_cast<onnx::ModelProto *>(model); }
+
+xi_onnx_model_info xi_onnx_model_get(const xi_onnx_model *model) {
+  const auto &m = of(model);
+  return {
+    m.has_graph() ? opaque<xi_onnx_graph>(m.graph()) : nullptr, count(m.opset_import_size()),
+    count(m.metadata_props_size()), count(m.functions_size())};
+}
+
+xi_onnx_opset xi_onnx_model_opset(const xi_onnx_model *model, size_t index) {
+  const auto &opset = of(model).opset_import(at(index));
+  return {text(opset.domain()), opset.version()};
+}
+
+xi_onnx_entry xi_onnx_model_metadata(const xi_onnx_model *model, size_t index) {
+  const auto &entry = of(model).metadata_props(at(index));
+  return {text(entry.key()), text(entry.value())};
+}
+
+xi_onnx_text xi_onnx_model_function(const xi_onnx_model *model, size_t index) {
+  return text(of(model).functions(at(index)).name());
+}
+
+xi_onnx_graph_info xi_onnx_graph_get(const xi_onnx_graph *graph) {
+  const auto &g = of(graph);
+  return {
+    text(g.name()), count(g.node_size()), count(g.initializer_size()), count(g.sparse_initializer_size()),
+    count(g.input_size()), count(g.output_size())};
+}
+
+const xi_onnx_node *xi_onnx_graph_node(const xi_onnx_graph *graph, size_t index) {
+  return opaque<xi_onnx_node>(of(graph).node(at(index)));
+}
+
+const xi_onnx_tensor *xi_onnx_graph_initializer(const xi_onnx_graph *graph, size_t index) {
+  return opaque<xi_onnx_tensor>(of(graph).initializer(at(index)));
+}
+
+xi_onnx_text xi_onnx_graph_sparse_initializer(const xi_onnx_graph *graph, size_t index) {
+  return text(of(graph).sparse_initializer(at(index)).values().name());
+}
+
+const xi_onnx_value *xi_onnx_graph_input(const xi_onnx_graph *graph, size_t index) {
+  return opaque<xi_onnx_value>(of(graph).input(at(index)));
+}
+
+const xi_onnx_value *xi_onnx_graph_output(const xi_onnx_graph *graph, size_t index) {
+  return opaque<xi_onnx_value>(of(graph).output(at(index)));
+}
+
+xi_onnx_node_info xi_onnx_node_get(const xi_onnx_node *node) {
+  const auto &n = of(node);
+  return {
+    text(n.op_type()), text(n.domain()), text(n.name()), count(n.input_size()), count(n.output_size()),
+    count(n.attribute_size())};
+}
+
+xi_onnx_text xi_onnx_node_input(const xi_onnx_node *node, size_t index) { return text(of(node).input(at(index))); }
+xi_onnx_text xi_onnx_node_output(const xi_onnx_node *node, size_t index) { return text(of(node).output(at(index))); }
+
+const xi_onnx_attribute *xi_onnx_node_attribute(const xi_onnx_node *node, size_t index) {
+  return opaque<xi_onnx_attribute>(of(node).attribute(at(index)));
+}
+
+xi_onnx_attribute_info xi_onnx_attribute_get(const xi_onnx_attribute *attribute) {
+  const auto &a = of(attribute);
+  xi_onnx_attribute_info info = {};
+  info.name = text(a.name());
+  info.reference = text(a.ref_attr_name());
+  info.type = type(a);
+  info.f = a.f();
+  info.i = a.i();
+  info.s = text(a.s());
+  info.t = a.has_t() ? opaque<xi_onnx_tensor>(a.t()) : nullptr;
+  info.g = a.has_g() ? opaque<xi_onnx_graph>(a.g()) : nullptr;
+  info.floats = a.floats().data();
+  info.float_count = count(a.floats_size());
+  info.ints = a.ints().data();
+  info.int_count = count(a.ints_size());
+  info.string_count = count(a.strings_size());
+  return info;
+}
+
+xi_onnx_text xi_onnx_attribute_string(const xi_onnx_attribute *attribute, size_t index) {
+  return text(of(attribute).strings(at(index)));
+}
+
+xi_onnx_tensor_info xi_onnx_tensor_get(const xi_onnx_tensor *tensor) {
+  const auto &t = of(tensor);
+  connx::RawData raw = {};
+  if (t.raw_data().size() == sizeof raw) std::memcpy(&raw, t.raw_data().data(), sizeof raw);
+  xi_onnx_tensor_info info = {};
+  info.name = text(t.name());
+  info.type = t.data_type();
+  info.dimensions = t.dims().data();
+  info.rank = count(t.dims_size());
+  info.is_external = t.data_location() == onnx::TensorProto::EXTERNAL;
+  info.is_segment = t.has_segment();
+  info.has_raw = t.has_raw_data();
+  info.raw_offset = raw.offset;
+  info.raw_size = raw.size;
+  info.floats = t.float_data().data();
+  info.float_count = count(t.float_data_size());
+  info.int32s = t.int32_data().data();
+  info.int32_count = count(t.int32_data_size());
+  info.int64s = t.int64_data().data();
+  info.int64_count = count(t.int64_data_size());
+  info.doubles = t.double_data().data();
+  info.double_count = count(t.double_data_size());
+  info.uint64s = t.uint64_data().data();
+  info.uint64_count = count(t.uint64_data_size());
+  info.external_count = count(t.external_data_size());
+  return info;
+}
+
+xi_onnx_entry xi_onnx_tensor_external(const xi_onnx_tensor *tensor, size_t index) {
+  const auto &entry = of(tensor).external_data(at(index));
+  return {text(entry.key()), text(entry.value())};
+}
+
+xi_onnx_value_info xi_onnx_value_get(const xi_onnx_value *value) {
+  const auto &v = of(value);
+  xi_onnx_value_info info = {};
+  info.name = text(v.name());
+  switch (v.type().value_case()) {
+    case onnx::TypeProto::VALUE_NOT_SET: info.kind = XI_ONNX_VALUE_UNDECLARED; break;
+    case onnx::TypeProto::kTensorType: info.kind = XI_ONNX_VALUE_TENSOR; break;
+    default: info.kind = XI_ONNX_VALUE_OTHER;
+  }
+  info.type = v.type().tensor_type().elem_type();
+  info.has_shape = v.type().tensor_type().has_shape();
+  info.rank = count(v.type().tensor_type().shape().dim_size());
+  return info;
+}
+
+xi_onnx_dimension xi_onnx_value_dimension(const xi_onnx_value *value, size_t index) {
+  const auto &dimension = of(value).type().tensor_type().shape().dim(at(index));
+  switch (dimension.value_case()) {
+    case onnx::TensorShapeProto_Dimension::kDimValue:
+      return {XI_ONNX_DIMENSION_FIXED, dimension.dim_value(), {nullptr, 0}};
+    case onnx::TensorShapeProto_Dimension::kDimParam:
+      return {XI_ONNX_DIMENSION_NAMED, 0, text(dimension.dim_param())};
+    default: return {XI_ONNX_DIMENSION_UNKNOWN, 0, {nullptr, 0}};
+  }
+}

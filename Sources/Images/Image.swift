@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tensors
+
+/// 8-bit pixels, interleaved, rows touching.
+public struct Image: Sendable, Equatable {
+  public let width: Int
+  public let height: Int
+  /// 1: grey, 3: RGB, 4: RGBA.
+  public let channels: Int
+  /// [height, width, channels]
+  public let pixels: [UInt8]
+
+  /// Larger sides are refused: JPEG cannot have them, and sums over a line stay small.
+  public static let maximumSide = 65_535
+  /// 134 million: 16,384 × 8,192; as RGB, 403 MB.
+  public static let maximumPixels = 1 << 27
+
+  /// Throws `invalidArgument` where the numbers do not fit together.
+  public init(width: Int, height: Int, channels: Int, pixels: [UInt8]) throws {
+    try Image.checkSize(width, height)
+    guard [1, 3, 4].contains(channels) else {
+      throw Failure(.invalidArgument, "an image of \(channels) channels; 1 (grey), 3 (RGB) and 4 (RGBA) exist")
+    }
+    guard pixels.count == width * height * channels else {
+      throw Failure(
+        .invalidArgument, "\(pixels.count) bytes for an image of \(width)x\(height) pixels, \(channels) bytes each")
+    }
+    self.init(trusted: width, height, channels, pixels)
+  }
+
+  /// For numbers that the module itself computed.
+  init(trusted width: Int, _ height: Int, _ channels: Int, _ pixels: [UInt8]) {
+    self.width = width
+    self.height = height
+    self.channels = channels
+    self.pixels = pixels
+  }
+
+  /// Throws `invalidArgument` for an empty image and `unsupported` for one beyond the limits.
+  static func checkSize(_ width: Int, _ height: Int) throws {
+    guard width >= 1, height >= 1 else {
+      throw Failure(.invalidArgument, "an image of \(width)x\(height) pixels; both sides must be 1 or more")
+    }
+    guard width <= maximumSide, height <= maximumSide, width * height <= maximumPixels else {
+      throw Failure(
+        .unsupported,
+        "\(width)x\(height) pixels are too many; at most \(maximumPixels), and \(maximumSide) a side, are handled")
+    }
+  }
+
+  /// Pixels that `write` fills from the first to the last.
+  static func make(
+    _ width: Int, _ height: Int, _ channels: Int, _ write: (UnsafeMutablePointer<UInt8>) -> Void
+  ) -> Image {
+    let count = width * height * channels
+    let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      if let base = buffer.baseAddress { write(base) }
+      filled = count
+    }
+    return Image(trusted: width, height, channels, pixels)
+  }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tensors
+
+/// What the bytes of a pixel are, in memory order.
+public enum PixelFormat: Sendable, Hashable {
+  case gray8, rgb8, rgba8
+
+  public var channels: Int {
+    switch self {
+    case .gray8: 1
+    case .rgb8: 3
+    case .rgba8: 4
+    }
+  }
+}
+
+/// Somebody else's pixels, borrowed for the length of a call.
+public struct PixelView {
+  public let base: UnsafePointer<UInt8>
+  public let width: Int
+  public let height: Int
+  /// Bytes from the start of a row to the start of the next.
+  public let rowStride: Int
+  public let format: PixelFormat
+
+  /// `rowStride` 0 means that rows touch. Throws `invalidArgument`, or `unsupported` beyond the size limits of `Image`.
+  public init(
+    base: UnsafeRawPointer?, width: Int, height: Int, rowStride: Int = 0, format: PixelFormat
+  ) throws {
+    guard let base else { throw Failure(.invalidArgument, "an image view without pixels") }
+    try Image.checkSize(width, height)
+    let row = width * format.channels
+    guard rowStride == 0 || rowStride >= row, rowStride <= Int.max / height else {
+      throw Failure(
+        .invalidArgument, "a row stride of \(rowStride) bytes for rows of \(row) bytes; give 0 when rows touch")
+    }
+    self.init(trusted: base.assumingMemoryBound(to: UInt8.self), width, height, rowStride == 0 ? row : rowStride, format)
+  }
+
+  init(trusted base: UnsafePointer<UInt8>, _ width: Int, _ height: Int, _ rowStride: Int, _ format: PixelFormat) {
+    self.base = base
+    self.width = width
+    self.height = height
+    self.rowStride = rowStride
+    self.format = format
+  }
+}
+
+extension Image {
+  /// Runs `body` on a view of these pixels, which is valid until `body` returns.
+  public func withView<R>(_ body: (PixelView) throws -> R) rethrows -> R {
+    let format: PixelFormat = channels == 1 ? .gray8 : channels == 3 ? .rgb8 : .rgba8
+    return try pixels.withUnsafeBufferPointer { buffer in
+      // An image is never empty, so there is a first pixel.
+      try body(PixelView(trusted: buffer.baseAddress!, width, height, width * channels, format))
+    }
+  }
+
+  /// The same pixels, rows touching.
+  public init(copying view: PixelView) {
+    self = Image.make(view.width, view.height, view.format.channels) { target in
+      let row = view.width * view.format.channels
+      for y in 0..<view.height {
+        (target + y * row).update(from: view.base + y * view.rowStride, count: row)
+      }
+    }
+  }
+
+  /// Grey stays grey; everything else becomes RGB, its alpha dropped as by Pillow's `convert("RGB")`.
+  init(opaque view: PixelView) {
+    guard view.format == .rgba8 else {
+      self.init(copying: view)
+      return
+    }
+    self = Image.make(view.width, view.height, 3) { target in
+      var target = target
+      for y in 0..<view.height {
+        var source = view.base + y * view.rowStride
+        for _ in 0..<view.width {
+          target[0] = source[0]
+          target[1] = source[1]
+          target[2] = source[2]
+          target += 3
+          source += 4
+        }
+      }
+    }
+  }
+
+  /// Grey repeated in three channels; RGB as it is.
+  var rgb: Image {
+    guard channels == 1 else { return self }
+    return Image.make(width, height, 3) { target in
+      for (i, value) in pixels.enumerated() {
+        target[3 * i] = value
+        target[3 * i + 1] = value
+        target[3 * i + 2] = value
+      }
+    }
+  }
+
+  /// ITU-R 601 luma in 16-bit fixed point, as Pillow's `convert("L")`; grey as it is.
+  var gray: Image {
+    guard channels >= 3 else { return self }
+    return Image.make(width, height, 1) { target in
+      pixels.withUnsafeBufferPointer { source in
+        for i in 0..<width * height {
+          let p = channels * i
+          let sum = 19595 * UInt32(source[p]) + 38470 * UInt32(source[p + 1]) + 7471 * UInt32(source[p + 2])
+          target[i] = UInt8(truncatingIfNeeded: (sum + 0x8000) >> 16)
+        }
+      }
+    }
+  }
+}

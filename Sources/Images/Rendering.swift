@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tensors
+
+/// A row-major map, borrowed for the length of a call, and the values that the ends of a colour map stand for.
+public struct MapView {
+  public let values: UnsafeBufferPointer<Float>
+  public let width: Int
+  public let height: Int
+  public let minimum: Float
+  public let maximum: Float
+
+  /// Throws `invalidArgument` where `values` are not `width * height`.
+  public init(
+    values: UnsafeBufferPointer<Float>, width: Int, height: Int, minimum: Float, maximum: Float
+  ) throws {
+    try Image.checkSize(width, height)
+    guard values.count == width * height else {
+      throw Failure(.invalidArgument, "a map of \(width)x\(height) has not \(values.count) values")
+    }
+    self.values = values
+    self.width = width
+    self.height = height
+    self.minimum = minimum
+    self.maximum = maximum
+  }
+
+  /// The values between 0 (`minimum`) and 1 (`maximum`). What is not a number is 0, and so is a whole map whose
+  /// `maximum` is not above its `minimum`.
+  var normalized: [Float] {
+    let range = maximum - minimum
+    guard range > 0, range.isFinite else { return [Float](repeating: 0, count: values.count) }
+    return values.map { value in
+      let share = (value - minimum) / range
+      return share > 0 ? min(share, 1) : 0
+    }
+  }
+}
+
+/// How a map becomes a picture.
+public struct Rendering: Sendable {
+  /// Arithmetic and defaults.
+  public enum Style: String, Sendable, CaseIterable {
+    /// viridis at opacity 0.5; the map enlarged in floating point; everything rounded to nearest.
+    case standard = "default"
+    /// SCOUTER's overlays, byte for byte: an 8-bit map, enlarged as 8-bit pixels; matplotlib's jet at opacity 0.4.
+    case scouter
+    /// TAME's and L-CAM's overlays, byte for byte: OpenCV's jet at opacity 0.5.
+    case tame
+  }
+
+  public var style = Style.standard
+  /// Nil: the style's.
+  public var colormap: Colormap?
+  /// Of the map over the picture, 0...1. Nil: the style's.
+  public var opacity: Float?
+  /// Of the result. Both 0: the size of the picture, or of the map without one; one 0: the aspect ratio is kept.
+  public var width = 0
+  public var height = 0
+  /// The part of the picture that the map covers, in pixels of the picture (see `Preprocessing.footprint`); around
+  /// it the picture stays as it is. Nil: all of it. Without a picture it says nothing.
+  public var region: Region?
+
+  public init(_ style: Style = .standard) { self.style = style }
+}
+
+/// A rectangle, in pixels, borders anywhere between them.
+public struct Region: Sendable, Equatable {
+  public var x, y, width, height: Double
+
+  public init(x: Double, y: Double, width: Double, height: Double) {
+    (self.x, self.y, self.width, self.height) = (x, y, width, height)
+  }
+}
+
+/// The colours of `map`, over `picture` where there is one, as RGB.
+///
+/// Throws `invalidArgument` for options out of range, `unsupported` for results beyond the size limits.
+public func render(
+  _ map: MapView, over picture: PixelView? = nil, _ rendering: Rendering = Rendering()
+) throws -> Image {
+  let opacity = rendering.opacity ?? rendering.style.opacity
+  guard (0...1).contains(opacity) else {
+    throw Failure(.invalidArgument, "an opacity of \(opacity); it must be between 0 and 1")
+  }
+  let full = picture.map { ($0.width, $0.height) } ?? (map.width, map.height)
+  let size = try rendering.size(for: full)
+  let colors = (rendering.colormap ?? rendering.style.colormap).entries
+  guard let picture else {
+    let levels = try rendering.style.levels(of: map, size.width, size.height)
+    return Image.make(size.width, size.height, 3) { target in
+      for (i, level) in levels.enumerated() {
+        for c in 0..<3 { target[3 * i + c] = colors[3 * Int(level) + c] }
+      }
+    }
+  }
+  let canvas = try Image(opaque: picture).rgb
+    .resized(width: size.width, height: size.height, filter: .bilinear)
+  let frame = try Frame(rendering.region, of: full, on: size)
+  let levels = try rendering.style.levels(of: map, frame.width, frame.height)
+  let blend = rendering.style.blend(opacity)
+  return canvas.painted(levels, colors, frame, blend)
+}
+
+extension Rendering {
+  fileprivate func size(for full: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
+    guard width >= 0, height >= 0, width <= Image.maximumSide, height <= Image.maximumSide else {
+      throw Failure(.invalidArgument, "a picture of \(width)x\(height) pixels cannot be drawn")
+    }
+    let size =
+      switch (width, height) {
+      case (0, 0): full
+      case (0, _): (max(1, full.width * height / full.height), height)
+      case (_, 0): (width, max(1, full.height * width / full.width))
+      default: (width, height)
+      }
+    try Image.checkSize(size.0, size.1)
+    return size
+  }
+}
+
+/// Where the map lies on the canvas, in whole pixels; it may reach beyond.
+private struct Frame {
+  let x, y, width, height: Int
+
+  init(_ region: Region?, of full: (width: Int, height: Int), on size: (width: Int, height: Int)) throws {
+    let region = region ?? Region(x: 0, y: 0, width: Double(full.width), height: Double(full.height))
+    let (across, down) = (Double(size.width) / Double(full.width), Double(size.height) / Double(full.height))
+    let edges = [
+      region.x * across, (region.x + region.width) * across, region.y * down, (region.y + region.height) * down,
+    ].map { $0.rounded() }
+    guard edges.allSatisfy({ abs($0) <= Double(Image.maximumSide) }), region.width > 0, region.height > 0 else {
+      throw Failure(.invalidArgument, "the map cannot be drawn on \(region)")
+    }
+    x = Int(edges[0])
+    y = Int(edges[2])
+    width = max(1, Int(edges[1]) - x)
+    height = max(1, Int(edges[3]) - y)
+  }
+}
+
+extension Image {
+  /// These RGB pixels with the colours of `levels`, [frame.height, frame.width], blended over them.
+  fileprivate func painted(
+    _ levels: [UInt8], _ colors: [UInt8], _ frame: Frame, _ blend: (UInt8, UInt8) -> UInt8
+  ) -> Image {
+    Image.make(width, height, 3) { target in
+      for (i, value) in pixels.enumerated() { target[i] = value }
+      for y in max(0, frame.y)..<max(0, frame.y, min(height, frame.y + frame.height)) {
+        for x in max(0, frame.x)..<max(0, frame.x, min(width, frame.x + frame.width)) {
+          let level = Int(levels[(y - frame.y) * frame.width + x - frame.x])
+          let pixel = target + 3 * (y * width + x)
+          for c in 0..<3 { pixel[c] = blend(colors[3 * level + c], pixel[c]) }
+        }
+      }
+    }
+  }
+}

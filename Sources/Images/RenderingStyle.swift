@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tensors
+
+extension Rendering.Style {
+  /// Throws `notFound`, with all names, for an unknown name.
+  public static func named(_ name: String) throws -> Rendering.Style {
+    if let style = Rendering.Style(rawValue: name) { return style }
+    let names = allCases.map(\.rawValue).joined(separator: ", ")
+    throw Failure(.notFound, "there is no render style \"\(name)\"; there are \(names)")
+  }
+
+  var colormap: Colormap {
+    switch self {
+    case .standard: .viridis
+    case .scouter: .matplotlibJet
+    case .tame: .jet
+    }
+  }
+
+  var opacity: Float {
+    switch self {
+    case .standard, .tame: 0.5
+    case .scouter: 0.4
+    }
+  }
+
+  /// The map as indices of colours at another size: [height, width].
+  func levels(of map: MapView, _ width: Int, _ height: Int) throws -> [UInt8] {
+    let values = map.normalized
+    switch self {
+    case .standard:
+      return try values.withUnsafeBufferPointer {
+        try resize($0, width: map.width, height: map.height, to: (width, height), filter: .bilinear)
+      }.map { UInt8((255 * $0).rounded()) }
+    case .scouter:
+      let bytes = Image(trusted: map.width, map.height, 1, values.map { UInt8(255 * $0) })
+      return try bytes.resized(width: width, height: height, filter: .bilinear).pixels
+    case .tame:
+      return try values.withUnsafeBufferPointer {
+        try upsample($0, width: map.width, height: map.height, to: (width, height))
+      }.map { UInt8(255 * $0) }
+    }
+  }
+
+  /// The mixture of a colour (first) and a pixel (second).
+  func blend(_ opacity: Float) -> (UInt8, UInt8) -> UInt8 {
+    switch self {
+    case .scouter:
+      // Pillow's `alpha_composite` over an opaque image, of an alpha cut to a byte.
+      let alpha = UInt32(255 * opacity)
+      return { color, pixel in
+        UInt8(truncatingIfNeeded: dividedBy255(UInt32(color) * alpha + UInt32(pixel) * (255 - alpha)))
+      }
+    case .standard, .tame:
+      // OpenCV's `addWeighted` rounds halves to even.
+      return { color, pixel in
+        UInt8((Float(color) * opacity + Float(pixel) * (1 - opacity)).rounded(.toNearestOrEven))
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+public import Images
+import Tensors
+
+/// What a model file says beyond ONNX, in its `metadata_props` under the prefix `limpid.` (docs/model-format.md).
+public struct Metadata: Sendable {
+  /// What an output means.
+  public enum Role: String, Sendable {
+    case logits
+    case logProbabilities = "log_probabilities"
+    case probabilities
+    case attention
+  }
+
+  /// Every key of the file, ours and others'.
+  public let entries: [String: String]
+  public let family: String
+  public let labels: [String]
+  public let preprocessing: Preprocessing?
+  /// Values that CAM methods may tap, best first.
+  public let layers: [String]
+
+  public init(_ entries: [String: String]) throws {
+    self.entries = entries
+    if let format = entries["limpid.format"], format != "1" {
+      throw Failure(
+        .unsupported, "the model file has metadata of format \"\(format)\"; this version of Limpid reads format 1")
+    }
+    family = entries["limpid.family"] ?? "classifier"
+    labels = Self.lines(entries["limpid.labels"])
+    layers = Self.lines(entries["limpid.layers"]).compactMap { $0.split(separator: " ").first.map(String.init) }
+    preprocessing = try entries["limpid.preprocess"].map { text in
+      try locating("metadata limpid.preprocess") { try Preprocessing(parsing: text) }
+    }
+  }
+
+  public func role(of output: String) -> Role? { entries["limpid.output.\(output)"].flatMap(Role.init) }
+
+  /// What the file says of a parameter of one of its own methods.
+  public func parameter(_ name: String, of method: String) -> String? { entries["limpid.explain.\(method).\(name)"] }
+
+  /// The same, where it must be a number.
+  public func number(_ name: String, of method: String) throws -> Double? {
+    guard let text = parameter(name, of: method) else { return nil }
+    guard let value = Double(text), value.isFinite else {
+      throw Failure(.invalidModel, "metadata limpid.explain.\(method).\(name) is \"\(text)\", not a number")
+    }
+    return value
+  }
+
+  private static func lines(_ text: String?) -> [String] {
+    guard let text, !text.isEmpty else { return [] }
+    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    if lines.last?.isEmpty == true { lines.removeLast() }
+    return lines
+  }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CONNX
+import Graph
+import Tensors
+
+/// Attributes of nodes. Graphs among them are built inside of the graph that they are in.
+struct AttributeReader {
+  let weights: WeightReader
+  /// Builds the graph of an attribute.
+  let graph: (OpaquePointer) throws -> Graph
+
+  func attributes(_ node: OpaquePointer, _ count: Int) throws -> [String: Attribute] {
+    var attributes: [String: Attribute] = [:]
+    for i in 0..<count {
+      guard let message = xi_onnx_node_attribute(node, i) else { continue }
+      let name = try string(xi_onnx_attribute_get(message).name, "an attribute's name")
+      let value = try locating("attribute \(quoted(name))") { try attribute(message) }
+      guard attributes.updateValue(value, forKey: name) == nil else {
+        throw Failure(.invalidModel, "attribute \(quoted(name)) is given twice")
+      }
+    }
+    return attributes
+  }
+
+  private func attribute(_ message: OpaquePointer) throws -> Attribute {
+    let info = xi_onnx_attribute_get(message)
+    guard info.reference.count == 0 else {
+      throw Failure(.invalidModel, "it refers to \(shown(info.reference)) of a function, but is not in one")
+    }
+    switch info.type {
+    case XI_ONNX_ATTRIBUTE_FLOAT: return .float(info.f)
+    case XI_ONNX_ATTRIBUTE_INT: return .int(Int(info.i))
+    case XI_ONNX_ATTRIBUTE_STRING: return .string(try string(info.s, "it"))
+    case XI_ONNX_ATTRIBUTE_TENSOR:
+      guard let tensor = info.t else { throw Failure(.invalidModel, "the tensor is missing") }
+      return .tensor(try weights.tensor(tensor))
+    case XI_ONNX_ATTRIBUTE_GRAPH:
+      guard let graph = info.g else { throw Failure(.invalidModel, "the graph is missing") }
+      return .graph(try self.graph(graph))
+    case XI_ONNX_ATTRIBUTE_FLOATS:
+      return .floats(Array(UnsafeBufferPointer(start: info.floats, count: info.float_count)))
+    case XI_ONNX_ATTRIBUTE_INTS:
+      return .ints(UnsafeBufferPointer(start: info.ints, count: info.int_count).map(Int.init))
+    case XI_ONNX_ATTRIBUTE_STRINGS:
+      return .strings(try (0..<info.string_count).map { try string(xi_onnx_attribute_string(message, $0), "it") })
+    default: throw refused(info.type)
+    }
+  }
+
+  private func refused(_ type: xi_onnx_attribute_type) -> Failure {
+    let what =
+      switch type {
+      case XI_ONNX_ATTRIBUTE_TENSORS: "a list of tensors is"
+      case XI_ONNX_ATTRIBUTE_GRAPHS: "a list of graphs is"
+      case XI_ONNX_ATTRIBUTE_SPARSE_TENSOR, XI_ONNX_ATTRIBUTE_SPARSE_TENSORS: "sparse tensors are"
+      case XI_ONNX_ATTRIBUTE_TYPE_PROTO, XI_ONNX_ATTRIBUTE_TYPE_PROTOS: "types are"
+      default: "values of this kind are"
+      }
+    return Failure(.invalidModel, "\(what) not supported as an attribute")
+  }
+
+  /// The value of a `Constant` node: exactly one attribute says it.
+  static func constant(_ attributes: [String: Attribute]) throws -> Tensor {
+    guard attributes.count == 1, let (name, value) = attributes.first else {
+      throw Failure(.invalidModel, "it must have exactly one attribute, its value")
+    }
+    switch (name, value) {
+    case ("value", .tensor(let tensor)): return tensor
+    case ("value_float", .float(let value)): return try Tensor([value], .scalar)
+    case ("value_floats", .floats(let values)): return try Tensor(values, Shape(trusted: [values.count]))
+    case ("value_int", .int(let value)): return try Tensor([Int64(value)], .scalar)
+    case ("value_ints", .ints(let values)):
+      return try Tensor(values.map(Int64.init), Shape(trusted: [values.count]))
+    default: throw Failure(.invalidModel, "a constant cannot be made of its attribute \(quoted(name))")
+    }
+  }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CONNX
+public import Graph
+import Tensors
+
+/// Reads ONNX models.
+///
+/// Weights are not copied: tensors borrow from the file's memory map, and pages are read when they are used.
+/// Whatever the bytes are, the result is a `Graph` that keeps its promises or a `Failure` that says what is
+/// wrong. A file must not shrink while a model of it is in use (the system then ends the process).
+public enum ONNXLoader {
+  /// Loads a model file. External data is looked for in the file's folder.
+  /// Throws `notFound`, `io`, `invalidModel` or `unsupported`.
+  public static func load(path: UnsafePointer<CChar>) throws -> Graph {
+    let file = try MappedFile(path: path)
+    let weights = WeightReader(
+      Storage(borrowing: file.bytes, owner: file), external: ExternalData(folderOf: path))
+    return try read(file.bytes, weights)
+  }
+
+  /// Loads a model from memory, which cannot have external data. With an `owner`, tensors borrow from `bytes`
+  /// and keep it alive; without, the bytes are copied once.
+  public static func load(bytes: UnsafeRawBufferPointer, owner: AnyObject?) throws -> Graph {
+    let storage: Storage
+    if let owner {
+      storage = Storage(borrowing: bytes, owner: owner)
+    } else {
+      storage = try Storage(byteCount: bytes.count)
+      if let base = bytes.baseAddress { storage.base.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    let copy = UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount)
+    return try read(copy, WeightReader(storage, external: nil))
+  }
+
+  private static func read(_ bytes: UnsafeRawBufferPointer, _ weights: WeightReader) throws -> Graph {
+    let model = try parse(bytes)
+    defer { xi_onnx_free(model) }
+    let info = xi_onnx_model_get(model)
+    guard let main = info.graph else {
+      throw Failure(.invalidModel, "this is not an ONNX model: it has no graph")
+    }
+    if info.function_count > 0 {
+      let name = shown(xi_onnx_model_function(model, 0))
+      throw Failure(.invalidModel, "the model defines the function \(name); inline its functions before loading")
+    }
+    let opsets = try opsets(model, info.opset_count)
+    let builder = GraphBuilder(opsets: opsets, weights: weights, outer: nil)
+    try builder.build(main)
+    guard !builder.graph.outputs.isEmpty else { throw Failure(.invalidModel, "the graph has no outputs") }
+    builder.graph.metadata = try metadata(model, info.metadata_count)
+    return builder.graph
+  }
+
+  private static func parse(_ bytes: UnsafeRawBufferPointer) throws -> OpaquePointer {
+    var model: OpaquePointer?
+    var message = [CChar](repeating: 0, count: 256)
+    let status = xi_onnx_read(bytes.baseAddress, bytes.count, &model, &message, message.count)
+    if status == XI_ONNX_OK, let model { return model }
+    let text = message.withUnsafeBufferPointer { buffer in buffer.baseAddress.map(String.init(cString:)) ?? "" }
+    switch status {
+    case XI_ONNX_MALFORMED: throw Failure(.invalidModel, text)
+    case XI_ONNX_NO_MEMORY: throw Failure(.unsupported, text)
+    default: throw Failure(.internal, text)
+    }
+  }
+
+  /// Domain to version. The domain "ai.onnx" is also written "".
+  private static func opsets(_ model: OpaquePointer, _ count: Int) throws -> [String: Int] {
+    var opsets: [String: Int] = [:]
+    for i in 0..<count {
+      let opset = xi_onnx_model_opset(model, i)
+      let domain = canonical(domain: try string(opset.domain, "the domain of an opset import"))
+      guard opset.version > 0, opset.version <= Int32.max else {
+        throw Failure(.invalidModel, "the opset import of domain \(quoted(domain)) has version \(opset.version)")
+      }
+      let version = Int(opset.version)
+      guard opsets.updateValue(version, forKey: domain) ?? version == version else {
+        throw Failure(.invalidModel, "two versions of the operators of domain \(quoted(domain)) are imported")
+      }
+    }
+    guard !opsets.isEmpty else {
+      throw Failure(.invalidModel, "the model has no opset import, so its operators' versions are unknown")
+    }
+    return opsets
+  }
+
+  private static func metadata(_ model: OpaquePointer, _ count: Int) throws -> [String: String] {
+    var metadata: [String: String] = [:]
+    for i in 0..<count {
+      let entry = xi_onnx_model_metadata(model, i)
+      let key = try string(entry.key, "a metadata key")
+      let value = try string(entry.value, "the metadata \(quoted(key))")
+      guard metadata.updateValue(value, forKey: key) == nil else {
+        throw Failure(.invalidModel, "the metadata \(quoted(key)) is given twice")
+      }
+    }
+    return metadata
+  }
+}
+
+/// The ONNX domain has two names.
+func canonical(domain: String) -> String { domain == "ai.onnx" ? "" : domain }

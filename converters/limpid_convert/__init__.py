@@ -1,0 +1,6 @@
+"""Turns checkpoints of explainable image classifiers into ONNX models that limpid runs.
+
+Checkpoints are read without torch and without executing anything that is in them.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+import sys
+
+from limpid_convert.cli import main
+
+sys.exit(main())

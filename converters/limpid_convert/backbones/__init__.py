@@ -1,0 +1,23 @@
+"""Convolutional networks by the key names that torchvision and timm give their tensors.
+
+A backbone is a module with `ARCHITECTURES` (the names it builds), `matches(state)` and
+`build(layers, x, architecture, last)`. To add one: write the module and list it in `_BACKBONES`.
+"""
+
+from __future__ import annotations
+
+from limpid_convert.backbones import resnest, resnet
+from limpid_convert.errors import ConversionError
+
+_BACKBONES = (resnest, resnet)
+
+
+def select(architecture, state):
+    """The backbone module for a name, or where the name is None for what the tensors look like."""
+    for backbone in _BACKBONES:
+        if architecture in backbone.ARCHITECTURES or (architecture is None and backbone.matches(state)):
+            return backbone
+    known = ", ".join(sorted(name for b in _BACKBONES for name in b.ARCHITECTURES))
+    if architecture is None:
+        raise ConversionError(f"the tensors are of no known network; name one with --architecture ({known})")
+    raise ConversionError(f"limpid-convert does not know the network {architecture!r}; it knows {known}")

@@ -1,0 +1,1 @@
+"""One module per family of explainable classifiers: `add_command(subparsers)` and the network it builds."""

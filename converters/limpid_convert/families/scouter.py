@@ -1,0 +1,83 @@
+"""SCOUTER: Li et al., ICCV 2021 (arXiv:2009.06138). Slot attention whose attention sums are the class scores."""
+
+from __future__ import annotations
+
+from limpid_convert import backbones, checkpoint, conversion, metadata
+from limpid_convert.errors import ConversionError
+from limpid_convert.families import scouter_head
+from limpid_convert.families.scouter_config import DATASETS, configure
+from limpid_convert.graph import Builder
+from limpid_convert.layers import Feature, Layers
+from limpid_convert.state import State
+
+
+def add_command(subparsers):
+    parser = subparsers.add_parser(
+        "scouter", help="a SCOUTER checkpoint (slot attention, positive or negative, or its FC baseline)",
+        description="Everything is taken from the checkpoint where it says so; options fill in the rest.",
+    )
+    parser.add_argument("checkpoint", help="what training saved, .pth")
+    parser.add_argument("output", help="model to write, .onnx")
+    parser.add_argument("--architecture", metavar="NAME", help="backbone: resnet18, resnest26d, resnest50d, …")
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes")
+    parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
+    parser.add_argument("--slots", type=int, metavar="S", help="slots per class")
+    parser.add_argument("--sign", choices=("positive", "negative"), help="maps say why, or why not")
+    parser.add_argument("--dataset", choices=sorted(DATASETS), help="what it was trained on: sets the preprocessing")
+    parser.add_argument("--input-size", type=int, nargs=2, metavar=("W", "H"), help="picture size, 260 260 by default")
+    parser.add_argument("--mean", type=float, nargs="+", metavar="M", help="per channel, of values in 0…1")
+    parser.add_argument("--std", type=float, nargs="+", metavar="S", help="per channel")
+    conversion.add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options):
+    """Reads the checkpoint, builds the network, writes and checks the model."""
+    source = checkpoint.read(options.checkpoint)
+    state = State(source.tensors())
+    config = configure(options, source.arguments(), state)
+    builder = build(state, config)
+    conversion.say(f"{config.architecture or 'backbone by shapes'}: {config.summary()}")
+    conversion.finish(builder, options, config.architecture, [source])
+
+
+def build(state, config):
+    """The model for a state dict. Raises one ConversionError for all tensors that do not fit."""
+    width, height = config.input_size
+    builder = Builder("scouter")
+    image = Feature(builder.input("input", ["N", config.channels, height, width]), config.channels, height, width)
+    inner = Layers(builder, state).scope("backbone.")
+    backbone = backbones.select(config.architecture, inner.state)
+    taps = backbone.build(inner, image, config.architecture)
+    if min(taps.final.height, taps.final.width) < 1:
+        raise ConversionError(f"pictures of {width}x{height} are too small for this network")
+    if config.slots:
+        outputs = scouter_head.build(builder, state, taps.final, config)
+    else:
+        pooled = inner.flatten(inner.global_average(taps.final, "global_pool"), "flatten")
+        outputs = {builder.node("Identity", "logits", [inner.linear(pooled, "fc", taps.final.channels)]): "logits"}
+        builder.output("logits", ["N", config.classes])
+    state.finish(f"SCOUTER with {config.architecture or 'this backbone'}", unused=("slot.to_q.*",))
+    metadata.describe(builder, "scouter" if config.slots else "classifier", config.preprocess(), outputs,
+                      config.labels, taps.layers, {"scouter": _explanation(config)} if config.slots else None)
+    return builder
+
+
+def _explanation(config):
+    """Parameters of the explanation and of its rendering as the original does it; docs/families/scouter.md."""
+    parameters = {
+        "output": "attention",
+        "slots_per_class": config.slots,
+        "sign": "positive" if config.sign > 0 else "negative",
+        "normalize": "minmax_all_classes",
+        "quantize": "truncate",
+        "upsample": "bilinear_u8",
+        "colormap": "jet",
+        "alpha": "0.4",
+    }
+    if config.slots > 1:
+        parameters["slot_output"] = "slot_attention"
+    for name, value in (("power", config.power), ("lambda", config.area_weight)):
+        if value is not None:
+            parameters[name] = value
+    return parameters

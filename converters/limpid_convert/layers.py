@@ -1,0 +1,121 @@
+"""Layers of a network: weights from a state dict, nodes into a graph, sizes kept along.
+
+Every function names its nodes after the module path, so that a value of the graph can be found in the original.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+BATCH_NORM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A 4-D value [N, channels, height, width]. channels is None after a tensor that does not fit."""
+
+    name: str
+    channels: Optional[int]
+    height: int
+    width: int
+
+
+class Layers:
+    """Adds layers of the module `path` (with its final dot) from the same scope of a state dict."""
+
+    def __init__(self, builder, state, path=""):
+        self.builder, self.state, self.path = builder, state, path
+
+    def scope(self, module):
+        return Layers(self.builder, self.state.scope(module), self.path + module)
+
+    def weight(self, name, *shape):
+        """A tensor of the state dict as a constant of the graph."""
+        return self.builder.constant(self.path + name, self.state.take(name, *shape))
+
+    def node(self, operator, name, inputs, outputs=1, **attributes):
+        return self.builder.node(operator, self.path + name, inputs, outputs, **attributes)
+
+    def constant(self, name, array):
+        return self.builder.constant(self.path + name, array)
+
+    def conv(self, x, name, kernel=None, stride=1, padding=None, bias=False, out=None, groups=1):
+        """Convolution; kernel None takes its side from the tensor, padding None keeps the size at stride 1.
+
+        groups None takes them from the tensor (input channels of the feature / of the weight).
+        """
+        found = self.state.shape(name + ".weight", 4)
+        side = kernel or (found[2] if found else 1)
+        if groups is None:
+            groups = x.channels // found[1] if found and x.channels and 0 < found[1] <= x.channels else 1
+        padding = (side - 1) // 2 if padding is None else padding
+        out = out or (found[0] if found else None)
+        per_group = x.channels // groups if x.channels else None
+        inputs = [x.name, self.weight(name + ".weight", out, per_group, side, side)]
+        if bias:
+            inputs.append(self.weight(name + ".bias", out))
+        value = self.node("Conv", name, inputs, kernel_shape=[side, side], strides=[stride, stride],
+                          pads=[padding] * 4, group=groups)
+        height, width = (_windows(size, side, stride, padding) for size in (x.height, x.width))
+        return Feature(value, out, height, width)
+
+    def batch_norm(self, x, name, epsilon=BATCH_NORM_EPSILON):
+        """Inference-time batch normalisation. The runtime folds it; the file stays as the network was trained."""
+        parts = [self.weight(f"{name}.{p}", x.channels) for p in ("weight", "bias", "running_mean", "running_var")]
+        return self._same(x, self.node("BatchNormalization", name, [x.name, *parts], epsilon=epsilon))
+
+    def relu(self, x, name):
+        return self._same(x, self.node("Relu", name, [x.name]))
+
+    def add(self, x, y, name):
+        return self._same(x, self.node("Add", name, [x.name, y.name]))
+
+    def max_pool(self, x, name, kernel, stride, padding=0):
+        value = self.node("MaxPool", name, [x.name], kernel_shape=[kernel] * 2, strides=[stride] * 2,
+                          pads=[padding] * 4)
+        height, width = (_windows(size, kernel, stride, padding) for size in (x.height, x.width))
+        return Feature(value, x.channels, height, width)
+
+    def average_pool(self, x, name, kernel, stride, padding=0, ceil=False, count_padding=True):
+        """ceil: a last window that lies partly outside counts too (divided by its true size unless padding counts)."""
+        value = self.node("AveragePool", name, [x.name], kernel_shape=[kernel] * 2, strides=[stride] * 2,
+                          pads=[padding] * 4, ceil_mode=int(ceil), count_include_pad=int(count_padding))
+        height, width = (_windows(size, kernel, stride, padding, ceil) for size in (x.height, x.width))
+        return Feature(value, x.channels, height, width)
+
+    def global_average(self, x, name):
+        return Feature(self.node("GlobalAveragePool", name, [x.name]), x.channels, 1, 1)
+
+    def flatten(self, x, name):
+        """[N, C, H, W] to [N, C·H·W]."""
+        return self.node("Flatten", name, [x.name], axis=1)
+
+    def linear(self, value, name, inputs=None, out=None):
+        """A fully connected layer on [N, inputs]; the sizes are the tensor's where not given."""
+        out = out or self.state.size(name + ".weight", 0, 2)
+        parts = [self.weight(name + ".weight", out, inputs), self.weight(name + ".bias", out)]
+        return self.node("Gemm", name, [value, *parts], transB=1)
+
+    def token_linear(self, value, name, inputs, out, weight=None, bias=None):
+        """A fully connected layer on the last axis of [N, T, inputs]: MatMul with the transposed weight, then Add."""
+        weight, bias = weight or name + ".weight", bias or name + ".bias"
+        matrix = self.state.take(weight, out, inputs)
+        transposed = self.constant(weight, np.ascontiguousarray(matrix.T))
+        product = self.node("MatMul", name + ".matmul", [value, transposed])
+        return self.node("Add", name, [product, self.weight(bias, out)])
+
+    @staticmethod
+    def _same(x, value):
+        return Feature(value, x.channels, x.height, x.width)
+
+
+def _windows(size, kernel, stride, padding, ceil=False):
+    """How many windows of a convolution or pooling fit along an axis."""
+    reach = size + 2 * padding - kernel
+    count = (-(-reach // stride) if ceil else reach // stride) + 1
+    if ceil and (count - 1) * stride >= size + padding:  # a window may not begin in the padding behind
+        count -= 1
+    return max(count, 0)

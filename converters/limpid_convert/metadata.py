@@ -1,0 +1,108 @@
+"""The `limpid.*` metadata of a model file: what ONNX itself cannot say. The format is in docs/model-format.md."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from limpid_convert import __version__
+from limpid_convert.errors import ConversionError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+UNKNOWN_LICENCE = "unknown: ask its authors"
+
+
+def _numbers(values):
+    if not all(math.isfinite(v) for v in values):
+        raise ConversionError("mean and std must be finite numbers")
+    return " ".join(repr(float(v)) for v in values)
+
+
+def preprocess(resize, mean, std, crop=None, gray=False):
+    """Preprocessing steps. resize: ("exact", W, H) or ("shorter", N); crop: (W, H) around the centre."""
+    steps = ["gray"] if gray else []
+    steps.append("resize " + " ".join(str(r) for r in resize) + " bilinear")
+    if crop:
+        steps.append(f"center_crop {crop[0]} {crop[1]}")
+    steps += ["scale 1/255", f"normalize mean {_numbers(mean)} std {_numbers(std)}"]
+    return "\n".join(steps)
+
+
+PRESETS = {
+    "imagenet": preprocess(("shorter", 256), IMAGENET_MEAN, IMAGENET_STD, crop=(224, 224)),
+    "imagenet-exact": preprocess(("exact", 224, 224), IMAGENET_MEAN, IMAGENET_STD),
+}
+
+_NUMBER = r"-?\d+(\.\d+)?([eE]-?\d+)?"
+_FILTER = r"(nearest|box|bilinear|hamming|bicubic|lanczos)"
+_STEPS = [re.compile(pattern) for pattern in (
+    r"gray",
+    rf"resize shorter [1-9]\d* {_FILTER}",
+    rf"resize exact [1-9]\d* [1-9]\d* {_FILTER}",
+    r"center_crop [1-9]\d* [1-9]\d*",
+    rf"scale ({_NUMBER}|1/[1-9]\d*)",
+    rf"normalize mean( {_NUMBER})+ std( {_NUMBER})+",
+)]
+
+
+def parse_preprocess(text):
+    """The preprocessing that a user wrote: a preset's name, or steps separated by `;` or line ends."""
+    if text in PRESETS:
+        return PRESETS[text]
+    steps = [" ".join(step.split()) for step in re.split(r"[;\n]", text) if step.strip()]
+    for step in steps:
+        if not any(pattern.fullmatch(step) for pattern in _STEPS):
+            raise ConversionError(f"{step!r} is no preprocessing step; docs/model-format.md lists them "
+                                  f"(or name one of {', '.join(PRESETS)})")
+        if step.startswith("normalize"):
+            mean, std = step[len("normalize mean ") :].split(" std ")
+            if len(mean.split()) != len(std.split()) or any(float(s) == 0 for s in std.split()):
+                raise ConversionError(f"{step!r}: as many std as mean values are needed, none of them 0")
+    if not steps:
+        raise ConversionError("no preprocessing step given")
+    return "\n".join(steps)
+
+
+def read_labels(path, count=None):
+    """Class names from a text file, one a line, in index order."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            labels = [line.strip() for line in file.read().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConversionError(f"{path}: {error}") from None
+    while labels and not labels[-1]:
+        labels.pop()
+    if not labels or not all(labels):
+        raise ConversionError(f"{path}: one class name a line is needed, none of them empty")
+    if count is not None and len(labels) != count:
+        raise ConversionError(f"{path}: {len(labels)} names for a model of {count} classes")
+    return labels
+
+
+def describe(builder, family, steps, outputs, labels=None, layers=(), explain=None):
+    """Writes everything but the source into a Builder.
+
+    outputs: {value: role}. layers: names of [N, C, H, W] values, best first. explain: {method: {parameter: value}}.
+    """
+    builder.metadata("limpid.format", 1)
+    builder.metadata("limpid.family", family)
+    builder.metadata("limpid.preprocess", steps)
+    if labels:
+        builder.metadata("limpid.labels", "\n".join(labels))
+    for value, role in outputs.items():
+        builder.metadata(f"limpid.output.{value}", role)
+    for method, parameters in (explain or {}).items():
+        for name, value in parameters.items():
+            builder.metadata(f"limpid.explain.{method}.{name}", value)
+    if layers:
+        builder.metadata("limpid.layers", "\n".join(f"{name} nchw" for name in layers))
+
+
+def source(architecture, digests, licence):
+    """Value of `limpid.source`. digests: SHA-256 of each checkpoint that the model was made from."""
+    lines = [f"architecture {architecture}"] if architecture else []
+    lines += [f"checkpoint sha256 {digest}" for digest in digests]
+    lines += [f"converter limpid-convert {__version__}", f"licence {' '.join((licence or UNKNOWN_LICENCE).split())}"]
+    return "\n".join(lines)
+
