@@ -134,12 +134,12 @@ final class GraphBuilder {
     graph.nodes = order.map { nodes[$0] }
   }
 
-  /// "node Conv "conv1"", for messages.
+  /// How messages name a node: by operator, and by name or else first output.
   private func title(_ message: OpaquePointer) -> String {
     let info = xi_onnx_node_get(message)
-    let name = info.name.count > 0 ? info.name : xi_onnx_node_get(message).output_count > 0
-      ? xi_onnx_node_output(message, 0) : info.name
-    return "node \(shown(info.operation)) \(shown(name))"
+    let isNamed = info.name.count > 0 || info.output_count == 0
+    let name = isNamed ? info.name : xi_onnx_node_output(message, 0)
+    return "node \(shown(info.operation).dropFirst().dropLast()) \(shown(name))"
   }
 
   private func defineOutputs(_ message: OpaquePointer) throws -> [ValueID?] {

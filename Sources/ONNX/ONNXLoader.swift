@@ -13,27 +13,20 @@ public enum ONNXLoader {
   /// Throws `notFound`, `io`, `invalidModel` or `unsupported`.
   public static func load(path: UnsafePointer<CChar>) throws -> Graph {
     let file = try MappedFile(path: path)
-    let weights = WeightReader(
-      Storage(borrowing: file.bytes, owner: file), external: ExternalData(folderOf: path))
-    return try read(file.bytes, weights)
+    return try read(Storage(borrowing: file.bytes, owner: file), external: ExternalData(folderOf: path))
   }
 
   /// Loads a model from memory, which cannot have external data. With an `owner`, tensors borrow from `bytes`
   /// and keep it alive; without, the bytes are copied once.
   public static func load(bytes: UnsafeRawBufferPointer, owner: AnyObject?) throws -> Graph {
-    let storage: Storage
-    if let owner {
-      storage = Storage(borrowing: bytes, owner: owner)
-    } else {
-      storage = try Storage(byteCount: bytes.count)
-      if let base = bytes.baseAddress { storage.base.copyMemory(from: base, byteCount: bytes.count) }
-    }
-    let copy = UnsafeRawBufferPointer(start: storage.base, count: storage.byteCount)
-    return try read(copy, WeightReader(storage, external: nil))
+    if let owner { return try read(Storage(borrowing: bytes, owner: owner), external: nil) }
+    let copy = try Storage(byteCount: bytes.count)
+    if let base = bytes.baseAddress { copy.base.copyMemory(from: base, byteCount: bytes.count) }
+    return try read(copy, external: nil)
   }
 
-  private static func read(_ bytes: UnsafeRawBufferPointer, _ weights: WeightReader) throws -> Graph {
-    let model = try parse(bytes)
+  private static func read(_ file: Storage, external: ExternalData?) throws -> Graph {
+    let model = try parse(file)
     defer { xi_onnx_free(model) }
     let info = xi_onnx_model_get(model)
     guard let main = info.graph else {
@@ -44,17 +37,19 @@ public enum ONNXLoader {
       throw Failure(.invalidModel, "the model defines the function \(name); inline its functions before loading")
     }
     let opsets = try opsets(model, info.opset_count)
-    let builder = GraphBuilder(opsets: opsets, weights: weights, outer: nil)
+    let builder = GraphBuilder(opsets: opsets, weights: WeightReader(file, external: external), outer: nil)
     try builder.build(main)
     guard !builder.graph.outputs.isEmpty else { throw Failure(.invalidModel, "the graph has no outputs") }
     builder.graph.metadata = try metadata(model, info.metadata_count)
     return builder.graph
   }
 
-  private static func parse(_ bytes: UnsafeRawBufferPointer) throws -> OpaquePointer {
+  private static func parse(_ file: Storage) throws -> OpaquePointer {
     var model: OpaquePointer?
     var message = [CChar](repeating: 0, count: 256)
-    let status = xi_onnx_read(bytes.baseAddress, bytes.count, &model, &message, message.count)
+    let status = withExtendedLifetime(file) {
+      xi_onnx_read(file.base, file.byteCount, &model, &message, message.count)
+    }
     if status == XI_ONNX_OK, let model { return model }
     let text = message.withUnsafeBufferPointer { buffer in buffer.baseAddress.map(String.init(cString:)) ?? "" }
     switch status {

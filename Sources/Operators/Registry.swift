@@ -7,7 +7,29 @@ public enum Operators {
     index[domain == "ai.onnx" ? "" : domain]?[name]
   }
 
-  public static let all: [OperatorDefinition] = []
+  public static let all: [OperatorDefinition] = families.flatMap { $0 }
+
+  private static let families: [[OperatorDefinition]] = [
+    Arg.definitions,
+    BatchNormalization.definitions,
+    Binary.definitions,
+    Cast.definitions,
+    Concat.definitions,
+    Conv.definitions,
+    Gather.definitions,
+    Gemm.definitions,
+    LayerNormalization.definitions,
+    Logic.definitions,
+    MatMul.definitions,
+    Pool.definitions,
+    Reduce.definitions,
+    Shapes.definitions,
+    Slice.definitions,
+    Softmax.definitions,
+    Tiling.definitions,
+    Transpose.definitions,
+    Unary.definitions,
+  ]
 
   private static let index: [String: [String: OperatorDefinition]] = Dictionary(grouping: all, by: \.domain)
     .mapValues { Dictionary($0.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }) }

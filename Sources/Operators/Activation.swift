@@ -1,0 +1,64 @@
+import Graph
+import Kernels
+import Tensors
+
+/// An activation function by its ONNX name: a node of its own, or the end of a fused convolution, or a part of a
+/// recurrent cell.
+struct Activation {
+  let function: Kernels.Unary
+
+  /// Each activation's parameters in order, with their defaults.
+  private static let parameters: [String: KeyValuePairs<String, Float>] = [
+    "Relu": [:], "LeakyRelu": ["alpha": 0.01], "Elu": ["alpha": 1],
+    "Selu": ["alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875], "Celu": ["alpha": 1],
+    "ThresholdedRelu": ["alpha": 1], "Sigmoid": [:], "HardSigmoid": ["alpha": 0.2, "beta": 0.5], "HardSwish": [:],
+    "Silu": [:], "Mish": [:], "Gelu": ["tanh": 0], "Softplus": [:], "Softsign": [:], "Tanh": [:],
+  ]
+
+  static let names = parameters.keys.sorted()
+
+  /// The function that a node of this operator computes.
+  init(_ name: String, of node: Node) throws {
+    var values = try Self.parameters[name, default: [:]].map { try node.float($0.key, default: $0.value) }
+    if name == "Gelu" {
+      let form = try node.string("approximate", default: "none")
+      guard form == "none" || form == "tanh" else {
+        throw Failure(.invalidModel, "approximate is \"\(form)\"; expected none or tanh")
+      }
+      values = [form == "tanh" ? 1 : 0]
+    }
+    try self.init(name, values)
+  }
+
+  /// `values` in the order of the operator's parameters; missing ones take their defaults. `Clip` (low, high) is known
+  /// here too.
+  init(_ name: String, _ values: [Float]) throws {
+    let defaults: [Float] = name == "Clip" ? [-.infinity, .infinity] : Self.parameters[name]?.map(\.value) ?? []
+    let p = values + defaults.dropFirst(values.count)
+    switch name {
+    case "Relu": function = .relu
+    case "Clip": function = .clip(min(p[0], p[1]), p[1])
+    case "LeakyRelu": function = .leakyRelu(p[0])
+    case "Elu": function = .elu(p[0])
+    case "Selu": function = .selu(alpha: p[0], gamma: p[1])
+    case "Celu": function = .celu(p[0])
+    case "ThresholdedRelu": function = .thresholdedRelu(p[0])
+    case "Sigmoid": function = .sigmoid
+    case "HardSigmoid": function = .hardSigmoid(alpha: p[0], beta: p[1])
+    case "HardSwish": function = .hardSwish
+    case "Silu": function = .silu
+    case "Mish": function = .mish
+    case "Gelu": function = p[0] == 0 ? .gelu : .geluTanh
+    case "Softplus": function = .softplus
+    case "Softsign": function = .softsign
+    case "Tanh": function = .tanh
+    default: throw Failure(.unsupported, "the activation \"\(name)\" is not supported")
+    }
+  }
+
+  /// The activation at the end of a fused node, from its attributes "activation" and "activation_parameters".
+  static func fused(into node: Node) throws -> Kernels.Unary? {
+    guard let name = try node.string("activation") else { return nil }
+    return try Activation(name, node.floats("activation_parameters") ?? []).function
+  }
+}

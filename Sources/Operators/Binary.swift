@@ -1,0 +1,154 @@
+import Graph
+import Kernels
+import Parallel
+import Tensors
+
+/// Operators that combine two (or more) operands element by element, brought to one shape.
+enum Binary {
+  static let definitions =
+    [
+      ("Add", Kernels.Binary.add), ("Sub", .subtract), ("Mul", .multiply), ("Div", .divide), ("PRelu", .prelu),
+    ].map { name, op in OperatorDefinition(name) { try planPair($0, op) } }
+    + [("Sum", Kernels.Binary.add), ("Max", .maximum), ("Min", .minimum)].map { name, op in
+      OperatorDefinition(name) { try planAny($0, op, mean: false) }
+    } + [
+      OperatorDefinition("Mean") { try planAny($0, .add, mean: true) },
+      OperatorDefinition("Mod", plan: planMod),
+      OperatorDefinition("Pow", plan: planPower),
+    ]
+
+  private static func planPair(_ request: Request, _ op: Kernels.Binary) throws -> Step {
+    guard request.inputs.count == 2 else {
+      throw Failure(.invalidModel, "it has \(request.inputs.count) inputs; expected 2")
+    }
+    return try planAny(request, op, mean: false)
+  }
+
+  private static func operands(_ request: Request) throws -> [Operand] {
+    let operands = try request.inputs.indices.map { try request.input($0) }
+    guard let first = operands.first else { throw Failure(.invalidModel, "it has no inputs") }
+    if let other = operands.first(where: { $0.type != first.type }) {
+      throw Failure(.invalidModel, "its inputs are \(first.type) and \(other.type); they must be of one type")
+    }
+    return operands
+  }
+
+  /// `op` over all operands from left to right.
+  private static func planAny(_ request: Request, _ op: Kernels.Binary, mean: Bool) throws -> Step {
+    let operands = try operands(request)
+    if operands.count == 1 {
+      return Step(viewing: 0, of: 1, in: operands[0].layout, as: operands[0].withoutConstant)
+    }
+    if operands[0].type.isInteger { return try planIntegers(request, operands, IntegerOperation(op)) }
+    try request.require(0, .float32)
+    let broadcast = try Broadcast(operands)
+    let kernels = request.kernels
+    let factor = 1 / Float(operands.count)
+    let count = broadcast.shape.count
+    return Step(
+      inputs: broadcast.inputLayouts, outputs: [broadcast.output(.float32)],
+      overwritable: operands.count == 2 ? broadcast.overwritable(operands, .float32) : []
+    ) { run in
+      let output: UnsafeMutablePointer<Float> = run.output()
+      let strides = broadcast.strides
+      broadcast.run(op, run.input(0), strides[0], run.input(1), strides[1], into: output, kernels, run.parallel)
+      for k in 2..<max(2, strides.count) {
+        broadcast.run(op, output, broadcast.dense, run.input(k), strides[k], into: output, kernels, run.parallel)
+      }
+      guard mean else { return }
+      withUnsafePointer(to: factor) {
+        kernels.binary(
+          .multiply, rows: 1, columns: count, output, aRowStride: 0, aColumnStride: 1, $0, bRowStride: 0,
+          bColumnStride: 0, into: output, run.parallel)
+      }
+    }
+  }
+
+  /// `op` over integer operands.
+  static func planIntegers(_ request: Request, _ operands: [Operand], _ op: IntegerOperation) throws -> Step {
+    let broadcast = try Broadcast(operands)
+    let type = operands[0].type
+    let loop = try type.withInteger(IntegerBroadcast(broadcast: broadcast, op: op))
+    return Step(
+      inputs: broadcast.inputLayouts, outputs: [broadcast.output(type)],
+      overwritable: operands.count == 2 ? broadcast.overwritable(operands, type) : [], run: loop)
+  }
+
+  private static func planMod(_ request: Request) throws -> Step {
+    let operands = try operands(request)
+    let hasSignOfDividend = try request.node.flag("fmod")
+    if operands[0].type.isInteger {
+      return try planIntegers(request, operands, hasSignOfDividend ? .remainder : .modulo)
+    }
+    guard hasSignOfDividend else { throw Failure(.invalidModel, "fmod must be 1 for \(operands[0].type)") }
+    return try planPair(request, .remainder)
+  }
+
+  // MARK: Pow
+
+  private static func planPower(_ request: Request) throws -> Step {
+    let base = try request.input(0)
+    let exponent = try request.input(1)
+    if base.type.isInteger, exponent.type == base.type {
+      return try planIntegers(request, [base, exponent], .power)
+    }
+    try request.require(0, .float32)
+    if let constant = exponent.constant, constant.count == 1, exponent.shape.rank <= base.shape.rank,
+      let step = try planConstantPower(request, base, constant)
+    {
+      return step
+    }
+    let broadcast = try Broadcast([base, exponent])
+    let kernels = request.kernels
+    let convert = try exponent.type == .float32
+      ? nil : Conversion.loop(from: exponent.type, to: .float32, count: exponent.shape.count)
+    return Step(
+      inputs: broadcast.inputLayouts, outputs: [broadcast.output(.float32)],
+      workspace: convert == nil ? 0 : 4 * exponent.shape.count,
+      overwritable: broadcast.overwritable([base, exponent], .float32)
+    ) { run in
+      let powers: UnsafePointer<Float>
+      if let convert {
+        convert(UnsafeRawPointer(run.input(1, as: UInt8.self)), run.workspace)
+        powers = UnsafePointer(run.workspace.assumingMemoryBound(to: Float.self))
+      } else {
+        powers = run.input(1)
+      }
+      broadcast.run(
+        .power, run.input(0), broadcast.strides[0], powers, broadcast.strides[1], into: run.output(), kernels,
+        run.parallel)
+    }
+  }
+
+  /// Squares and square roots, which are what models mean by most powers.
+  private static func planConstantPower(_ request: Request, _ base: Operand, _ exponent: Tensor) throws -> Step? {
+    let value = exponent.type == .float32 ? exponent.array(of: Float.self)[0] : Float(try exponent.integers()[0])
+    guard value == 2 || value == 0.5 else { return nil }
+    let kernels = request.kernels
+    let count = base.shape.count
+    return Step(
+      inputs: [base.layout, .standard], outputs: [Operand(.float32, base.shape, layout: base.layout)],
+      overwritable: [0]
+    ) { run in
+      let x: UnsafePointer<Float> = run.input(0)
+      guard value == 2 else { return kernels.unary(.sqrt, x, into: run.output(), count: count, run.parallel) }
+      kernels.binary(
+        .multiply, rows: 1, columns: count, x, aRowStride: 0, aColumnStride: 1, x, bRowStride: 0, bColumnStride: 1,
+        into: run.output(), run.parallel)
+    }
+  }
+}
+
+extension Operand {
+  /// The same value, of which nothing is known but its type, shape and layout.
+  var withoutConstant: Operand { Operand(type, shape, layout: layout) }
+}
+
+extension Broadcast {
+  func output(_ type: ElementType) -> Operand { Operand(type, shape, layout: layout) }
+
+  /// The operands that a result of type `type` may overwrite.
+  func overwritable(_ operands: [Operand], _ type: ElementType) -> [Int] {
+    operands.indices.filter { operands[$0].type.byteCount == type.byteCount && isDense($0) }
+  }
+}

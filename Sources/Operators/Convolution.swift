@@ -1,0 +1,106 @@
+import Graph
+import Kernels
+import Parallel
+import Tensors
+
+/// Conv, alone (ONNX) or with what follows it (our own domain): inputs x, w, b, then the scale, bias, mean and
+/// variance of a batch normalisation and a residual, each optional; an activation as an attribute.
+enum Conv {
+  static let definitions = [
+    OperatorDefinition("Conv", plan: plan),
+    OperatorDefinition("Conv", domain: "limpid", plan: plan),
+  ]
+
+  private static let residual = 7
+
+  static func plan(_ request: Request) throws -> Step {
+    let geometry = try Geometry(request)
+    let activation = try Activation.fused(into: request.node)
+    let output = Operand(.float32, geometry.output, layout: .channelsLast)
+    if let sum = request.has(residual) ? try request.input(residual) : nil, sum.shape != geometry.output {
+      throw Failure(.invalidModel, "the residual has shape \(sum.shape), the result \(geometry.output)")
+    }
+    var layouts = request.standardLayouts
+    layouts[0] = .channelsLast
+    if request.has(residual) { layouts[residual] = .channelsLast }
+
+    let c = geometry.convolution
+    let kernels = request.kernels
+    let folded = try ConvolutionWeights.Folded(request, outputs: c.outputChannels)
+    let weights = ConvolutionWeights(c, kernels)
+    // Weights that are computed from what is fed are packed in each run.
+    let packed = try request.input(1).constant.map { w in
+      try request.weights.packed([w] + folded.sources, as: "Conv \(c.shapeKey) \(folded.key) \(kernels.variant)") {
+        let storage = try Storage(byteCount: weights.byteCount)
+        weights.pack(w.data, scale: folded.scale, into: storage.base, request.parallel)
+        return storage
+      }
+    }
+    let bias = folded.bias
+    let biasIsFed = bias == nil && request.has(2)
+    let hasResidual = request.has(residual)
+    let packing = packed == nil ? weights.byteCount.roundedUp(to: 64) : 0
+    let scratch = weights.isDepthwise ? 0 : kernels.convolutionWorkspace(c, threads: request.parallel.threads)
+    let isEmpty = geometry.output.count == 0
+    return Step(inputs: layouts, outputs: [output], workspace: packing + scratch) { run in
+      if isEmpty { return }
+      if packed == nil { weights.pack(run.input(1, as: UInt8.self), scale: nil, into: run.workspace, run.parallel) }
+      let w = UnsafeRawPointer(packed?.base ?? run.workspace).assumingMemoryBound(to: Float.self)
+      let epilogue = Kernels.Epilogue(
+        bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) }
+          ?? (biasIsFed ? run.input(2) : nil),
+        residual: hasResidual ? run.input(residual) : nil, activation: activation)
+      if weights.isDepthwise {
+        kernels.convolveDepthwise(c, run.input(0), w, into: run.output(), epilogue, run.parallel)
+      } else {
+        kernels.convolve(
+          c, run.input(0), w, into: run.output(), epilogue, workspace: run.workspace + packing, run.parallel)
+      }
+    }
+  }
+
+  /// Shapes of a convolution over one or two spatial axes; one axis is taken as a picture of height 1.
+  struct Geometry {
+    let convolution: Kernels.Convolution
+    let output: Shape
+
+    init(_ request: Request) throws {
+      try request.require(0, .float32)
+      try request.require(1, .float32)
+      let x = try request.input(0).shape
+      let w = try request.input(1).shape
+      guard x.rank == 3 || x.rank == 4, w.rank == x.rank else {
+        throw Failure(
+          .unsupported, "input \(x) and weights \(w); supported: both of rank 3 (one spatial axis) or 4 (two)")
+      }
+      let groups = try request.node.int("group", default: 1)
+      guard groups >= 1, groups <= x[1], x[1] % groups == 0, w[0] % groups == 0, w[1] == x[1] / groups else {
+        throw Failure(
+          .invalidModel, "weights \(w) in \(groups) groups do not fit an input \(x) with \(x[1]) channels")
+      }
+      let kernel = Array(w.dimensions[2...])
+      if let declared = try request.node.ints("kernel_shape"), declared != kernel {
+        throw Failure(.invalidModel, "kernel_shape is \(declared), but the weights have shape \(w)")
+      }
+      var window = try Window(request.node, kernel: kernel)
+      let spatial = try window.slide(over: Array(x.dimensions[2...]))
+      output = try Shape(checking: [x[0], w[0]] + spatial)
+      let isPlane = x.rank == 4
+      let last = kernel.count - 1
+      convolution = Kernels.Convolution(
+        batch: x[0], inputHeight: isPlane ? x[2] : 1, inputWidth: x[x.rank - 1], inputChannels: x[1],
+        outputHeight: isPlane ? spatial[0] : 1, outputWidth: spatial[last], outputChannels: w[0],
+        kernelHeight: isPlane ? kernel[0] : 1, kernelWidth: kernel[last],
+        strideY: isPlane ? window.strides[0] : 1, strideX: window.strides[last],
+        padTop: isPlane ? window.padBegin[0] : 0, padLeft: window.padBegin[last],
+        dilationY: isPlane ? window.dilations[0] : 1, dilationX: window.dilations[last], groups: groups)
+    }
+  }
+}
+
+extension Kernels.Convolution {
+  /// What the packed form of its weights depends on.
+  fileprivate var shapeKey: String {
+    "\(outputChannels)x\(inputChannels)x\(kernelHeight)x\(kernelWidth) in \(groups)"
+  }
+}

@@ -1,0 +1,122 @@
+import Graph
+import Kernels
+import Parallel
+import Tensors
+
+/// How the weights [M, C / groups, kernelHeight, kernelWidth] of a convolution are arranged for the kernels.
+struct ConvolutionWeights: Sendable {
+  let isDepthwise: Bool
+  private let convolution: Kernels.Convolution
+  private let kernels: Kernels
+
+  init(_ convolution: Kernels.Convolution, _ kernels: Kernels) {
+    let c = convolution
+    isDepthwise = c.groups > 1 && c.groups == c.inputChannels && c.groups == c.outputChannels
+    self.convolution = convolution
+    self.kernels = kernels
+  }
+
+  private var taps: Int { convolution.kernelHeight * convolution.kernelWidth }
+  private var channels: Int { convolution.inputChannels / convolution.groups }
+  private var columns: Int { convolution.outputChannels / convolution.groups }
+  private var groupCount: Int { kernels.packedCount(depth: taps * channels, columns: columns) }
+
+  var byteCount: Int { 4 * (isDepthwise ? taps * convolution.outputChannels : convolution.groups * groupCount) }
+
+  /// `source` may be misaligned; output channel m is multiplied by `scale[m]`.
+  func pack(
+    _ source: UnsafeRawPointer, scale: [Float]?, into target: UnsafeMutableRawPointer, _ parallel: Parallel
+  ) {
+    let packed = target.assumingMemoryBound(to: Float.self)
+    if isDepthwise {
+      // [C, 1, taps] to [taps, C]
+      let count = convolution.outputChannels
+      for c in 0..<count {
+        let factor = scale?[c] ?? 1
+        for t in 0..<taps {
+          let w = source.loadUnaligned(fromByteOffset: 4 * (c * taps + t), as: Float.self)
+          packed[t * count + c] = w * factor
+        }
+      }
+      return
+    }
+    func packGroups(_ scale: UnsafePointer<Float>?) {
+      for group in 0..<convolution.groups {
+        kernels.pack(
+          source + 4 * group * columns * channels * taps, taps: taps, tapStride: 1, channels: channels,
+          channelStride: taps, columns: columns, columnStride: channels * taps,
+          scale: scale.map { $0 + group * columns }, into: packed + group * groupCount, parallel)
+      }
+    }
+    if let scale { scale.withUnsafeBufferPointer { packGroups($0.baseAddress) } } else { packGroups(nil) }
+  }
+
+  /// A constant bias and batch normalisation, brought into the weights and one bias.
+  struct Folded {
+    /// By output channel; nil where nothing is to be multiplied.
+    private(set) var scale: [Float]?
+    /// nil where there is none, or where it depends on what is fed.
+    private(set) var bias: Storage?
+    /// What `scale` is made of.
+    private(set) var sources: [Tensor] = []
+    private(set) var key = ""
+
+    init(_ request: Request, outputs: Int) throws {
+      func vector(_ i: Int) throws -> Tensor? {
+        guard let tensor = try request.constant(i) else { return nil }
+        guard tensor.type == .float32, tensor.shape == [outputs] else {
+          throw Failure(
+            .invalidModel, "input \(i) is \(tensor.type) of shape \(tensor.shape); expected float32 [\(outputs)]")
+        }
+        return tensor
+      }
+      guard request.has(3) else {
+        try Self.checkFedBias(request, outputs: outputs)
+        guard request.has(2), try request.input(2).constant != nil, let b = try vector(2) else { return }
+        bias = try request.weights.packed([b], as: "bias") { try Tensor(b.array(of: Float.self), b.shape).storage }
+        return
+      }
+      guard let gamma = try vector(3), let beta = try vector(4), let mean = try vector(5), let variance = try vector(6)
+      else { throw Failure(.invalidModel, "a batch normalisation needs scale, bias, mean and variance") }
+      let epsilon = try request.node.float("epsilon", default: 1e-5)
+      let b = try vector(2)
+      let affine = ChannelAffine(gamma, beta, mean, variance, epsilon: epsilon, bias: b)
+      scale = affine.scale
+      sources = [gamma, variance]
+      key = "epsilon \(epsilon)"
+      bias = try request.weights.packed([gamma, beta, mean, variance] + (b.map { [$0] } ?? []), as: "bias \(key)") {
+        try Tensor(affine.shift, [outputs]).storage
+      }
+    }
+
+    private static func checkFedBias(_ request: Request, outputs: Int) throws {
+      guard request.has(2) else { return }
+      let b = try request.input(2)
+      guard b.type == .float32, b.shape == [outputs] else {
+        throw Failure(.invalidModel, "the bias is \(b.type) of shape \(b.shape); expected float32 [\(outputs)]")
+      }
+    }
+  }
+}
+
+/// A batch normalisation at inference as `x * scale + shift` by channel, computed in double.
+struct ChannelAffine: Sendable {
+  let scale: [Float]
+  let shift: [Float]
+
+  /// `bias` is added to x before.
+  init(_ gamma: Tensor, _ beta: Tensor, _ mean: Tensor, _ variance: Tensor, epsilon: Float, bias: Tensor? = nil) {
+    let gamma = gamma.array(of: Float.self).map(Double.init)
+    let beta = beta.array(of: Float.self).map(Double.init)
+    let mean = mean.array(of: Float.self).map(Double.init)
+    let variance = variance.array(of: Float.self).map(Double.init)
+    let bias = bias?.array(of: Float.self).map(Double.init)
+    let factors = gamma.indices.map { gamma[$0] / (variance[$0] + Double(epsilon)).squareRoot() }
+    scale = factors.map { Float($0) }
+    shift = gamma.indices.map { Float(((bias?[$0] ?? 0) - mean[$0]) * factors[$0] + beta[$0]) }
+  }
+}
+
+extension Int {
+  func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
+}

@@ -1,0 +1,62 @@
+import Graph
+import Kernels
+import Tensors
+
+/// MatMul: NumPy's matmul.
+enum MatMul {
+  static let definitions = [OperatorDefinition("MatMul", plan: plan)]
+
+  private static func plan(_ request: Request) throws -> Step {
+    try request.require(0, .float32)
+    try request.require(1, .float32)
+    let b = try request.input(1)
+    let (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
+    let packedSize = try product.packedByteCount
+    let packed = try b.constant.map { b in
+      try request.weights.packed([b], as: "MatMul \(b.shape) \(request.kernels.variant)") {
+        let storage = try Storage(byteCount: packedSize)
+        product.pack(b.data, into: storage.base, request.parallel)
+        return storage
+      }
+    }
+    let isEmpty = output.count == 0
+    return Step(
+      inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
+      workspace: packed == nil ? packedSize : 0
+    ) { run in
+      if isEmpty { return }
+      if packed == nil { product.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
+      product.run(run.input(0), packed: packed?.base ?? run.workspace, into: run.output(), .none, run.parallel)
+    }
+  }
+
+  private static func product(_ a: Shape, _ b: Shape, _ kernels: Kernels) throws -> (MatrixProduct, Shape) {
+    guard a.rank >= 1, b.rank >= 1 else { throw Failure(.invalidModel, "the product of \(a) and \(b)") }
+    // A vector is a matrix of one row on the left and of one column on the right.
+    let rows = a.rank == 1 ? 1 : a[a.rank - 2]
+    let columns = b.rank == 1 ? 1 : b[b.rank - 1]
+    let depth = a[a.rank - 1]
+    guard depth == b[max(0, b.rank - 2)] else {
+      throw Failure(.invalidModel, "the product of \(a) and \(b): \(depth) columns meet \(b[max(0, b.rank - 2)]) rows")
+    }
+    let aStack = Shape(trusted: Array(a.dimensions.dropLast(2)))
+    let bStack = Shape(trusted: Array(b.dimensions.dropLast(2)))
+    let pairs = try Broadcast([Operand(.float32, aStack), Operand(.float32, bStack)])
+    let output = try Shape(
+      checking: pairs.shape.dimensions + (a.rank == 1 ? [] : [rows]) + (b.rank == 1 ? [] : [columns]))
+
+    // One b for all: the rows of all matrices of a are rows of one product.
+    let isJoined = bStack.count == 1
+    var product = MatrixProduct(
+      rows: isJoined ? aStack.count * rows : rows, depth: depth, columns: columns, aRowStride: depth,
+      bDepthStride: columns, bColumnStride: 1, kernels: kernels)
+    if !isJoined {
+      product.count = pairs.shape.count
+      product.pairs = pairs
+      product.aStride = rows * depth
+      product.bStride = depth * columns
+      product.bCount = bStack.count
+    }
+    return (product, output)
+  }
+}

@@ -1,0 +1,130 @@
+import Graph
+import Tensors
+
+/// Expand, Tile and Pad: results larger than their input, made of the input's own elements.
+enum Tiling {
+  static let definitions = [
+    OperatorDefinition("Expand", plan: planExpand),
+    OperatorDefinition("Tile", plan: planTile),
+    OperatorDefinition("Pad", plan: planPad),
+  ]
+
+  private static func planExpand(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    guard let wish = try request.constant(1)?.integers() else {
+      throw Failure(.invalidModel, "input 1, the shape, is missing")
+    }
+    let shape = try Broadcast.shape(of: [x.shape, Shape(checking: wish)])
+    if shape == x.shape {
+      return Step(viewing: 0, of: request.inputs.count, in: x.layout, as: x.withoutConstant)
+    }
+    try Extent.check(shape.dimensions)
+    let layout = shape.rank == x.shape.rank ? x.layout : .standard
+    // The input with 1 for the axes that it lacks.
+    let extents = layout.order(rank: shape.rank).map { axis in
+      let own = axis - (shape.rank - x.shape.rank)
+      return (from: own < 0 ? 1 : x.shape[own], to: shape[axis])
+    }
+    let selection = Selection(
+      from: extents.map(\.from),
+      extents.map { $0.from == $0.to ? nil : [Int](repeating: 0, count: $0.to) })
+    let size = x.type.byteCount
+    return Step(inputs: [layout, .standard], outputs: [Operand(x.type, shape, layout: layout)]) { run in
+      selection.copy(
+        run.input(0, as: UInt8.self), into: run.output(0, as: UInt8.self), elementSize: size, run.parallel)
+    }
+  }
+
+  private static func planTile(_ request: Request) throws -> Step {
+    let x = try request.input(0).shape
+    guard let repeats = try request.constant(1)?.integers(), repeats.count == x.rank else {
+      throw Failure(.invalidModel, "input 1 must list \(x.rank) repeats")
+    }
+    // Checks that the result is not too large before any list of its indices is made.
+    let extents = try zip(x.dimensions, repeats).map { extent, count in
+      let (product, overflow) = extent.multipliedReportingOverflow(by: count)
+      guard !overflow, count >= 0 else { throw Failure(.invalidModel, "the repeats \(repeats) of \(x)") }
+      return product
+    }
+    try Extent.check(extents)
+    return try request.selecting(
+      (0..<x.rank).map { axis in repeats[axis] == 1 ? nil : (0..<extents[axis]).map { $0 % x[axis] } })
+  }
+
+  // MARK: Pad
+
+  private static func planPad(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    let rank = x.shape.rank
+    guard let pads = try request.integers(attribute: "pads", orInput: 1) else {
+      throw Failure(.invalidModel, "the pads are missing")
+    }
+    let axes = try request.constant(3).map { try request.axes($0.integers(), rank: rank) } ?? Array(0..<rank)
+    guard pads.count == 2 * axes.count else {
+      throw Failure(.invalidModel, "\(pads.count) pads; expected \(2 * axes.count)")
+    }
+    let mode = try request.node.string("mode", default: "constant")
+    guard let border = Border(rawValue: mode) else {
+      throw Failure(.invalidModel, "mode is \"\(mode)\"; expected constant, reflect, edge or wrap")
+    }
+    var choices = [[Int]?](repeating: nil, count: rank)
+    var extents = x.shape.dimensions
+    for (i, axis) in axes.enumerated() {
+      let (begin, end) = (pads[i], pads[i + axes.count])
+      guard abs(begin) <= Extent.limit, abs(end) <= Extent.limit, extents[axis] + begin + end >= 0 else {
+        throw Failure(.invalidModel, "pads of \(begin) and \(end) on an axis of \(extents[axis])")
+      }
+      extents[axis] += begin + end
+    }
+    try Extent.check(extents)
+    for (i, axis) in axes.enumerated() where pads[i] != 0 || pads[i + axes.count] != 0 {
+      choices[axis] = try (0..<extents[axis]).map { try border.index($0 - pads[i], of: x.shape[axis]) }
+    }
+    return try request.selecting(choices, fill: border == .constant ? fill(request, x.type) : nil)
+  }
+
+  /// The bytes of the element that a constant border consists of.
+  private static func fill(_ request: Request, _ type: ElementType) throws -> [UInt8] {
+    if let value = try request.node.float("value"), type == .float32 {
+      return withUnsafeBytes(of: value) { Array($0) }
+    }
+    guard request.has(2), let value = try request.constant(2) else {
+      return [UInt8](repeating: 0, count: type.byteCount)
+    }
+    guard value.type == type, value.count == 1 else {
+      throw Failure(.invalidModel, "the border is \(value.type) \(value.shape); expected one \(type)")
+    }
+    return Array(value.bytes)
+  }
+
+  private enum Border: String {
+    case constant, reflect, edge, wrap
+
+    /// Which index stands at `i`, that may lie outside of 0..<extent.
+    func index(_ i: Int, of extent: Int) throws -> Int {
+      if i >= 0, i < extent { return i }
+      if self == .constant { return Selection.fill }
+      guard extent > 0 else { throw Failure(.invalidModel, "an empty axis has no \(rawValue) border") }
+      switch self {
+      case .edge: return i < 0 ? 0 : extent - 1
+      case .wrap: return (i % extent + extent) % extent
+      default:
+        let period = max(1, 2 * (extent - 1))
+        let place = (i % period + period) % period
+        return min(place, period - place)
+      }
+    }
+  }
+}
+
+/// Bounds on extents that come from values in the model, checked before any table of an axis is made.
+enum Extent {
+  static let limit = 1 << 24
+
+  static func check(_ extents: [Int]) throws {
+    let shape = try Shape(checking: extents)
+    guard shape.dimensions.allSatisfy({ $0 <= limit }), shape.count <= 1 << 40 else {
+      throw Failure(.unsupported, "a result of shape \(shape) is too large")
+    }
+  }
+}
