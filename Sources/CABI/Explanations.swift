@@ -22,7 +22,7 @@ final class ExplanationHandle: Handled {
     return maps.withLock { maps in
       let values = maps[index] ?? Pinned(explanation.map().values)
       maps[index] = values
-      return explanation.view(values, explanation.fieldSize.width, explanation.fieldSize.height)
+      return explanation.view(values, explanation.field.width, explanation.field.height)
     }
   }
 

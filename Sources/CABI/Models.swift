@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Explainers
+import Graph
 import Models
+import Parallel
 import Tensors
 
 /// limpid_model: a model, and the texts that callers borrow from it.

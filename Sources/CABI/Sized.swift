@@ -4,7 +4,7 @@ import Tensors
 
 /// A struct of the header that begins with its own size, by which callers tell which version of it they were
 /// compiled with: fields may be added at the end. It has no padding, so every byte belongs to a field.
-protocol Sized: BitwiseCopyable {
+protocol Sized {
   var struct_size: Int { get set }
   init()
 }
