@@ -24,6 +24,15 @@ func required<T>(_ pointer: T?, _ name: StaticString) throws -> T {
   return pointer
 }
 
+/// Runs what reads the file at `path`; a failure in it names the file, as those of opening it do by themselves.
+func reading<R>(_ path: UnsafePointer<CChar>, _ body: () throws -> R) throws -> R {
+  do {
+    return try body()
+  } catch let failure as Failure where failure.kind != .notFound && failure.kind != .io {
+    throw failure.at("\"\(String(cString: path))\"")
+  }
+}
+
 /// A text that a C caller must give.
 func string(_ text: UnsafePointer<CChar>?, _ name: StaticString) throws -> String {
   guard let string = String(validatingCString: try required(text, name)) else {

@@ -42,9 +42,7 @@ public func limpid_image_load_file(
     let path = try required(path, "path")
     let out = try required(out, "out")
     let file = try MappedFile(path: path)
-    let image = try locating("\"\(String(cString: path))\"") {
-      try withExtendedLifetime(file) { try Image.decode(file.bytes) }
-    }
+    let image = try withExtendedLifetime(file) { try reading(path) { try Image.decode(file.bytes) } }
     out.pointee = ImageHandle(image).handle()
   }
 }

@@ -68,7 +68,7 @@ public func limpid_model_load_file(
     let path = try required(path, "path")
     let out = try required(out, "out")
     let options = try Model.Options(options)
-    let model = try locating("\"\(String(cString: path))\"") { try Model(path: path, options: options) }
+    let model = try reading(path) { try Model(path: path, options: options) }
     out.pointee = loaded(model).handle()
   }
 }
