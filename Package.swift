@@ -26,6 +26,7 @@ let package = Package(
     .systemLibrary(name: "CLimpid", path: "include"),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CProcessor"),
+    .systemLibrary(name: "CVectors"),
     .target(name: "CThread"),
     .target(
       name: "CONNX",
@@ -39,7 +40,7 @@ let package = Package(
     .target(name: "Parallel", dependencies: ["Tensors", "CProcessor"], swiftSettings: swift),
 
     // Numeric loops: generic code, instantiated once per instruction set, chosen at run time.
-    .target(name: "KernelCore", swiftSettings: numeric()),
+    .target(name: "KernelCore", dependencies: ["CVectors"], swiftSettings: numeric()),
     .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric()),
     .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: numeric("-mavx2", "-mfma")),
     .target(
@@ -100,7 +101,7 @@ let package = Package(
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "KernelCore", "Parallel"], swiftSettings: swift),
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
