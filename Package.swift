@@ -95,7 +95,9 @@ let package = Package(
       ]),
     .executableTarget(
       name: "limpid-cli",
-      dependencies: ["Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
+      dependencies: [
+        "Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+      ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
