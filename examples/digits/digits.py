@@ -25,7 +25,7 @@ def split(labels):
 def enlarge(picture, side):
     """A grey 8-bit picture after the steps `resize exact` and `scale 1/255`: [side, side], 0…1."""
     resized = Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(resized, np.float32) / 255
+    return np.asarray(resized, np.float64) / 255
 
 
 def normalize(x):

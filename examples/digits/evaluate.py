@@ -27,7 +27,7 @@ class Model:
         self.side = self.session.get_inputs()[0].shape[2]
         steps = self.session.get_modelmeta().custom_metadata_map["limpid.preprocess"]
         expected = (f"gray\nresize exact {self.side} {self.side} bilinear\nscale 1/255\n"
-                    f"normalize mean {digits.MEAN} std {digits.STD}")
+                    f"normalize mean {digits.MEAN} std {digits.STD} float64")
         if steps != expected:
             raise SystemExit(f"scouter-{sign}.onnx asks for preprocessing not done here:\n{steps}")
 

@@ -90,7 +90,8 @@ def main():
     torch.set_num_threads(1)
     args = RUNS[sign]
     pictures, labels = digits.load()
-    x = torch.from_numpy(np.stack([digits.enlarge(picture, args.img_size) for picture in pictures]))[:, None]
+    enlarged = np.stack([digits.enlarge(picture, args.img_size) for picture in pictures])
+    x = torch.from_numpy(enlarged[:, None]).float()
     y = torch.from_numpy(labels)
     training, held_out = digits.split(labels)
     model = train(args, x[training], y[training])
