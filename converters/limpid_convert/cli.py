@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from limpid_convert import __version__, annotate, inspect
-from limpid_convert.errors import ConversionError
-from limpid_convert.families import scouter
+from limpid_convert.errors import ConversionError, printable
+from limpid_convert.families import FAMILIES
 
 #: Modules with add_command(subparsers), which sets `run` on the parsed options.
-_COMMANDS = (scouter, annotate, inspect)
+_COMMANDS = (*FAMILIES, annotate, inspect)
 
 
 def main(arguments=None):
@@ -30,8 +30,14 @@ def main(arguments=None):
     except ConversionError as error:
         if options.debug:
             raise
-        print(f"limpid-convert: {error}", file=sys.stderr)
+        print(f"limpid-convert: {printable(str(error))}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        what = printable(f"{type(error).__name__}: {error}"[:300])
+        print(f"limpid-convert: a fault of its own ({what}); run it with --debug and report that", file=sys.stderr)
         return 1
     return 0

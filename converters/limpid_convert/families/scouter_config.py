@@ -50,12 +50,13 @@ class Config:
     area_weight: Optional[float]
 
     def preprocess(self):
-        return metadata.preprocess(("exact", *self.input_size), self.mean, self.std, gray=self.channels == 1)
+        size = ("exact", *self.input_size)
+        return metadata.preprocess(size, self.mean, self.std, gray=self.channels == 1, float64=True)
 
     def summary(self):
         width, height = self.input_size
-        head = f"{self.slots} slots per class, sign {self.sign:+d}" if self.slots else "FC baseline, no slots"
-        return f"{self.classes} classes, {head}, pictures {width}x{height} with {self.channels} channels"
+        head = f"slots per class {self.slots}, sign {self.sign:+d}" if self.slots else "FC baseline, no slots"
+        return f"{self.classes} classes, {head}, pictures {width}x{height}, {'gray' if self.channels == 1 else 'RGB'}"
 
 
 def configure(options, args, state):
@@ -66,7 +67,7 @@ def configure(options, args, state):
     labels = metadata.read_labels(options.labels) if options.labels else None
     slotted = _flag(args.get("use_slot"), "slot.initial_slots" in state)
     dataset = _dataset(options, args)
-    sizes = _class_sizes(options, args, state, labels) if slotted else (_fc_classes(state), 0)
+    sizes = _class_sizes(options, args, state, labels) if slotted else (_fc_classes(options, state), 0)
     mean, std = _normalisation(options, dataset)
     channels = _channels(state)
     if not len(mean) == len(std) == channels:
@@ -104,8 +105,8 @@ def _class_sizes(options, args, state, labels):
     return classes, slots
 
 
-def _fc_classes(state):
-    return state.size("backbone.fc.weight", 0, 2) or 1
+def _fc_classes(options, state):
+    return _agreed("classes", options.classes, state.size("backbone.fc.weight", 0, 2)) or 1
 
 
 def _channels(state):
@@ -140,8 +141,8 @@ def _dataset(options, args):
 
 def _normalisation(options, dataset):
     if options.mean and options.std:
-        if 0 in options.std:
-            raise ConversionError("--std must not contain 0")
+        if min(options.std) <= 0:
+            raise ConversionError("--std must be positive")
         return tuple(options.mean), tuple(options.std)
     if options.mean or options.std:
         raise ConversionError("--mean and --std belong together")
