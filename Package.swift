@@ -95,11 +95,13 @@ let package = Package(
       ]),
     .executableTarget(
       name: "limpid-cli",
-      dependencies: ["Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
+      dependencies: [
+        "Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+      ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "KernelCore", "Parallel"], swiftSettings: swift),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
