@@ -57,8 +57,8 @@ struct Explain: Command {
 
   func run() throws {
     let model = try Model.load(model, threads: threads)
-    let method = try model.explainer(named: method)
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
+    let method = try model.explainer(named: method)
     try checkFiles(choices)
     try pictures.prepare()
     try maps?.prepare()
