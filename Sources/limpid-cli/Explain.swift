@@ -59,6 +59,7 @@ struct Explain: Command {
     let model = try Model.load(model, threads: threads)
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
     let method = try model.explainer(named: method)
+    if let layer = call.layer { _ = try model.value(named: layer) }
     try checkFiles(choices)
     try pictures.prepare()
     try maps?.prepare()

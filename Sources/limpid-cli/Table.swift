@@ -41,4 +41,7 @@ func fixed(_ value: Double, _ digits: Int32) -> String {
   return String(decoding: buffer.prefix(max(0, Int(length))).map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-func mebibytes(_ bytes: Int) -> String { fixed(Double(bytes) / 1_048_576, 1) + " MiB" }
+/// A number of bytes for people.
+func size(_ bytes: Int) -> String {
+  bytes < 1 << 20 ? fixed(Double(bytes) / 1024, 1) + " KiB" : fixed(Double(bytes) / 1_048_576, 1) + " MiB"
+}
