@@ -101,13 +101,14 @@ let package = Package(
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "KernelCore", "Parallel"], swiftSettings: swift),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels"], swiftSettings: swift),
+      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
   ],
   cxxLanguageStandard: .cxx17

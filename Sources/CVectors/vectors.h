@@ -29,9 +29,18 @@
   XI_INLINE xi_float##N xi_copysign##N(xi_float##N x, xi_float##N sign) {                                         \
     return __builtin_elementwise_copysign(x, sign);                                                               \
   }                                                                                                               \
-  /* 2^n for whole n in -126...127. */                                                                            \
+  /* The larger and the smaller; NaN where either is. */                                                          \
+  XI_INLINE xi_float##N xi_maximum##N(xi_float##N a, xi_float##N b) {                                             \
+    xi_float##N m = a >= b ? a : b;                                                                               \
+    return a != a ? a : m;                                                                                        \
+  }                                                                                                               \
+  XI_INLINE xi_float##N xi_minimum##N(xi_float##N a, xi_float##N b) {                                             \
+    xi_float##N m = a <= b ? a : b;                                                                               \
+    return a != a ? a : m;                                                                                        \
+  }                                                                                                               \
+  /* 2^n for whole n in -126...127: adding 1.5 * 2^23 leaves n in the low bits. */                                \
   XI_INLINE xi_float##N xi_power_of_two##N(xi_float##N n) {                                                       \
-    return (xi_float##N)((__builtin_convertvector(n, xi_int##N) + 127) << 23);                                    \
+    return (xi_float##N)((xi_int##N)(n + (12582912.0f + 127.0f)) << 23);                                          \
   }
 
 XI_VECTOR(4)

@@ -8,6 +8,9 @@ public protocol Vector: SIMD where Scalar == Float {
   static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self
   /// `a < b ? x : y`, lane by lane; `y` where `a` or `b` is NaN.
   static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self
+  /// The larger, and the smaller; NaN where either is.
+  static func maximum(_ a: Self, _ b: Self) -> Self
+  static func minimum(_ a: Self, _ b: Self) -> Self
   static func squareRoot(_ x: Self) -> Self
   static func magnitude(_ x: Self) -> Self
   /// The magnitude of `x` with the sign of `y`.
@@ -49,6 +52,27 @@ extension Lanes {
   @inlinable @inline(__always)
   public static func store(_ v: V, _ p: UnsafeMutablePointer<Float>) {
     UnsafeMutableRawPointer(p).storeBytes(of: v, as: V.self)
+  }
+
+  /// The first `n` lanes from memory, the others 0.
+  @inlinable @inline(__always)
+  public static func load(_ p: UnsafePointer<Float>, first n: Int) -> V {
+    var v = splat(0)
+    var i = 0
+    while i < n {
+      v[i] = p[i]
+      i = i &+ 1
+    }
+    return v
+  }
+
+  @inlinable @inline(__always)
+  public static func store(_ v: V, _ p: UnsafeMutablePointer<Float>, first n: Int) {
+    var i = 0
+    while i < n {
+      p[i] = v[i]
+      i = i &+ 1
+    }
   }
 
   @inlinable @inline(__always)

@@ -14,6 +14,10 @@ extension SIMD4: Vector where Scalar == Float {
   @inlinable @inline(__always)
   public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { xi_pick4(a, b, x, y) }
   @inlinable @inline(__always)
+  public static func maximum(_ a: Self, _ b: Self) -> Self { xi_maximum4(a, b) }
+  @inlinable @inline(__always)
+  public static func minimum(_ a: Self, _ b: Self) -> Self { xi_minimum4(a, b) }
+  @inlinable @inline(__always)
   public static func squareRoot(_ x: Self) -> Self { xi_sqrt4(x) }
   @inlinable @inline(__always)
   public static func magnitude(_ x: Self) -> Self { xi_abs4(x) }
@@ -37,6 +41,10 @@ extension SIMD8: Vector where Scalar == Float {
   @inlinable @inline(__always)
   public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { xi_pick8(a, b, x, y) }
   @inlinable @inline(__always)
+  public static func maximum(_ a: Self, _ b: Self) -> Self { xi_maximum8(a, b) }
+  @inlinable @inline(__always)
+  public static func minimum(_ a: Self, _ b: Self) -> Self { xi_minimum8(a, b) }
+  @inlinable @inline(__always)
   public static func squareRoot(_ x: Self) -> Self { xi_sqrt8(x) }
   @inlinable @inline(__always)
   public static func magnitude(_ x: Self) -> Self { xi_abs8(x) }
@@ -59,6 +67,10 @@ extension SIMD16: Vector where Scalar == Float {
   public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { xi_fma16(sum, a, b) }
   @inlinable @inline(__always)
   public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { xi_pick16(a, b, x, y) }
+  @inlinable @inline(__always)
+  public static func maximum(_ a: Self, _ b: Self) -> Self { xi_maximum16(a, b) }
+  @inlinable @inline(__always)
+  public static func minimum(_ a: Self, _ b: Self) -> Self { xi_minimum16(a, b) }
   @inlinable @inline(__always)
   public static func squareRoot(_ x: Self) -> Self { xi_sqrt16(x) }
   @inlinable @inline(__always)

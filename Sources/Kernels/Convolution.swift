@@ -1,5 +1,3 @@
-public import Parallel
-
 extension Kernels {
   /// Geometry of a two-dimensional convolution: input [batch, inputHeight, inputWidth, inputChannels], output
   /// likewise. Padding at the bottom and on the right follows from the output's extents.
@@ -31,41 +29,6 @@ extension Kernels {
       self.dilationY = dilationY
       self.dilationX = dilationX
       self.groups = groups
-    }
-  }
-
-  /// A convolution whose groups, input channels and output channels are equal in number; weights
-  /// [kernelHeight * kernelWidth, channels].
-  public func convolveDepthwise(
-    _ c: Convolution, _ input: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
-  ) {
-    forEachWindow(c) { pixel, n, top, left in
-      for out in 0..<c.outputChannels {
-        var sum: Float = 0
-        for ky in 0..<c.kernelHeight {
-          for kx in 0..<c.kernelWidth {
-            let y = top + ky * c.dilationY
-            let x = left + kx * c.dilationX
-            guard y >= 0, y < c.inputHeight, x >= 0, x < c.inputWidth else { continue }
-            sum += input[((n * c.inputHeight + y) * c.inputWidth + x) * c.inputChannels + out]
-              * weights[(ky * c.kernelWidth + kx) * c.outputChannels + out]
-          }
-        }
-        let index = pixel * c.outputChannels + out
-        output[index] = finish(sum, out, index, epilogue)
-      }
-    }
-  }
-
-  private func forEachWindow(_ c: Convolution, _ body: (_ pixel: Int, _ n: Int, _ top: Int, _ left: Int) -> Void) {
-    for n in 0..<c.batch {
-      for y in 0..<c.outputHeight {
-        for x in 0..<c.outputWidth {
-          let pixel = (n * c.outputHeight + y) * c.outputWidth + x
-          body(pixel, n, y * c.strideY - c.padTop, x * c.strideX - c.padLeft)
-        }
-      }
     }
   }
 }

@@ -3,7 +3,7 @@ public import Parallel
 extension Kernels {
   /// Bytes that `convolve` needs on up to `threads` threads.
   public func convolutionWorkspace(_ c: Convolution, threads: Int) -> Int {
-    Windows(c, panelWidth: panelWidth, threads: threads).slotBytes * max(1, threads)
+    Windows(c, self, threads: threads).slotBytes * max(1, threads)
   }
 
   /// Weights: group after group, each packed by `pack(taps: kernelHeight * kernelWidth, channels: inputChannels /
@@ -16,12 +16,13 @@ extension Kernels {
   ) {
     let columns = c.outputChannels / c.groups
     let depth = c.kernelHeight * c.kernelWidth * c.inputChannels / c.groups
-    if c.isProduct {
+    // OpenBLAS goes picture by picture, so that its sums do not depend on the split of a batch.
+    if c.isProduct && variant != .openblas {
       return multiply(
         rows: c.batch * c.outputHeight * c.outputWidth, depth: depth, columns: columns, input, stride: depth,
         packed, into: output, stride: columns, epilogue, parallel)
     }
-    let windows = Windows(c, panelWidth: panelWidth, threads: parallel.threads)
+    let windows = Windows(c, self, threads: parallel.threads)
     let groupLength = packedCount(depth: depth, columns: columns)
     let pixels = c.outputHeight * c.outputWidth
     forEachTask(c.batch * c.groups * windows.grid.count, parallel) { task, slot in

@@ -1,3 +1,4 @@
+import COpenBLAS
 import CProcessor
 import Glibc
 import KernelCore
@@ -9,7 +10,8 @@ import Tensors
 /// The numeric loops of one instruction set, float32, channels-last.
 ///
 /// Pointers come from the caller's own plan: nothing here checks geometry, and no function allocates in
-/// proportion to its operands. Every result has the same bits for any number of threads and any split of a batch.
+/// proportion to its operands. Every result has the same bits for any number of threads and any split of a batch,
+/// except that with OpenBLAS the last bits of `multiply` depend on the number of rows.
 public struct Kernels: Sendable, CustomStringConvertible {
   public enum Variant: String, Sendable, CaseIterable {
     case avx512, avx2, openblas, portable
@@ -32,6 +34,8 @@ public struct Kernels: Sendable, CustomStringConvertible {
       case .avx2: tableAVX2
       case .openblas, .portable: tablePortable
       }
+    // The library's own threads would compete with ours; work is divided before it is asked.
+    if variant == .openblas { openblas_set_num_threads(1) }
     self.init(variant, table, variant.rawValue)
   }
 

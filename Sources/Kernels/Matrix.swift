@@ -28,8 +28,7 @@ extension Kernels {
   ) {
     let product = Product(
       taps: 1, channels: depth, columns: columns, weights: packed, output: c, stride: cStride, epilogue: epilogue)
-    let grid = Grid(
-      rows: rows, columns: columns, rowFloats: depth, panelWidth: panelWidth, threads: parallel.threads)
+    let grid = grid(rows: rows, columns: columns, rowFloats: depth, threads: parallel.threads)
     forEachTask(grid.count, parallel) { task, _ in
       let (rows, columns) = grid[task]
       withUnsafeTemporaryAllocation(
@@ -49,19 +48,15 @@ extension Kernels {
     rows: Int, depth: Int, columns: Int, _ a: UnsafePointer<Float>, stride aStride: Int, _ w: UnsafeRawPointer,
     into c: UnsafeMutablePointer<Float>, stride cStride: Int, _ epilogue: Epilogue, _ parallel: Parallel
   ) {
-    for m in 0..<rows {
-      for n in 0..<columns {
-        var sum: Float = 0
-        for k in 0..<depth {
-          sum += a[m * aStride + k] * w.loadUnaligned(fromByteOffset: 4 * (n * depth + k), as: Float.self)
-        }
-        c[m * cStride + n] = finish(sum, n, m * cStride + n, epilogue)
-      }
+    let clamp = epilogue.activation?.clampRange
+    let product = TransposedProduct(
+      rows: rows, depth: depth, a: a, aStride: aStride, weights: w, output: c, outputStride: cStride,
+      bias: epilogue.bias, residual: epilogue.residual, low: clamp?.lowerBound ?? -.infinity,
+      high: clamp?.upperBound ?? .infinity)
+    parallel.forEach((columns + 3) / 4, grain: max(1, Self.elementGrain / (4 * max(1, depth)))) { range in
+      let range = 4 * range.lowerBound..<min(columns, 4 * range.upperBound)
+      table.multiplyTransposed(product, range.lowerBound, range.upperBound)
+      applyUnclamped(epilogue, c, stride: cStride, 0..<rows, range)
     }
-  }
-
-  func finish(_ sum: Float, _ column: Int, _ index: Int, _ epilogue: Epilogue) -> Float {
-    let x = sum + (epilogue.bias?[column] ?? 0) + (epilogue.residual?[index] ?? 0)
-    return epilogue.activation.map { scalar($0, x) } ?? x
   }
 }

@@ -4,6 +4,7 @@ public import Parallel
 extension Kernels {
   /// Floats in a packed matrix of `depth` (taps × channels) rows and `columns` columns.
   public func packedCount(depth: Int, columns: Int) -> Int {
+    if variant == .openblas { return depth * columns }
     let whole = columns / panelWidth * panelWidth
     return depth * (whole + (whole < columns ? table.panelWidth(columns - whole) : 0))
   }
@@ -12,7 +13,7 @@ extension Kernels {
   var panelWidth: Int { table.panelWidth(.max) }
 
   /// Packs weights for `multiply` and `convolve`: panel after panel of neighbouring columns, each [taps, channels,
-  /// panel width]; the last panel is filled up with zeros.
+  /// panel width]; the last panel is filled up with zeros. OpenBLAS gets one panel as wide as the matrix.
   ///
   /// Element (tap, channel, column) of the source lies
   /// `4 * (tap * tapStride + channel * channelStride + column * columnStride)` bytes after `source`, which may be
@@ -21,10 +22,12 @@ extension Kernels {
     _ source: UnsafeRawPointer, taps: Int, tapStride: Int, channels: Int, channelStride: Int, columns: Int,
     columnStride: Int, scale: UnsafePointer<Float>?, into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
   ) {
-    parallel.forEach((columns + panelWidth - 1) / panelWidth) { panels in
+    guard columns > 0 else { return }
+    let widest = variant == .openblas ? columns : panelWidth
+    parallel.forEach((columns + widest - 1) / widest) { panels in
       for panel in panels {
-        let first = panel * panelWidth
-        let width = table.panelWidth(columns - first)
+        let first = panel * widest
+        let width = variant == .openblas ? columns : table.panelWidth(columns - first)
         var row = packed + taps * channels * first
         for tap in 0..<taps {
           for channel in 0..<channels {

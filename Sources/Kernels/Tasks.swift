@@ -17,28 +17,25 @@ func forEachTask(_ count: Int, _ parallel: Parallel, _ body: (_ task: Int, _ slo
   }
 }
 
-/// An output matrix cut into tasks: blocks of rows, and chunks of columns where there would be too few blocks.
+/// An output matrix cut into tasks: blocks of rows, and chunks of columns.
 ///
 /// The blocks do not depend on the number of threads.
 struct Grid {
   let rows, columns, blockRows, chunkColumns: Int
 
   /// `rowFloats`: floats read for one row. Its operand should stay in the second-level cache while all panels of
-  /// weights pass by.
-  init(rows: Int, columns: Int, rowFloats: Int, panelWidth: Int, threads: Int) {
+  /// weights pass by. `chunkColumns` is given the number of blocks.
+  init(rows: Int, columns: Int, rowFloats: Int, chunkColumns: (_ blocks: Int) -> Int) {
     self.rows = rows
     self.columns = columns
     let tiles = max(4, min(40, Grid.cacheFloats / (6 * max(1, rowFloats))))
     blockRows = max(1, min(rows, 6 * tiles))
-    let blocks = (rows + blockRows - 1) / blockRows
-    let panels = (columns + panelWidth - 1) / panelWidth
-    let wanted = threads == 1 ? 1 : max(1, 4 * threads / max(1, blocks))
-    chunkColumns = max(1, (panels + wanted - 1) / wanted) * panelWidth
+    self.chunkColumns = max(1, chunkColumns((rows + blockRows - 1) / blockRows))
   }
 
   private static let cacheFloats = 48 << 10
 
-  var blocks: Int { rows == 0 ? 0 : (rows + blockRows - 1) / blockRows }
+  var blocks: Int { (rows + blockRows - 1) / blockRows }
   var chunks: Int { (columns + chunkColumns - 1) / chunkColumns }
   var count: Int { blocks * chunks }
 
@@ -46,5 +43,18 @@ struct Grid {
     let row = task / chunks * blockRows
     let column = task % chunks * chunkColumns
     return (row..<min(rows, row + blockRows), column..<min(columns, column + chunkColumns))
+  }
+}
+
+extension Kernels {
+  /// All columns at once, or as many chunks of whole panels as keep the threads busy. OpenBLAS gets chunks of one size
+  /// only, since its sums depend on that.
+  func grid(rows: Int, columns: Int, rowFloats: Int, threads: Int) -> Grid {
+    Grid(rows: rows, columns: columns, rowFloats: rowFloats) { blocks in
+      if variant == .openblas { return 128 }
+      let chunks = threads == 1 ? 1 : max(1, 4 * threads / max(1, blocks))
+      let panels = (columns + panelWidth - 1) / panelWidth
+      return (panels + chunks - 1) / chunks * panelWidth
+    }
   }
 }

@@ -13,17 +13,18 @@ struct Windows {
   /// Floats in one row of the copy.
   private let rowFloats: Int
 
-  init(_ c: Kernels.Convolution, panelWidth: Int, threads: Int) {
+  init(_ c: Kernels.Convolution, _ kernels: Kernels, threads: Int) {
     self.c = c
     let groupChannels = c.inputChannels / c.groups
-    grid = Grid(
+    grid = kernels.grid(
       rows: c.outputHeight * c.outputWidth, columns: c.outputChannels / c.groups,
-      rowFloats: groupChannels * c.strideX * c.strideY, panelWidth: panelWidth, threads: threads)
+      rowFloats: groupChannels * c.strideX * c.strideY, threads: threads)
     isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8
     taps = isMerged ? c.kernelHeight : c.kernelHeight * c.kernelWidth
     channels = isMerged ? c.kernelWidth * groupChannels : groupChannels
     rowFloats = ((c.outputWidth - 1) * c.strideX + c.kernelWidth) * c.inputChannels
-    scratchBytes = Windows.aligned(Scratch.byteCount(rows: grid.blockRows, taps: taps))
+    let gatheredBytes = kernels.variant == .openblas ? 4 * grid.blockRows * taps * channels : 0
+    scratchBytes = Windows.aligned(Scratch.byteCount(rows: grid.blockRows, taps: taps) + gatheredBytes)
     // A block may start in the middle of an output row.
     let outputRows = (grid.blockRows + c.outputWidth - 2) / c.outputWidth + 1
     let copyFloats = Windows.rows(c, outputRows) * rowFloats

@@ -59,7 +59,8 @@ func expect(
 func expectSame(
   _ a: [Float], _ b: [Float], _ what: String, location: SourceLocation = #_sourceLocation
 ) {
-  #expect(a.map(\.bitPattern) == b.map(\.bitPattern), "\(what)", sourceLocation: location)
+  let i = zip(a, b).enumerated().first { $1.0.bitPattern != $1.1.bitPattern }?.offset
+  #expect(a.count == b.count && i == nil, "\(what): first difference at \(i ?? -1)", sourceLocation: location)
 }
 
 /// Runs `body` with 64-byte aligned memory of `count` floats, filled with NaN, and returns them.
