@@ -51,13 +51,14 @@ class Checkpoint:
             return args.values
         return args if isinstance(args, dict) else {}
 
-    def digest(self):
-        """SHA-256 of the file, in hexadecimal."""
-        sha = hashlib.sha256()
-        with open(self.path, "rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                sha.update(chunk)
-        return sha.hexdigest()
+
+def digest(path):
+    """SHA-256 of a file, in hexadecimal."""
+    sha = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            sha.update(chunk)
+    return sha.hexdigest()
 
 
 def read(path):

@@ -7,10 +7,10 @@ import sys
 
 from limpid_convert import __version__, annotate, inspect
 from limpid_convert.errors import ConversionError
-from limpid_convert.families import scouter
+from limpid_convert.families import FAMILIES
 
 #: Modules with add_command(subparsers), which sets `run` on the parsed options.
-_COMMANDS = (scouter, annotate, inspect)
+_COMMANDS = (*FAMILIES, annotate, inspect)
 
 
 def main(arguments=None):

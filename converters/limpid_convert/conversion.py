@@ -6,6 +6,7 @@ import os
 import sys
 
 from limpid_convert import metadata, verify
+from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import write_model
 
@@ -26,7 +27,7 @@ def finish(builder, options, architecture, checkpoints):
 
     checkpoints: the Checkpoints that the weights came from.
     """
-    digests = [checkpoint.digest() for checkpoint in checkpoints]
+    digests = [digest(checkpoint.path) for checkpoint in checkpoints]
     builder.metadata("limpid.source", metadata.source(architecture, digests, options.licence))
     if not options.licence:
         say("note: the licence of the weights is not known; record it with --licence")

@@ -97,11 +97,14 @@ def set_metadata(model, entries):
 def read_model(path, weights=True):
     """The model in an .onnx file; weights=False leaves external ones out."""
     try:
-        return onnx.load(path, load_external_data=weights)
+        model = onnx.load(path, load_external_data=weights)
+        if model.graph.node:
+            return model
     except OSError as error:
         raise ConversionError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # protobuf and onnx raise many kinds for a bad file
         raise ConversionError(f"{path}: not a readable ONNX model ({str(error)[:200]})") from None
+    raise ConversionError(f"{path}: not an ONNX model, there is no graph in it")
 
 
 def write_model(model, path, inline=False):

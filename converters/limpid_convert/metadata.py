@@ -64,6 +64,19 @@ def parse_preprocess(text):
     return "\n".join(steps)
 
 
+def picture(steps):
+    """(channels, height, width) of what preprocessing makes; None where the picture decides."""
+    channels, height, width = 3, None, None
+    for words in (line.split() for line in steps.splitlines()):
+        if words[0] == "gray":
+            channels = 1
+        elif words[0] == "center_crop":
+            width, height = int(words[1]), int(words[2])
+        elif words[0] == "resize":
+            width, height = (int(words[2]), int(words[3])) if words[1] == "exact" else (None, None)
+    return channels, height, width
+
+
 def read_labels(path, count=None):
     """Class names from a text file, one a line, in index order."""
     try:

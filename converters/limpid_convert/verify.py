@@ -33,10 +33,12 @@ def _run(onnxruntime, path):
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         feed = session.get_inputs()[0]
         shape = [d if isinstance(d, int) else 224 for d in feed.shape[1:]]
-        pictures = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+        batch = feed.shape[0] if isinstance(feed.shape[0], int) else 2
+        pictures = np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
         names = [o.name for o in session.get_outputs()]
-        alone = [session.run(names, {feed.name: pictures[i : i + 1]}) for i in range(2)]
         both = session.run(names, {feed.name: pictures})
+        fixed = isinstance(feed.shape[0], int)
+        alone = [both] if fixed else [session.run(names, {feed.name: pictures[i : i + 1]}) for i in range(batch)]
     except Exception as error:  # onnxruntime has a class per status, none public
         raise ConversionError(f"{path}: ONNX Runtime does not run the written model ({str(error)[:300]})") from None
     lines = [f"ran in ONNX Runtime {onnxruntime.__version__} on noise of shape {list(pictures.shape)}:"]

@@ -1,1 +1,9 @@
-"""One module per family of explainable classifiers: `add_command(subparsers)` and the network it builds."""
+"""One module per family of explainable classifiers.
+
+A family has a NAME, `add_command(subparsers)`, and `recognises(tensors)` for `limpid-convert inspect`. To add one:
+write the module and list it here, the more particular ones first.
+"""
+
+from limpid_convert.families import scouter
+
+FAMILIES = (scouter,)

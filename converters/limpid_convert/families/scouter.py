@@ -10,10 +10,17 @@ from limpid_convert.graph import Builder
 from limpid_convert.layers import Feature, Layers
 from limpid_convert.state import State
 
+NAME = "scouter"
+
+
+def recognises(tensors):
+    """Whether a state dict is SCOUTER's; its FC baseline is told by the prefix of its backbone."""
+    return "slot.initial_slots" in tensors or "backbone.fc.weight" in tensors
+
 
 def add_command(subparsers):
     parser = subparsers.add_parser(
-        "scouter", help="a SCOUTER checkpoint (slot attention, positive or negative, or its FC baseline)",
+        NAME, help="a SCOUTER checkpoint (slot attention, positive or negative, or its FC baseline)",
         description="Everything is taken from the checkpoint where it says so; options fill in the rest.",
     )
     parser.add_argument("checkpoint", help="what training saved, .pth")
@@ -44,7 +51,7 @@ def run(options):
 def build(state, config):
     """The model for a state dict. Raises one ConversionError for all tensors that do not fit."""
     width, height = config.input_size
-    builder = Builder("scouter")
+    builder = Builder(NAME)
     image = Feature(builder.input("input", ["N", config.channels, height, width]), config.channels, height, width)
     inner = Layers(builder, state).scope("backbone.")
     backbone = backbones.select(config.architecture, inner.state)
@@ -58,8 +65,8 @@ def build(state, config):
         outputs = {builder.node("Identity", "logits", [inner.linear(pooled, "fc", taps.final.channels)]): "logits"}
         builder.output("logits", ["N", config.classes])
     state.finish(f"SCOUTER with {config.architecture or 'this backbone'}", unused=("slot.to_q.*",))
-    metadata.describe(builder, "scouter" if config.slots else "classifier", config.preprocess(), outputs,
-                      config.labels, taps.layers, {"scouter": _explanation(config)} if config.slots else None)
+    metadata.describe(builder, NAME if config.slots else "classifier", config.preprocess(), outputs,
+                      config.labels, taps.layers, {NAME: _explanation(config)} if config.slots else None)
     return builder
 
 

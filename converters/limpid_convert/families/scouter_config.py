@@ -54,8 +54,8 @@ class Config:
 
     def summary(self):
         width, height = self.input_size
-        head = f"{self.slots} slots per class, sign {self.sign:+d}" if self.slots else "FC baseline, no slots"
-        return f"{self.classes} classes, {head}, pictures {width}x{height} with {self.channels} channels"
+        head = f"slots per class {self.slots}, sign {self.sign:+d}" if self.slots else "FC baseline, no slots"
+        return f"{self.classes} classes, {head}, pictures {width}x{height}, {'gray' if self.channels == 1 else 'RGB'}"
 
 
 def configure(options, args, state):
@@ -66,7 +66,7 @@ def configure(options, args, state):
     labels = metadata.read_labels(options.labels) if options.labels else None
     slotted = _flag(args.get("use_slot"), "slot.initial_slots" in state)
     dataset = _dataset(options, args)
-    sizes = _class_sizes(options, args, state, labels) if slotted else (_fc_classes(state), 0)
+    sizes = _class_sizes(options, args, state, labels) if slotted else (_fc_classes(options, state), 0)
     mean, std = _normalisation(options, dataset)
     channels = _channels(state)
     if not len(mean) == len(std) == channels:
@@ -104,8 +104,8 @@ def _class_sizes(options, args, state, labels):
     return classes, slots
 
 
-def _fc_classes(state):
-    return state.size("backbone.fc.weight", 0, 2) or 1
+def _fc_classes(options, state):
+    return _agreed("classes", options.classes, state.size("backbone.fc.weight", 0, 2)) or 1
 
 
 def _channels(state):

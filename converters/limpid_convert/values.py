@@ -1,0 +1,62 @@
+"""Which values a finished ONNX graph has, and of what shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+
+from limpid_convert.errors import ConversionError
+
+_POOLS = ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean")
+_MAKERS = ("Conv", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "HardSwish", "Add", "Sum", "Concat",
+           "MaxPool", "AveragePool")
+
+
+@dataclass(frozen=True)
+class Value:
+    """dimensions: numbers, symbolic names, or None where unknown. operator: of the node that makes it."""
+
+    name: str
+    dimensions: tuple
+    operator: str
+
+
+def infer(model):
+    """Values by name in graph order, those of known rank. Shapes are ONNX's own inference."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except Exception as error:  # onnx raises several kinds
+        raise ConversionError(f"the shapes of the model are contradictory ({str(error)[:200]})") from None
+    weights = {w.name for w in graph.initializer}
+    shapes = {i.name: _dimensions(i) for i in [*graph.input, *graph.value_info, *graph.output] if i.name not in weights}
+    makers = {output: node.op_type for node in graph.node for output in node.output}
+    order = [i.name for i in graph.input] + list(makers)
+    return {n: Value(n, shapes[n], makers.get(n, "")) for n in order if shapes.get(n) is not None}
+
+
+def _dimensions(info):
+    kind = info.type.tensor_type
+    if not kind.HasField("shape"):
+        return None
+    return tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim)
+
+
+def is_map(value):
+    """Whether CAM methods may tap it: [N, C, H, W] that a node made, with more than one position."""
+    return bool(value.operator) and len(value.dimensions) == 4 and value.dimensions[2:] != (1, 1)
+
+
+def last_map(model, values):
+    """The value that CAM methods should tap unless told otherwise, or None.
+
+    It is what the network's last global pooling reads, if no convolution follows (as it does inside of squeezing
+    blocks); otherwise the last map that a convolutional network's own operators made, which leaves out attention.
+    """
+    for node in reversed(model.graph.node):
+        if node.op_type == "Conv":
+            break
+        if node.op_type in _POOLS and node.input[0] in values and is_map(values[node.input[0]]):
+            return node.input[0]
+    maps = [v.name for v in values.values() if is_map(v) and v.operator in _MAKERS]
+    return maps[-1] if maps else None
