@@ -19,7 +19,7 @@ _STORAGES = {"float32": "FloatStorage", "float64": "DoubleStorage", "float16": "
 
 
 def stand_in(name, shape, seed=0):
-    """The tensor called `name`: random numbers that depend on name, shape and seed only, scaled to keep a network sane."""
+    """The tensor called `name`: random numbers that depend on name, shape and seed only, of sane size."""
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
     random = np.random.Generator(np.random.Philox(key=[zlib.crc32(name.encode()), seed]))

@@ -91,5 +91,5 @@ def _layers(model, known, text):
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in known or not values.is_map(known[name]):
-            raise ConversionError(f"{name!r} is no [N, C, H, W] value of the model; `limpid-convert inspect` lists them")
+            raise ConversionError(f"{name!r} is no [N, C, H, W] value of the model; see `limpid-convert inspect`")
     return names

@@ -85,7 +85,7 @@ def _storage(persistent_id, read, known):
     if not isinstance(kind, ElementType) or type(key) is not str or type(count) is not int or count < 0:
         raise ConversionError("the checkpoint has a malformed tensor storage")
     if len(persistent_id) == 6 and persistent_id[5] is not None:
-        raise ConversionError("the checkpoint shares storages as torch did before 0.4; save it again with a newer torch")
+        raise ConversionError("the checkpoint shares storages as torch did before 0.4; save it with a newer one")
     storage = known.setdefault(key, Storage(key, kind, count, read))
     if storage.element_type is not kind or storage.count != count:
         raise ConversionError(f"the checkpoint describes storage {key[:40]!r} in two different ways")
@@ -103,7 +103,7 @@ def _read_zip(path):
         raise ConversionError("a zip archive, but not torch's: it has no data.pkl")
     prefix = pickles[0][: -len("data.pkl")]
     if prefix + "constants.pkl" in members:
-        raise ConversionError("a TorchScript archive; limpid-convert needs the state dict (torch.save(model.state_dict(), …))")
+        raise ConversionError("a TorchScript archive; limpid-convert needs the model's state_dict(), saved")
 
     def content(name, limit=None):
         return _member(archive, path, members, name, limit)

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from limpid_convert import __version__, annotate, inspect
-from limpid_convert.errors import ConversionError
+from limpid_convert.errors import ConversionError, printable
 from limpid_convert.families import FAMILIES
 
 #: Modules with add_command(subparsers), which sets `run` on the parsed options.
@@ -30,7 +30,7 @@ def main(arguments=None):
     except ConversionError as error:
         if options.debug:
             raise
-        print(f"limpid-convert: {error}", file=sys.stderr)
+        print(f"limpid-convert: {printable(str(error))}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 1

@@ -104,7 +104,7 @@ class _NumpyType(Inert):
 
     def __init__(self, code):
         if type(code) is not str or code[:1] not in "fiub" or not code[1:] in ("1", "2", "4", "8"):
-            raise ConversionError(f"the checkpoint has a NumPy value of type {str(code)[:20]!r}; only plain numbers are read")
+            raise ConversionError("the checkpoint has a NumPy value that is no plain number")
         self.dtype = np.dtype(code)
 
     def set_state(self, state):
@@ -126,12 +126,12 @@ class StoredArray(Inert):
         _, shape, kind, _, data = state
         if type(shape) is not tuple or any(type(d) is not int or d < 0 for d in shape) or len(shape) > _LARGEST_RANK:
             raise ConversionError("the checkpoint has a NumPy array with a malformed shape")
-        if math.prod(shape) * kind.dtype.itemsize != len(_bytes_of(data)):
+        if not isinstance(data, (bytes, _Encoded)) or math.prod(shape) * kind.dtype.itemsize != len(data):
             raise ConversionError("the checkpoint has a NumPy array whose data do not fill its shape")
         self.shape, self._dtype, self._data = shape, kind.dtype, data
 
     def numpy(self):
-        return np.frombuffer(_bytes_of(self._data), self._dtype).reshape(self.shape)
+        return np.frombuffer(_raw(self._data), self._dtype).reshape(self.shape)
 
 
 class _Encoded:
@@ -144,10 +144,11 @@ class _Encoded:
         return len(self.text)
 
 
-def _bytes_of(value):
+def _raw(data):
+    """The bytes of `bytes` or _Encoded."""
     try:
-        return value.text.encode("latin-1") if isinstance(value, _Encoded) else bytes(memoryview(value))
-    except (TypeError, UnicodeEncodeError):
+        return data.text.encode("latin-1") if isinstance(data, _Encoded) else data
+    except UnicodeEncodeError:
         raise ConversionError("the checkpoint has a NumPy value whose data are not bytes") from None
 
 
@@ -176,7 +177,7 @@ def _counter(args, spend):
 
 def _tensor(args, spend):
     storage, offset, shape, strides = _arguments("torch._utils._rebuild_tensor_v2", args, Storage, int, tuple, tuple)
-    spend(2 * len(shape))
+    spend(len(shape) + len(strides))
     return StoredTensor(storage, offset, shape, strides)
 
 
@@ -189,7 +190,7 @@ def _size(args, spend):
 
 
 def _device(args, spend):
-    return ":".join(str(a) for a in _arguments("torch.device", args, str))
+    return _arguments("torch.device", args, str)[0]
 
 
 def _encode(args, spend):
@@ -207,10 +208,7 @@ def _numpy_scalar(args, spend):
     kind, data = _arguments("numpy scalar", args, _NumpyType, (bytes, _Encoded))
     if len(data) != kind.dtype.itemsize:
         raise ConversionError("the checkpoint has a NumPy number of the wrong size")
-    raw = _bytes_of(data)
-    if len(raw) != kind.dtype.itemsize:
-        raise ConversionError("the checkpoint has a NumPy number of the wrong size")
-    return np.frombuffer(raw, kind.dtype)[0].item()
+    return np.frombuffer(_raw(data), kind.dtype)[0].item()
 
 
 def _numpy_array(args, spend):

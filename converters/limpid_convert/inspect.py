@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limpid_convert import checkpoint, values
+from limpid_convert.errors import printable
 from limpid_convert.families import FAMILIES
 from limpid_convert.graph import read_model
 from limpid_convert.inert import Namespace, StoredArray, StoredTensor
@@ -29,7 +30,7 @@ def _checkpoint(path):
     args = read.arguments()
     guess = next((f.NAME for f in FAMILIES if f.recognises(tensors)), "unknown")
     yield f"{path}: torch checkpoint ({read.container} container), {len(tensors)} tensors, family {guess}"
-    width = max(map(len, tensors))
+    width = min(max(map(len, tensors)), _LONGEST)
     for name, tensor in tensors.items():
         yield f"  {_plain(name):{width}}  {_sizes(tensor.shape)}  {tensor.element_type}"
     if isinstance(read.root, dict):
@@ -63,18 +64,20 @@ def _model(path):
     model = read_model(path, weights=False)
     known = values.infer(model)
     opsets = ", ".join(f"{o.domain or 'ai.onnx'} {o.version}" for o in model.opset_import)
-    yield f"{path}: ONNX IR {model.ir_version}, {opsets}, {len(model.graph.node)} nodes, by {_plain(model.producer_name)}"
+    made = f"{len(model.graph.node)} nodes, by {_plain(model.producer_name or 'an unnamed program')}"
+    yield f"{path}: ONNX IR {model.ir_version}, opset {opsets}, {made}"
     weights = {w.name for w in model.graph.initializer}
     for title, infos in (("input", model.graph.input), ("output", model.graph.output)):
         for info in infos:
             if info.name not in weights:
-                yield f"{title}  {_plain(info.name)}  {_sizes(known[info.name].dimensions) if info.name in known else '?'}"
+                sizes = _sizes(known[info.name].dimensions) if info.name in known else "of unknown shape"
+                yield f"{title}  {_plain(info.name)}  {sizes}"
     for entry in model.metadata_props:
         lines = entry.value.splitlines() or [""]
         yield f"{_plain(entry.key)}: {_plain(lines[0])}" + (f"  (and {len(lines) - 1} lines)" if lines[1:] else "")
     maps = [v for v in known.values() if values.is_map(v)]
     yield f"{len(maps)} values that CAM methods could tap:"
-    width = max((len(v.name) for v in maps), default=0)
+    width = min(max((len(v.name) for v in maps), default=0), _LONGEST)
     for value in maps:
         yield f"  {_plain(value.name):{width}}  {_sizes(value.dimensions)}  {value.operator}"
 
@@ -84,6 +87,6 @@ def _sizes(shape):
 
 
 def _plain(text):
-    """Text from a file, without anything that a terminal would act on."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[: _LONGEST + 1])
-    return clean if len(text) <= _LONGEST else clean[:_LONGEST] + "…"
+    """Text from a file, short and without anything that a terminal would act on."""
+    clean = printable(text[: _LONGEST + 1]).replace("\n", " ")
+    return clean if len(text) <= _LONGEST else clean[: _LONGEST - 1] + "…"

@@ -19,13 +19,16 @@ def _numbers(values):
     return " ".join(repr(float(v)) for v in values)
 
 
-def preprocess(resize, mean, std, crop=None, gray=False):
-    """Preprocessing steps. resize: ("exact", W, H) or ("shorter", N); crop: (W, H) around the centre."""
+def preprocess(resize, mean, std, crop=None, gray=False, float64=False):
+    """Preprocessing steps. resize: ("exact", W, H) or ("shorter", N); crop: (W, H) around the centre.
+
+    float64: the original scales and normalises in double precision and rounds once.
+    """
     steps = ["gray"] if gray else []
     steps.append("resize " + " ".join(str(r) for r in resize) + " bilinear")
     if crop:
         steps.append(f"center_crop {crop[0]} {crop[1]}")
-    steps += ["scale 1/255", f"normalize mean {_numbers(mean)} std {_numbers(std)}"]
+    steps += ["scale 1/255", f"normalize mean {_numbers(mean)} std {_numbers(std)}" + (" float64" if float64 else "")]
     return "\n".join(steps)
 
 
@@ -35,33 +38,47 @@ PRESETS = {
 }
 
 _NUMBER = r"-?\d+(\.\d+)?([eE]-?\d+)?"
-_FILTER = r"(nearest|box|bilinear|hamming|bicubic|lanczos)"
-_STEPS = [re.compile(pattern) for pattern in (
-    r"gray",
-    rf"resize shorter [1-9]\d* {_FILTER}",
-    rf"resize exact [1-9]\d* [1-9]\d* {_FILTER}",
-    r"center_crop [1-9]\d* [1-9]\d*",
-    rf"scale ({_NUMBER}|1/[1-9]\d*)",
-    rf"normalize mean( {_NUMBER})+ std( {_NUMBER})+",
-)]
+_FILTER = "(nearest|box|bilinear|bicubic|lanczos)"
+_PIXEL_STEPS = re.compile(rf"gray|resize shorter [1-9]\d* {_FILTER}|resize exact [1-9]\d* [1-9]\d* {_FILTER}|"
+                          r"center_crop [1-9]\d* [1-9]\d*")
+_SCALE = re.compile(rf"scale 1/{_NUMBER}")
+_NORMALIZE = re.compile(rf"normalize mean(?P<mean>( {_NUMBER})+) std(?P<std>( {_NUMBER})+)( float64)?")
 
 
 def parse_preprocess(text):
-    """The preprocessing that a user wrote: a preset's name, or steps separated by `;` or line ends."""
+    """The preprocessing that a user wrote: a preset's name, or steps separated by `;` or line ends.
+
+    Steps on pixels come first, then at most one `scale`, then at most one `normalize`.
+    """
     if text in PRESETS:
         return PRESETS[text]
     steps = [" ".join(step.split()) for step in re.split(r"[;\n]", text) if step.strip()]
+    rank = 0
     for step in steps:
-        if not any(pattern.fullmatch(step) for pattern in _STEPS):
+        forms = (_PIXEL_STEPS, _SCALE, _NORMALIZE)
+        found = next((i for i, form in enumerate(forms) if form.fullmatch(step)), None)
+        if found is None:
             raise ConversionError(f"{step!r} is no preprocessing step; docs/model-format.md lists them "
                                   f"(or name one of {', '.join(PRESETS)})")
-        if step.startswith("normalize"):
-            mean, std = step[len("normalize mean ") :].split(" std ")
-            if len(mean.split()) != len(std.split()) or any(float(s) == 0 for s in std.split()):
-                raise ConversionError(f"{step!r}: as many std as mean values are needed, none of them 0")
+        if found < rank or (found == rank and found > 0):
+            raise ConversionError(
+                f"{step!r} is out of place: first steps on pixels, then one scale, then one normalize"
+            )
+        rank = found
+        if found == 2:
+            _check_normalize(step, 1 if "gray" in steps else 3)
     if not steps:
         raise ConversionError("no preprocessing step given")
     return "\n".join(steps)
+
+
+def _check_normalize(step, channels):
+    match = _NORMALIZE.fullmatch(step)
+    mean, std = match["mean"].split(), match["std"].split()
+    if not len(mean) == len(std) == channels:
+        raise ConversionError(f"{step!r}: pictures of {channels} channels need as many mean and std values")
+    if any(float(s) <= 0 for s in std):
+        raise ConversionError(f"{step!r}: std must be positive")
 
 
 def picture(steps):

@@ -212,7 +212,7 @@ class Machine:
 def plain_key(key):
     """`key`, if it may be a dictionary's key: hashing a deeply nested tuple would exhaust the C stack."""
     if type(key) not in _KEY_TYPES:
-        raise ConversionError(f"the checkpoint has a dictionary key of type {type(key).__name__}; only text and numbers are")
+        raise ConversionError(f"the checkpoint has a dictionary key of type {type(key).__name__}, not text or a number")
     return key
 
 

@@ -8,7 +8,7 @@ import onnx
 from limpid_convert.errors import ConversionError
 
 #: Largest difference between a picture alone and in a batch, relative to the output's range. Rounding may differ
-#: (other tiles, other sums), which heads that divide by small sums amplify; mixing pictures gives differences of order 1.
+#: (other tiles, other sums), which heads that divide by small sums amplify; mixed-up pictures differ by about 1.
 _BATCH_TOLERANCE = 1e-2
 
 

@@ -38,6 +38,7 @@ def run_model(path, x):
 def tensor_of(image, preprocess):
     """The network's input for a picture of the right size, following the metadata's `scale` and `normalize` steps."""
     words = preprocess.splitlines()[-1].split()
+    assert words.pop() == "float64"
     std = words.index("std")
     mean, deviation = np.array(words[2:std], float), np.array(words[std + 1 :], float)
     return ((image / 255.0 - mean) / deviation).astype(np.float32).transpose(2, 0, 1)[None]

@@ -10,11 +10,11 @@ STEPS = "resize exact 8 8 bilinear; scale 1/255; normalize mean 0.5 0.5 0.5 std 
 
 
 def classifier(path, final="Softmax", batch="N", opset=13):
-    """A foreign model: float_data weights, no names on nodes, a squeeze-and-excite block before the last convolution."""
+    """A foreign model: float_data weights, nodes without names, a squeezing block before the last convolution."""
     random = np.random.default_rng(0)
     weights = {"w1": (4, 3, 3, 3), "se": (4, 4, 1, 1), "w2": (6, 4, 1, 1), "fc": (6, 5)}
-    initializers = [helper.make_tensor(n, TensorProto.FLOAT, s, random.standard_normal(int(np.prod(s))).astype(np.float32))
-                    for n, s in weights.items()]
+    initializers = [helper.make_tensor(name, TensorProto.FLOAT, shape, random.standard_normal(int(np.prod(shape))))
+                    for name, shape in weights.items()]
     nodes = [
         helper.make_node("Conv", ["x", "w1"], ["c1"], pads=[1] * 4), helper.make_node("Relu", ["c1"], ["r1"]),
         helper.make_node("GlobalAveragePool", ["r1"], ["sq"]), helper.make_node("Conv", ["sq", "se"], ["ex"]),
@@ -94,10 +94,13 @@ def test_external_weights_travel_along(command, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("options, says", [
     (("--preprocess", "imagenet"), "height 224; the model reads 8"),
-    (("--preprocess", "gray;" + STEPS), "channels 1; the model reads 3"),
+    (("--preprocess", "gray; resize exact 8 8 bilinear"), "channels 1; the model reads 3"),
     (("--preprocess", "resize 8"), "no preprocessing step"),
-    (("--preprocess", "normalize mean 1 2 3 std 1 2"), "as many std as mean"),
-    (("--preprocess", "normalize mean 1 std 0"), "none of them 0"),
+    (("--preprocess", "normalize mean 1 2 3 std 1 2"), "as many mean and std"),
+    (("--preprocess", "normalize mean 1 1 1 std 1 1 0"), "must be positive"),
+    (("--preprocess", "scale 1/255; resize exact 8 8 bilinear"), "out of place"),
+    (("--preprocess", "scale 1/255; scale 1/255"), "out of place"),
+    (("--preprocess", "scale 255"), "no preprocessing step"),
     (("--preprocess", STEPS, "--layers", "flat"), "'flat' is no"),
     (("--preprocess", STEPS, "--layers", "nothing"), "'nothing' is no"),
     (("--preprocess", STEPS, "--logits", "scores"), "no output 'scores'"),
@@ -106,6 +109,11 @@ def test_external_weights_travel_along(command, tmp_path, monkeypatch):
 def test_what_does_not_fit_the_model_is_refused(annotated, options, says):
     status, said, _ = annotated(*options)
     assert status == 1 and says in said and said.count("\n") == 1
+
+
+def test_steps_in_double_precision_and_presets_are_understood(annotated):
+    steps = "center_crop 8 8\nscale 1/255\nnormalize mean 0.5 -0.5 1e-3 std 1 1 0.25 float64"
+    assert annotated("--preprocess", steps)[2]["limpid.preprocess"] == steps
 
 
 def test_inspect_lists_what_can_be_tapped(command, tmp_path):

@@ -12,6 +12,8 @@ from limpid_convert.graph import Builder, write_model
 from limpid_convert.layers import Feature, Layers
 from limpid_convert.state import State
 
+NORM = ("weight", "bias", "running_mean", "running_var")
+
 
 class Tensor:
     """A stored tensor, already read."""
@@ -83,7 +85,7 @@ def test_a_missing_stage_is_reported():
 def test_grouped_and_bottleneck_blocks_come_from_shapes(tmp_path):
     """A ResNeXt-like bottleneck: 8 groups, 'D' shortcut; its shapes are consistent and ONNX agrees."""
     tensors = {"conv1.weight": (8, 3, 7, 7)}
-    tensors.update({f"bn1.{p}": (8,) for p in ("weight", "bias", "running_mean", "running_var")})
+    tensors.update({f"bn1.{p}": (8,) for p in NORM})
     width = 8
     for stage in range(1, 5):
         block, out = f"layer{stage}.0.", 32 * stage
@@ -91,7 +93,7 @@ def test_grouped_and_bottleneck_blocks_come_from_shapes(tmp_path):
                             ("downsample.1", (out, width, 1, 1))):
             tensors[block + name + ".weight"] = shape
         for name, channels in (("bn1", 16), ("bn2", 16), ("bn3", out), ("downsample.2", out)):
-            tensors.update({f"{block}{name}.{p}": (channels,) for p in ("weight", "bias", "running_mean", "running_var")})
+            tensors.update({f"{block}{name}.{p}": (channels,) for p in NORM})
         width = out
     builder, state, taps = build({n: Tensor(stand_in(n, s)) for n, s in tensors.items()})
     state.finish("resnext")

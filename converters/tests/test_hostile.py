@@ -7,6 +7,7 @@ import pytest
 from pickles import integer, tensor, text, write
 
 from limpid_convert import checkpoint, inspect, unpickle
+from limpid_convert.cli import main
 from limpid_convert.errors import ConversionError
 
 
@@ -96,9 +97,22 @@ def test_a_value_that_contains_itself_is_shown(tmp_path, capsys):
 
 
 def test_names_cannot_reach_the_terminal_as_control_codes(tmp_path, capsys):
-    path = write(tmp_path / "a.pth", b"}" + text("\x1b[2Jw") + tensor() + b"s")
-    inspect.run(type("Options", (), {"file": str(path)}))
-    assert "\x1b" not in capsys.readouterr().out
+    path = write(tmp_path / "a.pth", b"}" + text("slot.\x1b[2Jw") + tensor() + b"s")
+    assert main(["inspect", str(path)]) == 0
+    options = ["--dataset", "imagenet", "--architecture", "resnet18"]
+    assert main(["scouter", str(path), str(tmp_path / "m.onnx"), *options]) == 1
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err and "[2Jw" in shown.out and "[2Jw" in shown.err
+
+
+def test_numpy_values_of_a_wrong_size_or_kind_are_refused(tmp_path):
+    kind = b"cnumpy\ndtype\n(" + text("f8") + b"\x89\x88tR"
+    scalar = b"cnumpy.core.multiarray\nscalar\n(" + kind
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR("
+    for body in (scalar + b"C\x04abcdtR", scalar + b"K\x01tR", scalar.replace(b"f8", b"O8") + b"C\x0812345678tR",
+                 array + b"K\x01K\x02\x85" + kind + b"\x89C\x0812345678tb",
+                 array + b"K\x01K\x01\x85" + kind + b"\x89K\x01tb", array + b"tb", array + b"K\x01K\x01tb"):
+        assert "NumPy" in refusal(write(tmp_path / "a.pth", body)) or "numpy" in refusal(tmp_path / "a.pth")
 
 
 def test_work_is_bounded_by_a_budget(tmp_path, monkeypatch):
@@ -123,7 +137,9 @@ def test_a_member_that_claims_to_be_larger_than_the_file_is_refused(tmp_path):
     assert "claims" in refusal(path)
 
 
-@pytest.mark.parametrize("members, says", [({"constants.pkl": b""}, "TorchScript"), ({"byteorder": b"big"}, "big-endian")])
+@pytest.mark.parametrize("members, says", [
+    ({"constants.pkl": b""}, "TorchScript"), ({"byteorder": b"big"}, "big-endian"),
+])
 def test_other_archives_are_named(tmp_path, members, says):
     assert says in refusal(write(tmp_path / "a.pth", b"}", **members))
 

@@ -59,7 +59,8 @@ def test_metadata_says_everything_that_the_graph_cannot(converted):
     found = metadata_of(converted(case))
     assert found["limpid.format"] == "1" and found["limpid.family"] == "scouter"
     assert found["limpid.preprocess"].splitlines() == [
-        "resize exact 128 128 bilinear", "scale 1/255", "normalize mean 0.485 0.456 0.406 std 0.229 0.224 0.225"]
+        "resize exact 128 128 bilinear", "scale 1/255",
+        "normalize mean 0.485 0.456 0.406 std 0.229 0.224 0.225 float64"]
     assert found["limpid.output.logits"] == "logits" and found["limpid.output.attention"] == "attention"
     explain = {k.rsplit(".", 1)[1]: v for k, v in found.items() if k.startswith("limpid.explain.scouter.")}
     assert explain == {"output": "attention", "slot_output": "slot_attention", "slots_per_class": "3",
@@ -74,7 +75,7 @@ def test_metadata_says_everything_that_the_graph_cannot(converted):
 def test_mnist_is_one_gray_channel_with_its_digits_as_labels(converted):
     found = metadata_of(converted("resnet18-mnist-positive"))
     assert found["limpid.preprocess"].splitlines() == [
-        "gray", "resize exact 260 260 bilinear", "scale 1/255", "normalize mean 0.1307 std 0.3081"]
+        "gray", "resize exact 260 260 bilinear", "scale 1/255", "normalize mean 0.1307 std 0.3081 float64"]
     assert found["limpid.labels"].split() == list("0123456789")
 
 
@@ -143,6 +144,14 @@ def test_the_sign_and_data_set_are_read_from_the_original_file_name(command, bar
     path = bare().rename(tmp_path / "CUB200_use_slot_negative_checkpoint.pth")
     assert command("scouter", path, tmp_path / "m.onnx", "--slots", "3")[0] == 0
     assert metadata_of(tmp_path / "m.onnx")["limpid.explain.scouter.sign"] == "negative"
+
+
+def test_the_map_follows_the_picture_size(command, bare, tmp_path):
+    options = ("--slots", "3", *OPTIONS[:-2], "160", "96")
+    assert command("scouter", bare(), tmp_path / "m.onnx", *options)[0] == 0
+    assert metadata_of(tmp_path / "m.onnx")["limpid.preprocess"].startswith("resize exact 160 96 ")
+    found = run_model(tmp_path / "m.onnx", np.zeros((1, 3, 96, 160), np.float32))
+    assert found["attention"].shape == (1, 5, 3, 5)
 
 
 def test_labels_give_the_number_of_classes(command, bare, tmp_path):

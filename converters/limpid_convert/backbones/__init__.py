@@ -1,7 +1,11 @@
 """Convolutional networks by the key names that torchvision and timm give their tensors.
 
-A backbone is a module with `ARCHITECTURES` (the names it builds), `matches(state)` and
-`build(layers, x, architecture, last)`. To add one: write the module and list it in `_BACKBONES`.
+A backbone is a module with
+    ARCHITECTURES                           the names it builds
+    matches(state)                          whether a state dict looks like it
+    build(layers, x, architecture, last)    Taps: its features up to the stage `last`
+    classify(layers, taps)                  the value with its own class scores, after a whole build
+To add one: write the module and list it in `_BACKBONES`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ ARCHITECTURES = {
 }
 
 
+classify = resnet.classify
+
+
 def matches(state):
     return "layer1.0.conv2.fc1.weight" in state
 

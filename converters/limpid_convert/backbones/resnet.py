@@ -26,6 +26,12 @@ def build(layers, x, architecture=None, last="layer4"):
     return build_stages(layers, x, ARCHITECTURES.get(architecture), last, _block)
 
 
+def classify(layers, taps):
+    """The network's own class scores [N, classes] from its final features."""
+    pooled = layers.flatten(layers.global_average(taps.final, "global_pool"), "flatten")
+    return layers.linear(pooled, "fc", taps.final.channels)
+
+
 def build_stages(layers, x, depths, last, block):
     """Stem and stages of any network of ResNet's plan.
 

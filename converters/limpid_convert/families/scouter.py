@@ -61,8 +61,7 @@ def build(state, config):
     if config.slots:
         outputs = scouter_head.build(builder, state, taps.final, config)
     else:
-        pooled = inner.flatten(inner.global_average(taps.final, "global_pool"), "flatten")
-        outputs = {builder.node("Identity", "logits", [inner.linear(pooled, "fc", taps.final.channels)]): "logits"}
+        outputs = {builder.node("Identity", "logits", [backbone.classify(inner, taps)]): "logits"}
         builder.output("logits", ["N", config.classes])
     state.finish(f"SCOUTER with {config.architecture or 'this backbone'}", unused=("slot.to_q.*",))
     metadata.describe(builder, NAME if config.slots else "classifier", config.preprocess(), outputs,

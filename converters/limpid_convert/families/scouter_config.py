@@ -50,7 +50,8 @@ class Config:
     area_weight: Optional[float]
 
     def preprocess(self):
-        return metadata.preprocess(("exact", *self.input_size), self.mean, self.std, gray=self.channels == 1)
+        size = ("exact", *self.input_size)
+        return metadata.preprocess(size, self.mean, self.std, gray=self.channels == 1, float64=True)
 
     def summary(self):
         width, height = self.input_size
@@ -140,8 +141,8 @@ def _dataset(options, args):
 
 def _normalisation(options, dataset):
     if options.mean and options.std:
-        if 0 in options.std:
-            raise ConversionError("--std must not contain 0")
+        if min(options.std) <= 0:
+            raise ConversionError("--std must be positive")
         return tuple(options.mean), tuple(options.std)
     if options.mean or options.std:
         raise ConversionError("--mean and --std belong together")

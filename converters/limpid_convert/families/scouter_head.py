@@ -51,7 +51,7 @@ def build(builder, state, features, config):
 
 
 def _keys(slot, tokens, hidden):
-    """to_k: a linear layer, then (ReLU, linear layer) as often as the checkpoint has them. Transposed for the product."""
+    """to_k: linear layers with ReLU between, as many as the checkpoint has. Transposed for the product that follows."""
     indices = sorted({int(n.split(".")[1]) for n in slot.state.names()
                       if n.startswith("to_k.") and n.split(".")[1].isdecimal()}) or [0]
     for index in indices:
@@ -105,8 +105,10 @@ class _Cell:
             sums = slot.node("Add", f"{name}.{part}", [product, bias])
             gates.append(slot.node("Split", f"{name}.{part}.gate", [sums], outputs=3, axis=2))
         inputs, hiddens = gates
-        reset = slot.node("Sigmoid", f"{name}.reset", [slot.node("Add", f"{name}.reset.sum", [inputs[0], hiddens[0]])])
-        update = slot.node("Sigmoid", f"{name}.update", [slot.node("Add", f"{name}.update.sum", [inputs[1], hiddens[1]])])
+        reset, update = (
+            slot.node("Sigmoid", f"{name}.{gate}", [slot.node("Add", f"{name}.{gate}.sum", [inputs[i], hiddens[i]])])
+            for i, gate in enumerate(("reset", "update"))
+        )
         gated = slot.node("Mul", f"{name}.gated", [reset, hiddens[2]])
         new = slot.node("Tanh", f"{name}.new", [slot.node("Add", f"{name}.new.sum", [inputs[2], gated])])
         complement = slot.node("Sub", f"{name}.complement", [self.one, update])
@@ -123,13 +125,15 @@ def _outputs(head, attention, updates, features, config):
                        [updates, head.constant("scores.axis", _ints(2))], keepdims=0)
     maps = attention
     if slots > 1:
-        groups = head.node("Reshape", "slot.score_groups", [scores, head.constant("groups.shape", _ints(0, classes, slots))])
+        shape = head.constant("groups.shape", _ints(0, classes, slots))
+        groups = head.node("Reshape", "slot.score_groups", [scores, shape])
         scores = head.node("ReduceSum", _name("class_scores", "logits", config.sign == 1),
                            [groups, head.constant("groups.axis", _ints(2))], keepdims=0)
         shape = head.constant("class_groups.shape", _ints(0, classes, slots, height * width))
         maps = head.node("Reshape", "class_groups", [attention, shape])
         maps = head.node("ReduceSum", "class_maps", [maps, head.constant("class_groups.axis", _ints(2))], keepdims=0)
-        head.node("Reshape", "slot_attention", [attention, head.constant("slot_maps.shape", _ints(0, -1, height, width))])
+        shape = head.constant("slot_maps.shape", _ints(0, classes * slots, height, width))
+        head.node("Reshape", "slot_attention", [attention, shape])
         roles["slot_attention"] = "slot_attention"
     if config.sign != 1:
         head.node("Mul", "logits", [scores, head.constant("sign", np.float32(config.sign))])
