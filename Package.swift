@@ -26,6 +26,7 @@ let package = Package(
     .systemLibrary(name: "CLimpid", path: "include"),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CProcessor"),
+    .systemLibrary(name: "CVectors"),
     .target(name: "CThread"),
     .target(
       name: "CONNX",
@@ -39,7 +40,7 @@ let package = Package(
     .target(name: "Parallel", dependencies: ["Tensors", "CProcessor"], swiftSettings: swift),
 
     // Numeric loops: generic code, instantiated once per instruction set, chosen at run time.
-    .target(name: "KernelCore", swiftSettings: numeric()),
+    .target(name: "KernelCore", dependencies: ["CVectors"], swiftSettings: numeric()),
     .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric()),
     .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: numeric("-mavx2", "-mfma")),
     .target(
@@ -94,17 +95,20 @@ let package = Package(
       ]),
     .executableTarget(
       name: "limpid-cli",
-      dependencies: ["Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
+      dependencies: [
+        "Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+      ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels"], swiftSettings: swift),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels"], swiftSettings: swift),
+      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
+      exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
   ],
   cxxLanguageStandard: .cxx17

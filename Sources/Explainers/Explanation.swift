@@ -34,7 +34,7 @@ public struct Explanation: Sendable {
   /// What rendering spreads over the colours; for some methods the range over the maps of all classes.
   public let range: ClosedRange<Float>
   /// The picture's own size and the part of it that the model saw.
-  let field: Field
+  public let field: Field
 
   public init(
     picture: Int, classIndex: Int, score: Float, grid: Grid, range: ClosedRange<Float>? = nil, field: Field

@@ -1,5 +1,3 @@
-public import Parallel
-
 extension Kernels {
   /// Geometry of a two-dimensional convolution: input [batch, inputHeight, inputWidth, inputChannels], output
   /// likewise. Padding at the bottom and on the right follows from the output's extents.
@@ -31,75 +29,6 @@ extension Kernels {
       self.dilationY = dilationY
       self.dilationX = dilationX
       self.groups = groups
-    }
-  }
-
-  /// Bytes that `convolve` needs on up to `threads` threads.
-  public func convolutionWorkspace(_ c: Convolution, threads: Int) -> Int { 0 }
-
-  /// Weights: group after group, each packed by `pack(taps: kernelHeight * kernelWidth, channels: inputChannels /
-  /// groups, columns: outputChannels / groups)` and `packedCount(depth:columns:)` floats long. The workspace is
-  /// 64-byte aligned.
-  public func convolve(
-    _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
-    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,
-    _ parallel: Parallel
-  ) {
-    let channels = c.inputChannels / c.groups
-    let columns = c.outputChannels / c.groups
-    let groupLength = packedCount(depth: c.kernelHeight * c.kernelWidth * channels, columns: columns)
-    forEachWindow(c) { pixel, n, top, left in
-      for out in 0..<c.outputChannels {
-        let group = out / columns
-        var sum: Float = 0
-        for ky in 0..<c.kernelHeight {
-          for kx in 0..<c.kernelWidth {
-            let y = top + ky * c.dilationY
-            let x = left + kx * c.dilationX
-            guard y >= 0, y < c.inputHeight, x >= 0, x < c.inputWidth else { continue }
-            let source = input + ((n * c.inputHeight + y) * c.inputWidth + x) * c.inputChannels + group * channels
-            let weights = packed + group * groupLength + (ky * c.kernelWidth + kx) * channels * columns + out % columns
-            for k in 0..<channels { sum += source[k] * weights[k * columns] }
-          }
-        }
-        let index = pixel * c.outputChannels + out
-        output[index] = finish(sum, out, index, epilogue)
-      }
-    }
-  }
-
-  /// A convolution whose groups, input channels and output channels are equal in number; weights
-  /// [kernelHeight * kernelWidth, channels].
-  public func convolveDepthwise(
-    _ c: Convolution, _ input: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
-  ) {
-    forEachWindow(c) { pixel, n, top, left in
-      for out in 0..<c.outputChannels {
-        var sum: Float = 0
-        for ky in 0..<c.kernelHeight {
-          for kx in 0..<c.kernelWidth {
-            let y = top + ky * c.dilationY
-            let x = left + kx * c.dilationX
-            guard y >= 0, y < c.inputHeight, x >= 0, x < c.inputWidth else { continue }
-            sum += input[((n * c.inputHeight + y) * c.inputWidth + x) * c.inputChannels + out]
-              * weights[(ky * c.kernelWidth + kx) * c.outputChannels + out]
-          }
-        }
-        let index = pixel * c.outputChannels + out
-        output[index] = finish(sum, out, index, epilogue)
-      }
-    }
-  }
-
-  private func forEachWindow(_ c: Convolution, _ body: (_ pixel: Int, _ n: Int, _ top: Int, _ left: Int) -> Void) {
-    for n in 0..<c.batch {
-      for y in 0..<c.outputHeight {
-        for x in 0..<c.outputWidth {
-          let pixel = (n * c.outputHeight + y) * c.outputWidth + x
-          body(pixel, n, y * c.strideY - c.padTop, x * c.strideX - c.padLeft)
-        }
-      }
     }
   }
 }

@@ -1,4 +1,4 @@
-import Glibc
+import KernelCore
 public import Parallel
 
 extension Kernels {
@@ -40,7 +40,14 @@ extension Kernels {
     _ op: Unary, _ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, count: Int,
     _ parallel: Parallel
   ) {
-    for i in 0..<count { output[i] = scalar(op, x[i]) }
+    parallel.forEach(count, grain: Self.elementGrain) { range in
+      let first = range.lowerBound
+      if let (function, a, b) = op.vectorFunction {
+        table.unary(function, a, b, x + first, output + first, range.count)
+      } else {
+        for i in range { output[i] = op.scalar(x[i]) }
+      }
+    }
   }
 
   /// `output[r, c] = op(a[r, c], b[r, c])` with `output` dense. A row stride of 0 repeats a row; a column stride is
@@ -50,69 +57,40 @@ extension Kernels {
     _ b: UnsafePointer<Float>, bRowStride: Int, bColumnStride: Int, into output: UnsafeMutablePointer<Float>,
     _ parallel: Parallel
   ) {
-    for r in 0..<rows {
-      for c in 0..<columns {
-        output[r * columns + c] = scalar(
-          op, a[r * aRowStride + c * aColumnStride], b[r * bRowStride + c * bColumnStride])
+    if columns == 1 && rows > 1 && max(aRowStride, bRowStride) <= 1 {
+      return binary(
+        op, rows: 1, columns: rows, a, aRowStride: 0, aColumnStride: aRowStride, b, bRowStride: 0,
+        bColumnStride: bRowStride, into: output, parallel)
+    }
+    let isDense = aColumnStride == 1 && bColumnStride == 1 && aRowStride == columns && bRowStride == columns
+    if rows == 1 || isDense {
+      parallel.forEach(rows * columns, grain: Self.elementGrain) { range in
+        let first = range.lowerBound
+        binaryRow(
+          op, a + first * aColumnStride, aColumnStride, b + first * bColumnStride, bColumnStride, output + first,
+          range.count)
+      }
+      return
+    }
+    parallel.forEach(rows, grain: Self.elementGrain / max(1, columns)) { range in
+      for r in range {
+        binaryRow(
+          op, a + r * aRowStride, aColumnStride, b + r * bRowStride, bColumnStride, output + r * columns, columns)
       }
     }
   }
 
-  func scalar(_ op: Binary, _ a: Float, _ b: Float) -> Float {
-    switch op {
-    case .add: a + b
-    case .subtract: a - b
-    case .multiply: a * b
-    case .divide: a / b
-    case .power: powf(a, b)
-    case .minimum: a < b || a.isNaN ? a : b
-    case .maximum: a > b || a.isNaN ? a : b
-    case .remainder: fmodf(a, b)
-    case .prelu: a < 0 ? a * b : a
-    }
-  }
+  /// Elements that are worth a thread of their own.
+  static var elementGrain: Int { 16 << 10 }
 
-  func scalar(_ op: Unary, _ x: Float) -> Float {
-    switch op {
-    case .relu: x < 0 ? 0 : x
-    case .clip(let low, let high): x < low ? low : x > high ? high : x
-    case .leakyRelu(let slope): x < 0 ? x * slope : x
-    case .elu(let alpha): x < 0 ? alpha * expm1f(x) : x
-    case .selu(let alpha, let gamma): gamma * (x < 0 ? alpha * expm1f(x) : x)
-    case .celu(let alpha): x < 0 ? alpha * expm1f(x / alpha) : x
-    case .thresholdedRelu(let alpha): x > alpha ? x : 0
-    case .sigmoid: 1 / (1 + expf(-x))
-    case .hardSigmoid(let alpha, let beta): Swift.max(0, Swift.min(1, alpha * x + beta))
-    case .hardSwish: x * Swift.max(0, Swift.min(1, x / 6 + 0.5))
-    case .silu: x / (1 + expf(-x))
-    case .mish: x * tanhf(scalar(.softplus, x))
-    case .gelu: 0.5 * x * (1 + erff(x * 0.70710678))
-    case .geluTanh: 0.5 * x * (1 + tanhf(0.79788456 * (x + 0.044715 * x * x * x)))
-    case .softplus: Swift.max(x, 0) + log1pf(expf(-Swift.abs(x)))
-    case .softsign: x / (1 + Swift.abs(x))
-    case .tanh: tanhf(x)
-    case .erf: erff(x)
-    case .exp: expf(x)
-    case .log: logf(x)
-    case .sqrt: x.squareRoot()
-    case .reciprocal: 1 / x
-    case .negate: -x
-    case .abs: Swift.abs(x)
-    case .sign: x > 0 ? 1 : x < 0 ? -1 : x
-    case .floor: x.rounded(.down)
-    case .ceil: x.rounded(.up)
-    case .round: x.rounded(.toNearestOrEven)
-    case .sin: sinf(x)
-    case .cos: cosf(x)
-    case .tan: tanf(x)
-    case .asin: asinf(x)
-    case .acos: acosf(x)
-    case .atan: atanf(x)
-    case .sinh: sinhf(x)
-    case .cosh: coshf(x)
-    case .asinh: asinhf(x)
-    case .acosh: acoshf(x)
-    case .atanh: atanhf(x)
+  private func binaryRow(
+    _ op: Binary, _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int,
+    _ output: UnsafeMutablePointer<Float>, _ n: Int
+  ) {
+    if let function = op.vectorFunction {
+      table.binary(function, a, aStep, b, bStep, output, n)
+    } else {
+      for i in 0..<n { output[i] = op.scalar(a[i * aStep], b[i * bStep]) }
     }
   }
 }

@@ -1,17 +1,25 @@
+import COpenBLAS
 import CProcessor
 import Glibc
+import KernelCore
+import KernelsAVX2
+import KernelsAVX512
+import KernelsPortable
 import Tensors
 
 /// The numeric loops of one instruction set, float32, channels-last.
 ///
 /// Pointers come from the caller's own plan: nothing here checks geometry, and no function allocates in
-/// proportion to its operands. Every result has the same bits for any number of threads and any split of a batch.
-public struct Kernels: Sendable {
+/// proportion to its operands. Every result has the same bits for any number of threads and any split of a batch,
+/// except that with OpenBLAS the last bits of `multiply` depend on the number of rows.
+public struct Kernels: Sendable, CustomStringConvertible {
   public enum Variant: String, Sendable, CaseIterable {
     case avx512, avx2, openblas, portable
   }
 
   public let variant: Variant
+  public let description: String
+  let table: KernelTable
 
   /// Throws `unsupported` where the processor lacks the instructions.
   public init(_ variant: Variant) throws {
@@ -20,8 +28,25 @@ public struct Kernels: Sendable {
       throw Failure(
         .unsupported, "the processor does not run the kernels \"\(variant.rawValue)\"; it runs \(names)")
     }
-    self.variant = variant
+    let table =
+      switch variant {
+      case .avx512: tableAVX512
+      case .avx2: tableAVX2
+      case .openblas, .portable: tablePortable
+      }
+    // The library's own threads would compete with ours; work is divided before it is asked.
+    if variant == .openblas { openblas_set_num_threads(1) }
+    self.init(variant, table, variant.rawValue)
   }
+
+  private init(_ variant: Variant, _ table: KernelTable, _ description: String) {
+    self.variant = variant
+    self.table = table
+    self.description = description
+  }
+
+  /// For tests: the code of AVX-512, without its instructions.
+  package static let sixteenLanes = Kernels(.portable, tableSixteenLanes, "16 lanes")
 
   /// What this processor can run, best first.
   public static let available: [Variant] = {

@@ -1,3 +1,4 @@
+import KernelCore
 public import Parallel
 
 extension Kernels {
@@ -19,40 +20,24 @@ extension Kernels {
     }
   }
 
-  /// Floats in a packed matrix of `depth` (taps × channels) rows and `columns` columns.
-  public func packedCount(depth: Int, columns: Int) -> Int { depth * columns }
-
-  /// Packs weights for `multiply` and `convolve`.
-  ///
-  /// Element (tap, channel, column) of the source lies
-  /// `4 * (tap * tapStride + channel * channelStride + column * columnStride)` bytes after `source`, which may be
-  /// misaligned; each column is multiplied by `scale[column]` where given.
-  public func pack(
-    _ source: UnsafeRawPointer, taps: Int, tapStride: Int, channels: Int, channelStride: Int, columns: Int,
-    columnStride: Int, scale: UnsafePointer<Float>?, into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
-  ) {
-    for t in 0..<taps {
-      for k in 0..<channels {
-        for n in 0..<columns {
-          let offset = 4 * (t * tapStride + k * channelStride + n * columnStride)
-          let w = source.loadUnaligned(fromByteOffset: offset, as: Float.self)
-          packed[(t * channels + k) * columns + n] = w * (scale?[n] ?? 1)
-        }
-      }
-    }
-  }
-
   /// `c[rows, columns] = a[rows, depth] * packed`, then the epilogue. Strides in floats.
   public func multiply(
     rows: Int, depth: Int, columns: Int, _ a: UnsafePointer<Float>, stride aStride: Int,
     _ packed: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, stride cStride: Int,
     _ epilogue: Epilogue, _ parallel: Parallel
   ) {
-    for m in 0..<rows {
-      for n in 0..<columns {
-        var sum: Float = 0
-        for k in 0..<depth { sum += a[m * aStride + k] * packed[k * columns + n] }
-        c[m * cStride + n] = finish(sum, n, m * cStride + n, epilogue)
+    let product = Product(
+      taps: 1, channels: depth, columns: columns, weights: packed, output: c, stride: cStride, epilogue: epilogue)
+    let grid = grid(rows: rows, columns: columns, rowFloats: depth, threads: parallel.threads)
+    forEachTask(grid.count, parallel) { task, _ in
+      let (rows, columns) = grid[task]
+      withUnsafeTemporaryAllocation(
+        byteCount: Scratch.byteCount(rows: grid.blockRows, taps: 1), alignment: 64
+      ) { memory in
+        guard let base = memory.baseAddress else { return }
+        let scratch = Scratch(base, rows: grid.blockRows)
+        for (i, row) in rows.enumerated() { scratch.pointers[i] = a + row * aStride }
+        compute(product, rows, columns, scratch, zeros: nil)
       }
     }
   }
@@ -63,19 +48,15 @@ extension Kernels {
     rows: Int, depth: Int, columns: Int, _ a: UnsafePointer<Float>, stride aStride: Int, _ w: UnsafeRawPointer,
     into c: UnsafeMutablePointer<Float>, stride cStride: Int, _ epilogue: Epilogue, _ parallel: Parallel
   ) {
-    for m in 0..<rows {
-      for n in 0..<columns {
-        var sum: Float = 0
-        for k in 0..<depth {
-          sum += a[m * aStride + k] * w.loadUnaligned(fromByteOffset: 4 * (n * depth + k), as: Float.self)
-        }
-        c[m * cStride + n] = finish(sum, n, m * cStride + n, epilogue)
-      }
+    let clamp = epilogue.activation?.clampRange
+    let product = TransposedProduct(
+      rows: rows, depth: depth, a: a, aStride: aStride, weights: w, output: c, outputStride: cStride,
+      bias: epilogue.bias, residual: epilogue.residual, low: clamp?.lowerBound ?? -.infinity,
+      high: clamp?.upperBound ?? .infinity)
+    parallel.forEach((columns + 3) / 4, grain: max(1, Self.elementGrain / (4 * max(1, depth)))) { range in
+      let range = 4 * range.lowerBound..<min(columns, 4 * range.upperBound)
+      table.multiplyTransposed(product, range.lowerBound, range.upperBound)
+      applyUnclamped(epilogue, c, stride: cStride, 0..<rows, range)
     }
-  }
-
-  func finish(_ sum: Float, _ column: Int, _ index: Int, _ epilogue: Epilogue) -> Float {
-    let x = sum + (epilogue.bias?[column] ?? 0) + (epilogue.residual?[index] ?? 0)
-    return epilogue.activation.map { scalar($0, x) } ?? x
   }
 }

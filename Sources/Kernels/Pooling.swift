@@ -1,3 +1,4 @@
+import KernelCore
 public import Parallel
 
 extension Kernels {
@@ -35,45 +36,66 @@ extension Kernels {
     }
   }
 
-  /// The largest element of each window; −∞ where a window lies wholly in the padding.
+  /// The largest element of each window, NaN where there is one; −∞ where a window lies wholly in the padding.
   public func poolMaximum(
     _ p: Pooling, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
   ) {
-    pool(p, input, into: output, initial: -.infinity, { $1 > $0 || $1.isNaN ? $1 : $0 }, { x, _ in x })
+    pool(p, input, into: output, parallel) { taps, count, _, output in
+      table.maximumOfTaps(taps, count, p.channels, output)
+    }
   }
 
   /// The mean of each window; 0 where a window lies wholly in the padding.
   public func poolAverage(
     _ p: Pooling, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
   ) {
-    pool(p, input, into: output, initial: 0, { $0 + $1 }, { x, count in count == 0 ? 0 : x / Float(count) })
+    pool(p, input, into: output, parallel) { taps, count, padded, output in
+      let divisor = p.countIncludePad ? padded : count
+      table.meanOfTaps(taps, count, p.channels, Float(max(1, divisor)), output)
+    }
   }
 
+  /// Calls `body` for each window with its taps inside of the picture, and how many lie inside of the padded one.
   private func pool(
-    _ p: Pooling, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, initial: Float,
-    _ combine: (Float, Float) -> Float, _ finish: (Float, Int) -> Float
+    _ p: Pooling, _ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel,
+    _ body: (UnsafePointer<UnsafePointer<Float>>, _ count: Int, _ padded: Int, UnsafeMutablePointer<Float>) -> Void
   ) {
-    for n in 0..<p.batch {
-      for y in 0..<p.outputHeight {
-        for x in 0..<p.outputWidth {
-          for c in 0..<p.channels {
-            var sum = initial
-            var count = 0
-            for ky in 0..<p.kernelHeight {
-              for kx in 0..<p.kernelWidth {
-                let iy = y * p.strideY - p.padTop + ky * p.dilationY
-                let ix = x * p.strideX - p.padLeft + kx * p.dilationX
-                let isInside = iy >= 0 && iy < p.inputHeight && ix >= 0 && ix < p.inputWidth
-                if isInside || p.countIncludePad && iy < p.inputHeight + p.padBottom && ix < p.inputWidth + p.padRight {
-                  count += 1
-                }
-                if isInside { sum = combine(sum, input[((n * p.inputHeight + iy) * p.inputWidth + ix) * p.channels + c]) }
-              }
-            }
-            output[((n * p.outputHeight + y) * p.outputWidth + x) * p.channels + c] = finish(sum, count)
+    parallel.forEach(p.batch * p.outputHeight) { rows in
+      withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: p.kernelHeight * p.kernelWidth) { taps in
+        guard let taps = taps.baseAddress else { return }
+        for row in rows {
+          for x in 0..<p.outputWidth {
+            let (count, padded) = p.point(taps, row: row, x: x, input)
+            body(taps, count, padded, output + (row * p.outputWidth + x) * p.channels)
           }
         }
       }
     }
+  }
+}
+
+extension Kernels.Pooling {
+  /// Fills in where the taps of one window lie that are inside of the picture; returns their number, and the number
+  /// of those inside of the padded picture.
+  fileprivate func point(
+    _ taps: UnsafeMutablePointer<UnsafePointer<Float>>, row: Int, x: Int, _ input: UnsafePointer<Float>
+  ) -> (count: Int, padded: Int) {
+    let picture = row / outputHeight * inputHeight
+    let top = row % outputHeight * strideY - padTop
+    let left = x * strideX - padLeft
+    var count = 0
+    var padded = 0
+    for ky in 0..<kernelHeight {
+      let iy = top + ky * dilationY
+      for kx in 0..<kernelWidth {
+        let ix = left + kx * dilationX
+        if iy < inputHeight + padBottom && ix < inputWidth + padRight { padded += 1 }
+        if iy >= 0 && iy < inputHeight && ix >= 0 && ix < inputWidth {
+          taps[count] = input + ((picture + iy) * inputWidth + ix) * channels
+          count += 1
+        }
+      }
+    }
+    return (count, padded)
   }
 }

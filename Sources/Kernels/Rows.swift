@@ -1,66 +1,62 @@
 import Glibc
+import KernelCore
 public import Parallel
 
 extension Kernels {
-  public enum Reduction: Sendable, Hashable, CaseIterable {
-    case sum, mean, maximum, minimum, product, sumSquare, l1, l2, logSum, logSumExp
-  }
-
-  /// Softmax (or its logarithm) over the middle axis of [outer, axis, inner].
+  /// Softmax (or its logarithm) over the middle axis of [outer, axis, inner]. `output` may be `x`.
   public func softmax(
     outer: Int, axis: Int, inner: Int, _ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>,
     log: Bool, _ parallel: Parallel
   ) {
-    for o in 0..<outer {
-      for i in 0..<inner {
-        let base = o * axis * inner + i
-        var most = -Float.infinity
-        for k in 0..<axis { most = scalar(.maximum, most, x[base + k * inner]) }
-        var sum = 0.0
-        for k in 0..<axis { sum += Glibc.exp(Double(x[base + k * inner] - most)) }
-        for k in 0..<axis {
-          let shifted = Double(x[base + k * inner] - most)
-          output[base + k * inner] = Float(log ? shifted - Glibc.log(sum) : Glibc.exp(shifted) / sum)
+    guard axis > 0, inner > 0 else { return }
+    if inner > 1 {
+      return softmaxColumns(outer: outer, axis: axis, inner: inner, x, into: output, log: log, parallel)
+    }
+    parallel.forEach(outer, grain: Self.elementGrain / 4 / axis) { rows in
+      for row in rows {
+        let x = x + row * axis
+        let output = output + row * axis
+        guard log else {
+          table.softmaxRow(x, output, axis)
+          continue
         }
+        var most = table.reduceRow(.maximum, x, axis)
+        var logarithm = logf(table.sumOfExponentials(x, axis, most))
+        table.binary(.subtract, x, 1, &most, 0, output, axis)
+        table.binary(.subtract, output, 1, &logarithm, 0, output, axis)
       }
     }
   }
 
-  /// Reduces the middle axis of [outer, axis, inner]; output [outer, inner].
-  public func reduce(
-    _ op: Reduction, outer: Int, axis: Int, inner: Int, _ x: UnsafePointer<Float>,
-    into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
+  /// The same over columns: each pass goes along the memory.
+  private func softmaxColumns(
+    outer: Int, axis: Int, inner: Int, _ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>,
+    log: Bool, _ parallel: Parallel
   ) {
-    for o in 0..<outer {
-      for i in 0..<inner {
-        let base = o * axis * inner + i
-        var sum = 0.0, product = 1.0, squares = 0.0, absolute = 0.0
-        var most = -Float.infinity, least = Float.infinity
-        for k in 0..<axis {
-          let v = x[base + k * inner]
-          sum += Double(v)
-          product *= Double(v)
-          squares += Double(v) * Double(v)
-          absolute += Double(Swift.abs(v))
-          most = scalar(.maximum, most, v)
-          least = scalar(.minimum, least, v)
-        }
-        var exponentials = 0.0
-        for k in 0..<axis { exponentials += Glibc.exp(Double(x[base + k * inner] - most)) }
-        let result =
-          switch op {
-          case .sum: sum
-          case .mean: sum / Double(axis)
-          case .maximum: Double(most)
-          case .minimum: Double(least)
-          case .product: product
-          case .sumSquare: squares
-          case .l1: absolute
-          case .l2: squares.squareRoot()
-          case .logSum: Glibc.log(sum)
-          case .logSumExp: Double(most) + Glibc.log(exponentials)
+    parallel.forEach(outer, grain: Self.elementGrain / 4 / (axis * inner)) { range in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * inner) { memory in
+        guard let column = memory.baseAddress else { return }
+        let shifted = column + inner
+        for o in range {
+          let x = x + o * axis * inner
+          let output = output + o * axis * inner
+          table.reduceColumns(.maximum, x, axis, inner, column, inner)
+          for k in 0..<axis { table.binary(.subtract, x + k * inner, 1, column, 1, output + k * inner, inner) }
+          if log {
+            column.update(repeating: 0, count: inner)
+            for k in 0..<axis {
+              table.unary(.exp, 0, 0, output + k * inner, shifted, inner)
+              table.binary(.add, column, 1, shifted, 1, column, inner)
+            }
+            for i in 0..<inner { column[i] = logf(column[i]) }
+          } else {
+            table.unary(.exp, 0, 0, output, output, axis * inner)
+            table.reduceColumns(.sum, output, axis, inner, column, inner)
           }
-        output[o * inner + i] = Float(result)
+          for k in 0..<axis {
+            table.binary(log ? .subtract : .divide, output + k * inner, 1, column, 1, output + k * inner, inner)
+          }
+        }
       }
     }
   }
@@ -71,18 +67,9 @@ extension Kernels {
     rows: Int, columns: Int, _ x: UnsafePointer<Float>, scale: UnsafePointer<Float>?, shift: UnsafePointer<Float>?,
     epsilon: Float, subtractMean: Bool, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
   ) {
-    for r in 0..<rows {
-      let row = x + r * columns
-      var mean = 0.0, variance = 0.0
-      if subtractMean {
-        for c in 0..<columns { mean += Double(row[c]) }
-        mean /= Double(columns)
-      }
-      for c in 0..<columns { variance += (Double(row[c]) - mean) * (Double(row[c]) - mean) }
-      let factor = 1 / (variance / Double(columns) + Double(epsilon)).squareRoot()
-      for c in 0..<columns {
-        let normal = Float((Double(row[c]) - mean) * factor)
-        output[r * columns + c] = normal * (scale?[c] ?? 1) + (shift?[c] ?? 0)
+    parallel.forEach(rows, grain: Self.elementGrain / max(1, columns)) { range in
+      for r in range {
+        table.normalizeRow(x + r * columns, output + r * columns, columns, scale, shift, epsilon, subtractMean)
       }
     }
   }
@@ -92,10 +79,8 @@ extension Kernels {
     rows: Int, columns: Int, _ x: UnsafePointer<Float>, scale: UnsafePointer<Float>,
     shift: UnsafePointer<Float>?, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
   ) {
-    for r in 0..<rows {
-      for c in 0..<columns {
-        output[r * columns + c] = x[r * columns + c] * scale[c] + (shift?[c] ?? 0)
-      }
+    parallel.forEach(rows, grain: Self.elementGrain / max(1, columns)) { range in
+      for r in range { table.scaleRow(x + r * columns, scale, shift, output + r * columns, columns) }
     }
   }
 }

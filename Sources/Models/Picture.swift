@@ -24,6 +24,20 @@ public enum Picture {
 }
 
 extension Model {
+  /// The picture as the model sees it: resized and cropped, before it becomes numbers.
+  public func shown(_ view: PixelView) throws -> Image { try preprocessing().shown(view) }
+
+  /// How images become the model's input. Throws `invalidArgument` where the model file does not say it.
+  private func preprocessing() throws -> Preprocessing {
+    guard let preprocessing = metadata.preprocessing else {
+      throw Failure(
+        .invalidArgument,
+        "the model file does not say how images are prepared for it; add that with "
+          + "`limpid-convert annotate MODEL OUT --preprocess …`, or feed float32 planes as they are")
+    }
+    return preprocessing
+  }
+
   /// The shape [channels, height, width] that a picture has at the model's input.
   func preparedShape(of picture: Picture) throws -> Shape {
     let found: (channels: Int, height: Int, width: Int)
@@ -35,13 +49,7 @@ extension Model {
       }
       found = (channels, height, width)
     case .pixels(let view):
-      guard let preprocessing = metadata.preprocessing else {
-        throw Failure(
-          .invalidArgument,
-          "the model file does not say how images are prepared for it; add that with "
-            + "`limpid-convert annotate MODEL OUT --preprocess …`, or feed float32 planes as they are")
-      }
-      found = try preprocessing.outputSize(for: (view.width, view.height))
+      found = try preprocessing().outputSize(for: (view.width, view.height))
     }
     for (name, declared, actual) in [
       ("channels", inputSize.channels, found.channels), ("height", inputSize.height, found.height),

@@ -1,3 +1,4 @@
+import Glibc
 import Graph
 import Kernels
 import Parallel
@@ -80,8 +81,18 @@ enum Binary {
     if operands[0].type.isInteger {
       return try planIntegers(request, operands, hasSignOfDividend ? .remainder : .modulo)
     }
-    guard hasSignOfDividend else { throw Failure(.invalidModel, "fmod must be 1 for \(operands[0].type)") }
-    return try planPair(request, .remainder)
+    if hasSignOfDividend { return try planPair(request, .remainder) }
+    try request.require(0, .float32)
+    let broadcast = try Broadcast(operands)
+    return Step(inputs: broadcast.inputLayouts, outputs: [broadcast.output(.float32)]) { run in
+      let strides = broadcast.strides
+      broadcast.forEachPair(
+        run.input(0), strides[0], run.input(1), strides[1], into: run.output(), run.parallel
+      ) { (a: Float, b: Float) -> Float in
+        let rest = fmodf(a, b)
+        return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest
+      }
+    }
   }
 
   // MARK: Pow

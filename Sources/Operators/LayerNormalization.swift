@@ -9,7 +9,10 @@ enum LayerNormalization {
   static let definitions = [
     OperatorDefinition("LayerNormalization") { try planLayer($0, subtractMean: true) },
     OperatorDefinition("RMSNormalization") { try planLayer($0, subtractMean: false) },
-    OperatorDefinition("InstanceNormalization") { try planGroups($0, groups: $0.input(0).shape.dimensions.dropFirst().first ?? 1) },
+    OperatorDefinition("InstanceNormalization") { request in
+      let x = try request.input(0).shape
+      return try planGroups(request, groups: x.rank > 1 ? x[1] : 1)
+    },
     OperatorDefinition("GroupNormalization") { request in
       guard let groups = try request.node.int("num_groups") else {
         throw Failure(.invalidModel, "num_groups is missing")
@@ -32,11 +35,31 @@ enum LayerNormalization {
     let epsilon = try request.node.float("epsilon", default: 1e-5)
     let kernels = request.kernels
     let (hasScale, hasShift) = (request.has(1), request.has(2))
-    return Step(inputs: request.standardLayouts, outputs: [Operand(.float32, x)], overwritable: [0]) { run in
+    let isMomentWanted = request.wanted.dropFirst().contains(true)
+    let moment = Operand(.float32, Shape(trusted: x.dimensions[..<axis] + x.dimensions[axis...].map { _ in 1 }))
+    return Step(
+      inputs: request.standardLayouts, outputs: [Operand(.float32, x)] + (isMomentWanted ? [moment, moment] : []),
+      overwritable: [0]
+    ) { run in
+      if isMomentWanted { moments(split, epsilon, run.input(0), mean: run.output(1), inverse: run.output(2)) }
       kernels.normalizeRows(
         rows: split.outer, columns: split.axis, run.input(0), scale: hasScale ? run.input(1) : nil,
         shift: hasShift ? run.input(2) : nil, epsilon: epsilon, subtractMean: subtractMean, into: run.output(),
         run.parallel)
+    }
+  }
+
+  /// Means and inverse standard deviations of the rows.
+  private static func moments(
+    _ split: AxisSplit, _ epsilon: Float, _ x: UnsafePointer<Float>, mean: UnsafeMutablePointer<Float>,
+    inverse: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<split.outer {
+      let values = UnsafeBufferPointer(start: x + row * split.axis, count: split.axis)
+      let average = values.reduce(0.0) { $0 + Double($1) } / Double(split.axis)
+      let squares = values.reduce(0.0) { $0 + (Double($1) - average) * (Double($1) - average) }
+      mean[row] = Float(average)
+      inverse[row] = Float(1 / (squares / Double(split.axis) + Double(epsilon)).squareRoot())
     }
   }
 

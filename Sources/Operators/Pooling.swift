@@ -21,9 +21,6 @@ enum Pool {
 
   private static func planWindow(_ request: Request, average: Bool) throws -> Step {
     try request.require(0, .float32)
-    if request.wanted.count > 1, request.wanted[1] {
-      throw Failure(.unsupported, "the output Indices of MaxPool is not supported")
-    }
     let x = try request.input(0).shape
     guard x.rank == 3 || x.rank == 4 else {
       throw Failure(.unsupported, "input \(x); supported: rank 3 (one spatial axis) or 4 (two)")
@@ -34,7 +31,14 @@ enum Pool {
     let (pooling, output) = try geometry(request.node, x, kernel)
     let kernels = request.kernels
     let isEmpty = output.count == 0
-    return Step(inputs: [.channelsLast], outputs: [Operand(.float32, output, layout: .channelsLast)]) { run in
+    let result = Operand(.float32, output, layout: .channelsLast)
+    if !average, request.wanted.count > 1, request.wanted[1] {
+      let search = PoolIndices(pooling, isColumnMajor: try request.node.flag("storage_order"))
+      return Step(inputs: [.channelsLast], outputs: [result, Operand(.int64, output, layout: .channelsLast)]) { run in
+        if !isEmpty { search.run(run.input(0), into: run.output(0), run.output(1)) }
+      }
+    }
+    return Step(inputs: [.channelsLast], outputs: [result]) { run in
       if isEmpty { return }
       if average {
         kernels.poolAverage(pooling, run.input(0), into: run.output(), run.parallel)

@@ -7,6 +7,8 @@ protocol Number: Numeric, Comparable, BitwiseCopyable, Sendable {
   init(converting value: Double)
   init<I: BinaryInteger>(converting value: I)
   func converted<D: Number>(to _: D.Type) -> D
+  /// The sum; that of integers wraps around.
+  func adding(_ other: Self) -> Self
 }
 
 extension Float: Number {
@@ -14,6 +16,7 @@ extension Float: Number {
   init(converting value: Double) { self = Float(value) }
   init<I: BinaryInteger>(converting value: I) { self = Float(value) }
   func converted<D: Number>(to _: D.Type) -> D { D(converting: self) }
+  func adding(_ other: Float) -> Float { self + other }
 }
 
 extension Number where Self: FixedWidthInteger {
@@ -31,6 +34,7 @@ extension Number where Self: FixedWidthInteger {
 
   init<I: BinaryInteger>(converting value: I) { self.init(truncatingIfNeeded: value) }
   func converted<D: Number>(to _: D.Type) -> D { D(converting: self) }
+  func adding(_ other: Self) -> Self { self &+ other }
 }
 
 extension Int8: Number {}

@@ -34,4 +34,10 @@ def main(arguments=None):
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        what = printable(f"{type(error).__name__}: {error}"[:300])
+        print(f"limpid-convert: a fault of its own ({what}); run it with --debug and report that", file=sys.stderr)
+        return 1
     return 0

@@ -10,6 +10,7 @@ from limpid_convert.errors import ConversionError
 
 #: Present in checkpoints and without meaning for inference.
 _NEVER_USED = ("*num_batches_tracked",)
+_MOST_SHOWN = 200
 
 
 class State:
@@ -36,9 +37,12 @@ class State:
         return self._prefix + name in self._tensors
 
     def shape(self, name, rank=None):
-        """Shape of a tensor; None where it is missing or has another rank (which `take` then reports)."""
+        """Shape of a tensor; None where it is missing, empty or of another rank (which `take` then reports).
+
+        No size that this returns is larger than the file: an empty tensor could claim any.
+        """
         tensor = self._tensors.get(self._prefix + name)
-        if tensor is None or (rank is not None and len(tensor.shape) != rank):
+        if tensor is None or 0 in tensor.shape or (rank is not None and len(tensor.shape) != rank):
             return None
         return tensor.shape
 
@@ -54,7 +58,7 @@ class State:
         tensor = self._tensors.get(full)
         if tensor is None:
             self._problems.append(f"missing      {full}  expected {_written(shape)}")
-        elif len(tensor.shape) != len(shape) or any(w not in (None, h) for w, h in zip(shape, tensor.shape)):
+        elif not _fits(tensor.shape, shape):
             self._problems.append(
                 f"wrong shape  {full}  expected {_written(shape)}, found {_written(tensor.shape)}")
         elif "float" not in tensor.element_type:
@@ -76,8 +80,14 @@ class State:
             if name not in self._taken and not any(fnmatch.fnmatchcase(name, p) for p in (*_NEVER_USED, *unused)):
                 self._problems.append(f"unexpected   {name}  found {_written(tensor.shape)}")
         if self._problems:
-            lines = "\n  ".join(self._problems)
-            raise ConversionError(f"the checkpoint does not fit {what}:\n  {lines}")
+            shown = self._problems[:_MOST_SHOWN]
+            if len(self._problems) > len(shown):
+                shown.append(f"and {len(self._problems) - len(shown)} more")
+            raise ConversionError("\n  ".join([f"the checkpoint does not fit {what}:", *shown]))
+
+
+def _fits(found, wanted):
+    return len(found) == len(wanted) and all(f > 0 and w in (None, f) for f, w in zip(found, wanted))
 
 
 def _written(shape):

@@ -139,3 +139,16 @@ def test_usage_errors_exit_with_2_and_debug_shows_where(command, tmp_path):
     with pytest.raises(ConversionError):
         command("--debug", "inspect", tmp_path / "absent.pth")
     assert command("inspect", tmp_path / "absent.pth")[0] == 1
+
+
+def test_a_fault_of_the_program_itself_is_said_in_one_line(command, monkeypatch):
+    from limpid_convert import inspect
+
+    def fail(options):
+        raise IndexError("\x1bno")
+
+    monkeypatch.setattr(inspect, "run", fail)
+    status, _, said = command("inspect", "x.pth")
+    assert status == 1 and said.startswith("limpid-convert: a fault of its own (IndexError") and "\x1b" not in said
+    with pytest.raises(IndexError):
+        command("--debug", "inspect", "x.pth")

@@ -183,6 +183,18 @@ def test_every_tensor_that_does_not_fit_is_listed_in_one_error(command, bare, tm
     ]
 
 
+@pytest.mark.parametrize("name, shape", [
+    ("conv1x1.weight", (2**30, 0, 1, 1)), ("slot.initial_slots", (1, 2**40, 0)), ("backbone.conv1.weight", (0, 3, 7, 7)),
+    ("slot.to_k.0.weight", (2**40, 0)), ("backbone.layer1.0.conv1.weight", (2**50, 8, 3, 0)),
+    ("backbone.layer9999.0.conv1.weight", (1,)), ("slot.to_k." + "1" * 5000 + ".weight", (1,)),
+    ("backbone.layer1.9999.conv1.weight", (1,)),
+])
+def test_sizes_and_numbers_out_of_all_proportion_are_refused(command, bare, tmp_path, name, shape):
+    path = bare(lambda tensors: tensors.update({name: np.zeros(shape, np.float32)}))
+    status, _, said = command("scouter", path, tmp_path / "m.onnx", "--classes", "5", *OPTIONS)
+    assert status == 1 and "does not fit" in said and len(said) < 100_000
+
+
 def test_the_wrong_architecture_is_refused(command, bare, tmp_path):
     options = ("--classes", "5", *OPTIONS, "--architecture")
     status, _, said = command("scouter", bare(), tmp_path / "m.onnx", *options, "resnet34")

@@ -21,7 +21,7 @@ class Taps:
 
 def count_blocks(state, stage):
     """How many blocks `stage.0.…`, `stage.1.…` a state dict has."""
-    found = {int(m.group(1)) for m in (re.match(re.escape(stage) + r"\.(\d{1,4})\.", n) for n in state.names()) if m}
+    found = {int(m[1]) for m in (re.match(re.escape(stage) + r"\.(\d{1,4})\.", n) for n in state.names()) if m}
     return max(found) + 1 if found else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
@@ -52,9 +53,8 @@ def build(builder, state, features, config):
 
 def _keys(slot, tokens, hidden):
     """to_k: linear layers with ReLU between, as many as the checkpoint has. Transposed for the product that follows."""
-    indices = sorted({int(n.split(".")[1]) for n in slot.state.names()
-                      if n.startswith("to_k.") and n.split(".")[1].isdecimal()}) or [0]
-    for index in indices:
+    found = (re.match(r"to_k\.(\d{1,3})\.", name) for name in slot.state.names())
+    for index in sorted({int(match[1]) for match in found if match}) or [0]:
         if index > 0:
             tokens = slot.node("Relu", f"to_k.{index - 1}", [tokens])
         tokens = slot.token_linear(tokens, f"to_k.{index}", hidden, hidden)
@@ -120,33 +120,26 @@ class _Cell:
 def _outputs(head, attention, updates, features, config):
     """logits [N, C], attention [N, C, h, w] and, where a class has several slots, slot_attention [N, C·S, h, w]."""
     classes, slots, height, width = config.classes, config.slots, features.height, features.width
-    roles = {"logits": "logits", "attention": "attention"}
-    scores = head.node("ReduceSum", _name("slot.scores", "logits", slots == 1 and config.sign == 1),
-                       [updates, head.constant("scores.axis", _ints(2))], keepdims=0)
-    maps = attention
-    if slots > 1:
-        shape = head.constant("groups.shape", _ints(0, classes, slots))
-        groups = head.node("Reshape", "slot.score_groups", [scores, shape])
-        scores = head.node("ReduceSum", _name("class_scores", "logits", config.sign == 1),
-                           [groups, head.constant("groups.axis", _ints(2))], keepdims=0)
-        shape = head.constant("class_groups.shape", _ints(0, classes, slots, height * width))
-        maps = head.node("Reshape", "class_groups", [attention, shape])
-        maps = head.node("ReduceSum", "class_maps", [maps, head.constant("class_groups.axis", _ints(2))], keepdims=0)
-        shape = head.constant("slot_maps.shape", _ints(0, classes * slots, height, width))
-        head.node("Reshape", "slot_attention", [attention, shape])
-        roles["slot_attention"] = "slot_attention"
-    if config.sign != 1:
-        head.node("Mul", "logits", [scores, head.constant("sign", np.float32(config.sign))])
-    head.node("Reshape", "attention", [maps, head.constant("maps.shape", _ints(0, classes, height, width))])
+    axis = head.constant("slots_of_class.axis", _ints(2))
+    scores = head.node("ReduceSum", "slot_scores", [updates, head.constant("hidden.axis", _ints(2))], keepdims=0)
+    shape = head.constant("slot_scores.shape", _ints(0, classes, slots))
+    scores = head.node("Reshape", "slot_scores.by_class", [scores, shape])
+    scores = head.node("ReduceSum", "class_scores", [scores, axis], keepdims=0)
+    head.node("Mul", "logits", [scores, head.constant("sign", np.float32(config.sign))])
+
+    shape = head.constant("slot_maps.shape", _ints(0, classes, slots, height * width))
+    maps = head.node("Reshape", "slot_maps.by_class", [attention, shape])
+    maps = head.node("ReduceSum", "class_maps", [maps, axis], keepdims=0)
+    head.node("Reshape", "attention", [maps, head.constant("class_maps.shape", _ints(0, classes, height, width))])
+
     head.builder.output("logits", ["N", classes])
     head.builder.output("attention", ["N", classes, height, width])
-    if slots > 1:
-        head.builder.output("slot_attention", ["N", classes * slots, height, width])
-    return roles
-
-
-def _name(inner, output, is_last):
-    return output if is_last else inner
+    if slots == 1:
+        return {"logits": "logits", "attention": "attention"}
+    shape = head.constant("slot_attention.shape", _ints(0, classes * slots, height, width))
+    head.node("Reshape", "slot_attention", [attention, shape])
+    head.builder.output("slot_attention", ["N", classes * slots, height, width])
+    return {"logits": "logits", "attention": "attention", "slot_attention": "slot_attention"}
 
 
 def _ints(*values):

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CLimpid
+import Images
+import Tensors
+
+/// limpid_bytes
+final class BytesHandle: Handled {
+  let bytes: Pinned<UInt8>
+  init(_ bytes: [UInt8]) { self.bytes = Pinned(bytes) }
+}
+
+/// limpid_image
+final class ImageHandle: Handled {
+  private let pixels: Pinned<UInt8>
+  let view: limpid_image_view
+
+  /// `image` is RGB.
+  init(_ image: Image) {
+    pixels = Pinned(image.pixels)
+    view = limpid_image_view(
+      pixels: pixels.base, row_stride: Int64(image.width * 3), width: Int32(image.width),
+      height: Int32(image.height), format: LIMPID_PIXEL_RGB8, reserved: 0)
+  }
+}
+
+@c @implementation
+public func limpid_bytes_data(_ bytes: OpaquePointer?) -> UnsafeRawPointer? {
+  BytesHandle.object(bytes).map { UnsafeRawPointer($0.bytes.base) }
+}
+
+@c @implementation
+public func limpid_bytes_size(_ bytes: OpaquePointer?) -> Int { BytesHandle.object(bytes)?.bytes.count ?? 0 }
+
+@c @implementation
+public func limpid_bytes_free(_ bytes: OpaquePointer?) { BytesHandle.free(bytes) }
+
+@c @implementation
+public func limpid_image_load_file(
+  _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let path = try required(path, "path")
+    let out = try required(out, "out")
+    let file = try MappedFile(path: path)
+    let image = try withExtendedLifetime(file) { try reading(path) { try Image.decode(file.bytes) } }
+    out.pointee = ImageHandle(image).handle()
+  }
+}
+
+@c @implementation
+public func limpid_image_load_memory(
+  _ data: UnsafeRawPointer?, _ size: Int, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let data = try array(data?.assumingMemoryBound(to: UInt8.self), size, "data")
+    let out = try required(out, "out")
+    out.pointee = ImageHandle(try Image.decode(UnsafeRawBufferPointer(data))).handle()
+  }
+}
+
+@c @implementation
+public func limpid_image_get_view(_ image: OpaquePointer?) -> limpid_image_view {
+  ImageHandle.object(image)?.view ?? limpid_image_view()
+}
+
+@c @implementation
+public func limpid_image_free(_ image: OpaquePointer?) { ImageHandle.free(image) }

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CLimpid
+import Explainers
+import Graph
+import Models
+import Parallel
+import Tensors
+
+/// limpid_model: a model, and the texts that callers borrow from it.
+final class ModelHandle: Handled, Sendable {
+  struct Method: Sendable {
+    let explainer: any Explainer
+    let name: CText
+    let summary: CText
+    let parameters: [(parameter: Parameter, name: CText, summary: CText)]
+  }
+
+  let model: Model
+  let name: CText
+  let family: CText
+  let labels: [CText]
+  let layers: [CText]
+  let inputs: [CText]
+  let outputs: [CText]
+  let metadata: [String: CText]
+  let methods: [Method]
+
+  init(_ model: Model) {
+    self.model = model
+    let graph = model.graph
+    name = CText(graph.name)
+    family = CText(model.metadata.family)
+    labels = model.metadata.labels.map { CText($0) }
+    layers = model.metadata.layers.map { CText($0) }
+    inputs = graph.inputs.map { CText(graph.name(of: $0.value)) }
+    outputs = graph.outputs.map { CText(graph.name(of: $0.value)) }
+    metadata = model.metadata.entries.mapValues { CText($0) }
+    methods = model.explainers.map { explainer in
+      Method(
+        explainer: explainer, name: CText(explainer.name), summary: CText(explainer.summary),
+        parameters: explainer.parameters.map { ($0, CText($0.name), CText($0.summary)) })
+    }
+  }
+}
+
+extension Model.Options {
+  init(_ pointer: UnsafePointer<limpid_model_options>?) throws {
+    self.init()
+    let options = try limpid_model_options.read(pointer)
+    guard options.threads >= 0 else {
+      throw Failure(.invalidArgument, "limpid_model_options.threads is \(options.threads)")
+    }
+    guard options.precision.rawValue <= LIMPID_PRECISION_BFLOAT16.rawValue else {
+      throw Failure(.invalidArgument, "\(options.precision.rawValue) is no limpid_precision")
+    }
+    // A precision is a bound on the error; the kernels, all float32, keep each of them.
+    memoryLimit = options.memory_limit
+    threads = Int(options.threads)
+  }
+}
+
+@c @implementation
+public func limpid_model_load_file(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<limpid_model_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let path = try required(path, "path")
+    let out = try required(out, "out")
+    let options = try Model.Options(options)
+    let model = try reading(path) { try Model(path: path, options: options) }
+    out.pointee = loaded(model).handle()
+  }
+}
+
+@c @implementation
+public func limpid_model_load_memory(
+  _ data: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<limpid_model_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let data = try array(data?.assumingMemoryBound(to: UInt8.self), size, "data")
+    let out = try required(out, "out")
+    let options = try Model.Options(options)
+    out.pointee = loaded(try Model(bytes: UnsafeRawBufferPointer(data), options: options)).handle()
+  }
+}
+
+private func loaded(_ model: Model) -> ModelHandle {
+  log(
+    LIMPID_LOG_INFO,
+    "loaded the model \"\(model.graph.name)\" of family \(model.metadata.family): \(model.graph.nodes.count) nodes, "
+      + "\(model.classCount.map(String.init) ?? "an open number of") classes, \(model.parallel.threads) threads")
+  if model.metadata.preprocessing == nil {
+    log(LIMPID_LOG_WARNING, "the model \"\(model.graph.name)\" does not say how images are prepared for it")
+  }
+  return ModelHandle(model)
+}
+
+@c @implementation
+public func limpid_model_free(_ model: OpaquePointer?) { ModelHandle.free(model) }
+
+@c @implementation
+public func limpid_model_get_info(
+  _ model: OpaquePointer?, _ out: UnsafeMutablePointer<limpid_model_info>?
+) -> limpid_status {
+  boundary {
+    let handle = try ModelHandle.required(model, "model")
+    let size = handle.model.inputSize
+    var info = limpid_model_info()
+    info.name = handle.name.base
+    info.family = handle.family.base
+    info.class_count = handle.model.classCount ?? 0
+    info.method_count = handle.methods.count
+    info.layer_count = handle.layers.count
+    info.input_count = handle.inputs.count
+    info.output_count = handle.outputs.count
+    info.input_width = Int32(clamping: size.width ?? 0)
+    info.input_height = Int32(clamping: size.height ?? 0)
+    info.input_channels = Int32(clamping: size.channels ?? 0)
+    try info.write(to: out, "out")
+  }
+}
+
+@c @implementation
+public func limpid_model_class_name(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  ModelHandle.object(model)?.labels[checked: index]?.base
+}
+
+@c @implementation
+public func limpid_model_layer_name(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  ModelHandle.object(model)?.layers[checked: index]?.base
+}
+
+@c @implementation
+public func limpid_model_input_name(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  ModelHandle.object(model)?.inputs[checked: index]?.base
+}
+
+@c @implementation
+public func limpid_model_output_name(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  ModelHandle.object(model)?.outputs[checked: index]?.base
+}
+
+@c @implementation
+public func limpid_model_metadata(_ model: OpaquePointer?, _ key: UnsafePointer<CChar>?) -> UnsafePointer<CChar>? {
+  guard let handle = ModelHandle.object(model), let key, let name = String(validatingCString: key) else { return nil }
+  return handle.metadata[name]?.base
+}
+
+@c @implementation
+public func limpid_model_get_method(
+  _ model: OpaquePointer?, _ index: Int, _ out: UnsafeMutablePointer<limpid_method_info>?
+) -> limpid_status {
+  boundary {
+    let handle = try ModelHandle.required(model, "model")
+    guard let method = handle.methods[checked: index] else {
+      throw Failure(.notFound, "there is no method \(index); the model has \(handle.methods.count)")
+    }
+    var info = limpid_method_info()
+    info.name = method.name.base
+    info.summary = method.summary.base
+    info.parameter_count = method.parameters.count
+    try info.write(to: out, "out")
+  }
+}
+
+@c @implementation
+public func limpid_model_get_parameter(
+  _ model: OpaquePointer?, _ method: UnsafePointer<CChar>?, _ index: Int,
+  _ out: UnsafeMutablePointer<limpid_parameter_info>?
+) -> limpid_status {
+  boundary {
+    let handle = try ModelHandle.required(model, "model")
+    let explainer = try handle.model.explainer(named: try string(method, "method"))
+    guard let method = handle.methods.first(where: { $0.explainer.name == explainer.name }),
+      let (parameter, name, summary) = method.parameters[checked: index]
+    else {
+      throw Failure(
+        .notFound,
+        "there is no parameter \(index); the method \"\(explainer.name)\" has \(explainer.parameters.count)")
+    }
+    var info = limpid_parameter_info()
+    info.name = name.base
+    info.summary = summary.base
+    info.default_value = parameter.defaultValue
+    info.minimum = parameter.range.lowerBound
+    info.maximum = parameter.range.upperBound
+    try info.write(to: out, "out")
+  }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CLimpid
+import Images
+import Models
+import Tensors
+
+private let colormapNames = Colormap.names.map { CText($0) }
+
+extension Rendering {
+  fileprivate init(_ pointer: UnsafePointer<limpid_render_options>?) throws {
+    let options = try limpid_render_options.read(pointer)
+    self.init(try optionalString(options.style, "style").map(Style.named) ?? .standard)
+    colormap = try optionalString(options.colormap, "colormap").map(Colormap.named)
+    opacity = options.opacity == 0 ? nil : options.opacity
+    width = Int(options.width)
+    height = Int(options.height)
+    guard options.reserved == 0 else {
+      throw Failure(.unsupported, "limpid_render_options.reserved is \(options.reserved); set it to 0")
+    }
+  }
+}
+
+extension limpid_map_view {
+  fileprivate func mapView() throws -> MapView {
+    let count = try product(max(0, Int(width)), max(0, Int(height)), "the size of the map")
+    return try MapView(
+      values: UnsafeBufferPointer(start: try required(values, "map->values"), count: count), width: Int(width),
+      height: Int(height), minimum: minimum, maximum: maximum)
+  }
+}
+
+@c @implementation
+public func limpid_colormap_name(_ index: Int) -> UnsafePointer<CChar>? { colormapNames[checked: index]?.base }
+
+@c @implementation
+public func limpid_model_picture(
+  _ model: OpaquePointer?, _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    let view = try required(image, "image").pointee.pixelView()
+    let out = try required(out, "out")
+    out.pointee = ImageHandle(try model.shown(view)).handle()
+  }
+}
+
+@c @implementation
+public func limpid_render(
+  _ map: UnsafePointer<limpid_map_view>?, _ image: UnsafePointer<limpid_image_view>?,
+  _ options: UnsafePointer<limpid_render_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let map = try required(map, "map").pointee.mapView()
+    let picture = try image.map { try $0.pointee.pixelView() }
+    let out = try required(out, "out")
+    out.pointee = ImageHandle(try render(map, over: picture, Rendering(options))).handle()
+  }
+}
+
+@c @implementation
+public func limpid_encode_png(
+  _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let view = try required(image, "image").pointee.pixelView()
+    let out = try required(out, "out")
+    out.pointee = BytesHandle(try Image(copying: view).encodePNG()).handle()
+  }
+}
+
+@c @implementation
+public func limpid_save_png(
+  _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?
+) -> limpid_status {
+  boundary {
+    let view = try required(image, "image").pointee.pixelView()
+    let path = try required(path, "path")
+    let bytes = try Image(copying: view).encodePNG()
+    try bytes.withUnsafeBytes { try writeFile($0, to: path) }
+  }
+}

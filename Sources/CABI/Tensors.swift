@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CLimpid
+import Models
+import Tensors
+
+/// limpid_tensors: named tensors, and what their views point to.
+final class TensorsHandle: Handled {
+  private struct Entry {
+    let name: CText
+    let tensor: Tensor
+    let shape: Pinned<Int64>
+  }
+
+  private let entries: [Entry]
+  var count: Int { entries.count }
+
+  init(_ names: [String], _ tensors: [Tensor]) {
+    entries = zip(names, tensors).map { name, tensor in
+      Entry(name: CText(name), tensor: tensor, shape: Pinned(tensor.shape.dimensions.map(Int64.init)))
+    }
+  }
+
+  func view(_ index: Int) -> limpid_tensor_view {
+    guard let entry = entries[checked: index] else { return limpid_tensor_view() }
+    return limpid_tensor_view(
+      name: entry.name.base, data: entry.tensor.data, shape: entry.shape.base, rank: entry.shape.count,
+      type: limpid_element_type(rawValue: UInt32(entry.tensor.type.rawValue)), reserved: 0)
+  }
+}
+
+extension limpid_tensor_view {
+  /// A copy, so that results cannot point into the caller's memory.
+  fileprivate func tensor() throws -> Tensor {
+    guard reserved == 0 else { throw Failure(.unsupported, "limpid_tensor_view.reserved is \(reserved); set it to 0") }
+    guard let type = ElementType(rawValue: Int32(truncatingIfNeeded: type.rawValue)) else {
+      throw Failure(.invalidArgument, "\(type.rawValue) is no limpid_element_type")
+    }
+    let extents = try array(shape, rank, "shape")
+    guard extents.allSatisfy({ $0 >= 0 }) else {
+      throw Failure(.invalidArgument, "the shape \(Array(extents)) has a negative extent")
+    }
+    let tensor = try Tensor(type, Shape(checking: extents.map { Int($0) }))
+    if tensor.byteCount > 0 {
+      tensor.data.copyMemory(from: try required(data, "data"), byteCount: tensor.byteCount)
+    }
+    return tensor
+  }
+}
+
+private func strings(_ texts: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int) throws -> [String] {
+  let names = try array(texts, count, "names").map { try string($0, "a name") }
+  guard !names.isEmpty else { throw Failure(.invalidArgument, "name_count is 0") }
+  return names
+}
+
+@c @implementation
+public func limpid_fetch(
+  _ model: OpaquePointer?, _ images: UnsafePointer<limpid_image_view>?, _ imageCount: Int,
+  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int, _ options: UnsafePointer<limpid_run_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    let out = try required(out, "out")
+    let names = try strings(names, nameCount)
+    let call = try Call(options, for: model)
+    let tensors = try withPictures(images, imageCount, for: model) { try model.fetch(names, for: $0, call) }
+    out.pointee = TensorsHandle(names, tensors).handle()
+  }
+}
+
+@c @implementation
+public func limpid_run(
+  _ model: OpaquePointer?, _ feeds: UnsafePointer<limpid_tensor_view>?, _ feedCount: Int,
+  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int, _ options: UnsafePointer<limpid_run_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    let out = try required(out, "out")
+    let names = try strings(names, nameCount)
+    let call = try Call(options, for: model)
+    let feeds = try array(feeds, feedCount, "feeds").map { feed in
+      let name = try string(feed.name, "the name of a feed")
+      return (name, try locating("feed \"\(name)\"") { try feed.tensor() })
+    }
+    let tensors = try model.run(feeds, fetch: names, call)
+    out.pointee = TensorsHandle(names, tensors).handle()
+  }
+}
+
+@c @implementation
+public func limpid_tensors_count(_ tensors: OpaquePointer?) -> Int { TensorsHandle.object(tensors)?.count ?? 0 }
+
+@c @implementation
+public func limpid_tensors_get(_ tensors: OpaquePointer?, _ index: Int) -> limpid_tensor_view {
+  TensorsHandle.object(tensors)?.view(index) ?? limpid_tensor_view()
+}
+
+@c @implementation
+public func limpid_tensors_free(_ tensors: OpaquePointer?) { TensorsHandle.free(tensors) }

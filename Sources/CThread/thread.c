@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "thread.h"
+
+#include <string.h>
+
+// In place, so that neither an error nor the end of a thread allocates or frees.
+static _Thread_local char message[1024];
+
+const char *xi_message(void) { return message; }
+
+void xi_set_message(const char *text, size_t size) {
+  if (size >= sizeof message) {
+    size = sizeof message - 1;
+    // The bytes of a character after its first are 10xxxxxx.
+    while (size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80) size--;
+  }
+  memcpy(message, text, size);
+  message[size] = '\0';
+}

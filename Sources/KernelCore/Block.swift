@@ -1,0 +1,168 @@
+/// A block of output rows times all weights of one group: the unit that is handed to an instruction set.
+///
+/// `output[r, n] = clamp(sum over taps t, channels k of rows[t, r][k] * weights[t, k, n] + bias[n] + residual[r, n])`
+public struct Block {
+  /// Output rows.
+  public var rows: Int
+  /// Where each row's operand starts for each tap: [taps, pointerStride], readable up to
+  /// `rows + Block.overrun` in each tap.
+  public var pointers: UnsafePointer<UnsafePointer<Float>>
+  public var pointerStride: Int
+  /// What pointers to padding are equal to: a tap that is padding for a whole tile is skipped.
+  public var zeros: UnsafePointer<Float>?
+  public var taps: Int
+  public var channels: Int
+  /// Packed panels.
+  public var weights: UnsafePointer<Float>
+  /// All columns of the packed matrix.
+  public var columns: Int
+  public var output: UnsafeMutablePointer<Float>
+  public var outputStride: Int
+  public var bias: UnsafePointer<Float>?
+  /// Laid out as the output.
+  public var residual: UnsafePointer<Float>?
+  public var low: Float
+  public var high: Float
+  /// `Block.scratchCount` floats for tiles that stick out on the right.
+  public var scratch: UnsafeMutablePointer<Float>
+
+  /// Row pointers read beyond the last row.
+  public static var overrun: Int { 5 }
+  /// Room for output and residual of a tile of 6 × 64 and one row of bias.
+  public static var scratchCount: Int { 2 * 6 * 64 + 64 }
+
+  public init(
+    rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int,
+    zeros: UnsafePointer<Float>?, taps: Int, channels: Int, weights: UnsafePointer<Float>, columns: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
+    bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?, low: Float, high: Float,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
+    self.rows = rows
+    self.pointers = pointers
+    self.pointerStride = pointerStride
+    self.zeros = zeros
+    self.taps = taps
+    self.channels = channels
+    self.weights = weights
+    self.columns = columns
+    self.output = output
+    self.outputStride = outputStride
+    self.bias = bias
+    self.residual = residual
+    self.low = low
+    self.high = high
+    self.scratch = scratch
+  }
+}
+
+extension Lanes {
+  /// The width of the panel that starts where `left` columns are left: the narrowest that covers them, or the widest.
+  @inlinable @inline(__always)
+  public static func panelWidth(_ left: Int) -> Int {
+    var width = count
+    while width < left && width < Wide.width { width = width &* 2 }
+    return width
+  }
+
+  /// Computes the columns from `first` (the start of a panel) to `end` (the end of one, or of the matrix).
+  @inlinable @inline(__always)
+  static func multiply(_ b: Block, from first: Int, to end: Int) {
+    var n = first
+    while n < end {
+      let width = panelWidth(b.columns &- n)
+      if width == Wide.width {
+        panel(Wide.self, b, n)
+      } else if width == count {
+        panel(OneVector<Self>.self, b, n)
+      } else {
+        panel(TwoTimes<OneVector<Self>>.self, b, n)
+      }
+      n = n &+ width
+    }
+  }
+
+  /// All rows of one panel. A few tall tiles and then the lower ones that fit: four rows take as long as two or one,
+  /// and what a tile computes beyond the last row is dropped.
+  @inlinable @inline(__always)
+  static func panel<Row: Sums>(_: Row.Type, _ b: Block, _ n: Int) where Row.L == Self {
+    typealias Two = Stack<TileRow<Row>, TileRow<Row>>
+    typealias Four = Stack<Two, Two>
+    var r = 0
+    while r < b.rows {
+      let left = b.rows &- r
+      if left == 5 || left == 6 || left > 8 {
+        tile(Stack<Four, Two>.self, b, r, n)
+        r = r &+ 6
+      } else {
+        tile(Four.self, b, r, n)
+        r = r &+ 4
+      }
+    }
+  }
+
+  @inlinable @inline(__always)
+  static func tile<T: Tile>(_: T.Type, _ b: Block, _ r: Int, _ n: Int) where T.Row.L == Self {
+    var pointers = b.pointers + r
+    var sums = T(pointers)
+    var weights = b.weights + (b.taps &* b.channels) &* n
+    var tap = 0
+    while tap < b.taps {
+      sums.read(from: pointers)
+      pointers += b.pointerStride
+      if sums.reads(only: b.zeros) {
+        weights += b.channels &* T.Row.width
+      } else {
+        var k = 0
+        while k < b.channels {
+          sums.add(k, weights)
+          weights += T.Row.width
+          k = k &+ 1
+        }
+      }
+      tap = tap &+ 1
+    }
+    let rows = min(T.rows, b.rows &- r)
+    if n &+ T.Row.width <= b.columns {
+      let offset = r &* b.outputStride &+ n
+      sums.store(
+        rows: rows,
+        Target(
+          output: b.output + offset, stride: b.outputStride, bias: b.bias.map { $0 + n },
+          residual: b.residual.map { $0 + offset }, residualStride: b.outputStride,
+          low: splat(b.low), high: splat(b.high)))
+    } else {
+      storePart(sums, b, r, rows, n)
+    }
+  }
+
+  /// Stores a tile of which only the first columns exist, through the scratch memory.
+  @inlinable @inline(__always)
+  static func storePart<T: Tile>(_ sums: T, _ b: Block, _ r: Int, _ rows: Int, _ n: Int) where T.Row.L == Self {
+    let width = T.Row.width
+    let columns = b.columns &- n
+    let residual = b.scratch + T.rows &* width
+    let bias = residual + T.rows &* width
+    if let source = b.bias { copy(source + n, bias, columns) }
+    if let source = b.residual {
+      for i in 0..<rows { copy(source + ((r &+ i) &* b.outputStride &+ n), residual + i &* width, columns) }
+    }
+    sums.store(
+      rows: rows,
+      Target(
+        output: b.scratch, stride: width, bias: b.bias == nil ? nil : UnsafePointer(bias),
+        residual: b.residual == nil ? nil : UnsafePointer(residual), residualStride: width,
+        low: splat(b.low), high: splat(b.high)))
+    for i in 0..<rows {
+      copy(b.scratch + i &* width, b.output + ((r &+ i) &* b.outputStride &+ n), columns)
+    }
+  }
+
+  @inlinable @inline(__always)
+  static func copy(_ source: UnsafePointer<Float>, _ target: UnsafeMutablePointer<Float>, _ count: Int) {
+    var i = 0
+    while i < count {
+      target[i] = source[i]
+      i = i &+ 1
+    }
+  }
+}

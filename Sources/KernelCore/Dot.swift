@@ -1,0 +1,131 @@
+/// A product with a transposed matrix: `output[r, n] = clamp(dot(a[r], weights[n]) + bias[n] + residual[r, n])`.
+public struct TransposedProduct {
+  public var rows, depth: Int
+  public var a: UnsafePointer<Float>
+  public var aStride: Int
+  /// Floats [columns, depth] at any address.
+  public var weights: UnsafeRawPointer
+  public var output: UnsafeMutablePointer<Float>
+  public var outputStride: Int
+  public var bias: UnsafePointer<Float>?
+  /// Laid out as the output.
+  public var residual: UnsafePointer<Float>?
+  public var low, high: Float
+
+  public init(
+    rows: Int, depth: Int, a: UnsafePointer<Float>, aStride: Int, weights: UnsafeRawPointer,
+    output: UnsafeMutablePointer<Float>, outputStride: Int, bias: UnsafePointer<Float>?,
+    residual: UnsafePointer<Float>?, low: Float, high: Float
+  ) {
+    self.rows = rows
+    self.depth = depth
+    self.a = a
+    self.aStride = aStride
+    self.weights = weights
+    self.output = output
+    self.outputStride = outputStride
+    self.bias = bias
+    self.residual = residual
+    self.low = low
+    self.high = high
+  }
+}
+
+/// The dot products of one vector with four.
+@usableFromInline struct FourDots<L: Lanes> {
+  @usableFromInline var sum0 = L.splat(0)
+  @usableFromInline var sum1 = L.splat(0)
+  @usableFromInline var sum2 = L.splat(0)
+  @usableFromInline var sum3 = L.splat(0)
+
+  @inlinable @inline(__always)
+  init() {}
+
+  @inlinable @inline(__always)
+  mutating func add(_ x: L.V, _ w0: L.V, _ w1: L.V, _ w2: L.V, _ w3: L.V) {
+    sum0 = L.fma(sum0, x, w0)
+    sum1 = L.fma(sum1, x, w1)
+    sum2 = L.fma(sum2, x, w2)
+    sum3 = L.fma(sum3, x, w3)
+  }
+
+  /// Stores the first `columns` of row `r`, from column `n` on.
+  @inlinable @inline(__always)
+  func store(_ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
+    guard r < p.rows else { return }
+    for i in 0..<columns {
+      let vector = i == 0 ? sum0 : i == 1 ? sum1 : i == 2 ? sum2 : sum3
+      var sum = vector[0]
+      var lane = 1
+      while lane < L.count {
+        sum = sum + vector[lane]
+        lane = lane &+ 1
+      }
+      let place = r &* p.outputStride &+ n &+ i
+      if let bias = p.bias { sum += bias[n &+ i] }
+      if let residual = p.residual { sum += residual[place] }
+      p.output[place] = sum < p.low ? p.low : sum > p.high ? p.high : sum
+    }
+  }
+}
+
+extension Lanes {
+  /// Columns `first..<end`, in tiles of three rows and four columns. Weights are read from memory once for three
+  /// rows; each dot product has one running vector, so it does not depend on the others of its tile.
+  @inlinable @inline(__always)
+  static func multiplyTransposed(_ p: TransposedProduct, from first: Int, to end: Int) {
+    var n = first
+    while n < end {
+      let columns = min(4, end &- n)
+      var r = 0
+      while r < p.rows {
+        transposedTile(p, r, n, columns)
+        r = r &+ 3
+      }
+      n = n &+ columns
+    }
+  }
+
+  @inlinable @inline(__always)
+  static func transposedTile(_ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
+    // Rows and columns beyond the last repeat it; what comes of them is not stored.
+    let a0 = UnsafeRawPointer(p.a + r &* p.aStride)
+    let a1 = UnsafeRawPointer(p.a + min(r &+ 1, p.rows &- 1) &* p.aStride)
+    let a2 = UnsafeRawPointer(p.a + min(r &+ 2, p.rows &- 1) &* p.aStride)
+    let w0 = p.weights + 4 &* p.depth &* n
+    let w1 = w0 + 4 &* p.depth &* min(1, columns &- 1)
+    let w2 = w0 + 4 &* p.depth &* min(2, columns &- 1)
+    let w3 = w0 + 4 &* p.depth &* min(3, columns &- 1)
+    var row0 = FourDots<Self>()
+    var row1 = FourDots<Self>()
+    var row2 = FourDots<Self>()
+    var k = 0
+    while k < p.depth {
+      let rest = p.depth &- k
+      let v0 = load(w0, k, rest)
+      let v1 = load(w1, k, rest)
+      let v2 = load(w2, k, rest)
+      let v3 = load(w3, k, rest)
+      row0.add(load(a0, k, rest), v0, v1, v2, v3)
+      row1.add(load(a1, k, rest), v0, v1, v2, v3)
+      row2.add(load(a2, k, rest), v0, v1, v2, v3)
+      k = k &+ count
+    }
+    row0.store(p, r, n, columns)
+    row1.store(p, r &+ 1, n, columns)
+    row2.store(p, r &+ 2, n, columns)
+  }
+
+  /// The vector that starts at float `k`; the lanes from `rest` on are 0.
+  @inlinable @inline(__always)
+  static func load(_ p: UnsafeRawPointer, _ k: Int, _ rest: Int) -> V {
+    if rest >= count { return p.loadUnaligned(fromByteOffset: 4 &* k, as: V.self) }
+    var v = splat(0)
+    var i = 0
+    while i < rest {
+      v[i] = p.loadUnaligned(fromByteOffset: 4 &* (k &+ i), as: Float.self)
+      i = i &+ 1
+    }
+    return v
+  }
+}

@@ -1,0 +1,112 @@
+/// Functions of one number that have vector code. `a` and `b` are parameters.
+public enum UnaryFunction: Sendable {
+  /// Between `a` and `b`.
+  case clamp
+  /// `x < 0 ? a * x : x`
+  case leaky
+  /// `b * (x < 0 ? a * (exp(x) - 1) : x)`
+  case exponentialLinear
+  /// `clamp(a * x + b, 0, 1)`
+  case hardSigmoid
+  /// `x * clamp(x / 6 + 1/2, 0, 1)`
+  case hardSwish
+  case exp, sigmoid, silu, tanh, erf, gelu, geluTanh, mish, sqrt, reciprocal, negate, abs
+}
+
+/// Functions of two numbers that have vector code.
+public enum BinaryFunction: Sendable {
+  case add, subtract, multiply, divide, minimum, maximum
+  /// `a < 0 ? a * b : a`
+  case prelu
+}
+
+extension Lanes {
+  /// `output[i] = f(x[i])` a vector at a time; both may be the same memory.
+  @inlinable @inline(__always)
+  static func each(
+    _ x: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ n: Int, _ f: (V) -> V
+  ) {
+    var i = 0
+    while i &+ count <= n {
+      store(f(load(x + i)), output + i)
+      i = i &+ count
+    }
+    if i < n { store(f(load(x + i, first: n &- i)), output + i, first: n &- i) }
+  }
+
+  @inlinable @inline(__always)
+  static func unary(
+    _ function: UnaryFunction, _ a: Float, _ b: Float, _ x: UnsafePointer<Float>,
+    _ output: UnsafeMutablePointer<Float>, _ n: Int
+  ) {
+    let zero = splat(0)
+    let one = splat(1)
+    let a = splat(a)
+    let b = splat(b)
+    switch function {
+    case .clamp: each(x, output, n) { clamp($0, a, b) }
+    case .leaky: each(x, output, n) { V.pick($0, lessThan: zero, a * $0, else: $0) }
+    case .exponentialLinear:
+      each(x, output, n) { b * V.pick($0, lessThan: zero, a * expm1($0), else: $0) }
+    case .hardSigmoid: each(x, output, n) { clamp(fma(b, a, $0), zero, one) }
+    case .hardSwish: each(x, output, n) { $0 * clamp(fma(splat(0.5), $0, splat(1 / 6)), zero, one) }
+    case .exp: each(x, output, n) { exp($0) }
+    case .sigmoid: each(x, output, n) { sigmoid($0) }
+    case .silu: each(x, output, n) { $0 * sigmoid($0) }
+    case .tanh: each(x, output, n) { tanh($0) }
+    case .erf: each(x, output, n) { erf($0) }
+    case .gelu: each(x, output, n) { gelu($0) }
+    case .geluTanh: each(x, output, n) { geluTanh($0) }
+    case .mish: each(x, output, n) { mish($0) }
+    case .sqrt: each(x, output, n) { V.squareRoot($0) }
+    case .reciprocal: each(x, output, n) { one / $0 }
+    case .negate: each(x, output, n) { $0 * splat(-1) }
+    case .abs: each(x, output, n) { V.magnitude($0) }
+    }
+  }
+
+  @inlinable @inline(__always)
+  static func binary(
+    _ function: BinaryFunction, _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int,
+    _ output: UnsafeMutablePointer<Float>, _ n: Int
+  ) {
+    let zero = splat(0)
+    switch function {
+    case .add: pairs(a, aStep, b, bStep, output, n) { $0 + $1 }
+    case .subtract: pairs(a, aStep, b, bStep, output, n) { $0 - $1 }
+    case .multiply: pairs(a, aStep, b, bStep, output, n) { $0 * $1 }
+    case .divide: pairs(a, aStep, b, bStep, output, n) { $0 / $1 }
+    case .minimum: pairs(a, aStep, b, bStep, output, n) { V.minimum($0, $1) }
+    case .maximum: pairs(a, aStep, b, bStep, output, n) { V.maximum($0, $1) }
+    case .prelu: pairs(a, aStep, b, bStep, output, n) { V.pick($0, lessThan: zero, $0 * $1, else: $0) }
+    }
+  }
+
+  /// `output[i] = f(a[i * aStep], b[i * bStep])` for steps of 0 and 1; `output` may be an operand of step 1.
+  @inlinable @inline(__always)
+  static func pairs(
+    _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int,
+    _ output: UnsafeMutablePointer<Float>, _ n: Int, _ f: (V, V) -> V
+  ) {
+    if aStep == 0 {
+      let a = splat(a[0])
+      if bStep == 0 {
+        let value = f(a, splat(b[0]))
+        each(output, output, n) { _ in value }
+      } else {
+        each(b, output, n) { f(a, $0) }
+      }
+    } else if bStep == 0 {
+      let b = splat(b[0])
+      each(a, output, n) { f($0, b) }
+    } else {
+      var i = 0
+      while i &+ count <= n {
+        store(f(load(a + i), load(b + i)), output + i)
+        i = i &+ count
+      }
+      let rest = n &- i
+      if rest > 0 { store(f(load(a + i, first: rest), load(b + i, first: rest)), output + i, first: rest) }
+    }
+  }
+}

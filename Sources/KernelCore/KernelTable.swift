@@ -1,0 +1,63 @@
+/// The numeric loops of one instruction set; each is described at the function of `Lanes` that it calls.
+public struct KernelTable: Sendable {
+  public typealias Floats = UnsafePointer<Float>
+  public typealias MutableFloats = UnsafeMutablePointer<Float>
+  public typealias Taps = UnsafePointer<UnsafePointer<Float>>
+
+  public let panelWidth: @Sendable (_ columnsLeft: Int) -> Int
+  public let multiply: @Sendable (_ block: Block, _ first: Int, _ end: Int) -> Void
+  public let multiplyTransposed: @Sendable (_ product: TransposedProduct, _ first: Int, _ end: Int) -> Void
+  public let depthwise:
+    @Sendable (
+      _ pointers: Taps, _ pixels: Int, _ taps: Int, _ channels: Int, _ weights: Floats, _ bias: Floats?,
+      _ residual: Floats?, _ output: MutableFloats, _ low: Float, _ high: Float
+    ) -> Void
+  public let maximumOfTaps: @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ output: MutableFloats) -> Void
+  public let meanOfTaps:
+    @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ divisor: Float, _ output: MutableFloats) -> Void
+  public let unary:
+    @Sendable (_ function: UnaryFunction, _ a: Float, _ b: Float, _ x: Floats, _ output: MutableFloats, _ n: Int)
+      -> Void
+  public let binary:
+    @Sendable (
+      _ function: BinaryFunction, _ a: Floats, _ aStep: Int, _ b: Floats, _ bStep: Int, _ output: MutableFloats,
+      _ n: Int
+    ) -> Void
+  public let reduceRow: @Sendable (_ function: ReductionFunction, _ x: Floats, _ n: Int) -> Float
+  public let reduceColumns:
+    @Sendable (
+      _ function: ReductionFunction, _ x: Floats, _ rows: Int, _ stride: Int, _ output: MutableFloats, _ n: Int
+    ) -> Void
+  public let softmaxRow: @Sendable (_ x: Floats, _ output: MutableFloats, _ n: Int) -> Void
+  public let sumOfExponentials: @Sendable (_ x: Floats, _ n: Int, _ offset: Float) -> Float
+  public let normalizeRow:
+    @Sendable (
+      _ x: Floats, _ output: MutableFloats, _ n: Int, _ scale: Floats?, _ shift: Floats?, _ epsilon: Float,
+      _ subtractMean: Bool
+    ) -> Void
+  public let scaleRow:
+    @Sendable (_ x: Floats, _ scale: Floats, _ shift: Floats?, _ output: MutableFloats, _ n: Int) -> Void
+
+  @inlinable @inline(__always)
+  public init<L: Lanes>(_: L.Type) {
+    panelWidth = { L.panelWidth($0) }
+    multiply = { L.multiply($0, from: $1, to: $2) }
+    multiplyTransposed = { L.multiplyTransposed($0, from: $1, to: $2) }
+    depthwise = {
+      L.depthwise(
+        $0, pixels: $1, taps: $2, channels: $3, weights: $4, bias: $5, residual: $6, $7, low: $8, high: $9)
+    }
+    maximumOfTaps = { L.maximumOfTaps($0, $1, $2, $3) }
+    meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }
+    unary = { L.unary($0, $1, $2, $3, $4, $5) }
+    binary = { L.binary($0, $1, $2, $3, $4, $5, $6) }
+    reduceRow = { L.reduceRow($0, $1, $2) }
+    reduceColumns = { L.reduceColumns($0, $1, rows: $2, stride: $3, $4, $5) }
+    softmaxRow = { L.softmaxRow($0, $1, $2) }
+    sumOfExponentials = { L.sumOfExponentials($0, $1, minus: $2) }
+    normalizeRow = {
+      L.normalizeRow($0, $1, $2, scale: $3, shift: $4, epsilon: $5, subtractMean: $6)
+    }
+    scaleRow = { L.scaleRow($0, scale: $1, shift: $2, $3, $4) }
+  }
+}

@@ -1,0 +1,53 @@
+public import Parallel
+
+extension Kernels {
+  /// Bytes that `convolve` needs on up to `threads` threads.
+  public func convolutionWorkspace(_ c: Convolution, threads: Int) -> Int {
+    Windows(c, self, threads: threads).slotBytes * max(1, threads)
+  }
+
+  /// Weights: group after group, each packed by `pack(taps: kernelHeight * kernelWidth, channels: inputChannels /
+  /// groups, columns: outputChannels / groups)` and `packedCount(depth:columns:)` floats long. The workspace is
+  /// 64-byte aligned.
+  public func convolve(
+    _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,
+    _ parallel: Parallel
+  ) {
+    let columns = c.outputChannels / c.groups
+    let depth = c.kernelHeight * c.kernelWidth * c.inputChannels / c.groups
+    // OpenBLAS goes picture by picture, so that its sums do not depend on the split of a batch.
+    if c.isProduct && variant != .openblas {
+      return multiply(
+        rows: c.batch * c.outputHeight * c.outputWidth, depth: depth, columns: columns, input, stride: depth,
+        packed, into: output, stride: columns, epilogue, parallel)
+    }
+    let windows = Windows(c, self, threads: parallel.threads)
+    let groupLength = packedCount(depth: depth, columns: columns)
+    let pixels = c.outputHeight * c.outputWidth
+    forEachTask(c.batch * c.groups * windows.grid.count, parallel) { task, slot in
+      let (rows, columnRange) = windows.grid[task % windows.grid.count]
+      let image = task / windows.grid.count / c.groups
+      let group = task / windows.grid.count % c.groups
+      let first = image * pixels * c.outputChannels + group * columns
+      let memory = workspace + slot * windows.slotBytes
+      let picture = input + image * c.inputHeight * c.inputWidth * c.inputChannels
+      let zeros = windows.point(rows, picture, group: group, memory)
+      let product = Product(
+        taps: windows.taps, channels: windows.channels, columns: columns, weights: packed + group * groupLength,
+        output: output + first, stride: c.outputChannels,
+        epilogue: Epilogue(
+          bias: epilogue.bias.map { $0 + group * columns }, residual: epilogue.residual.map { $0 + first },
+          activation: epilogue.activation))
+      compute(product, rows, columnRange, Scratch(memory, rows: windows.grid.blockRows), zeros: zeros)
+    }
+  }
+}
+
+extension Kernels.Convolution {
+  /// Whether this multiplies the input, as it lies, by one matrix.
+  var isProduct: Bool {
+    kernelHeight == 1 && kernelWidth == 1 && strideY == 1 && strideX == 1 && groups == 1
+      && padTop == 0 && padLeft == 0 && outputHeight == inputHeight && outputWidth == inputWidth
+  }
+}

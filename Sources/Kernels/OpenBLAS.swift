@@ -1,0 +1,46 @@
+import COpenBLAS
+import KernelCore
+import Parallel
+
+extension Kernels {
+  /// `compute` through `cblas_sgemm`. Operands that do not lie at equal distances are gathered first.
+  func computeBLAS(_ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ scratch: Scratch) {
+    let depth = product.taps * product.channels
+    var a = scratch.pointers[0]
+    var stride = rows.count > 1 ? scratch.pointers[1] - a : depth
+    let isRegular =
+      product.taps == 1 && stride >= depth && (0..<rows.count).allSatisfy { scratch.pointers[$0] == a + $0 * stride }
+    if !isRegular {
+      let gathered = scratch.gathered(taps: product.taps)
+      for tap in 0..<product.taps {
+        for i in 0..<rows.count {
+          let source = scratch.pointers[tap * scratch.pointerStride + i]
+          (gathered + (i * depth + tap * product.channels)).update(from: source, count: product.channels)
+        }
+      }
+      a = UnsafePointer(gathered)
+      stride = depth
+    }
+    let output = product.output + (rows.lowerBound * product.stride + columns.lowerBound)
+    cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows.count), Int32(columns.count), Int32(depth), 1, a,
+      Int32(stride), product.weights + columns.lowerBound, Int32(product.columns), 0, output, Int32(product.stride))
+    finish(product, rows, columns)
+  }
+
+  /// The epilogue as passes over the rows.
+  private func finish(_ product: Product, _ rows: Range<Int>, _ columns: Range<Int>) {
+    let epilogue = product.epilogue
+    for row in rows {
+      let offset = row * product.stride + columns.lowerBound
+      let place = product.output + offset
+      if let bias = epilogue.bias {
+        table.binary(.add, place, 1, bias + columns.lowerBound, 1, place, columns.count)
+      }
+      if let residual = epilogue.residual {
+        table.binary(.add, place, 1, residual + offset, 1, place, columns.count)
+      }
+      if let activation = epilogue.activation { unary(activation, place, into: place, count: columns.count, .serial) }
+    }
+  }
+}

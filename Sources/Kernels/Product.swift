@@ -1,0 +1,88 @@
+import KernelCore
+import Parallel
+
+/// A packed matrix, and where its products go.
+struct Product {
+  var taps, channels, columns: Int
+  var weights: UnsafePointer<Float>
+  var output: UnsafeMutablePointer<Float>
+  /// From one output row to the next.
+  var stride: Int
+  var epilogue: Kernels.Epilogue
+}
+
+/// Memory of one task: room for tiles that stick out of the output, then the row pointers, then for OpenBLAS the rows
+/// themselves.
+struct Scratch {
+  let edges: UnsafeMutablePointer<Float>
+  let pointers: UnsafeMutablePointer<UnsafePointer<Float>>
+  /// From the pointers of one tap to those of the next.
+  let pointerStride: Int
+  private let rows: Int
+
+  init(_ memory: UnsafeMutableRawPointer, rows: Int) {
+    self.rows = rows
+    edges = memory.assumingMemoryBound(to: Float.self)
+    pointers = (memory + 4 * Block.scratchCount).assumingMemoryBound(to: UnsafePointer<Float>.self)
+    pointerStride = rows + Block.overrun
+  }
+
+  static func byteCount(rows: Int, taps: Int) -> Int {
+    4 * Block.scratchCount + taps * (rows + Block.overrun) * MemoryLayout<UnsafePointer<Float>>.stride
+  }
+
+  /// What lies behind, for `rows * taps * channels` floats.
+  func gathered(taps: Int) -> UnsafeMutablePointer<Float> {
+    (UnsafeMutableRawPointer(edges) + Scratch.byteCount(rows: rows, taps: taps)).assumingMemoryBound(to: Float.self)
+  }
+}
+
+extension Kernels {
+  /// Computes rows and columns of a product. `scratch.pointers` has the operand of each row, tap by tap; those equal
+  /// to `zeros` are padding.
+  func compute(
+    _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ scratch: Scratch, zeros: UnsafePointer<Float>?
+  ) {
+    if variant == .openblas { return computeBLAS(product, rows, columns, scratch) }
+    // A tile may reach beyond the last row; what it computes there is dropped.
+    for tap in 0..<product.taps {
+      let end = scratch.pointers + (tap * scratch.pointerStride + rows.count)
+      for i in 0..<Block.overrun { end[i] = end[-1] }
+    }
+    let epilogue = product.epilogue
+    let range = epilogue.activation?.clampRange
+    let offset = rows.lowerBound * product.stride
+    table.multiply(
+      Block(
+        rows: rows.count, pointers: scratch.pointers, pointerStride: scratch.pointerStride, zeros: zeros,
+        taps: product.taps, channels: product.channels, weights: product.weights, columns: product.columns,
+        output: product.output + offset, outputStride: product.stride, bias: epilogue.bias,
+        residual: epilogue.residual.map { $0 + offset }, low: range?.lowerBound ?? -.infinity,
+        high: range?.upperBound ?? .infinity, scratch: scratch.edges),
+      columns.lowerBound, columns.upperBound)
+    applyUnclamped(epilogue, product.output, stride: product.stride, rows, columns)
+  }
+
+  /// Applies an activation that did not go into the sums as bounds.
+  func applyUnclamped(
+    _ epilogue: Epilogue, _ output: UnsafeMutablePointer<Float>, stride: Int, _ rows: Range<Int>,
+    _ columns: Range<Int>
+  ) {
+    guard let activation = epilogue.activation, activation.clampRange == nil else { return }
+    for row in rows {
+      let place = output + (row * stride + columns.lowerBound)
+      unary(activation, place, into: place, count: columns.count, .serial)
+    }
+  }
+}
+
+extension Kernels.Unary {
+  /// The bounds, where this only bounds its operand.
+  var clampRange: ClosedRange<Float>? {
+    switch self {
+    case .relu: 0 ... .infinity
+    case .clip(let low, let high): low <= high ? low...high : nil
+    default: nil
+    }
+  }
+}

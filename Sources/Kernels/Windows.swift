@@ -1,0 +1,105 @@
+/// Finds the operands of a convolution: for each output pixel and each tap, where the channels start.
+///
+/// Taps read the input where it lies, or zeros. With few channels, though, each row of the kernel is one tap of
+/// `kernelWidth * inputChannels` channels: in a copy of the picture that has its padding, they are neighbours.
+struct Windows {
+  let c: Kernels.Convolution
+  let grid: Grid
+  let taps, channels: Int
+  /// Memory of one task: a `Scratch`, then zeros or the copy.
+  let slotBytes: Int
+  private let isMerged: Bool
+  private let scratchBytes: Int
+  /// Floats in one row of the copy.
+  private let rowFloats: Int
+
+  init(_ c: Kernels.Convolution, _ kernels: Kernels, threads: Int) {
+    self.c = c
+    let groupChannels = c.inputChannels / c.groups
+    grid = kernels.grid(
+      rows: c.outputHeight * c.outputWidth, columns: c.outputChannels / c.groups,
+      rowFloats: groupChannels * c.strideX * c.strideY, threads: threads)
+    isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8
+    taps = isMerged ? c.kernelHeight : c.kernelHeight * c.kernelWidth
+    channels = isMerged ? c.kernelWidth * groupChannels : groupChannels
+    rowFloats = ((c.outputWidth - 1) * c.strideX + c.kernelWidth) * c.inputChannels
+    let gatheredBytes = kernels.variant == .openblas ? 4 * grid.blockRows * taps * channels : 0
+    scratchBytes = Windows.aligned(Scratch.byteCount(rows: grid.blockRows, taps: taps) + gatheredBytes)
+    // A block may start in the middle of an output row.
+    let outputRows = (grid.blockRows + c.outputWidth - 2) / c.outputWidth + 1
+    let copyFloats = Windows.rows(c, outputRows) * rowFloats
+    slotBytes = scratchBytes + Windows.aligned(4 * (isMerged ? copyFloats : channels))
+  }
+
+  /// Input rows under `outputRows` neighbouring rows of the output.
+  private static func rows(_ c: Kernels.Convolution, _ outputRows: Int) -> Int {
+    (outputRows - 1) * c.strideY + (c.kernelHeight - 1) * c.dilationY + 1
+  }
+
+  private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+
+  /// Fills in the pointers for the output pixels `pixels` of one picture; returns what pointers to padding equal.
+  func point(
+    _ pixels: Range<Int>, _ picture: UnsafePointer<Float>, group: Int, _ memory: UnsafeMutableRawPointer
+  ) -> UnsafePointer<Float>? {
+    let scratch = Scratch(memory, rows: grid.blockRows)
+    let rest = (memory + scratchBytes).assumingMemoryBound(to: Float.self)
+    if isMerged {
+      pointToCopy(pixels, picture, scratch, rest)
+      return nil
+    }
+    rest.update(repeating: 0, count: channels)
+    pointToInput(pixels, picture + group * channels, scratch, zeros: rest)
+    return UnsafePointer(rest)
+  }
+
+  private func pointToInput(
+    _ pixels: Range<Int>, _ picture: UnsafePointer<Float>, _ scratch: Scratch, zeros: UnsafePointer<Float>
+  ) {
+    for ky in 0..<c.kernelHeight {
+      for kx in 0..<c.kernelWidth {
+        let pointers = scratch.pointers + (ky * c.kernelWidth + kx) * scratch.pointerStride
+        var iy = pixels.lowerBound / c.outputWidth * c.strideY - c.padTop + ky * c.dilationY
+        var x = pixels.lowerBound % c.outputWidth
+        for i in 0..<pixels.count {
+          let ix = x * c.strideX - c.padLeft + kx * c.dilationX
+          let isInside = iy >= 0 && iy < c.inputHeight && ix >= 0 && ix < c.inputWidth
+          pointers[i] = isInside ? picture + (iy * c.inputWidth + ix) * c.inputChannels : zeros
+          x += 1
+          if x == c.outputWidth {
+            x = 0
+            iy += c.strideY
+          }
+        }
+      }
+    }
+  }
+
+  private func pointToCopy(
+    _ pixels: Range<Int>, _ picture: UnsafePointer<Float>, _ scratch: Scratch, _ copy: UnsafeMutablePointer<Float>
+  ) {
+    let firstY = pixels.lowerBound / c.outputWidth
+    let lastY = (pixels.upperBound - 1) / c.outputWidth
+    let inputRow = c.inputWidth * c.inputChannels
+    let left = min(c.padLeft * c.inputChannels, rowFloats)
+    let middle = min(inputRow, rowFloats - left)
+    for row in 0..<Windows.rows(c, lastY - firstY + 1) {
+      let y = firstY * c.strideY - c.padTop + row
+      let target = copy + row * rowFloats
+      guard y >= 0, y < c.inputHeight else {
+        target.update(repeating: 0, count: rowFloats)
+        continue
+      }
+      target.update(repeating: 0, count: left)
+      (target + left).update(from: picture + y * inputRow, count: middle)
+      (target + left + middle).update(repeating: 0, count: rowFloats - left - middle)
+    }
+    for ky in 0..<c.kernelHeight {
+      for (i, pixel) in pixels.enumerated() {
+        let row = (pixel / c.outputWidth - firstY) * c.strideY + ky * c.dilationY
+        let place = copy + (row * rowFloats + pixel % c.outputWidth * c.strideX * c.inputChannels)
+        scratch.pointers[ky * scratch.pointerStride + i] = UnsafePointer(place)
+      }
+    }
+  }
+}

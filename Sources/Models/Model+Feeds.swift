@@ -1,0 +1,61 @@
+import Engine
+import Graph
+public import Tensors
+
+extension Model {
+  /// Runs the model, or the part of it between them, from named values to named values; no preprocessing.
+  ///
+  /// Throws `notFound` for names that the model does not have, `invalidArgument` where a feed contradicts what the
+  /// model declares, or is missing.
+  public func run(
+    _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call = Call()
+  ) throws -> [Tensor] {
+    var fed: [ValueID: Tensor] = [:]
+    for (name, tensor) in feeds {
+      let value = try value(named: name)
+      guard fed.updateValue(tensor, forKey: value) == nil else {
+        throw Failure(.invalidArgument, "the value \"\(name)\" is fed twice")
+      }
+      if let declaration = graph.inputs.first(where: { $0.value == value }) { try check(tensor, name, declaration) }
+    }
+    let fetches = try names.map { try value(named: $0) }
+    try checkComplete(Set(fed.keys), for: fetches)
+    return try engine.run(
+      fed.sorted { $0.key < $1.key }.map { (value: $0.key, tensor: $0.value) }, fetch: fetches,
+      parallel: parallel(for: call), progress: call.progress)
+  }
+
+  private func check(_ tensor: Tensor, _ name: String, _ declaration: Declaration) throws {
+    guard tensor.type == declaration.type else {
+      throw Failure(
+        .invalidArgument, "the feed \"\(name)\" is of \(tensor.type); the model declares \(declaration.type)")
+    }
+    guard let dimensions = declaration.dimensions else { return }
+    let fits = dimensions.count == tensor.shape.rank
+      && zip(dimensions, tensor.shape.dimensions).allSatisfy { declared, actual in
+        if case .fixed(let extent) = declared { extent == actual } else { true }
+      }
+    guard fits else {
+      let shown = dimensions.map { dimension in
+        switch dimension {
+        case .fixed(let extent): "\(extent)"
+        case .named(let name): name
+        case .unknown: "?"
+        }
+      }
+      throw Failure(
+        .invalidArgument,
+        "the feed \"\(name)\" is of shape \(tensor.shape); the model declares [\(shown.joined(separator: "×"))]")
+    }
+  }
+
+  /// Every input that the fetches depend on is fed, or lies behind a value that is.
+  private func checkComplete(_ fed: Set<ValueID>, for fetches: [ValueID]) throws {
+    let inputs = Set(graph.inputs.map(\.value))
+    let live = graph.live(for: fetches, known: fed.union(graph.constants.keys))
+    let needed = fetches + live.flatMap { graph.nodes[$0].inputs.compactMap { $0 } }
+    if let missing = needed.first(where: { inputs.contains($0) && !fed.contains($0) }) {
+      throw Failure(.invalidArgument, "the input \"\(graph.name(of: missing))\" is needed, but not fed")
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import Graph
+import Parallel
+import Tensors
+
+/// Resize and Upsample: each axis in turn, by the coordinates and weights of `ResizeAxis`.
+enum Resize {
+  static let definitions = [
+    OperatorDefinition("Resize", plan: planResize),
+    OperatorDefinition("Upsample", plan: planUpsample),
+  ]
+
+  private static func planUpsample(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    let scales = try request.node.floats("scales") ?? request.constant(1)?.array(of: Float.self) ?? []
+    let mode = try request.node.string("mode", default: "nearest")
+    let rule = ResizeRule(
+      mode: mode == "bilinear" ? "linear" : mode, coordinates: "asymmetric", rounding: "floor")
+    return try plan(request, rule, try axes(x.shape, Array(0..<x.shape.rank), scales: scales, rule))
+  }
+
+  private static func planResize(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    let node = request.node
+    var rule = ResizeRule(mode: try node.string("mode", default: "nearest"))
+    guard ["nearest", "linear", "cubic"].contains(rule.mode) else {
+      throw Failure(.invalidModel, "mode is \"\(rule.mode)\"; expected nearest, linear or cubic")
+    }
+    let isOld = request.opset < 11
+    rule.coordinates = try node.string("coordinate_transformation_mode", default: isOld ? "asymmetric" : "half_pixel")
+    rule.rounding = try node.string("nearest_mode", default: isOld ? "floor" : "round_prefer_floor")
+    rule.cubicCoefficient = try node.float("cubic_coeff_a", default: -0.75)
+    rule.excludesOutside = try node.flag("exclude_outside")
+    rule.extrapolation = try node.float("extrapolation_value", default: 0)
+    rule.isAntialiased = try node.flag("antialias")
+
+    let listed = try node.ints("axes").map { try request.axes($0, rank: x.shape.rank) } ?? Array(0..<x.shape.rank)
+    let scales = try request.constant(isOld ? 1 : 2).flatMap { $0.count == 0 ? nil : $0 }
+    let sizes = try isOld ? nil : request.constant(3).flatMap { $0.count == 0 ? nil : $0 }
+    if rule.coordinates == "tf_crop_and_resize" {
+      guard let regions = try request.constant(1), regions.type == .float32, regions.count == 2 * listed.count else {
+        throw Failure(.invalidModel, "tf_crop_and_resize needs \(2 * listed.count) numbers in roi")
+      }
+      rule.regions = regions.array(of: Float.self)
+    }
+    if let scales {
+      guard scales.type == .float32 else { throw Failure(.invalidModel, "the scales are \(scales.type)") }
+      return try plan(request, rule, axes(x.shape, listed, scales: scales.array(of: Float.self), rule))
+    }
+    guard let sizes = try sizes?.integers() else { throw Failure(.invalidModel, "neither scales nor sizes are given") }
+    let policy = try node.string("keep_aspect_ratio_policy", default: "stretch")
+    return try plan(request, rule, axes(x.shape, listed, sizes: sizes, policy, rule))
+  }
+
+  private static func axes(
+    _ x: Shape, _ listed: [Int], scales: [Float], _ rule: ResizeRule
+  ) throws -> [Int: ResizeAxis] {
+    guard scales.count == listed.count, scales.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+      throw Failure(.invalidModel, "the scales \(scales); expected \(listed.count) positive numbers")
+    }
+    var result: [Int: ResizeAxis] = [:]
+    for (i, (axis, scale)) in zip(listed, scales).enumerated() where scale != 1 || rule.region(i) != nil {
+      let region = rule.region(i)
+      let length = Double(x[axis]) * Double((region?.end ?? 1) - (region?.start ?? 0)) * Double(scale)
+      guard length < Double(Extent.limit) else { throw Failure(.unsupported, "a scale of \(scale) is too large") }
+      result[axis] = ResizeAxis(extent: x[axis], count: max(0, Int(length)), scale: Double(scale), region: region)
+    }
+    return result
+  }
+
+  private static func axes(
+    _ x: Shape, _ listed: [Int], sizes: [Int], _ policy: String, _ rule: ResizeRule
+  ) throws -> [Int: ResizeAxis] {
+    guard sizes.count == listed.count, sizes.allSatisfy({ $0 >= 0 && $0 <= Extent.limit }),
+      listed.allSatisfy({ x[$0] > 0 })
+    else { throw Failure(.invalidModel, "the sizes \(sizes) for an input \(x)") }
+    var scales = zip(listed, sizes).map { Double($1) / Double(x[$0]) }
+    var sizes = sizes
+    if policy != "stretch", let least = scales.min(), let most = scales.max() {
+      guard policy == "not_larger" || policy == "not_smaller" else {
+        throw Failure(.invalidModel, "keep_aspect_ratio_policy is \"\(policy)\"")
+      }
+      let scale = policy == "not_larger" ? least : most
+      scales = scales.map { _ in scale }
+      sizes = listed.map { Int((scale * Double(x[$0])).rounded()) }
+    }
+    var result: [Int: ResizeAxis] = [:]
+    for (i, axis) in listed.enumerated() where sizes[i] != x[axis] || rule.region(i) != nil {
+      result[axis] = ResizeAxis(extent: x[axis], count: sizes[i], scale: scales[i], region: rule.region(i))
+    }
+    return result
+  }
+
+  // MARK: Planning
+
+  private static func plan(_ request: Request, _ rule: ResizeRule, _ axes: [Int: ResizeAxis]) throws -> Step {
+    let x = try request.input(0)
+    let rank = x.shape.rank
+    if let empty = axes.keys.first(where: { x.shape[$0] == 0 }) {
+      throw Failure(.invalidModel, "axis \(empty) of \(x.shape) is empty")
+    }
+    try Extent.check((0..<rank).map { axes[$0]?.count ?? x.shape[$0] })
+    if rule.mode == "nearest", rule.regions == nil {
+      return try request.selecting((0..<rank).map { axis in try axes[axis].map { try $0.nearest(rule) } })
+    }
+    try request.require(0, .float32)
+    let layout: Layout = rank >= 3 ? .channelsLast : .standard
+    let shape = Shape(trusted: (0..<rank).map { axes[$0]?.count ?? x.shape[$0] })
+    var extents = layout.physical(x.shape).dimensions
+    var passes: [ResizePass] = []
+    for (place, axis) in layout.order(rank: rank).enumerated() {
+      guard let resized = axes[axis] else { continue }
+      let split = AxisSplit(extents, axis: place)
+      passes.append(ResizePass(split, try resized.filters(rule), extrapolation: rule.extrapolation))
+      extents[place] = resized.count
+    }
+    var layouts = request.standardLayouts
+    layouts[0] = layout
+    let output = Operand(.float32, shape, layout: layout)
+    guard !passes.isEmpty else { return Step(viewing: 0, of: request.inputs.count, in: layout, as: output) }
+    // Between passes the values go back and forth between two halves of the workspace.
+    let half = passes.dropLast().map(\.outputCount).max().map { ($0 * 4).roundedUp(to: 64) } ?? 0
+    return Step(inputs: layouts, outputs: [output], workspace: 2 * half) { [passes] run in
+      var source: UnsafePointer<Float> = run.input(0)
+      for (i, pass) in passes.enumerated() {
+        let scratch = (run.workspace + (i % 2) * half).assumingMemoryBound(to: Float.self)
+        let target: UnsafeMutablePointer<Float> = i == passes.count - 1 ? run.output() : scratch
+        pass.run(source, into: target, run.parallel)
+        source = UnsafePointer(target)
+      }
+    }
+  }
+}

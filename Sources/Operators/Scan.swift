@@ -1,0 +1,162 @@
+import Graph
+import Tensors
+
+/// CumSum, Trilu, ReverseSequence, Compress and NonZero: operators that walk along an axis or through all elements.
+enum Scan {
+  static let definitions = [
+    OperatorDefinition("CumSum", plan: planSum),
+    OperatorDefinition("Trilu", plan: planTriangle),
+    OperatorDefinition("ReverseSequence", plan: planReverse),
+    OperatorDefinition("Compress", plan: planCompress),
+    OperatorDefinition("NonZero", plan: planNonZero),
+  ]
+
+  // MARK: CumSum
+
+  private static func planSum(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    guard let given = try request.constant(1)?.integers(), given.count == 1 else {
+      throw Failure(.invalidModel, "input 1, the axis, must be one number")
+    }
+    let axis = try request.axis(given[0], rank: x.shape.rank)
+    let body = SumBody(
+      split: AxisSplit(x.shape.dimensions, axis: axis), isExclusive: try request.node.flag("exclusive"),
+      isReversed: try request.node.flag("reverse"))
+    return Step(
+      inputs: request.standardLayouts, outputs: [Operand(x.type, x.shape)], run: try x.type.withNumber(body))
+  }
+
+  private struct SumBody: NumberBody {
+    let split: AxisSplit
+    let isExclusive: Bool
+    let isReversed: Bool
+
+    func callAsFunction<T: Number>(_: T.Type) -> @Sendable (Invocation) -> Void {
+      { [split, isExclusive, isReversed] run in
+        let (x, output): (UnsafePointer<T>, UnsafeMutablePointer<T>) = (run.input(0), run.output())
+        for outer in 0..<split.outer {
+          for inner in 0..<split.inner {
+            var sum = T.zero
+            for i in 0..<split.axis {
+              let k = isReversed ? split.axis - 1 - i : i
+              let place = (outer * split.axis + k) * split.inner + inner
+              let next = sum.adding(x[place])
+              output[place] = isExclusive ? sum : next
+              sum = next
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Trilu
+
+  private static func planTriangle(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    let rank = x.shape.rank
+    guard rank >= 2 else { throw Failure(.invalidModel, "input \(x.shape); expected matrices") }
+    let k = try request.constant(1)?.integers().first ?? 0
+    let isUpper = try request.node.flag("upper", default: true)
+    let (rows, columns) = (x.shape[rank - 2], x.shape[rank - 1])
+    let body = TriangleBody(
+      matrices: x.shape.dimensions.dropLast(2).reduce(1, *), rows: rows, columns: columns,
+      diagonal: min(max(k, -rows - 1), columns + 1), isUpper: isUpper)
+    return Step(
+      inputs: request.standardLayouts, outputs: [Operand(x.type, x.shape)], overwritable: [0],
+      run: try x.type.withBits(body))
+  }
+
+  private struct TriangleBody: IntegerBody {
+    let matrices: Int
+    let rows: Int
+    let columns: Int
+    let diagonal: Int
+    let isUpper: Bool
+
+    func callAsFunction<T: Number & FixedWidthInteger>(_: T.Type) -> @Sendable (Invocation) -> Void {
+      { [self] run in
+        let (x, output): (UnsafePointer<T>, UnsafeMutablePointer<T>) = (run.input(0), run.output())
+        for row in 0..<matrices * rows {
+          let first = row % rows + diagonal
+          for column in 0..<columns {
+            let isKept = isUpper ? column >= first : column <= first
+            output[row * columns + column] = isKept ? x[row * columns + column] : 0
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: ReverseSequence
+
+  private static func planReverse(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    let timeAxis = try request.node.int("time_axis", default: 0)
+    let batchAxis = try request.node.int("batch_axis", default: 1)
+    guard x.shape.rank >= 2, (timeAxis, batchAxis) == (0, 1) || (timeAxis, batchAxis) == (1, 0) else {
+      throw Failure(.invalidModel, "time axis \(timeAxis) and batch axis \(batchAxis) of \(x.shape)")
+    }
+    guard let lengths = try request.constant(1)?.integers(), lengths.count == x.shape[batchAxis],
+      lengths.allSatisfy({ $0 >= 0 && $0 <= x.shape[timeAxis] })
+    else { throw Failure(.invalidModel, "the sequence lengths do not fit the input \(x.shape)") }
+    let bytes = x.shape.dimensions[2...].reduce(1, *) * x.type.byteCount
+    let (rows, columns) = (x.shape[0], x.shape[1])
+    return Step(inputs: request.standardLayouts, outputs: [Operand(x.type, x.shape)]) { run in
+      let (source, target) = (run.input(0, as: UInt8.self), run.output(0, as: UInt8.self))
+      for row in 0..<rows {
+        for column in 0..<columns {
+          let (time, batch) = timeAxis == 0 ? (row, column) : (column, row)
+          let from = time < lengths[batch] ? lengths[batch] - 1 - time : time
+          let place = timeAxis == 0 ? from * columns + column : row * columns + from
+          (target + (row * columns + column) * bytes).update(from: source + place * bytes, count: bytes)
+        }
+      }
+    }
+  }
+
+  // MARK: Compress, NonZero
+
+  private static func planCompress(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    guard let condition = try request.constant(1), condition.type == .bool else {
+      throw Failure(.invalidModel, "input 1, the condition, must be bool")
+    }
+    let chosen = condition.array(of: UInt8.self).enumerated().filter { $0.element != 0 }.map(\.offset)
+    let flat = Operand(x.type, [x.shape.count], constant: x.constant?.reshaped([x.shape.count]))
+    let axis = try request.node.int("axis")
+    let operand = axis == nil ? flat : x
+    let place = try request.axis(axis ?? 0, rank: operand.shape.rank)
+    guard chosen.allSatisfy({ $0 < operand.shape[place] }) else {
+      throw Failure(.invalidModel, "a condition of \(condition.count) for \(operand.shape[place]) elements")
+    }
+    var choices = [[Int]?](repeating: nil, count: operand.shape.rank)
+    choices[place] = chosen
+    let shape = Shape(trusted: choices.indices.map { choices[$0]?.count ?? operand.shape[$0] })
+    let selection = Selection(from: operand.shape.dimensions, choices)
+    let size = x.type.byteCount
+    return Step(inputs: request.standardLayouts, outputs: [Operand(x.type, shape)]) { run in
+      selection.copy(
+        run.input(0, as: UInt8.self), into: run.output(0, as: UInt8.self), elementSize: size, run.parallel)
+    }
+  }
+
+  /// The result's shape depends on the values, so they must be known.
+  private static func planNonZero(_ request: Request) throws -> Step {
+    guard let x = try request.constant(0) else { throw Failure(.invalidModel, "input 0 is missing") }
+    let places = try x.type.withNumber(NonZeroPlaces(tensor: x))
+    let rank = x.shape.rank
+    let strides = x.shape.strides
+    let indices = (0..<rank).flatMap { axis in
+      places.map { Int64($0 / strides[axis] % x.shape[axis]) }
+    }
+    return Step(constants: [try Tensor(indices, [rank, places.count])], inputCount: 1)
+  }
+
+  private struct NonZeroPlaces: NumberBody {
+    let tensor: Tensor
+    func callAsFunction<T: Number>(_: T.Type) -> [Int] {
+      tensor.array(of: T.self).enumerated().filter { $0.element != .zero }.map(\.offset)
+    }
+  }
+}

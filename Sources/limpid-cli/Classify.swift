@@ -1,0 +1,60 @@
+import Images
+import Models
+import Tensors
+
+struct Classify: Command {
+  static let usage = Usage(
+    name: "classify", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
+    summary: "Say what pictures show: their most probable classes.",
+    options: [Option("top", "N", "classes to show for each image (default 5)"), .json, .threads])
+
+  private let model: String
+  private let images: [String]
+  private let top: Int
+  private let threads: Int?
+  private let isJSON: Bool
+
+  init(_ arguments: Arguments) throws {
+    model = arguments.operands[0]
+    images = Array(arguments.operands.dropFirst())
+    top = try arguments.integer("top", in: 1...Int.max) ?? 5
+    threads = try arguments.threads()
+    isJSON = arguments.flag("json")
+  }
+
+  func run() throws {
+    let model = try Model.load(model, threads: threads)
+    var table = Table(["file", "rank", "class", "label", "probability"])
+    var results: [JSON] = []
+    let outcome = Result {
+      try forEachImage(images) { path, image, progress in
+        let probabilities = try model.probabilities(image, progress)
+        let best = Self.best(top, of: probabilities)
+        for (rank, c) in best.enumerated() {
+          table.add(
+            path.printable, "\(rank + 1)", "\(c)", model.label(of: c)?.printable ?? "-",
+            fixed(Double(probabilities[c]), 4))
+        }
+        let classes = best.map { c in
+          JSON.object([
+            ("class", .integer(c)), ("label", .optional(model.label(of: c))),
+            ("probability", .number(probabilities[c])),
+          ])
+        }
+        results.append(.object([("file", .text(path)), ("classes", .list(classes))]))
+      }
+    }
+    let document = JSON.object([("model", .text(self.model)), ("images", .list(results))])
+    try Console.write(isJSON ? document.document : table.text)
+    try outcome.get()
+  }
+
+  /// The indices of the largest values, largest first, of equal ones the first; NaN comes last.
+  private static func best(_ count: Int, of values: [Float]) -> [Int] {
+    let order = values.indices.sorted { a, b in
+      if values[a].isNaN || values[b].isNaN { return !values[a].isNaN || (values[b].isNaN && a < b) }
+      return values[a] != values[b] ? values[a] > values[b] : a < b
+    }
+    return Array(order.prefix(count))
+  }
+}

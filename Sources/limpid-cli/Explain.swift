@@ -1,0 +1,175 @@
+import Explainers
+import Images
+import Models
+import Parallel
+import Tensors
+
+struct Explain: Command {
+  static let usage = Usage(
+    name: "explain", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
+    summary: "Show why pictures are, or are not, of a class: maps over the pictures, as PNG files.",
+    options: [
+      Option("method", "NAME", "explanation method (default: the model's own); see limpid methods"),
+      Option("class", "CLASS", "predicted (default), least (probable), all, a number or a label; several: a,b"),
+      Option("parameter", "NAME=VALUE", "of the method; repeat it for several"),
+      Option("layer", "NAME", "the value that the method looks at (default: the model's first choice)"),
+      Option("seed", "N", "of the method's random numbers (default 0)"),
+      Option("output", "PATH", "a folder, or one .png file (default: the current folder)"),
+      Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
+    ] + Overlay.options + [.json, .threads])
+
+  private let model: String
+  private let images: [String]
+  private let method: String?
+  private let choices: [String]
+  private let call: Call
+  private let overlay: Overlay
+  private let pictures: Destination
+  private let maps: Destination?
+  private let threads: Int?
+  private let isJSON: Bool
+
+  init(_ arguments: Arguments) throws {
+    model = arguments.operands[0]
+    images = Array(arguments.operands.dropFirst())
+    method = arguments.text("method")
+    let given = arguments.all("class")
+    choices = given.isEmpty ? ["predicted"] : given
+    overlay = try Overlay(arguments)
+    pictures = try locating("--output") { try Destination(arguments.text("output"), suffix: ".png") }
+    maps = try arguments.text("map").map { path in
+      try locating("--map") { try Destination(path, suffix: ".npy") }
+    }
+    var call = Call()
+    for text in arguments.all("parameter") {
+      let parts = text.split(separator: "=", maxSplits: 1)
+      guard parts.count == 2, let value = Double(parts[1]), value.isFinite else {
+        throw Failure(.invalidArgument, "--parameter is \(quoted(text)); it must be like slot=2")
+      }
+      call.parameters[String(parts[0])] = value
+    }
+    call.layer = arguments.text("layer")
+    call.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 0)
+    self.call = call
+    threads = try arguments.threads()
+    isJSON = arguments.flag("json")
+  }
+
+  func run() throws {
+    let model = try Model.load(model, threads: threads)
+    let method = try model.explainer(named: method)
+    let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
+    try checkFiles(choices)
+    try pictures.prepare()
+    try maps?.prepare()
+    var output = Output(pictures: pictures, maps: maps, model: model, method: method.name, overlay: overlay)
+    let outcome = Result {
+      try forEachImage(images) { path, image, progress in
+        for explanation in try explain(image, method.name, choices, model, progress) {
+          try output.write(explanation, of: image, path)
+        }
+      }
+    }
+    try Console.write(isJSON ? document(method, output.results).document : output.table.text)
+    try outcome.get()
+  }
+
+  /// One file cannot take several explanations.
+  private func checkFiles(_ choices: [ClassChoice]) throws {
+    var isOne = images.count == 1 && choices.count == 1
+    if case .all? = choices.first { isOne = false }
+    for (name, destination) in [("--output", pictures), ("--map", maps)] where destination?.isFile == true && !isOne {
+      throw Failure(.invalidArgument, "\(name) names one file, but there are several explanations; give a folder")
+    }
+  }
+
+  /// The explanations of one image, each class once.
+  private func explain(
+    _ image: Image, _ method: String, _ choices: [ClassChoice], _ model: Model, _ progress: Progress
+  ) throws -> [Explanation] {
+    var call = call
+    call.progress = progress
+    var known: [Float]?
+    let classes = try choices.flatMap { choice in
+      try choice.classes(model) {
+        if known == nil { known = try model.probabilities(image, progress) }
+        return known ?? []
+      }
+    }
+    let explanations = try image.withView {
+      try model.explain([.pixels($0)], classes: [classes], method: method, call)
+    }
+    var seen = Set<Int>()
+    return explanations.filter { seen.insert($0.classIndex).inserted }
+  }
+
+  private func document(_ method: any Explainer, _ results: [JSON]) -> JSON {
+    let parameters = method.parameters.map { parameter in
+      (parameter.name, JSON.number(call.parameters[parameter.name] ?? parameter.defaultValue))
+    }
+    return .object([
+      ("model", .text(model)), ("method", .text(method.name)), ("parameters", .object(parameters)),
+      ("layer", .optional(call.layer)), ("seed", .integer(call.seed)), ("explanations", .list(results)),
+    ])
+  }
+}
+
+/// Writes explanations to files and takes down what was written.
+private struct Output {
+  var pictures: Destination
+  var maps: Destination?
+  let model: Model
+  let method: String
+  let overlay: Overlay
+  var table = Table(["overlay", "class", "label", "score", "note"])
+  var results: [JSON] = []
+
+  init(pictures: Destination, maps: Destination?, model: Model, method: String, overlay: Overlay) {
+    self.pictures = pictures
+    self.maps = maps
+    self.model = model
+    self.method = method
+    self.overlay = overlay
+  }
+
+  mutating func write(_ explanation: Explanation, of image: Image, _ path: String) throws {
+    let name = "\(stem(of: path))-\(method)-\(className(explanation.classIndex))"
+    let picture = pictures.path(for: name)
+    try writeFile(picture, overlay.draw(explanation, on: image, model).encodePNG())
+    let grid = explanation.grid
+    let map = maps?.path(for: name)
+    if let map { try writeFile(map, Tensor(grid.values, [grid.height, grid.width]).npy()) }
+    let label = model.label(of: explanation.classIndex)
+    table.add(
+      picture.printable, "\(explanation.classIndex)", label?.printable ?? "-", fixed(Double(explanation.score), 4),
+      explanation.isDegenerate ? "degenerate: the map is constant" : "")
+    let region = try image.withView { try model.field(of: .pixels($0)).region }
+    results.append(
+      .object([
+        ("file", .text(path)), ("class", .integer(explanation.classIndex)), ("label", .optional(label)),
+        ("score", .number(explanation.score)), ("degenerate", .bool(explanation.isDegenerate)),
+        ("overlay", .text(picture)), ("map", .optional(map)),
+        ("grid", .object([("width", .integer(grid.width)), ("height", .integer(grid.height))])),
+        (
+          "range",
+          .object([
+            ("minimum", .number(explanation.range.lowerBound)), ("maximum", .number(explanation.range.upperBound)),
+          ])
+        ),
+        (
+          "region",
+          .object([
+            ("x", .number(region.x)), ("y", .number(region.y)), ("width", .number(region.width)),
+            ("height", .number(region.height)),
+          ])
+        ),
+      ]))
+  }
+
+  /// The class as a part of a file name: its label, and its index where labels are missing or not unique.
+  private func className(_ index: Int) -> String {
+    guard let label = model.label(of: index), !label.isEmpty else { return "\(index)" }
+    let name = slug(label)
+    return model.metadata.labels.count { slug($0) == name } > 1 ? "\(name)-\(index)" : name
+  }
+}

@@ -1,0 +1,96 @@
+import Glibc
+import Images
+import Tensors
+
+extension Image {
+  /// A picture file, as RGB.
+  static func read(_ path: String) throws -> Image {
+    let file = try MappedFile(path: path)
+    return try locating(quoted(path)) { try decode(file.bytes) }
+  }
+}
+
+func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+  let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+  guard descriptor >= 0 else {
+    throw Failure(.io, "cannot write \(quoted(path)): \(String(cString: strerror(errno)))")
+  }
+  defer { close(descriptor) }
+  try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, quoted(path)) }
+}
+
+private func isFolder(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
+/// Whatever follows the last "/".
+private func lastComponent(_ path: String) -> Substring {
+  path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+}
+
+/// "a/china.jpg" → "china"
+func stem(of path: String) -> String {
+  let name = lastComponent(path)
+  guard let dot = name.lastIndex(of: "."), dot > name.startIndex else { return String(name) }
+  return String(name[..<dot])
+}
+
+/// `text` as a part of a file name: without separators, blanks and control characters, and not too long.
+func slug(_ text: String) -> String {
+  let scalars = text.unicodeScalars.prefix(60).map { scalar -> Unicode.Scalar in
+    let isBad = scalar == "/" || scalar == "\\" || scalar.properties.isWhitespace
+      || scalar.properties.generalCategory == .control
+    return isBad ? "_" : scalar
+  }
+  return String(String.UnicodeScalarView(scalars))
+}
+
+/// Where a command puts its files: one file of a given name, or a folder in which no two get the same name.
+struct Destination {
+  /// ".png"
+  let suffix: String
+  private let folder: String
+  private let file: String?
+  private var used = Set<String>()
+
+  /// `path` is a file where it ends in `suffix`, else a folder; nil: the current one.
+  /// Throws `invalidArgument` for a file of another kind.
+  init(_ path: String?, suffix: String) throws {
+    self.suffix = suffix
+    let path = path ?? "."
+    if path.hasSuffix(suffix), !isFolder(path) {
+      (folder, file) = (".", path)
+    } else {
+      guard isFolder(path) || !lastComponent(path).dropFirst().contains(".") else {
+        throw Failure(
+          .invalidArgument,
+          "\(quoted(path)) is neither a name that ends in \(suffix) nor a folder (a new folder's name ends in /)")
+      }
+      (folder, file) = (path, nil)
+    }
+  }
+
+  var isFile: Bool { file != nil }
+
+  /// A path for `name`, which gets the suffix, and a number where the name is used.
+  mutating func path(for name: String) -> String {
+    if let file { return file }
+    var free = name
+    var number = 2
+    while !used.insert(free).inserted {
+      free = "\(name)-\(number)"
+      number += 1
+    }
+    let prefix = folder == "." ? "" : folder.hasSuffix("/") ? folder : folder + "/"
+    return prefix + free + suffix
+  }
+
+  /// Makes the folder where there is none yet; the folder above it must exist.
+  func prepare() throws {
+    guard !isFile, !isFolder(folder) else { return }
+    guard mkdir(folder, 0o777) == 0 else {
+      throw Failure(.io, "cannot make the folder \(quoted(folder)): \(String(cString: strerror(errno)))")
+    }
+  }
+}

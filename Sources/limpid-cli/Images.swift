@@ -1,0 +1,57 @@
+import Images
+import Models
+import Parallel
+import Tensors
+
+/// Calls `body` with each picture file and the progress through it.
+///
+/// A file that cannot be read is reported and left out; the others go on, and at the end that is an error. Whatever
+/// else fails stops it all.
+func forEachImage(_ paths: [String], _ body: (String, Image, Progress) throws -> Void) throws {
+  let line = ProgressLine()
+  defer { line.clear() }
+  var unread = 0
+  for (i, path) in paths.enumerated() {
+    let progress = line.progress(path.printable).range(i..<i + 1, of: paths.count)
+    try progress.advance(0, of: 1)
+    let image: Image
+    do {
+      image = try Image.read(path)
+    } catch let failure as Failure {
+      // One file has only the message at the end.
+      if paths.count == 1 { throw failure }
+      line.clear()
+      Console.error("limpid: \(failure)\n")
+      unread += 1
+      continue
+    }
+    try locating(quoted(path)) { try body(path, image, progress) }
+  }
+  if unread > 0 { throw Failure(.io, "\(unread) of \(paths.count) images could not be read") }
+}
+
+extension Model {
+  /// A model file; Ctrl-C ends the process while it loads and stops calls politely from then on.
+  static func load(_ path: String, threads: Int? = nil) throws -> Model {
+    var options = Options()
+    options.threads = threads ?? 0
+    defer { Interrupt.catchOnce() }
+    do {
+      return try Model(path: path, options: options)
+    } catch let failure as Failure where failure.kind != .notFound && failure.kind != .io {
+      // What cannot be opened or read is named already.
+      throw failure.at(quoted(path))
+    }
+  }
+
+  func label(of index: Int) -> String? {
+    metadata.labels.indices.contains(index) ? metadata.labels[index] : nil
+  }
+
+  /// The probabilities of one image's classes.
+  func probabilities(_ image: Image, _ progress: Progress) throws -> [Float] {
+    var call = Call()
+    call.progress = progress
+    return try image.withView { try classify([.pixels($0)], call) }
+  }
+}

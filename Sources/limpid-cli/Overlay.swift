@@ -1,0 +1,90 @@
+import Explainers
+import Images
+import Models
+import Tensors
+
+/// How an explanation is drawn on its picture.
+struct Overlay {
+  /// Of the result.
+  enum Size {
+    /// The picture's own, but small pictures enlarged so that one sees something.
+    case automatic
+    /// Every pixel becomes a square of so many.
+    case factor(Int)
+    /// In pixels; 0: as the aspect ratio demands.
+    case pixels(width: Int, height: Int)
+  }
+
+  static let options = [
+    Option("colormap", "NAME", "colours of the map (default: the style's); see limpid colormaps"),
+    Option("style", "NAME", "\(Rendering.Style.allCases.map(\.rawValue).joined(separator: ", "))"),
+    Option("opacity", "X", "of the map over the picture, 0 to 1 (default: the style's)"),
+    Option("size", "WxH", "pixels of the overlay; Wx or xH keeps the aspect ratio"),
+    Option("scale", "N", "enlarge the picture N times instead (default: 1; small pictures more)"),
+  ]
+
+  private let style: Rendering.Style
+  private let colormap: Colormap?
+  private let opacity: Float?
+  private let size: Size
+
+  init(_ arguments: Arguments) throws {
+    style = try arguments.text("style").map(Rendering.Style.named) ?? .standard
+    colormap = try arguments.text("colormap").map(Colormap.named)
+    opacity = try arguments.number("opacity", in: 0...1).map { Float($0) }
+    let factor = try arguments.integer("scale", in: 1...256)
+    switch (factor, arguments.text("size")) {
+    case (nil, nil): size = .automatic
+    case (let factor?, nil): size = .factor(factor)
+    case (nil, let text?): size = try Self.pixels(text)
+    default: throw Failure(.invalidArgument, "--size and --scale exclude each other")
+    }
+  }
+
+  private static func pixels(_ text: String) throws -> Size {
+    let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { $0.isEmpty ? 0 : Int($0) ?? -1 }
+    guard sides.count == 2, sides.allSatisfy({ (0...Image.maximumSide).contains($0) }), sides != [0, 0] else {
+      throw Failure(.invalidArgument, "--size is \(quoted(text)); it must be like 640x480, 640x or x480")
+    }
+    return .pixels(width: sides[0], height: sides[1])
+  }
+
+  /// The overlay, RGB. The papers' styles draw on the picture as the model saw it, the other on the whole picture.
+  func draw(_ explanation: Explanation, on image: Image, _ model: Model) throws -> Image {
+    var rendering = Rendering(style)
+    rendering.colormap = colormap
+    rendering.opacity = opacity
+    var base = image
+    if style != .standard, let preprocessing = model.metadata.preprocessing {
+      base = try image.withView { try preprocessing.shown($0) }
+    } else {
+      rendering.region = try image.withView { try model.field(of: .pixels($0)).region }
+    }
+    if case .pixels(let width, let height) = size {
+      (rendering.width, rendering.height) = (width, height)
+    } else {
+      let factor = factor(for: base)
+      base = try base.resized(width: base.width * factor, height: base.height * factor, filter: .nearest)
+      rendering.region = rendering.region.map { region in
+        let scale = Double(factor)
+        return Region(
+          x: region.x * scale, y: region.y * scale, width: region.width * scale, height: region.height * scale)
+      }
+    }
+    return try explanation.grid.values.withUnsafeBufferPointer { values in
+      let map = try MapView(
+        values: values, width: explanation.grid.width, height: explanation.grid.height,
+        minimum: explanation.range.lowerBound, maximum: explanation.range.upperBound)
+      return try base.withView { try render(map, over: $0, rendering) }
+    }
+  }
+
+  /// Pictures with a side below 128 pixels grow by the whole number that brings this side to 256 or just beyond.
+  private func factor(for image: Image) -> Int {
+    if case .factor(let factor) = size { return factor }
+    let shorter = min(image.width, image.height)
+    let longer = max(image.width, image.height)
+    guard shorter < 128 else { return 1 }
+    return max(1, min((256 + shorter - 1) / shorter, 4096 / longer))
+  }
+}

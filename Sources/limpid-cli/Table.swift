@@ -1,0 +1,43 @@
+import Glibc
+
+/// Rows of text in aligned columns.
+struct Table {
+  private var rows: [[String]]
+
+  init(_ header: [String]) { rows = [header] }
+
+  /// Columns without a header.
+  init() { rows = [] }
+
+  mutating func add(_ row: String...) { rows.append(row) }
+
+  var text: String {
+    let columns = rows.map(\.count).max() ?? 0
+    let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+    return rows.map { row in
+      let cells = zip(row, widths).map { $0.padded(to: $1) }
+      var line = cells.joined(separator: "  ")[...]
+      while line.last == " " { line.removeLast() }
+      return line + "\n"
+    }.joined()
+  }
+}
+
+extension String {
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+
+  /// Names from files and models, without what would garble a terminal.
+  var printable: String {
+    String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
+  }
+}
+
+/// `value` with so many digits after the point.
+func fixed(_ value: Double, _ digits: Int32) -> String {
+  // No finite double is longer; more is asked for nowhere.
+  var buffer = [CChar](repeating: 0, count: 400)
+  let length = withVaList([digits, value]) { vsnprintf(&buffer, buffer.count, "%.*f", $0) }
+  return String(decoding: buffer.prefix(max(0, Int(length))).map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
+func mebibytes(_ bytes: Int) -> String { fixed(Double(bytes) / 1_048_576, 1) + " MiB" }

@@ -1,0 +1,143 @@
+import Kernels
+import Parallel
+import Testing
+
+struct MatrixTests {
+  struct Size {
+    var rows, depth, columns: Int
+  }
+  static let sizes = [
+    Size(rows: 1, depth: 1, columns: 1), Size(rows: 7, depth: 13, columns: 5), Size(rows: 50, depth: 33, columns: 70),
+    Size(rows: 3, depth: 100, columns: 129), Size(rows: 301, depth: 8, columns: 16),
+    Size(rows: 8, depth: 0, columns: 9),
+  ]
+
+  /// A product with room between the rows of both operands.
+  struct Product {
+    let size: Size
+    let aStride, cStride: Int
+    let a, b, bias, residual: [Float]
+
+    init(_ size: Size, seed: Int) {
+      var g = Generator(seed)
+      self.size = size
+      aStride = size.depth + 3
+      cStride = size.columns + 2
+      a = g.floats(size.rows * aStride)
+      b = g.floats(size.depth * size.columns)
+      bias = g.floats(size.columns)
+      residual = g.floats(size.rows * cStride)
+    }
+
+    /// `b` is [depth, columns].
+    func expected(scale: [Float]? = nil) -> [Expected] {
+      var result = [Expected](
+        repeating: Expected(value: .nan, tolerance: 0), count: size.rows * cStride)
+      for m in 0..<size.rows {
+        for n in 0..<size.columns {
+          var sum = Double(bias[n]) + Double(residual[m * cStride + n])
+          var magnitude = Swift.abs(sum)
+          for k in 0..<size.depth {
+            let term =
+              Double(a[m * aStride + k]) * Double(b[k * size.columns + n]) * Double(scale?[n] ?? 1)
+            sum += term
+            magnitude += Swift.abs(term)
+          }
+          result[m * cStride + n] = Expected(value: sum, tolerance: 1e-6 * magnitude)
+        }
+      }
+      return result
+    }
+
+    func run(_ kernels: Kernels, threads: Int = 1, scale: [Float]? = nil) -> [Float] {
+      let parallel = Parallel(threads: threads)
+      let packed = floats(kernels.packedCount(depth: size.depth, columns: size.columns)) { packed in
+        func pack(_ scale: UnsafePointer<Float>?) {
+          b.withUnsafeBytes {
+            kernels.pack(
+              $0.baseAddress ?? UnsafeRawPointer(packed), taps: 1, tapStride: 0, channels: size.depth,
+              channelStride: size.columns, columns: size.columns, columnStride: 1, scale: scale, into: packed, parallel)
+          }
+        }
+        if let scale { pack(scale) } else { pack(nil) }
+      }
+      return floats(size.rows * cStride) {
+        kernels.multiply(
+          rows: size.rows, depth: size.depth, columns: size.columns, a, stride: aStride, packed, into: $0,
+          stride: cStride, .init(bias: bias, residual: residual), parallel)
+      }
+    }
+
+    func runTransposed(_ kernels: Kernels, threads: Int = 1, activation: Kernels.Unary? = nil) -> [Float] {
+      withAligned(4 * b.count + 1) { memory in
+        for k in 0..<size.depth {
+          for n in 0..<size.columns {
+            (memory + 1).storeBytes(
+              of: b[k * size.columns + n], toByteOffset: 4 * (n * size.depth + k), as: Float.self)
+          }
+        }
+        return floats(size.rows * cStride) {
+          kernels.multiplyTransposed(
+            rows: size.rows, depth: size.depth, columns: size.columns, a, stride: aStride, memory + 1, into: $0,
+            stride: cStride, .init(bias: bias, residual: residual, activation: activation),
+            Parallel(threads: threads))
+        }
+      }
+    }
+  }
+
+  @Test("A product equals the sums in double precision, and leaves what lies between its rows", arguments: variants)
+  func multiply(kernels: Kernels) {
+    for (i, size) in Self.sizes.enumerated() {
+      let product = Product(size, seed: i + 1)
+      let whole = product.run(kernels)
+      expect(whole, product.expected(), "\(size)")
+      for threads in 2...3 { expectSame(product.run(kernels, threads: threads), whole, "\(threads) threads") }
+    }
+  }
+
+  @Test("Packing multiplies each column by its scale", arguments: variants)
+  func scale(kernels: Kernels) {
+    let product = Product(Size(rows: 5, depth: 12, columns: 37), seed: 9)
+    var g = Generator(10)
+    let scale = g.floats(37)
+    expect(product.run(kernels, scale: scale), product.expected(scale: scale), "scaled")
+  }
+
+  @Test("A product with a transposed, misaligned matrix equals the sums in double precision", arguments: variants)
+  func multiplyTransposed(kernels: Kernels) {
+    for (i, size) in Self.sizes.enumerated() {
+      let product = Product(size, seed: i + 20)
+      let whole = product.runTransposed(kernels)
+      expect(whole, product.expected(), "\(size)")
+      for threads in 2...3 { expectSame(product.runTransposed(kernels, threads: threads), whole, "threads") }
+    }
+  }
+
+  @Test("A row of a product does not depend on the other rows", arguments: variants)
+  func rowsAlone(kernels: Kernels) {
+    let product = Product(Size(rows: 8, depth: 50, columns: 21), seed: 3)
+    let all = product.run(kernels)
+    let allTransposed = product.runTransposed(kernels)
+    for row in 0..<8 {
+      let one = Product(product, row: row)
+      let place = row * product.cStride..<(row + 1) * product.cStride
+      // How OpenBLAS adds up depends on the number of rows.
+      if kernels.variant != .openblas { expectSame(one.run(kernels), Array(all[place]), "row \(row)") }
+      expectSame(one.runTransposed(kernels), Array(allTransposed[place]), "row \(row), transposed")
+    }
+  }
+}
+
+extension MatrixTests.Product {
+  /// One row of another product.
+  init(_ whole: Self, row: Int) {
+    size = .init(rows: 1, depth: whole.size.depth, columns: whole.size.columns)
+    aStride = whole.aStride
+    cStride = whole.cStride
+    a = Array(whole.a[row * aStride..<(row + 1) * aStride])
+    b = whole.b
+    bias = whole.bias
+    residual = Array(whole.residual[row * cStride..<(row + 1) * cStride])
+  }
+}

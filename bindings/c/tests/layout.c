@@ -1,0 +1,101 @@
+/* The layout of the structs as it was released. A line here changes only when the soname does, but for new
+   fields at the end of the structs that begin with struct_size. */
+#include <limpid/limpid.h>
+
+#define SIZE(type, size) typedef char size_of_##type[sizeof(type) == (size) ? 1 : -1]
+#define AT(type, field, offset) typedef char type##_##field[offsetof(type, field) == (offset) ? 1 : -1]
+#define LAST(type, field) \
+  typedef char type##_has_no_tail[offsetof(type, field) + sizeof(((type *)0)->field) == sizeof(type) ? 1 : -1]
+
+SIZE(limpid_status, 4);
+SIZE(limpid_log_level, 4);
+SIZE(limpid_pixel_format, 4);
+SIZE(limpid_precision, 4);
+SIZE(limpid_element_type, 4);
+
+SIZE(limpid_image_view, 32);
+AT(limpid_image_view, pixels, 0);
+AT(limpid_image_view, row_stride, 8);
+AT(limpid_image_view, width, 16);
+AT(limpid_image_view, height, 20);
+AT(limpid_image_view, format, 24);
+LAST(limpid_image_view, reserved);
+
+SIZE(limpid_model_options, 24);
+AT(limpid_model_options, struct_size, 0);
+AT(limpid_model_options, memory_limit, 8);
+AT(limpid_model_options, threads, 16);
+AT(limpid_model_options, precision, 20);
+LAST(limpid_model_options, precision);
+
+SIZE(limpid_model_info, 80);
+AT(limpid_model_info, struct_size, 0);
+AT(limpid_model_info, name, 8);
+AT(limpid_model_info, family, 16);
+AT(limpid_model_info, class_count, 24);
+AT(limpid_model_info, method_count, 32);
+AT(limpid_model_info, layer_count, 40);
+AT(limpid_model_info, input_count, 48);
+AT(limpid_model_info, output_count, 56);
+AT(limpid_model_info, input_width, 64);
+AT(limpid_model_info, input_height, 68);
+AT(limpid_model_info, input_channels, 72);
+LAST(limpid_model_info, reserved);
+
+SIZE(limpid_method_info, 32);
+AT(limpid_method_info, struct_size, 0);
+AT(limpid_method_info, name, 8);
+AT(limpid_method_info, summary, 16);
+AT(limpid_method_info, parameter_count, 24);
+LAST(limpid_method_info, parameter_count);
+
+SIZE(limpid_parameter_info, 48);
+AT(limpid_parameter_info, struct_size, 0);
+AT(limpid_parameter_info, name, 8);
+AT(limpid_parameter_info, summary, 16);
+AT(limpid_parameter_info, default_value, 24);
+AT(limpid_parameter_info, minimum, 32);
+AT(limpid_parameter_info, maximum, 40);
+LAST(limpid_parameter_info, maximum);
+
+SIZE(limpid_parameter, 16);
+AT(limpid_parameter, name, 0);
+AT(limpid_parameter, value, 8);
+
+SIZE(limpid_run_options, 64);
+AT(limpid_run_options, struct_size, 0);
+AT(limpid_run_options, parameters, 8);
+AT(limpid_run_options, parameter_count, 16);
+AT(limpid_run_options, layer, 24);
+AT(limpid_run_options, seed, 32);
+AT(limpid_run_options, progress, 40);
+AT(limpid_run_options, user, 48);
+AT(limpid_run_options, threads, 56);
+AT(limpid_run_options, batch_size, 60);
+LAST(limpid_run_options, batch_size);
+
+SIZE(limpid_map_view, 24);
+AT(limpid_map_view, values, 0);
+AT(limpid_map_view, width, 8);
+AT(limpid_map_view, height, 12);
+AT(limpid_map_view, minimum, 16);
+AT(limpid_map_view, maximum, 20);
+
+SIZE(limpid_tensor_view, 40);
+AT(limpid_tensor_view, name, 0);
+AT(limpid_tensor_view, data, 8);
+AT(limpid_tensor_view, shape, 16);
+AT(limpid_tensor_view, rank, 24);
+AT(limpid_tensor_view, type, 32);
+LAST(limpid_tensor_view, reserved);
+
+SIZE(limpid_render_options, 40);
+AT(limpid_render_options, struct_size, 0);
+AT(limpid_render_options, colormap, 8);
+AT(limpid_render_options, style, 16);
+AT(limpid_render_options, opacity, 24);
+AT(limpid_render_options, width, 28);
+AT(limpid_render_options, height, 32);
+LAST(limpid_render_options, reserved);
+
+int main(void) { return 0; }

@@ -1,0 +1,27 @@
+"""Build hook: a wheel that carries liblimpid.so.0 beside the Python files.
+
+The library is the one that LIMPID_LIBRARY names, else the release build of this repository. Without
+either the wheel is pure Python and looks for an installed library when it is imported.
+"""
+
+import os
+import sysconfig
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+RELEASE_BUILD = Path(__file__).resolve().parents[2] / ".build" / "release" / "liblimpid.so"
+
+
+class NativeLibrary(BuildHookInterface):
+    def initialize(self, version, build_data):
+        named = os.environ.get("LIMPID_LIBRARY")
+        library = Path(named) if named else RELEASE_BUILD
+        if not library.is_file():
+            if named:
+                raise FileNotFoundError(f"LIMPID_LIBRARY names {named}, which does not exist")
+            return
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform}"
+        build_data["force_include"][str(library)] = "limpid/liblimpid.so.0"

@@ -1,0 +1,39 @@
+"""Says what an image shows, and why.
+
+    model = limpid.Model("model.onnx")
+    probabilities = model.classify("bird.jpg")
+    why = model.explain("bird.jpg")[0]
+    why.save("why.png")
+"""
+
+from ._errors import (
+    BufferTooSmall, Cancelled, InternalError, InvalidArgument, InvalidImage, InvalidModel, LimpidError,
+    NotFound, ReadWriteError, Unsupported,
+)
+from ._explanation import Explanation
+from ._log import set_log_handler
+from ._library import library as _library, names as _names
+from ._model import Info, Method, Model, Parameter
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BufferTooSmall", "Cancelled", "Explanation", "Info", "InternalError", "InvalidArgument", "InvalidImage",
+    "InvalidModel", "LimpidError", "Method", "Model", "NotFound", "Parameter", "ReadWriteError", "Unsupported",
+    "build_info", "colormaps", "set_log_handler", "version",
+]
+
+
+def version() -> str:
+    """The version of the native library."""
+    return _library.limpid_version().decode()
+
+
+def build_info() -> str:
+    """Version, kernels chosen for this processor, and what the library was built with."""
+    return _library.limpid_build_info().decode()
+
+
+def colormaps() -> "list[str]":
+    """The names of the colour maps."""
+    return _names(_library.limpid_colormap_name)

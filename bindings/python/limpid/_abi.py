@@ -1,0 +1,176 @@
+"""limpid/limpid.h for ctypes: the structs, and the prototype of every function.
+
+`tests/test_abi.py` compares the structs with what a C compiler makes of the header.
+"""
+
+from ctypes import (
+    CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t,
+    c_uint32, c_uint64, c_void_p, sizeof,
+)
+
+from ._errors import InvalidArgument, check
+
+LogCallback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+ProgressCallback = CFUNCTYPE(c_int32, c_void_p, c_uint64, c_uint64)
+
+# limpid_pixel_format
+RGB8, RGBA8, GRAY8, MODEL_F32 = 1, 2, 3, 4
+
+# limpid_precision
+PRECISIONS = {"float32": 1, "fast": 2, "bfloat16": 3}
+
+# limpid_log_level
+LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG = 1, 2, 3, 4
+
+CLASS_PREDICTED = -1
+
+
+class Sized(Structure):
+    """A struct that begins with its own size, by which the library knows the version of its caller."""
+
+    def __init__(self, **fields):
+        super().__init__(struct_size=sizeof(type(self)), **fields)
+        for name, value in fields.items():
+            # ctypes drops the bits that do not fit
+            if isinstance(value, int) and getattr(self, name) != value:
+                raise InvalidArgument(f"{name} is out of range: {value}")
+
+
+class ImageView(Structure):
+    _fields_ = [
+        ("pixels", c_void_p), ("row_stride", c_int64), ("width", c_int32), ("height", c_int32),
+        ("format", c_int32), ("reserved", c_int32),
+    ]
+
+
+class ModelOptions(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("memory_limit", c_uint64), ("threads", c_int32), ("precision", c_int32),
+    ]
+
+
+class ModelInfo(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("name", c_char_p), ("family", c_char_p), ("class_count", c_size_t),
+        ("method_count", c_size_t), ("layer_count", c_size_t), ("input_count", c_size_t),
+        ("output_count", c_size_t), ("input_width", c_int32), ("input_height", c_int32),
+        ("input_channels", c_int32), ("reserved", c_int32),
+    ]
+
+
+class MethodInfo(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("name", c_char_p), ("summary", c_char_p), ("parameter_count", c_size_t),
+    ]
+
+
+class ParameterInfo(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("name", c_char_p), ("summary", c_char_p), ("default_value", c_double),
+        ("minimum", c_double), ("maximum", c_double),
+    ]
+
+
+class Parameter(Structure):
+    _fields_ = [("name", c_char_p), ("value", c_double)]
+
+
+class RunOptions(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("parameters", POINTER(Parameter)), ("parameter_count", c_size_t),
+        ("layer", c_char_p), ("seed", c_uint64), ("progress", ProgressCallback), ("user", c_void_p),
+        ("threads", c_int32), ("batch_size", c_int32),
+    ]
+
+
+class MapView(Structure):
+    _fields_ = [
+        ("values", POINTER(c_float)), ("width", c_int32), ("height", c_int32), ("minimum", c_float),
+        ("maximum", c_float),
+    ]
+
+
+class TensorView(Structure):
+    _fields_ = [
+        ("name", c_char_p), ("data", c_void_p), ("shape", POINTER(c_int64)), ("rank", c_size_t),
+        ("type", c_int32), ("reserved", c_int32),
+    ]
+
+
+class RenderOptions(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("colormap", c_char_p), ("style", c_char_p), ("opacity", c_float),
+        ("width", c_int32), ("height", c_int32), ("reserved", c_int32),
+    ]
+
+
+_handle = c_void_p
+_out = POINTER(c_void_p)
+_images = POINTER(ImageView)
+_names = POINTER(c_char_p)
+_tensors = POINTER(TensorView)
+_run = POINTER(RunOptions)
+
+
+class Status(c_int32):
+    """Result type of the functions that can fail; such a call raises instead of returning."""
+
+
+# name: (result, parameters), in the order of the header
+PROTOTYPES = {
+    "limpid_status_name": (c_char_p, [c_int32]),
+    "limpid_last_error": (c_char_p, []),
+    "limpid_version": (c_char_p, []),
+    "limpid_version_number": (c_uint32, []),
+    "limpid_build_info": (c_char_p, []),
+    "limpid_set_log_handler": (None, [LogCallback, c_void_p, c_int32]),
+    "limpid_bytes_data": (c_void_p, [_handle]),
+    "limpid_bytes_size": (c_size_t, [_handle]),
+    "limpid_bytes_free": (None, [_handle]),
+    "limpid_image_load_file": (Status, [c_char_p, _out]),
+    "limpid_image_load_memory": (Status, [c_char_p, c_size_t, _out]),
+    "limpid_image_get_view": (ImageView, [_handle]),
+    "limpid_image_free": (None, [_handle]),
+    "limpid_model_load_file": (Status, [c_char_p, POINTER(ModelOptions), _out]),
+    "limpid_model_load_memory": (Status, [c_char_p, c_size_t, POINTER(ModelOptions), _out]),
+    "limpid_model_free": (None, [_handle]),
+    "limpid_model_get_info": (Status, [_handle, POINTER(ModelInfo)]),
+    "limpid_model_class_name": (c_char_p, [_handle, c_size_t]),
+    "limpid_model_layer_name": (c_char_p, [_handle, c_size_t]),
+    "limpid_model_input_name": (c_char_p, [_handle, c_size_t]),
+    "limpid_model_output_name": (c_char_p, [_handle, c_size_t]),
+    "limpid_model_metadata": (c_char_p, [_handle, c_char_p]),
+    "limpid_model_get_method": (Status, [_handle, c_size_t, POINTER(MethodInfo)]),
+    "limpid_model_get_parameter": (Status, [_handle, c_char_p, c_size_t, POINTER(ParameterInfo)]),
+    "limpid_classify": (Status, [_handle, _images, c_size_t, _run, POINTER(c_float), c_size_t]),
+    "limpid_explain": (
+        Status, [_handle, c_char_p, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out],
+    ),
+    "limpid_explanation_count": (c_size_t, [_handle]),
+    "limpid_explanation_class": (c_int32, [_handle, c_size_t]),
+    "limpid_explanation_score": (c_float, [_handle, c_size_t]),
+    "limpid_explanation_is_degenerate": (c_int32, [_handle, c_size_t]),
+    "limpid_explanation_map": (MapView, [_handle, c_size_t]),
+    "limpid_explanation_grid": (MapView, [_handle, c_size_t]),
+    "limpid_explanation_free": (None, [_handle]),
+    "limpid_fetch": (Status, [_handle, _images, c_size_t, _names, c_size_t, _run, _out]),
+    "limpid_run": (Status, [_handle, _tensors, c_size_t, _names, c_size_t, _run, _out]),
+    "limpid_tensors_count": (c_size_t, [_handle]),
+    "limpid_tensors_get": (TensorView, [_handle, c_size_t]),
+    "limpid_tensors_free": (None, [_handle]),
+    "limpid_colormap_name": (c_char_p, [c_size_t]),
+    "limpid_model_picture": (Status, [_handle, _images, _out]),
+    "limpid_render": (Status, [POINTER(MapView), _images, POINTER(RenderOptions), _out]),
+    "limpid_encode_png": (Status, [_images, _out]),
+    "limpid_save_png": (Status, [_images, c_char_p]),
+}
+
+
+def declare(library):
+    """Gives every function of a loaded library its types, and those that can fail their exceptions."""
+    for name, (result, parameters) in PROTOTYPES.items():
+        function = getattr(library, name)
+        function.argtypes = parameters
+        function.restype = result
+        if result is Status:
+            function.errcheck = lambda status, function, arguments: check(library, status.value)

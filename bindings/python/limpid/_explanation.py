@@ -1,0 +1,102 @@
+"""Why the model sees a class in an image."""
+
+import ctypes
+import os
+import weakref
+
+import numpy as np
+
+from . import _abi
+from ._images import NativeImage
+from ._library import library
+
+
+class NativeExplanation:
+    """What limpid_explain gives, freed with this object."""
+
+    def __init__(self, handle):
+        self.handle = handle
+        weakref.finalize(self, library.limpid_explanation_free, handle)
+
+    def __len__(self):
+        return library.limpid_explanation_count(self.handle)
+
+
+class Explanation:
+    """Why the model sees one class (or why not) in one image."""
+
+    def __init__(self, native, index, image_index, image, label):
+        self._native = native
+        self._index = index
+        self._image = image
+        #: Which of the images that were given, from 0.
+        self.image_index = image_index
+        #: The class's name; None where the model has no labels.
+        self.label = label
+
+    @property
+    def class_index(self) -> int:
+        """The class that is explained."""
+        return library.limpid_explanation_class(self._native.handle, self._index)
+
+    @property
+    def score(self) -> float:
+        """The model's own score (logit) of the class, with its sign."""
+        return library.limpid_explanation_score(self._native.handle, self._index)
+
+    @property
+    def degenerate(self) -> bool:
+        """Whether the map says nothing, because it is constant or not finite."""
+        return bool(library.limpid_explanation_is_degenerate(self._native.handle, self._index))
+
+    @property
+    def map(self) -> np.ndarray:
+        """float32 [height, width] of the image; a copy."""
+        return _array(self._map_view())
+
+    @property
+    def grid(self) -> np.ndarray:
+        """The map as the method made it, float32 [rows, columns], over what the model saw; a copy."""
+        return _array(library.limpid_explanation_grid(self._native.handle, self._index))
+
+    @property
+    def range(self) -> "tuple[float, float]":
+        """The values of the map that drawing gives the first and the last colour."""
+        view = self._map_view()
+        return view.minimum, view.maximum
+
+    def overlay(self, colormap=None, opacity=0.0, style=None, size=None):
+        """The map in colours over the image (over nothing where a tensor was explained).
+
+        colormap: one of `limpid.colormaps()`; opacity: above 0, to 1; style: "default", "scouter" or
+        "tame"; size: (width, height). Each has a default of the style's. Returns a Pillow image, or
+        without Pillow a uint8 array [height, width, 3].
+        """
+        return self._render(colormap, opacity, style, size).picture()
+
+    def save(self, path, **options):
+        """Writes the overlay, with the options of `overlay`, to a PNG file."""
+        image = self._render(**options)
+        library.limpid_save_png(ctypes.byref(image.view), os.fsencode(path))
+
+    def _render(self, colormap=None, opacity=0.0, style=None, size=None):
+        width, height = size or (0, 0)
+        options = _abi.RenderOptions(
+            colormap=colormap and colormap.encode(), style=style and style.encode(), opacity=opacity,
+            width=width, height=height)
+        under = ctypes.byref(self._image.view) if self._image.has_pixels else None
+        out = ctypes.c_void_p()
+        library.limpid_render(
+            ctypes.byref(self._map_view()), under, ctypes.byref(options), ctypes.byref(out))
+        return NativeImage(out.value)
+
+    def _map_view(self):
+        return library.limpid_explanation_map(self._native.handle, self._index)
+
+    def __repr__(self):
+        name = f"{self.class_index}" if self.label is None else f"{self.class_index} {self.label!r}"
+        return f"<limpid.Explanation of image {self.image_index}, class {name}, score {self.score:g}>"
+
+
+def _array(view):
+    return np.ctypeslib.as_array(view.values, (view.height, view.width)).copy()

@@ -1,0 +1,144 @@
+"""Whatever a user calls an image, as the views that the library takes; and pictures on the way back."""
+
+import ctypes
+import os
+import weakref
+
+import numpy as np
+
+from . import _abi
+from ._errors import InvalidArgument
+from ._library import library
+
+_PIXELS = {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8}
+_ACCEPTED = (
+    "a path, the bytes of a PNG or JPEG file, a Pillow image, a uint8 array [height, width] or "
+    "[height, width, 3], a float32 tensor [channels, height, width], or a list of these"
+)
+
+
+class Image:
+    """One image: a view, and what owns the memory under it."""
+
+    def __init__(self, view, owner):
+        self.view = view
+        self.owner = owner
+
+    @property
+    def has_pixels(self):
+        """False for tensors, which say nothing of colours."""
+        return self.view.format != _abi.MODEL_F32
+
+
+class Batch:
+    """The images in what a user gave."""
+
+    def __init__(self, x, channels=0):
+        """channels: those of the model's input, which a tensor must have; 0 where they are open."""
+        self.images = list(_images(x, channels))
+        self.single = len(self.images) == 1 and not _holds_many(x)
+        self.views = (_abi.ImageView * len(self.images))(*(image.view for image in self.images))
+
+    def __len__(self):
+        return len(self.images)
+
+
+class NativeImage:
+    """An image of the library, freed with this object."""
+
+    def __init__(self, handle):
+        self.view = library.limpid_image_get_view(handle)
+        weakref.finalize(self, library.limpid_image_free, handle)
+
+    def array(self):
+        """A copy of the pixels, uint8 [height, width, 3]."""
+        view = self.view
+        stride = view.row_stride or view.width * 3
+        rows = np.ctypeslib.as_array(
+            ctypes.cast(view.pixels, ctypes.POINTER(ctypes.c_uint8)), (view.height, stride))
+        return rows[:, : view.width * 3].reshape(view.height, view.width, 3).copy()
+
+    def picture(self):
+        """A Pillow image, or where Pillow is not installed the array."""
+        try:
+            from PIL import Image as pillow
+        except ImportError:
+            return self.array()
+        return pillow.fromarray(self.array())
+
+
+def _holds_many(x):
+    return isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) == 4
+
+
+def _images(x, channels):
+    if isinstance(x, (str, os.PathLike)):
+        yield _decoded(library.limpid_image_load_file, os.fsencode(x))
+    elif isinstance(x, (bytes, bytearray)):
+        yield _decoded(library.limpid_image_load_memory, bytes(x), len(x))
+    elif isinstance(x, (list, tuple)):
+        for item in x:
+            if isinstance(item, (list, tuple)):
+                raise InvalidArgument(f"a list of images holds a {type(item).__name__}; give {_ACCEPTED}")
+            yield from _images(item, channels)
+    elif hasattr(x, "convert") and hasattr(x, "getbands"):  # a Pillow image
+        yield _array_image(np.asarray(x.convert("RGB")), channels)
+    elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
+        array = np.asarray(x)
+        if array.ndim == 4:
+            yield from (_array_image(item, channels) for item in array)
+        else:
+            yield _array_image(array, channels)
+    else:
+        raise InvalidArgument(f"{type(x).__name__} is no image; give {_ACCEPTED}")
+
+
+def _decoded(load, *arguments):
+    handle = ctypes.c_void_p()
+    load(*arguments, ctypes.byref(handle))
+    image = NativeImage(handle.value)
+    return Image(image.view, image)
+
+
+def _array_image(array, channels):
+    if array.dtype == np.uint8:
+        return _pixel_image(array)
+    if array.dtype == np.float32:
+        return _tensor_image(array, channels)
+    raise InvalidArgument(
+        f"an array of {array.dtype} {list(array.shape)} is no image: pixels are uint8 [height, width, 3], "
+        "tensors that the model takes as they are are float32 [channels, height, width] (.astype(numpy.float32))"
+    )
+
+
+def _pixel_image(array):
+    bands = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
+    if bands not in _PIXELS:
+        hint = " (this one looks like [3, height, width]: transpose(1, 2, 0))" if _is_planar(array) else ""
+        raise InvalidArgument(
+            f"a uint8 array must be [height, width] or [height, width, 1, 3 or 4], not {list(array.shape)}{hint}")
+    return _view(array, array.shape[1], array.shape[0], _PIXELS[bands])
+
+
+def _is_planar(array):
+    return array.ndim == 3 and array.shape[0] in (1, 3)
+
+
+def _tensor_image(array, channels):
+    if array.ndim != 3:
+        raise InvalidArgument(
+            f"a float32 tensor must be [channels, height, width] or a batch of such, not {list(array.shape)}")
+    if channels and array.shape[0] != channels:
+        hint = ": transpose(2, 0, 1)" if array.shape[2] == channels else ""
+        raise InvalidArgument(
+            f"the model's input has {channels} channels, but the tensor is {list(array.shape)}, "
+            f"[channels, height, width]{hint}")
+    return _view(array, array.shape[2], array.shape[1], _abi.MODEL_F32)
+
+
+def _view(array, width, height, format):
+    if array.size == 0:
+        raise InvalidArgument(f"an image without pixels: {list(array.shape)}")
+    array = np.ascontiguousarray(array)
+    view = _abi.ImageView(pixels=array.ctypes.data, width=width, height=height, format=format)
+    return Image(view, array)

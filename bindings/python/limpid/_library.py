@@ -1,0 +1,63 @@
+"""Finds, loads and declares the native library."""
+
+import ctypes
+import os
+from pathlib import Path
+
+from . import _abi
+
+# The first two numbers of the library's version: before 1.0 each minor version has its own binary interface.
+VERSION = (0, 1)
+SONAME = "liblimpid.so.0"
+
+
+def _candidates():
+    named = os.environ.get("LIMPID_LIBRARY")
+    if named:
+        return [named]
+    beside = Path(__file__).with_name(SONAME)
+    return [str(beside), SONAME] if beside.exists() else [SONAME]
+
+
+def _load():
+    tried = []
+    for candidate in _candidates():
+        try:
+            return candidate, ctypes.CDLL(candidate)
+        except OSError as error:
+            tried.append(f"  {error}")
+    raise ImportError(
+        "limpid: the native library cannot be loaded:\n" + "\n".join(tried) + "\n"
+        f"Install it (make install, then ldconfig), or set LIMPID_LIBRARY to the path of {SONAME}."
+    )
+
+
+def _open():
+    path, library = _load()
+    try:
+        _abi.declare(library)
+    except AttributeError as error:
+        raise ImportError(f"limpid: {path} is not the library of this package: {error}") from None
+    number = library.limpid_version_number()
+    if (number // 1000000, number // 1000 % 1000) != VERSION:
+        raise ImportError(
+            f"limpid: {path} is version {library.limpid_version().decode()}, but this Python package "
+            f"needs {VERSION[0]}.{VERSION[1]}: install package and library of one version"
+        )
+    return library
+
+
+library = _open()
+
+
+def text(value):
+    """A string of the library; None for NULL."""
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def names(function, *arguments):
+    """The strings that an indexed function gives until it gives NULL."""
+    found = []
+    while (name := function(*arguments, len(found))) is not None:
+        found.append(text(name))
+    return found

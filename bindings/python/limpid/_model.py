@@ -1,0 +1,264 @@
+"""A loaded model."""
+
+import ctypes
+import os
+import weakref
+from typing import Any, Callable, NamedTuple, Optional
+
+import numpy as np
+
+from . import _abi
+from ._errors import InvalidArgument, Unsupported
+from ._explanation import Explanation, NativeExplanation
+from ._images import Batch, NativeImage
+from ._interruption import Interruption
+from ._library import library, names, text
+from ._tensors import Feeds, NativeTensors
+
+ProgressFunction = Callable[[int, int], Optional[bool]]
+
+
+class Parameter(NamedTuple):
+    """A number that a method can be given by its name."""
+
+    name: str
+    summary: str
+    default: float
+    minimum: float
+    maximum: float
+
+
+class Method(NamedTuple):
+    """A way to explain a model's decision."""
+
+    name: str
+    summary: str
+    parameters: "tuple[Parameter, ...]"
+
+
+class Info(NamedTuple):
+    """What a model is. A size of 0 stands for any; a class count of 0 for "it depends on what is fed"."""
+
+    name: str
+    family: str
+    class_count: int
+    input_width: int
+    input_height: int
+    input_channels: int
+
+
+class Model:
+    """An ONNX model; any number of threads may use it at once.
+
+    source: the path of a file, or its bytes. threads: 0 for one per core. precision: "float32", "fast"
+    (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
+    0 for the machine's memory.
+    """
+
+    def __init__(self, source, *, threads=0, precision="float32", memory_limit=0):
+        if precision not in _abi.PRECISIONS:
+            raise InvalidArgument(f"no precision {precision!r}; there are {', '.join(_abi.PRECISIONS)}")
+        options = _abi.ModelOptions(
+            threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit)
+        out = ctypes.c_void_p()
+        if isinstance(source, (str, os.PathLike)):
+            library.limpid_model_load_file(os.fsencode(source), ctypes.byref(options), ctypes.byref(out))
+        else:
+            data = bytes(source)
+            library.limpid_model_load_memory(data, len(data), ctypes.byref(options), ctypes.byref(out))
+        self._open_handle = out.value
+        self._free = weakref.finalize(self, library.limpid_model_free, out.value)
+        self._info = _abi.ModelInfo()
+        library.limpid_model_get_info(out.value, ctypes.byref(self._info))
+        self.info = Info(
+            text(self._info.name), text(self._info.family), self._info.class_count, self._info.input_width,
+            self._info.input_height, self._info.input_channels)
+
+    def close(self):
+        """Gives the memory back now; the model cannot be used after it."""
+        self._open_handle = None
+        self._free()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def __repr__(self):
+        return f"<limpid.Model {self.info.name!r}, {self.info.family}, {self.info.class_count} classes>"
+
+    @property
+    def _handle(self):
+        if self._open_handle is None:
+            raise InvalidArgument("the model is closed")
+        return self._open_handle
+
+    # -- What the model is
+
+    @property
+    def labels(self) -> "list[str]":
+        """The classes' names, by index; empty where the file has none."""
+        return names(library.limpid_model_class_name, self._handle)
+
+    @property
+    def layers(self) -> "list[str]":
+        """Values that CAM methods may tap, best first."""
+        return names(library.limpid_model_layer_name, self._handle)
+
+    @property
+    def inputs(self) -> "list[str]":
+        return names(library.limpid_model_input_name, self._handle)
+
+    @property
+    def outputs(self) -> "list[str]":
+        return names(library.limpid_model_output_name, self._handle)
+
+    @property
+    def methods(self) -> "list[Method]":
+        """The methods that can explain this model, best first."""
+        return [self._method(i) for i in range(self._info.method_count)]
+
+    def metadata(self, key: str) -> Optional[str]:
+        """A metadata value of the file; None where it has no such key."""
+        return text(library.limpid_model_metadata(self._handle, key.encode()))
+
+    def _method(self, index):
+        info = _abi.MethodInfo()
+        library.limpid_model_get_method(self._handle, index, ctypes.byref(info))
+        parameters = (self._parameter(info.name, i) for i in range(info.parameter_count))
+        return Method(text(info.name), text(info.summary), tuple(parameters))
+
+    def _parameter(self, method, index):
+        info = _abi.ParameterInfo()
+        library.limpid_model_get_parameter(self._handle, method, index, ctypes.byref(info))
+        return Parameter(
+            text(info.name), text(info.summary), info.default_value, info.minimum, info.maximum)
+
+    # -- What it says of images
+
+    def classify(self, x, *, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None) -> np.ndarray:
+        """Probabilities, float32 [images, classes]; [classes] for a single image.
+
+        x: a path, the bytes of a PNG or JPEG file, a Pillow image, a uint8 array [height, width, 3],
+        a float32 tensor [channels, height, width] that the model takes as it is, a batch [images, …] of
+        these arrays, or a list of any of these. progress: called with (done, total); False stops.
+        """
+        if self.info.class_count == 0:
+            raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
+        batch = self._batch(x)
+        result = np.empty((len(batch), self.info.class_count), np.float32)
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, threads=threads, batch_size=batch_size)
+            library.limpid_classify(
+                self._handle, batch.views, len(batch), options,
+                result.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), result.size)
+        return result[0] if batch.single else result
+
+    def explain(
+        self, x, method: Optional[str] = None, classes: Any = None, *, layer: Optional[str] = None, seed=0,
+        threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: float,
+    ) -> "list[Explanation]":
+        """Why the model sees these classes, or why not: image by image, and for each class by class.
+
+        x, progress: as for `classify`. method: the name of one of `methods`; None for the first. classes: an
+        index or a label, a list of these for every image, or [images, n] with one row for each; None for
+        the class that the model predicts, as is -1 in place of an index. layer: one of `layers`. Every
+        other keyword is a parameter of the method.
+        """
+        batch = self._batch(x)
+        indices, per_image = self._class_indices(classes, len(batch))
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, parameters, layer, seed, threads, batch_size)
+            library.limpid_explain(
+                self._handle, method and method.encode(), batch.views, len(batch), indices, per_image, options,
+                ctypes.byref(out))
+        native = NativeExplanation(out.value)
+        labels = self.labels
+        explanations = []
+        for i in range(len(native)):
+            predicted = library.limpid_explanation_class(native.handle, i)
+            label = labels[predicted] if 0 <= predicted < len(labels) else None
+            image = i // per_image
+            explanations.append(Explanation(native, i, image, batch.images[image], label))
+        return explanations
+
+    def fetch(self, x, names, *, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
+        """The named values, outputs or intermediate ones, [images, …] each. x, progress: as for `classify`."""
+        batch = self._batch(x)
+        wanted = _name_array(names)
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, threads=threads, batch_size=batch_size)
+            library.limpid_fetch(
+                self._handle, batch.views, len(batch), wanted, len(wanted), options, ctypes.byref(out))
+        return NativeTensors(out.value).arrays()
+
+    def run(self, feeds, names=None, *, threads=0, progress=None) -> "dict[str, np.ndarray]":
+        """Runs the model, or the part of it between them, from the arrays `feeds` to the values `names`.
+
+        feeds: {name: array}, with no preprocessing. names: None for the model's outputs.
+        """
+        fed = Feeds(feeds)
+        wanted = _name_array(self.outputs if names is None else names)
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, threads=threads)
+            library.limpid_run(
+                self._handle, fed.views, len(fed), wanted, len(wanted), options, ctypes.byref(out))
+        return NativeTensors(out.value).arrays()
+
+    def picture(self, x):
+        """The image as the model sees it, resized and cropped: a Pillow image, or without Pillow an array."""
+        batch = self._batch(x)
+        if len(batch) != 1:
+            raise InvalidArgument(f"picture takes one image, not {len(batch)}")
+        out = ctypes.c_void_p()
+        library.limpid_model_picture(self._handle, batch.views, ctypes.byref(out))
+        return NativeImage(out.value).picture()
+
+    def _batch(self, x):
+        return Batch(x, self.info.input_channels)
+
+    def _class_indices(self, classes, image_count):
+        """The C array [image_count, n] (None: the predicted class), and n."""
+        if classes is None:
+            return None, 1
+        rows = classes.tolist() if isinstance(classes, np.ndarray) else classes
+        if isinstance(rows, (str, int, np.integer)):
+            rows = [rows]
+        if not any(isinstance(row, (list, tuple)) for row in rows):
+            rows = [rows] * image_count
+        lengths = {len(row) if isinstance(row, (list, tuple)) else 0 for row in rows}
+        if len(rows) != image_count or len(lengths) != 1 or 0 in lengths:
+            raise InvalidArgument(
+                f"classes must be a class, a list of classes, or for the {image_count} images here a list of "
+                f"as many lists that are equally long; not {classes!r}")
+        flat = [self._class_index(value) for row in rows for value in row]
+        return (ctypes.c_int32 * len(flat))(*flat), lengths.pop()
+
+    def _class_index(self, value):
+        if isinstance(value, str):
+            labels = self.labels
+            if value not in labels:
+                raise InvalidArgument(f"the model has no class labelled {value!r}")
+            return labels.index(value)
+        index = int(value)
+        if not -(2**31) <= index < 2**31:
+            raise InvalidArgument(f"class {index} is out of range")
+        return index
+
+
+def _name_array(names):
+    names = [names] if isinstance(names, str) else list(names)
+    return (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
+
+
+def _run_options(interruption, parameters=None, layer=None, seed=0, threads=0, batch_size=0):
+    parameters = parameters or {}
+    array = (_abi.Parameter * len(parameters))(
+        *(_abi.Parameter(name.encode(), float(value)) for name, value in parameters.items()))
+    return _abi.RunOptions(
+        parameters=array, parameter_count=len(array), layer=layer and layer.encode(), seed=seed,
+        progress=interruption.callback, threads=threads, batch_size=batch_size)

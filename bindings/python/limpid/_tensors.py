@@ -1,0 +1,67 @@
+"""NumPy arrays to named tensors of the library, and back."""
+
+import ctypes
+import weakref
+
+import numpy as np
+
+from . import _abi
+from ._errors import InvalidArgument
+from ._library import library, text
+
+_BFLOAT16 = 16
+_NUMBERS = {
+    "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
+    "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
+}
+_DTYPES = {number: np.dtype(name) for name, number in _NUMBERS.items()}
+
+
+class Feeds:
+    """Views of the arrays in a dict, which live as long as this object."""
+
+    def __init__(self, arrays):
+        self._arrays = {name: _dense(name, array) for name, array in arrays.items()}
+        self._shapes = [(ctypes.c_int64 * a.ndim)(*a.shape) for a in self._arrays.values()]
+        self.views = (_abi.TensorView * len(arrays))(*(
+            _abi.TensorView(
+                name=name.encode(), data=array.ctypes.data, shape=shape, rank=array.ndim,
+                type=_NUMBERS[array.dtype.name])
+            for (name, array), shape in zip(self._arrays.items(), self._shapes)
+        ))
+
+    def __len__(self):
+        return len(self.views)
+
+
+class NativeTensors:
+    """What limpid_run and limpid_fetch give, freed with this object."""
+
+    def __init__(self, handle):
+        self._handle = handle
+        weakref.finalize(self, library.limpid_tensors_free, handle)
+
+    def arrays(self):
+        """{name: a copy}, in the order that was asked for."""
+        views = (library.limpid_tensors_get(self._handle, i)
+                 for i in range(library.limpid_tensors_count(self._handle)))
+        return {text(view.name): _array(view) for view in views}
+
+
+def _dense(name, value):
+    array = np.asarray(value)
+    if array.dtype.name not in _NUMBERS:
+        raise InvalidArgument(f"feed {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
+    # ascontiguousarray would give a scalar an axis
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _array(view):
+    shape = tuple(view.shape[i] for i in range(view.rank))
+    dtype = np.dtype(np.uint16) if view.type == _BFLOAT16 else _DTYPES[view.type]
+    count = int(np.prod(shape, dtype=np.int64))
+    data = ctypes.string_at(view.data, count * dtype.itemsize) if count else b""
+    array = np.frombuffer(data, dtype).reshape(shape)
+    if view.type == _BFLOAT16:  # NumPy has no such type; float32 holds every value of it
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.copy()
