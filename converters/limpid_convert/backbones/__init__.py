@@ -10,10 +10,10 @@ To add one: write the module and list it in `_BACKBONES`.
 
 from __future__ import annotations
 
-from limpid_convert.backbones import resnest, resnet
+from limpid_convert.backbones import convnext, efficientnet, resnest, resnet
 from limpid_convert.errors import ConversionError
 
-_BACKBONES = (resnest, resnet)
+_BACKBONES = (resnest, resnet, convnext, efficientnet)
 
 
 def select(architecture, state):
