@@ -30,7 +30,7 @@ bench: build python
 	benchmarks/run
 
 install:
-	scripts/install "$(DESTDIR)$(PREFIX)" "$(PREFIX)"
+	scripts/install "$(DESTDIR)$(PREFIX)"
 
 clean:
 	rm -rf .build .venv

@@ -76,7 +76,7 @@ let package = Package(
     .target(
       name: "CABI",
       dependencies: [
-        "Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid", "CThread",
+        "Explainers", "Models", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid", "CThread",
       ],
       swiftSettings: swift),
 

@@ -108,11 +108,10 @@ extension Kernels {
   ) {
     let size = operand.type.byteCount
     let shape = operand.shape
-    guard operand.layout != layout, !Layout.areSame(for: shape) else {
+    guard !operand.layout.hasBytes(of: layout, for: shape) else {
       return target.copyMemory(from: source, byteCount: shape.count * size)
     }
-    let last = shape.rank - 1
-    let permutation = layout == .channelsLast ? [0] + Array(2...last) + [1] : [0, last] + Array(1..<last)
+    let permutation = layout.order(rank: shape.rank).map { operand.layout.physicalAxis($0, rank: shape.rank) }
     permute(
       source, shape: operand.layout.physical(shape).dimensions, permutation: permutation, elementSize: size,
       into: target, parallel)

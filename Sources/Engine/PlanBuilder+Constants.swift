@@ -28,7 +28,7 @@ extension PlanBuilder {
   /// `tensor` holds the bytes of a value in the layout that `operand` says.
   mutating func setFolded(_ value: ValueID, _ operand: Operand, _ tensor: Tensor) throws {
     var standard = tensor.reshaped(operand.shape)
-    if operand.layout == .channelsLast, !Layout.areSame(for: operand.shape) {
+    if !operand.layout.hasBytes(of: .standard, for: operand.shape) {
       standard = try Tensor(operand.type, operand.shape)
       kernels.copy(tensor.data, operand, to: .standard, into: standard.data, parallel)
     }

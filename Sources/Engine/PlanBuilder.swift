@@ -174,7 +174,7 @@ struct PlanBuilder {
     if let place = known.places[layout] { return place }
     let operand = known.operand
     let existing = known.places[operand.layout]!
-    if Layout.areSame(for: operand.shape) {
+    if operand.layout.hasBytes(of: layout, for: operand.shape) {
       values[value]!.places[layout] = existing
       return existing
     }

@@ -128,8 +128,7 @@ extension Lanes {
         rows: rows,
         Target(
           output: b.output + offset, stride: b.outputStride, bias: b.bias.map { $0 + n },
-          residual: b.residual.map { $0 + offset }, residualStride: b.outputStride,
-          low: splat(b.low), high: splat(b.high)))
+          residual: b.residual.map { $0 + offset }, low: splat(b.low), high: splat(b.high)))
     } else {
       storePart(sums, b, r, rows, n)
     }
@@ -150,8 +149,7 @@ extension Lanes {
       rows: rows,
       Target(
         output: b.scratch, stride: width, bias: b.bias == nil ? nil : UnsafePointer(bias),
-        residual: b.residual == nil ? nil : UnsafePointer(residual), residualStride: width,
-        low: splat(b.low), high: splat(b.high)))
+        residual: b.residual == nil ? nil : UnsafePointer(residual), low: splat(b.low), high: splat(b.high)))
     for i in 0..<rows {
       copy(b.scratch + i &* width, b.output + ((r &+ i) &* b.outputStride &+ n), columns)
     }

@@ -33,13 +33,18 @@ public struct TransposedProduct {
 
 /// The dot products of one vector with four.
 @usableFromInline struct FourDots<L: Lanes> {
-  @usableFromInline var sum0 = L.splat(0)
-  @usableFromInline var sum1 = L.splat(0)
-  @usableFromInline var sum2 = L.splat(0)
-  @usableFromInline var sum3 = L.splat(0)
+  @usableFromInline var sum0: L.V
+  @usableFromInline var sum1: L.V
+  @usableFromInline var sum2: L.V
+  @usableFromInline var sum3: L.V
 
   @inlinable @inline(__always)
-  init() {}
+  init() {
+    sum0 = L.splat(0)
+    sum1 = L.splat(0)
+    sum2 = L.splat(0)
+    sum3 = L.splat(0)
+  }
 
   @inlinable @inline(__always)
   mutating func add(_ x: L.V, _ w0: L.V, _ w1: L.V, _ w2: L.V, _ w3: L.V) {

@@ -16,24 +16,24 @@ public protocol Tile {
 
 /// Where and how a tile is stored. Strides in floats.
 public struct Target<L: Lanes> {
-  @usableFromInline var output: UnsafeMutablePointer<Float>
-  @usableFromInline var stride: Int
-  @usableFromInline var bias: UnsafePointer<Float>?
-  @usableFromInline var residual: UnsafePointer<Float>?
-  @usableFromInline var residualStride: Int
-  @usableFromInline var low: L.V
-  @usableFromInline var high: L.V
+  // Constants: the initial value of an optional variable is a function call that is not inlined here.
+  @usableFromInline let output: UnsafeMutablePointer<Float>
+  @usableFromInline let stride: Int
+  @usableFromInline let bias: UnsafePointer<Float>?
+  /// Laid out as the output.
+  @usableFromInline let residual: UnsafePointer<Float>?
+  @usableFromInline let low: L.V
+  @usableFromInline let high: L.V
 
   @inlinable @inline(__always)
   init(
     output: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?,
-    residual: UnsafePointer<Float>?, residualStride: Int, low: L.V, high: L.V
+    residual: UnsafePointer<Float>?, low: L.V, high: L.V
   ) {
     self.output = output
     self.stride = stride
     self.bias = bias
     self.residual = residual
-    self.residualStride = residualStride
     self.low = low
     self.high = high
   }
@@ -41,10 +41,9 @@ public struct Target<L: Lanes> {
   /// The target of the rows from `row` on.
   @inlinable @inline(__always)
   func from(row: Int) -> Self {
-    var target = self
-    target.output = output + row &* stride
-    if let residual { target.residual = residual + row &* residualStride }
-    return target
+    Target(
+      output: output + row &* stride, stride: stride, bias: bias, residual: residual.map { $0 + row &* stride },
+      low: low, high: high)
   }
 }
 

@@ -25,7 +25,9 @@ extension Model {
     }
     var first = 0
     while first < pictures.count {
-      let shape = try locating("image \(first)") { try preparedShape(of: pictures[first]) }
+      let shape = try pictures.count == 1
+        ? preparedShape(of: pictures[first])
+        : locating("image \(first)") { try preparedShape(of: pictures[first]) }
       let size = batchSize(call)
       var end = first + 1
       while end < pictures.count, end - first < size, try preparedShape(of: pictures[end]) == shape { end += 1 }

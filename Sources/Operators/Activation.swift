@@ -17,6 +17,8 @@ struct Activation {
 
   static let names = parameters.keys.sorted()
 
+  static func parameterCount(_ name: String) -> Int { parameters[name]?.count ?? 0 }
+
   /// The function that a node of this operator computes.
   init(_ name: String, of node: Node) throws {
     var values = try Self.parameters[name, default: [:]].map { try node.float($0.key, default: $0.value) }

@@ -16,8 +16,7 @@ struct Broadcast: Sendable {
   init(_ operands: [Operand]) throws {
     let shape = try Self.shape(of: operands.map(\.shape))
     let rank = shape.rank
-    let isChannelsLast = rank >= 3 && operands.contains { $0.shape.rank == rank && $0.isChannelsLast }
-    let layout: Layout = isChannelsLast ? .channelsLast : .standard
+    let layout = operands.first { $0.shape.rank == rank && $0.isReordered }?.layout ?? .standard
     self.shape = shape
     self.layout = layout
     // Operands of lower rank stay in ONNX order: [C, 1, 1] has the same bytes anyway.

@@ -13,7 +13,7 @@ enum Concat {
     let rank = first.shape.rank
     let axis = try request.axis(request.node.int("axis", default: 1), rank: rank)
     let shape = try shape(operands, first, axis)
-    let layout: Layout = operands.contains { $0.isChannelsLast } ? .channelsLast : .standard
+    let layout = operands.first { $0.isReordered }?.layout ?? .standard
     let place = layout.physicalAxis(axis, rank: rank)
     // Every operand is [outer, own], the result [outer, sum of own].
     let size = first.type.byteCount

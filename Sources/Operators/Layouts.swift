@@ -1,16 +1,9 @@
 import Graph
 import Tensors
 
-extension Layout {
-  /// The ONNX axes of a value of rank `rank`, in memory order.
-  func order(rank: Int) -> [Int] {
-    self == .channelsLast ? [0] + Array(2..<rank) + [1] : Array(0..<rank)
-  }
-}
-
 extension Operand {
-  /// Whether its elements lie in channels-last order and that differs from ONNX order.
-  var isChannelsLast: Bool { layout == .channelsLast && !Layout.areSame(for: shape) }
+  /// Whether its elements lie in another order than ONNX's.
+  var isReordered: Bool { !layout.hasBytes(of: .standard, for: shape) }
 
   /// Extents in memory order.
   var physical: [Int] { layout.physical(shape).dimensions }

@@ -20,15 +20,7 @@ enum Pool {
   ]
 
   private static func planWindow(_ request: Request, average: Bool) throws -> Step {
-    try request.require(0, .float32)
-    let x = try request.input(0).shape
-    guard x.rank == 3 || x.rank == 4 else {
-      throw Failure(.unsupported, "input \(x); supported: rank 3 (one spatial axis) or 4 (two)")
-    }
-    guard let kernel = try request.node.ints("kernel_shape"), kernel.count == x.rank - 2 else {
-      throw Failure(.invalidModel, "kernel_shape must list \(x.rank - 2) extents for an input \(x)")
-    }
-    let (pooling, output) = try geometry(request.node, x, kernel)
+    let (pooling, output) = try geometry(request)
     let kernels = request.kernels
     let isEmpty = output.count == 0
     let result = Operand(.float32, output, layout: .channelsLast)
@@ -48,7 +40,17 @@ enum Pool {
     }
   }
 
-  private static func geometry(_ node: Node, _ x: Shape, _ kernel: [Int]) throws -> (Kernels.Pooling, Shape) {
+  /// One spatial axis is taken as a picture of height 1.
+  static func geometry(_ request: Request) throws -> (Kernels.Pooling, Shape) {
+    try request.require(0, .float32)
+    let x = try request.input(0).shape
+    let node = request.node
+    guard x.rank == 3 || x.rank == 4 else {
+      throw Failure(.unsupported, "input \(x); supported: rank 3 (one spatial axis) or 4 (two)")
+    }
+    guard let kernel = try node.ints("kernel_shape"), kernel.count == x.rank - 2 else {
+      throw Failure(.invalidModel, "kernel_shape must list \(x.rank - 2) extents for an input \(x)")
+    }
     var window = try Window(node, kernel: kernel)
     let spatial = try window.slide(over: Array(x.dimensions[2...]), roundingUp: node.flag("ceil_mode"))
     let isPlane = x.rank == 4

@@ -114,15 +114,13 @@ struct Reduction: Sendable {
 
   init(_ x: Operand, axes: Set<Int>, keepsAxes: Bool, type: ElementType? = nil) {
     let rank = x.shape.rank
-    let kept = x.layout.order(rank: rank).filter { !axes.contains($0) }
-    // Without the reduced axes, a channels-last operand may come out in another order than ONNX's.
-    let layout = keepsAxes || kept == kept.sorted() ? x.layout : .standard
+    let (layout, outputLayout) = keepsAxes ? (x.layout, x.layout) : Self.layouts(x, without: axes)
     let order = layout.order(rank: rank)
     inputLayout = layout
     let extents = order.map { x.shape[$0] }
     physical = extents
     let dimensions = (0..<rank).compactMap { axes.contains($0) ? (keepsAxes ? 1 : nil) : x.shape[$0] }
-    output = Operand(type ?? x.type, Shape(trusted: dimensions), layout: keepsAxes ? layout : .standard)
+    output = Operand(type ?? x.type, Shape(trusted: dimensions), layout: outputLayout)
 
     let places = order.indices.filter { axes.contains(order[$0]) }
     if let first = places.first, let last = places.last, places.count != last - first + 1,
@@ -136,5 +134,13 @@ struct Reduction: Sendable {
       let first = places.first ?? order.count
       split = AxisSplit(extents, axes: first..<(places.last.map { $0 + 1 } ?? first))
     }
+  }
+  /// The layouts in which `x` is read and its reduction over `axes`, which go, is written: that of `x` where what is left
+  /// lies in the order of some layout.
+  private static func layouts(_ x: Operand, without axes: Set<Int>) -> (Layout, Layout) {
+    let kept = x.layout.order(rank: x.shape.rank).filter { !axes.contains($0) }
+    let order = kept.map { axis in kept.count { $0 < axis } }
+    let layout = Layout.allCases.first { $0.fits(rank: kept.count) && $0.order(rank: kept.count) == order }
+    return layout.map { (x.layout, $0) } ?? (.standard, .standard)
   }
 }

@@ -32,17 +32,25 @@ enum Shapes {
     return Step(constants: [try Tensor(extents, [extents.count])], inputCount: 1)
   }
 
-  /// Input 0 under another shape; channels-last where that needs no copy.
+  /// Input 0 under another shape; not in ONNX order where that needs no copy.
   private static func view(_ request: Request, as dimensions: [Int]) throws -> Step {
     let x = try request.input(0)
     let shape = try Shape(checking: dimensions)
     guard shape.count == x.shape.count else {
       throw Failure(.invalidModel, "\(x.shape) has \(x.shape.count) elements, \(shape) has \(shape.count)")
     }
-    // The spatial axes lie together, so they may be cut and joined as long as batch and channels stay.
-    let staysChannelsLast = x.isChannelsLast && shape.rank >= 3 && shape[0] == x.shape[0] && shape[1] == x.shape[1]
-    let layout: Layout = staysChannelsLast ? .channelsLast : .standard
+    let layout = x.isReordered ? self.layout(of: x, as: shape) : .standard
     return Step(viewing: 0, of: request.inputs.count, in: layout, as: Operand(x.type, shape, layout: layout))
+  }
+
+  /// The layout in which the bytes of `x` are those of `shape`. Spatial axes lie together, and so do channels, so both may
+  /// be cut and joined as long as they do not mix.
+  private static func layout(of x: Operand, as shape: Shape) -> Layout {
+    let channels = x.shape.dimensions[1...x.layout.rawValue].reduce(1, *)
+    return [Layout.channelsLast, .groupedChannelsLast].first { layout in
+      layout.fits(rank: shape.rank) && shape[0] == x.shape[0]
+        && shape.dimensions[1...layout.rawValue].reduce(1, *) == channels
+    } ?? .standard
   }
 
   private static func planReshape(_ request: Request) throws -> Step {

@@ -19,8 +19,7 @@ enum Transpose {
     func target(_ layout: Layout) -> [Int] { layout.order(rank: rank).map { permutation[$0] } }
 
     let moving = { (axes: [Int]) in axes.filter { x.shape[$0] != 1 } }
-    for layout in rank >= 3 ? [Layout.standard, .channelsLast] : [.standard]
-    where moving(source) == moving(target(layout)) {
+    for layout in Layout.allCases where layout.fits(rank: rank) && moving(source) == moving(target(layout)) {
       return Step(viewing: 0, of: 1, in: x.layout, as: Operand(x.type, shape, layout: layout))
     }
     let places = target(.standard).map { axis in source.firstIndex(of: axis) ?? 0 }

@@ -53,28 +53,3 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible, ExpressibleByA
 
   public var description: String { "[" + dimensions.map(String.init).joined(separator: "×") + "]" }
 }
-
-/// How the elements of a value lie in memory.
-public enum Layout: UInt8, Sendable, Hashable {
-  /// ONNX order: the last axis is contiguous.
-  case standard
-  /// Axis 1 (channels) moved last and contiguous: [N, C, H, W] lies as [N, H, W, C]. Rank 3 and above.
-  case channelsLast
-
-  /// The extents in memory order of a value whose ONNX shape is `shape`.
-  public func physical(_ shape: Shape) -> Shape {
-    guard self == .channelsLast else { return shape }
-    return Shape(trusted: [shape[0]] + shape.dimensions[2...] + [shape[1]])
-  }
-
-  /// Where ONNX axis `axis` of a value of rank `rank` lies in memory order.
-  public func physicalAxis(_ axis: Int, rank: Int) -> Int {
-    guard self == .channelsLast, axis > 0 else { return axis }
-    return axis == 1 ? rank - 1 : axis - 1
-  }
-
-  /// Whether a value of this shape has the same bytes in both layouts.
-  public static func areSame(for shape: Shape) -> Bool {
-    shape.rank < 3 || shape[1] <= 1 || shape.dimensions[2...].allSatisfy { $0 == 1 } || shape.count == 0
-  }
-}

@@ -166,7 +166,7 @@ private struct Report {
     if let method = measured.method {
       table.add("explain", summary(measured.explain) + ", \(fixed(measured.ratio, 2)) × classify (\(method))")
     }
-    table.add("peak memory", mebibytes(peakMemory))
+    table.add("peak memory", size(peakMemory))
     return table.text
   }
 
@@ -186,7 +186,7 @@ private struct Report {
     return .object(members + [("peak_memory_bytes", .integer(peakMemory))])
   }
 
-  private func milliseconds(_ seconds: Double) -> String { fixed(1000 * seconds, 2) + " ms" }
+  private func milliseconds(_ seconds: Double) -> String { fixed(1000 * seconds, 3) + " ms" }
 
   private func summary(_ seconds: [Double]) -> String {
     "median \(milliseconds(Measurements.median(seconds))), least \(milliseconds(seconds.min() ?? 0)), \(rounds) rounds"

@@ -57,8 +57,9 @@ struct Explain: Command {
 
   func run() throws {
     let model = try Model.load(model, threads: threads)
-    let method = try model.explainer(named: method)
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
+    let method = try model.explainer(named: method)
+    if let layer = call.layer { _ = try model.value(named: layer) }
     try checkFiles(choices)
     try pictures.prepare()
     try maps?.prepare()

@@ -36,10 +36,12 @@ func stem(of path: String) -> String {
   return String(name[..<dot])
 }
 
-/// `text` as a part of a file name: without separators, blanks and control characters, and not too long.
+/// `text` as a part of a file name: without blanks, control characters and what shells and file systems treat
+/// specially, and not too long.
 func slug(_ text: String) -> String {
+  let special = "/\\:*?\"'<>|".unicodeScalars
   let scalars = text.unicodeScalars.prefix(60).map { scalar -> Unicode.Scalar in
-    let isBad = scalar == "/" || scalar == "\\" || scalar.properties.isWhitespace
+    let isBad = special.contains(scalar) || scalar.properties.isWhitespace
       || scalar.properties.generalCategory == .control
     return isBad ? "_" : scalar
   }

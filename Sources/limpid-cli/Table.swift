@@ -2,16 +2,17 @@ import Glibc
 
 /// Rows of text in aligned columns.
 struct Table {
-  private var rows: [[String]]
+  private let header: [String]?
+  private var rows: [[String]] = []
 
-  init(_ header: [String]) { rows = [header] }
-
-  /// Columns without a header.
-  init() { rows = [] }
+  init(_ header: [String]? = nil) { self.header = header }
 
   mutating func add(_ row: String...) { rows.append(row) }
 
+  /// Empty where there is no row: a header alone says nothing.
   var text: String {
+    if rows.isEmpty { return "" }
+    let rows = (header.map { [$0] } ?? []) + self.rows
     let columns = rows.map(\.count).max() ?? 0
     let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
     return rows.map { row in
@@ -40,4 +41,7 @@ func fixed(_ value: Double, _ digits: Int32) -> String {
   return String(decoding: buffer.prefix(max(0, Int(length))).map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-func mebibytes(_ bytes: Int) -> String { fixed(Double(bytes) / 1_048_576, 1) + " MiB" }
+/// A number of bytes for people.
+func size(_ bytes: Int) -> String {
+  bytes < 1 << 20 ? fixed(Double(bytes) / 1024, 1) + " KiB" : fixed(Double(bytes) / 1_048_576, 1) + " MiB"
+}

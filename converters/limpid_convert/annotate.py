@@ -9,7 +9,7 @@ from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import read_model, set_metadata
 
-_ROLES = {"Softmax": "probabilities", "LogSoftmax": "log_probabilities"}
+ROLES = {"Softmax": "probabilities", "LogSoftmax": "log_probabilities"}
 
 
 def add_command(subparsers):
@@ -31,12 +31,12 @@ def run(options):
     model = read_model(options.model)
     known = values.infer(model)
     _check_input(model, known, steps)
-    scores = _scores(model, known, options.logits)
+    scores = class_scores(model, known, options.logits)
     classes = scores.dimensions[-1]
     entries = {
         "limpid.format": "1",
         "limpid.preprocess": steps,
-        f"limpid.output.{scores.name}": _ROLES.get(scores.operator, "logits"),
+        f"limpid.output.{scores.name}": ROLES.get(scores.operator, "logits"),
     }
     present = {p.key for p in model.metadata_props}
     if "limpid.layers" not in present or options.layers:
@@ -71,7 +71,7 @@ def _check_input(model, known, steps):
             raise ConversionError(f"the preprocessing makes pictures of {what} {given}; the model reads {wanted}")
 
 
-def _scores(model, known, name):
+def class_scores(model, known, name):
     """The output with one number per class."""
     outputs = [o.name for o in model.graph.output]
     if name is None:

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from limpid_convert import __version__
 from limpid_convert.errors import ConversionError
@@ -32,6 +32,22 @@ class Builder:
         self.name = name
         self._nodes, self._inputs, self._outputs = [], [], []
         self._constants, self._values, self._metadata = {}, set(), {}
+        self._base = None
+
+    @classmethod
+    def extending(cls, model):
+        """A Builder that adds to a finished model, which stays as it is; it must be of opset 13 or later."""
+        builder = cls(model.graph.name)
+        builder._base = model
+        graph = model.graph
+        for info in (*graph.input, *graph.initializer):
+            builder._values.add(info.name)
+        for node in graph.node:
+            builder._values.update(node.output)
+        return builder
+
+    def __contains__(self, value):
+        return value in self._values
 
     def input(self, name, shape):
         """Declares a float32 input; text in `shape` is a symbolic dimension ("N")."""
@@ -69,12 +85,26 @@ class Builder:
 
     def model(self):
         """The model, its weights inside."""
-        weights = [_tensor(name, array) for name, array in self._constants.items()]
+        return self._assembled([_tensor(name, array) for name, array in self._constants.items()])
+
+    def outline(self):
+        """The model without its weights, which are inputs instead: small, and enough to infer shapes from."""
+        small = [_tensor(name, a) for name, a in self._constants.items() if a.nbytes < _SMALLEST_EXTERNAL]
+        model = self._assembled(small, with_weights=False)
+        for name, array in self._constants.items():
+            if array.nbytes >= _SMALLEST_EXTERNAL:
+                kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+                model.graph.input.append(helper.make_tensor_value_info(name, kind, array.shape))
+        return model
+
+    def _assembled(self, weights, with_weights=True):
         graph = helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, weights)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
             producer_name="limpid-convert", producer_version=__version__,
         )
+        if self._base is not None:
+            model = _joined(self._base, model, with_weights)
         set_metadata(model, self._metadata)
         return model
 
@@ -83,6 +113,34 @@ def _tensor(name, array):
     tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
     tensor.raw_data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     return tensor
+
+
+def _joined(base, added, with_weights):
+    """A copy of `base` with the graph of `added` behind its own."""
+    if with_weights:
+        model = ModelProto()
+        model.CopyFrom(base)
+    else:
+        model = _outlined(base)
+    model.ir_version = max(model.ir_version, IR_VERSION)  # before 4, every weight had to be an input too
+    for field in ("node", "initializer", "input", "output"):
+        getattr(model.graph, field).extend(getattr(added.graph, field))
+    return model
+
+
+def _outlined(base):
+    """A copy of `base` with its larger weights turned into inputs."""
+    model = ModelProto(ir_version=base.ir_version, opset_import=base.opset_import, functions=base.functions)
+    graph, known = model.graph, {i.name for i in base.graph.input}
+    graph.name = base.graph.name
+    for field in ("node", "input", "output", "value_info"):
+        getattr(graph, field).extend(getattr(base.graph, field))
+    for tensor in base.graph.initializer:
+        if len(tensor.raw_data) < _SMALLEST_EXTERNAL and tensor.data_location != TensorProto.EXTERNAL:
+            graph.initializer.append(tensor)
+        elif tensor.name not in known:
+            graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return model
 
 
 def set_metadata(model, entries):

@@ -65,13 +65,13 @@ class Layers:
     def batch_norm(self, x, name, epsilon=BATCH_NORM_EPSILON):
         """Inference-time batch normalisation. The runtime folds it; the file stays as the network was trained."""
         parts = [self.weight(f"{name}.{p}", x.channels) for p in ("weight", "bias", "running_mean", "running_var")]
-        return self._same(x, self.node("BatchNormalization", name, [x.name, *parts], epsilon=epsilon))
+        return self.same(x, self.node("BatchNormalization", name, [x.name, *parts], epsilon=epsilon))
 
     def relu(self, x, name):
-        return self._same(x, self.node("Relu", name, [x.name]))
+        return self.same(x, self.node("Relu", name, [x.name]))
 
     def add(self, x, y, name):
-        return self._same(x, self.node("Add", name, [x.name, y.name]))
+        return self.same(x, self.node("Add", name, [x.name, y.name]))
 
     def max_pool(self, x, name, kernel, stride, padding=0):
         value = self.node("MaxPool", name, [x.name], kernel_shape=[kernel] * 2, strides=[stride] * 2,
@@ -88,6 +88,18 @@ class Layers:
 
     def global_average(self, x, name):
         return Feature(self.node("GlobalAveragePool", name, [x.name]), x.channels, 1, 1)
+
+    def adaptive_average(self, x, name, side):
+        """Averages to side x side: cell i is the mean of rows floor(i·H/side) up to ceil((i+1)·H/side).
+
+        Overlapping or repeated cells are no pooling that ONNX knows, hence products with two matrices of shares.
+        """
+        if (x.height, x.width) == (side, side):
+            return x
+        rows = self.constant(name + ".rows", _shares(x.height, side))
+        columns = self.constant(name + ".columns", np.ascontiguousarray(_shares(x.width, side).T))
+        value = self.node("MatMul", name + ".down", [rows, x.name])
+        return Feature(self.node("MatMul", name, [value, columns]), x.channels, side, side)
 
     def flatten(self, x, name):
         """[N, C, H, W] to [N, C·H·W]."""
@@ -113,8 +125,16 @@ class Layers:
         return self.node("LayerNormalization", name, [value, *parts], axis=-1, epsilon=epsilon)
 
     @staticmethod
-    def _same(x, value):
+    def same(x, value):
+        """The feature that `value` is, of the shape of x."""
         return Feature(value, x.channels, x.height, x.width)
+
+
+def _shares(size, cells):
+    """[cells, size]: what each of `size` elements contributes to the mean of each cell."""
+    index, first = np.arange(size), np.arange(cells)[:, None]
+    inside = (index >= first * size // cells) & (index < -(-(first + 1) * size // cells))
+    return (inside / inside.sum(1, keepdims=True)).astype(np.float32)
 
 
 def _windows(size, kernel, stride, padding, ceil=False):

@@ -179,7 +179,7 @@ static void test_explain(const limpid_model *model) {
 }
 
 static void test_tensors(const limpid_model *model) {
-  static float values[3 * 32 * 32];
+  static double values[3 * 32 * 32];
   int64_t shape[4] = {1, 3, 32, 32};
   const char *logits = "logits", *unknown = "nothing";
   limpid_image_view view = quarter(pixels, 0);

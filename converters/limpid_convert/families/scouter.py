@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limpid_convert import backbones, checkpoint, conversion, metadata
+from limpid_convert.backbones.taps import count_blocks
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import scouter_head
 from limpid_convert.families.scouter_config import DATASETS, configure
@@ -55,7 +56,7 @@ def build(state, config):
     image = Feature(builder.input("input", ["N", config.channels, height, width]), config.channels, height, width)
     inner = Layers(builder, state).scope("backbone.")
     backbone = backbones.select(config.architecture, inner.state)
-    taps = backbone.build(inner, image, config.architecture)
+    taps = backbone.build(inner, image, config.architecture, _last_stage(inner.state) if config.slots else "layer4")
     if min(taps.final.height, taps.final.width) < 1:
         raise ConversionError(f"pictures of {width}x{height} are too small for this network")
     if config.slots:
@@ -67,6 +68,11 @@ def build(state, config):
     metadata.describe(builder, NAME if config.slots else "classifier", config.preprocess(), outputs,
                       config.labels, taps.layers, {NAME: _explanation(config)} if config.slots else None)
     return builder
+
+
+def _last_stage(state):
+    """Networks for small pictures end early. Where a stage was lost instead, conv1x1 expects other channels."""
+    return next((name for name in ("layer4", "layer3", "layer2", "layer1") if count_blocks(state, name)), "layer4")
 
 
 def _explanation(config):

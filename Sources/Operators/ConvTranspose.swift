@@ -1,0 +1,166 @@
+import Graph
+import Kernels
+import Parallel
+import Tensors
+
+/// ConvTranspose over one or two spatial axes: for each tap of the kernel, one matrix product over all pixels, whose
+/// rows are added to the result where the tap falls.
+enum ConvTranspose {
+  static let definitions = [OperatorDefinition("ConvTranspose", plan: plan)]
+
+  private static func plan(_ request: Request) throws -> Step {
+    let g = try Geometry(request)
+    let kernels = request.kernels
+    let taps = g.kernel[0] * g.kernel[1]
+    // [C, M / groups, taps] as one matrix [C / groups, M / groups] for each group and tap.
+    let product = MatrixProduct(
+      rows: g.input[0] * g.input[1], depth: g.channels, columns: g.columns, aRowStride: g.channels * g.groups,
+      bDepthStride: g.columns * taps, bColumnStride: taps, kernels: kernels)
+    let size = try product.packedByteCount.roundedUp(to: 64)
+    let (packedSize, overflow) = size.multipliedReportingOverflow(by: g.groups * taps)
+    guard !overflow else { throw Failure(.unsupported, "the weights are too large") }
+    let pack = { @Sendable (w: UnsafeRawPointer, target: UnsafeMutableRawPointer, parallel: Parallel) in
+      for group in 0..<g.groups {
+        for tap in 0..<taps {
+          product.pack(
+            w + 4 * (group * g.channels * g.columns * taps + tap), into: target + (group * taps + tap) * size, parallel)
+        }
+      }
+    }
+    let w = try request.input(1)
+    let packed = try w.constant.map { constant in
+      try request.weights.packed([constant], as: "ConvTranspose \(w.shape) \(g.groups) \(kernels.variant)") {
+        let storage = try Storage(byteCount: packedSize)
+        pack(constant.data, storage.base, request.parallel)
+        return storage
+      }
+    }
+    let fedSize = packed == nil ? packedSize : 0
+    let hasBias = request.has(2)
+    var layouts = request.standardLayouts
+    layouts[0] = .channelsLast
+    let isEmpty = g.output.count == 0
+    return Step(
+      inputs: layouts, outputs: [Operand(.float32, g.output, layout: .channelsLast)],
+      workspace: fedSize + 4 * product.rows * product.columns
+    ) { run in
+      if isEmpty { return }
+      if packed == nil { pack(run.input(1, as: UInt8.self), run.workspace, run.parallel) }
+      g.start(run.output(), bias: hasBias ? run.input(2) : nil)
+      let scratch = (run.workspace + fedSize).assumingMemoryBound(to: Float.self)
+      for n in 0..<g.batch {
+        for group in 0..<g.groups {
+          for tap in 0..<taps {
+            product.run(
+              run.input(0) + n * product.rows * product.aRowStride + group * g.channels,
+              packed: (packed?.base ?? run.workspace) + (group * taps + tap) * size, into: scratch, .none, run.parallel)
+            g.scatter(scratch, into: run.output(), n, group, tap)
+          }
+        }
+      }
+    }
+  }
+
+  /// Two spatial axes; one is taken as a picture of height 1.
+  private struct Geometry: Sendable {
+    let batch: Int
+    let groups: Int
+    /// Input and output channels of one group.
+    let channels: Int
+    let columns: Int
+    private(set) var input: [Int]
+    private(set) var kernel: [Int]
+    private var strides: [Int]
+    private var dilations: [Int]
+    private var padBegin: [Int]
+    private var extents: [Int]
+    let output: Shape
+
+    init(_ request: Request) throws {
+      try request.require(0, .float32)
+      try request.require(1, .float32)
+      let (x, w) = (try request.input(0).shape, try request.input(1).shape)
+      guard x.rank == 3 || x.rank == 4, w.rank == x.rank else {
+        throw Failure(.unsupported, "input \(x) and weights \(w); supported: both of rank 3 or 4")
+      }
+      groups = try request.node.int("group", default: 1)
+      guard groups >= 1, groups <= x[1], x[1] % groups == 0, w[0] == x[1] else {
+        throw Failure(.invalidModel, "weights \(w) in \(groups) groups do not fit an input \(x)")
+      }
+      (batch, channels, columns) = (x[0], x[1] / groups, w[1])
+      let (outputs, overflow) = w[1].multipliedReportingOverflow(by: groups)
+      guard !overflow else { throw Failure(.unsupported, "too many channels") }
+      if request.has(2), try request.input(2).shape != [outputs] {
+        throw Failure(.invalidModel, "the bias must have \(outputs) elements")
+      }
+      kernel = Array(w.dimensions[2...])
+      input = Array(x.dimensions[2...])
+      let window = try Window(request.node, kernel: kernel)
+      (extents, padBegin) = try Self.extents(request.node, window, input)
+      output = try Shape(checking: [batch, outputs] + extents)
+      (strides, dilations) = (window.strides, window.dilations)
+      if x.rank == 3 {
+        input.insert(1, at: 0)
+        kernel.insert(1, at: 0)
+        strides.insert(1, at: 0)
+        dilations.insert(1, at: 0)
+        padBegin.insert(0, at: 0)
+        extents.insert(1, at: 0)
+      }
+    }
+
+    /// The result's extents and the padding at its beginnings.
+    private static func extents(_ node: Node, _ window: Window, _ input: [Int]) throws -> ([Int], [Int]) {
+      let rank = input.count
+      let extra = try node.ints("output_padding") ?? [Int](repeating: 0, count: rank)
+      let wish = try node.ints("output_shape")
+      let padding = try node.string("auto_pad", default: "NOTSET")
+      guard extra.count == rank, extra.allSatisfy({ $0 >= 0 && $0 <= 1 << 20 }), (wish?.count ?? rank) == rank,
+        input.allSatisfy({ $0 >= 1 && $0 <= 1 << 24 })
+      else { throw Failure(.invalidModel, "output_padding or output_shape do not fit \(rank) spatial axes") }
+      var (extents, begins) = ([Int](), [Int]())
+      for axis in 0..<rank {
+        let full = (input[axis] - 1) * window.strides[axis] + extra[axis] + window.reach(axis)
+        let isSame = padding.hasPrefix("SAME")
+        guard let extent = wish?[axis] ?? (isSame ? input[axis] * window.strides[axis] : nil) else {
+          extents.append(full - window.padBegin[axis] - window.padEnd[axis])
+          begins.append(window.padBegin[axis])
+          continue
+        }
+        let total = max(0, full - extent)
+        extents.append(extent)
+        begins.append(padding == "SAME_UPPER" ? total / 2 : total - total / 2)
+      }
+      guard extents.allSatisfy({ $0 >= 0 && $0 <= 1 << 45 }) else {
+        throw Failure(.invalidModel, "the result would have the extents \(extents)")
+      }
+      return (extents, begins)
+    }
+
+    func start(_ output: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?) {
+      let channels = columns * groups
+      output.update(repeating: 0, count: self.output.count)
+      guard let bias else { return }
+      for pixel in 0..<self.output.count / channels { (output + pixel * channels).update(from: bias, count: channels) }
+    }
+
+    /// Adds the rows [input pixels, columns] to the result.
+    func scatter(
+      _ rows: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ n: Int, _ group: Int, _ tap: Int
+    ) {
+      let shiftY = tap / kernel[1] * dilations[0] - padBegin[0]
+      let shiftX = tap % kernel[1] * dilations[1] - padBegin[1]
+      for y in 0..<input[0] {
+        let toY = y * strides[0] + shiftY
+        guard toY >= 0, toY < extents[0] else { continue }
+        for x in 0..<input[1] {
+          let toX = x * strides[1] + shiftX
+          guard toX >= 0, toX < extents[1] else { continue }
+          let target = output + ((n * extents[0] + toY) * extents[1] + toX) * columns * groups + group * columns
+          let source = rows + (y * input[1] + x) * columns
+          for k in 0..<columns { target[k] += source[k] }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import Kernels
+import Parallel
+import Tensors
+
+/// One direction of a recurrent operator. Equations and the order of gates as in the ONNX specification.
+struct RecurrentCell: Sendable {
+  private typealias Buffer = UnsafeMutablePointer<Float>
+  private let s: Recurrent.Settings
+  private let width: Int
+
+  init(_ settings: Recurrent.Settings) {
+    s = settings
+    width = settings.kind.gates * settings.hidden
+  }
+
+  /// Floats of one state [batch, hidden].
+  private var state: Int { s.batch * s.hidden }
+
+  /// Bytes: what the input adds to the gates [time, batch, gates], what the state adds [batch, gates], the states h
+  /// and c, the state after the reset gate, and x by time where it comes by batch.
+  func workspace() throws -> Int {
+    let shape = try Shape(checking: [s.time + 1, s.batch, width])
+    let input = try Shape(checking: [s.batchFirst ? s.time : 0, s.batch, s.input])
+    return 4 * (shape.count + 3 * state + input.count)
+  }
+
+  func run(_ run: Invocation, _ direction: Int) throws {
+    if s.batch == 0 || s.hidden == 0 { return }
+    let fromInput = run.workspace.assumingMemoryBound(to: Float.self)
+    let fromState = fromInput + s.time * s.batch * width
+    let h = fromState + s.batch * width
+    let c = h + state
+    let scratch = c + state
+    load(run, 5, s.hasHidden, direction, into: h)
+    load(run, 6, s.hasCell, direction, into: c)
+
+    let x = inTimeOrder(run, scratch + state)
+    let bias: UnsafePointer<Float>? = s.hasBias ? run.input(3) + direction * 2 * width : nil
+    s.kernels.multiplyTransposed(
+      rows: s.time * s.batch, depth: s.input, columns: width, x, stride: s.input,
+      UnsafeRawPointer(run.input(1, as: Float.self) + direction * width * s.input), into: fromInput, stride: width,
+      .init(bias: bias), run.parallel)
+    let lengths = try lengths(run)
+    for step in 0..<s.time {
+      let isBackward = s.directions[direction]
+      for b in 0..<s.batch where step < lengths[b] {
+        let t = isBackward ? lengths[b] - 1 - step : step
+        let gates = fromInput + (t * s.batch + b) * width
+        advance(
+          run, direction, gates, fromState + b * width, h + b * s.hidden, c + b * s.hidden, scratch + b * s.hidden)
+        store(run, direction, h + b * s.hidden, t, b)
+      }
+    }
+    finish(run, direction, h, c, lengths)
+  }
+
+  // MARK: Operands
+
+  private func load(_ run: Invocation, _ i: Int, _ isThere: Bool, _ direction: Int, into target: Buffer) {
+    guard isThere else { return target.update(repeating: 0, count: state) }
+    for b in 0..<s.batch {
+      (target + b * s.hidden).update(from: run.input(i) + place(direction, b) * s.hidden, count: s.hidden)
+    }
+  }
+
+  /// The row of a state [directions, batch, hidden], or [batch, directions, hidden].
+  private func place(_ direction: Int, _ b: Int) -> Int {
+    s.batchFirst ? b * s.directions.count + direction : direction * s.batch + b
+  }
+
+  private func inTimeOrder(_ run: Invocation, _ target: Buffer) -> UnsafePointer<Float> {
+    guard s.batchFirst else { return run.input(0) }
+    s.kernels.permute(
+      run.input(0, as: Float.self), shape: [s.batch, s.time, s.input], permutation: [1, 0, 2], elementSize: 4,
+      into: target, run.parallel)
+    return UnsafePointer(target)
+  }
+
+  private func lengths(_ run: Invocation) throws -> [Int] {
+    guard s.hasLengths else { return [Int](repeating: s.time, count: s.batch) }
+    let given: UnsafePointer<Int32> = run.input(4)
+    return try (0..<s.batch).map { b in
+      guard given[b] >= 0, given[b] <= s.time else {
+        throw Failure(.invalidModel, "a sequence of length \(given[b]) in an input of length \(s.time)")
+      }
+      return Int(given[b])
+    }
+  }
+
+  private func store(_ run: Invocation, _ direction: Int, _ h: Buffer, _ t: Int, _ b: Int) {
+    let count = s.directions.count
+    let row = s.batchFirst ? (b * s.time + t) * count + direction : (t * count + direction) * s.batch + b
+    (run.output(0) + row * s.hidden).update(from: h, count: s.hidden)
+  }
+
+  /// Zeros behind the ends of the sequences, and the last states.
+  private func finish(_ run: Invocation, _ direction: Int, _ h: Buffer, _ c: Buffer, _ lengths: [Int]) {
+    let zeros = c + state
+    zeros.update(repeating: 0, count: s.hidden)
+    for b in 0..<s.batch {
+      for t in lengths[b]..<s.time { store(run, direction, zeros, t, b) }
+      let row = place(direction, b) * s.hidden
+      (run.output(1) + row).update(from: h + b * s.hidden, count: s.hidden)
+      if s.kind == .memory { (run.output(2) + row).update(from: c + b * s.hidden, count: s.hidden) }
+    }
+  }
+
+  // MARK: One step of one sequence
+
+  private func advance(
+    _ run: Invocation, _ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer, _ c: Buffer,
+    _ scratch: Buffer
+  ) {
+    let r: UnsafePointer<Float> = run.input(2) + direction * width * s.hidden
+    let bias: UnsafePointer<Float>? = s.hasBias ? run.input(3) + (2 * direction + 1) * width : nil
+    multiply(h, r, bias, width, into: fromState)
+    switch s.kind {
+    case .plain:
+      add(fromState, to: gates, s.hidden)
+      activate(gates, direction, 0)
+      h.update(from: gates, count: s.hidden)
+    case .gated: advanceGated(direction, gates, fromState, h, scratch, r, bias)
+    case .memory: advanceMemory(run, direction, gates, fromState, h, c)
+    }
+  }
+
+  /// GRU; gates z, r, h.
+  private func advanceGated(
+    _ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer, _ scratch: Buffer,
+    _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?
+  ) {
+    let n = s.hidden
+    let (update, reset, candidate) = (gates, gates + n, gates + 2 * n)
+    add(fromState, to: update, 2 * n)
+    activate(update, direction, 0)
+    activate(reset, direction, 0)
+    if s.resetsLate {
+      for i in 0..<n { candidate[i] += reset[i] * fromState[2 * n + i] }
+    } else {
+      for i in 0..<n { scratch[i] = reset[i] * h[i] }
+      multiply(scratch, weights + 2 * n * n, bias.map { $0 + 2 * n }, n, into: fromState + 2 * n)
+      add(fromState + 2 * n, to: candidate, n)
+    }
+    activate(candidate, direction, 1)
+    for i in 0..<n { h[i] = (1 - update[i]) * candidate[i] + update[i] * h[i] }
+  }
+
+  /// LSTM; gates i, o, f, c; peepholes i, o, f.
+  private func advanceMemory(
+    _ run: Invocation, _ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer, _ c: Buffer
+  ) {
+    let n = s.hidden
+    let peepholes: UnsafePointer<Float>? = s.hasPeepholes ? run.input(7) + direction * 3 * n : nil
+    let (input, output, forget, candidate) = (gates, gates + n, gates + 2 * n, gates + 3 * n)
+    add(fromState, to: gates, 4 * n)
+    if let peepholes {
+      for i in 0..<n {
+        input[i] += peepholes[i] * c[i]
+        forget[i] += peepholes[2 * n + i] * c[i]
+      }
+    }
+    activate(input, direction, 0)
+    activate(forget, direction, 0)
+    activate(candidate, direction, 1)
+    for i in 0..<n { c[i] = (s.couplesForget ? 1 - input[i] : forget[i]) * c[i] + input[i] * candidate[i] }
+    if let peepholes { for i in 0..<n { output[i] += peepholes[n + i] * c[i] } }
+    activate(output, direction, 0)
+    // The gates are not needed any more, so the activated cell state goes there.
+    s.kernels.unary(s.activations[direction][2], c, into: candidate, count: n, .serial)
+    for i in 0..<n { h[i] = output[i] * candidate[i] }
+  }
+
+  private func multiply(
+    _ x: Buffer, _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ columns: Int, into target: Buffer
+  ) {
+    s.kernels.multiplyTransposed(
+      rows: 1, depth: s.hidden, columns: columns, x, stride: s.hidden, UnsafeRawPointer(weights), into: target,
+      stride: columns, .init(bias: bias), .serial)
+  }
+
+  private func add(_ summand: Buffer, to target: Buffer, _ count: Int) {
+    for i in 0..<count { target[i] += summand[i] }
+  }
+
+  private func activate(_ values: Buffer, _ direction: Int, _ which: Int) {
+    if let clip = s.clip { s.kernels.unary(.clip(-clip, clip), values, into: values, count: s.hidden, .serial) }
+    s.kernels.unary(s.activations[direction][which], values, into: values, count: s.hidden, .serial)
+  }
+}

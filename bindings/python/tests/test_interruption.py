@@ -1,0 +1,155 @@
+"""Long calls: progress, cancelling, Ctrl-C and other signals, threads."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from conftest import COLOURS, ROOT
+
+import limpid
+
+# A call of some minutes, were it left alone.
+LONG_CALL = f"""
+import os, signal, sys, threading, time
+sys.path.insert(0, {str(ROOT / "bindings" / "python")!r})
+import numpy as np, limpid
+model = limpid.Model({str(COLOURS)!r})
+images = np.zeros((64, 3, 32, 32), np.float32)
+def long_call():
+    for _ in range(1000000):
+        model.classify(images, batch_size=1)
+"""
+
+
+def run_long_call(body):
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", LONG_CALL + body], capture_output=True, text=True, timeout=60, env=os.environ)
+    assert time.monotonic() - start < 30
+    return done
+
+
+@pytest.fixture
+def many(tensor):
+    return np.broadcast_to(tensor, (200, *tensor.shape))
+
+
+def test_progress_rises_to_its_total(model, many):
+    seen = []
+    model.classify(many, progress=lambda done, total: seen.append((done, total)), batch_size=10)
+    shares = [done / total for done, total in seen]
+    assert len(seen) >= 20 and shares == sorted(shares) and shares[-1] == 1
+
+
+def test_progress_that_returns_false_cancels(model, many):
+    calls = []
+    with pytest.raises(limpid.Cancelled):
+        model.explain(many, progress=lambda done, total: calls.append(done) or len(calls) < 3)
+    assert len(calls) == 3
+
+
+def test_an_exception_in_progress_reaches_the_caller(model, many):
+    def fail(done, total):
+        raise KeyError("mine")
+
+    for call in (model.classify, model.explain, lambda x, progress: model.fetch(x, "logits", progress=progress)):
+        with pytest.raises(KeyError, match="mine"):
+            call(many, progress=fail)
+
+
+def test_progress_must_be_a_function(model, tensor):
+    with pytest.raises(TypeError, match="progress"):
+        model.classify(tensor, progress=3)
+
+
+def test_signal_handlers_are_as_before_after_each_call(model, tensor):
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    model.classify(tensor)
+    with pytest.raises(limpid.NotFound):
+        model.explain(tensor, "scooter")
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
+
+
+def test_a_handler_runs_during_the_call_and_its_exception_ends_it(model):
+    class Alarm(Exception):
+        pass
+
+    def ring(number, frame):
+        raise Alarm
+
+    images = np.zeros((20000, 3, 32, 32), np.float32)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(Alarm):
+            while True:
+                model.classify(images, batch_size=1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_ctrl_c_ends_a_long_call():
+    done = run_long_call("""
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    long_call()
+except KeyboardInterrupt:
+    print("stopped")
+""")
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+
+
+def test_ctrl_c_ends_a_single_call_inside_of_it():
+    done = run_long_call("""
+images = np.broadcast_to(np.zeros((3, 32, 32), np.float32), (200000, 3, 32, 32))
+threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+start = time.monotonic()
+try:
+    while True:
+        model.classify(list(images[:2000]) * 100, batch_size=1)
+except KeyboardInterrupt:
+    print("stopped")
+""")
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+
+
+def test_sys_exit_in_a_handler_ends_the_program():
+    done = run_long_call("""
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+long_call()
+""")
+    assert (done.stderr, done.returncode) == ("", 7)
+
+
+def test_one_model_serves_many_threads_with_the_same_bits(model, tensor):
+    images = np.stack([np.roll(tensor, i, axis=0) for i in range(6)])
+    expected = model.classify(images)
+    expected_map = model.explain(images[0])[0].map
+
+    def work(i):
+        rows = model.classify(images, threads=1 + i % 3, batch_size=1 + i % 6)
+        (why,) = model.explain(images[0], progress=lambda done, total: None)
+        return np.array_equal(rows, expected) and np.array_equal(why.map, expected_map)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(80)))
+
+
+def test_other_threads_run_during_a_call(model):
+    images = np.zeros((3000, 3, 32, 32), np.float32)
+    turns, over = 0, threading.Event()
+    worker = threading.Thread(target=lambda: (model.classify(images, batch_size=1), over.set()))
+    worker.start()
+    while not over.is_set():
+        turns += 1
+        time.sleep(0.0005)
+    worker.join()
+    assert turns > 3

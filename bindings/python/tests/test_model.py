@@ -1,0 +1,165 @@
+"""What a model says of itself and of images."""
+
+import numpy as np
+import pytest
+from conftest import COLOURS
+
+import limpid
+
+
+def softmax(logits):
+    powers = np.exp(np.asarray(logits, np.float64))
+    return powers / powers.sum()
+
+
+def test_model_describes_itself(model):
+    assert model.info == limpid.Info("colours", "scouter", 3, 32, 32, 3)
+    assert model.labels == ["red", "green", "blue"]
+    assert model.layers == ["features"]
+    assert (model.inputs, model.outputs) == (["input"], ["logits", "attention"])
+    assert model.metadata("limpid.format") == "1"
+    assert model.metadata("no such key") is None
+    assert "colours" in repr(model)
+
+
+def test_methods_list_their_parameters(model):
+    scouter = model.methods[0]
+    assert scouter.name == "scouter" and scouter.summary
+    assert [p.name for p in scouter.parameters] == ["slot"]
+    assert scouter.parameters[0].default == -1
+    assert all(p.minimum <= p.default <= p.maximum for m in model.methods for p in m.parameters)
+
+
+def test_classify_gives_the_softmax_of_the_logits(model, tensor):
+    np.testing.assert_allclose(model.classify(tensor), softmax([-1, -1, 2]), rtol=1e-5)
+
+
+def test_a_batch_has_one_row_for_each_image(model, tensor):
+    rows = model.classify(np.stack([tensor, np.roll(tensor, 1, axis=0)]))
+    assert rows.shape == (2, 3) and rows.dtype == np.float32
+    np.testing.assert_array_equal(rows[0], model.classify(tensor))
+    assert rows.argmax(axis=1).tolist() == [2, 0]
+
+
+def test_model_from_bytes_is_the_same(model, tensor):
+    with limpid.Model(COLOURS.read_bytes(), threads=1, precision="fast", memory_limit=1 << 30) as copy:
+        np.testing.assert_array_equal(copy.classify(tensor), model.classify(tensor))
+
+
+def test_closed_model_says_so(tensor):
+    model = limpid.Model(COLOURS)
+    model.close()
+    model.close()
+    with pytest.raises(limpid.InvalidArgument, match="closed"):
+        model.classify(tensor)
+
+
+def test_explanation_is_of_the_predicted_class(model, red):
+    (why,) = model.explain(red)
+    assert (why.class_index, why.label, why.image_index) == (0, "red", 0)
+    assert why.score == pytest.approx(2, abs=0.1)
+    assert not why.degenerate
+    assert why.map.shape == (40, 48) and why.map.dtype == np.float32
+    assert why.grid.shape == (8, 8)
+    assert why.map[0, 0] > 0.99 and why.map[-1, -1] == 0.5
+    assert why.range[0] < 0.02 and why.range[1] > 0.99
+    assert "red" in repr(why)
+
+
+def test_explanations_come_image_by_image_and_class_by_class(model, red, tensor):
+    found = model.explain([red, tensor], "scouter", classes=[[2, -1], ["green", 0]], slot=0)
+    assert [(w.image_index, w.class_index) for w in found] == [(0, 2), (0, 0), (1, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("classes, expected", [
+    (1, [1, 1]), ("blue", [2, 2]), ([0, 1], [0, 1, 0, 1]), (np.array([[0], [2]]), [0, 2]), (None, [2, 2]),
+])
+def test_classes_may_be_given_in_every_sensible_way(model, tensor, classes, expected):
+    assert [w.class_index for w in model.explain([tensor, tensor], classes=classes)] == expected
+
+
+@pytest.mark.parametrize("classes", [[], [[0]], [[0], [1, 2]], [[0], 1], [[], []]])
+def test_classes_that_do_not_fit_the_images_are_refused(model, tensor, classes):
+    with pytest.raises(limpid.InvalidArgument, match="classes"):
+        model.explain([tensor, tensor], classes=classes)
+
+
+def test_map_is_a_copy(model, red):
+    (why,) = model.explain(red)
+    why.map[:] = 7
+    assert why.map.max() <= 1
+
+
+def test_explanation_outlives_its_model(red):
+    model = limpid.Model(COLOURS)
+    (why,) = model.explain(red)
+    model.close()
+    del model
+    assert why.map[0, 0] > 0.99 and why.class_index == 0
+
+
+def test_constant_map_is_degenerate(model):
+    black = np.zeros((32, 32, 3), np.uint8)
+    (why,) = model.explain(black)
+    assert why.degenerate and np.isfinite(why.map).all()
+
+
+def test_overlay_and_save(model, red, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    (why,) = model.explain(red)
+    overlay = why.overlay(colormap="gray", opacity=1.0, style="default", size=(96, 80))
+    assert overlay.size == (96, 80) and overlay.mode == "RGB"
+    assert np.asarray(overlay)[0, 0].min() > 250
+    why.save(tmp_path / "why.png", style="scouter")
+    saved = np.asarray(image.open(tmp_path / "why.png"))
+    np.testing.assert_array_equal(saved, np.asarray(why.overlay(style="scouter")))
+
+
+def test_overlay_of_a_tensor_is_the_map_alone(model, tensor):
+    (why,) = model.explain(tensor)
+    assert np.asarray(why.overlay()).shape == (32, 32, 3)
+
+
+def test_fetch_gives_inner_values_and_run_goes_on_from_them(model, red):
+    values = model.fetch(red, ["features", "logits"])
+    assert list(values) == ["features", "logits"]
+    assert values["features"].shape == (1, 3, 8, 8)
+    tail = model.run({"features": values["features"]}, "logits")
+    np.testing.assert_array_equal(tail["logits"], values["logits"])
+
+
+def test_run_gives_all_outputs_by_default(model, tensor):
+    values = model.run({"input": tensor[None]})
+    assert list(values) == ["logits", "attention"]
+    np.testing.assert_allclose(values["logits"], [[-1, -1, 2]], atol=1e-6)
+    assert values["attention"].shape == (1, 3, 8, 8)
+
+
+def test_run_takes_strided_and_foreign_byte_order_arrays(model, tensor):
+    expected = model.run({"input": tensor[None]}, "logits")["logits"]
+    strided = np.ascontiguousarray(tensor.transpose(1, 2, 0)).transpose(2, 0, 1)[None]
+    swapped = tensor[None].astype(">f4")
+    for array in (strided, swapped):
+        np.testing.assert_array_equal(model.run({"input": array}, "logits")["logits"], expected)
+
+
+def test_picture_is_what_the_model_sees(model, red):
+    seen = np.asarray(model.picture(red))
+    assert seen.shape == (32, 32, 3) and seen[0, 0].tolist() == [255, 0, 0]
+
+
+def test_log_handler_gets_messages_at_logging_levels():
+    messages = []
+    limpid.set_log_handler(lambda level, message: messages.append((level, message)), 20)
+    try:
+        limpid.Model(COLOURS).close()
+    finally:
+        limpid.set_log_handler(None)
+    limpid.Model(COLOURS).close()
+    assert len(messages) == 1 and messages[0][0] == 20 and "colours" in messages[0][1]
+
+
+def test_library_describes_itself():
+    assert limpid.version() == limpid.__version__
+    assert limpid.version() in limpid.build_info()
+    assert {"viridis", "jet", "gray"} <= set(limpid.colormaps())

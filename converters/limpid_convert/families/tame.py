@@ -1,0 +1,194 @@
+"""TAME: Ntrougkas et al., ISM 2022 (arXiv:2301.07407). Attention on feature maps of a frozen classifier."""
+
+from __future__ import annotations
+
+import os
+
+from onnx import version_converter
+
+from limpid_convert import annotate, backbones, checkpoint, conversion, metadata, values
+from limpid_convert.conversion import say
+from limpid_convert.errors import ConversionError
+from limpid_convert.families import tame_head, tame_picture, tame_taps
+from limpid_convert.graph import OPSET, Builder, read_model
+from limpid_convert.layers import Layers
+from limpid_convert.state import State
+
+NAME = "tame"
+
+#: The layers of the published models.
+LAYERS = {"vgg16": ("features.16", "features.23", "features.30"), "resnet50": ("layer2", "layer3", "layer4")}
+
+_OLDEST_OPSET = 13
+
+
+def recognises(tensors):
+    return "attn.fuser.weight" in tensors
+
+
+def add_command(subparsers):
+    parser = subparsers.add_parser(
+        NAME, help="a TAME attention mechanism and the classifier it was trained on",
+        description="The classifier is a torchvision checkpoint or any ONNX model. Layers may be given in any order.",
+    )
+    parser.add_argument("attention", help="what training saved, epoch_N.pt")
+    parser.add_argument("output", help="model to write, .onnx")
+    parser.add_argument("--backbone", required=True, metavar="FILE", help="the classifier, .pth or .onnx")
+    parser.add_argument("--architecture", metavar="NAME", help="of a .pth classifier: vgg16, resnet50, …")
+    parser.add_argument("--layers", metavar="A,B", help="feature maps that it reads; the published ones by default")
+    parser.add_argument("--version", choices=tuple(tame_head.VERSIONS), help="read from the file where possible")
+    parser.add_argument("--no-in-place", action="store_true",
+                        help="take layers literally where the original would find them changed by an activation")
+    tame_picture.add_options(parser)
+    conversion.add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options):
+    """Reads both files, attaches the attention to the classifier, writes and checks the model."""
+    source = checkpoint.read(options.attention)
+    tensors = source.tensors()
+    if not recognises(tensors):
+        raise ConversionError(f"{options.attention}: no TAME attention mechanism, which has a tensor attn.fuser.weight"
+                              + ("; an L-CAM checkpoint (limpid-convert lcam)" if "attnM.op.weight" in tensors else ""))
+    load = _from_model if options.backbone.endswith(".onnx") else _from_checkpoint
+    builder, classes, names, sources = load(options)
+    features = _features(builder, names, options)
+    _attach(builder, State(tensors), features, classes, options)
+    conversion.finish(builder, options, options.architecture, [source, *sources])
+
+
+def _from_checkpoint(options):
+    """(builder, classes, layers, checkpoints) of a classifier with torchvision's tensor names."""
+    source = checkpoint.read(options.backbone)
+    state = State(source.tensors())
+    builder = Builder(NAME)
+    layers = Layers(builder, state)
+    _, picture = tame_picture.declare(layers, options)
+    module = backbones.select(options.architecture, state)
+    taps = module.build(layers, picture, options.architecture)
+    if min(taps.final.height, taps.final.width) < 1:
+        raise ConversionError(f"pictures of {picture.width}x{picture.height} are too small for this network")
+    logits = module.classify(layers, taps)
+    state.finish(options.architecture or module.__name__.split(".")[-1])
+    builder.node("Identity", "logits", [logits])
+    classes = _last_dimension(builder, "logits")
+    builder.output("logits", ["N", classes])
+    labels = metadata.read_labels(options.labels, classes) if options.labels else None
+    metadata.describe(builder, NAME, tame_picture.steps(options), {"logits": "logits"}, labels, taps.layers)
+    names = _named(options) or LAYERS.get(options.architecture)
+    if not names:
+        raise ConversionError(f"give --layers; the published ones are known for {' and '.join(LAYERS)} only")
+    return builder, classes, names, [source]
+
+
+class _Source:
+    """A file that the model was made from."""
+
+    def __init__(self, path):
+        self.path = path
+
+
+def _from_model(options):
+    """The same of a classifier given as an ONNX file, whose own preprocessing stays."""
+    model = _recent(read_model(options.backbone), options.backbone)
+    builder = Builder.extending(model)
+    present = {p.key: p.value for p in model.metadata_props}
+    known = values.infer(model)
+    role = next((k for k, v in present.items() if k.startswith("limpid.output.") and v != "attention"), None)
+    scores = annotate.class_scores(model, known, role and role[len("limpid.output.") :])
+    classes = scores.dimensions[-1] if isinstance(scores.dimensions[-1], int) else None
+    builder.metadata("limpid.format", 1)
+    builder.metadata("limpid.family", NAME)
+    builder.metadata(f"limpid.output.{scores.name}", present.get(role) or annotate.ROLES.get(scores.operator, "logits"))
+    if options.preprocess:
+        builder.metadata("limpid.preprocess", metadata.parse_preprocess(options.preprocess))
+    elif "limpid.preprocess" not in present:
+        say("note: nothing says how pictures become the input of this classifier; add it with --preprocess")
+    if options.preprocess or "limpid.preprocess" in present:
+        say("the input and its preprocessing are the classifier's own")
+    if options.labels:
+        builder.metadata("limpid.labels", "\n".join(metadata.read_labels(options.labels, classes)))
+    tap = values.last_map(model, known)
+    if tap and "limpid.layers" not in present:
+        builder.metadata("limpid.layers", f"{tap} nchw")
+    if not options.layers:
+        raise ConversionError(f"give --layers: the values of {options.backbone} that the attention reads "
+                              f"(limpid-convert inspect {options.backbone} lists them)")
+    return builder, classes, _named(options), [_Source(options.backbone)]
+
+
+def _recent(model, path):
+    """The model in an opset that the attention's operators exist in."""
+    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if version >= _OLDEST_OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except Exception as error:  # onnx raises several kinds
+        raise ConversionError(f"{path}: of opset {version}, and not to be brought to {OPSET} ({str(error)[:200]}); "
+                              f"export it with opset {_OLDEST_OPSET} or later") from None
+
+
+def _named(options):
+    return [name.strip() for name in (options.layers or "").replace(",", " ").split()]
+
+
+def _last_dimension(builder, name):
+    return values.infer(builder.outline())[name].dimensions[-1]
+
+
+def _features(builder, names, options):
+    width, height = tame_picture.size(options)
+    return tame_taps.select(tame_taps.Outline.of(builder, height, width), names, not options.no_in_place)
+
+
+def _attach(builder, state, features, classes, options):
+    """The attention as an output, and what the runtime must know of it."""
+    head = Layers(builder, state).scope("attn.")
+    version = _version(head.state, options)
+    tame_head.check(head.state, features, version)
+    if "attn.fuser.bias" in builder:
+        raise ConversionError(f"{options.backbone}: has a TAME head already")
+    output = "attention"
+    while output in builder:
+        output += "_"
+    maps, weights = tame_head.build(head, features, version, output, classes)
+    state.finish(f"{version} on {', '.join(f.name for f in features)}",
+                 unused=tame_head.unused(version, len(features)))
+    trained = head.state.shape("fuser.weight")[0]
+    if classes and trained < classes:
+        raise ConversionError(f"the attention has {trained} maps; the classifier has {classes} classes")
+    if classes and trained > classes:
+        say(f"note: the attention has {trained} maps; kept are those of the classifier's {classes} classes")
+    builder.output(output, ["N", maps.channels, maps.height, maps.width])
+    builder.metadata(f"limpid.output.{output}", "attention")
+    for key, value in explanation(output, weights).items():
+        builder.metadata(f"limpid.explain.{NAME}.{key}", value)
+    builder.metadata(f"limpid.explain.{NAME}.version", version)
+    builder.metadata(f"limpid.explain.{NAME}.layers", " ".join(f.name for f in features))
+    say(f"{version}: maps {maps.channels}x{maps.height}x{maps.width} from " + ", ".join(
+        f"{f.name} {f.channels}x{f.height}x{f.width}" for f in features))
+
+
+def explanation(output, weights):
+    """Where the maps are and how the original shows them; docs/families/tame.md.
+
+    weights: those with a row for each map, so that single maps can be computed alone.
+    """
+    return {"output": output, "class_weights": " ".join(weights), "normalize": "minmax", "upsample": "bilinear",
+            "quantize": "truncate", "colormap": "opencv_jet", "alpha": "0.5"}
+
+
+def _version(state, options):
+    """The option, checked against the tensors; else what these say; else the directory's name, as training makes it."""
+    possible = tame_head.versions_of(state)
+    if options.version:
+        if options.version not in possible:
+            raise ConversionError(f"--version {options.version}: the tensors are those of {' or '.join(possible)}")
+        return options.version
+    directory = os.path.basename(os.path.dirname(os.path.abspath(options.attention)))
+    version = next((v for v in possible if directory.endswith("_" + v)), possible[0])
+    if len(possible) > 1:
+        say(f"note: {' and '.join(possible)} have the same tensors; taken for {version} (--version says otherwise)")
+    return version

@@ -1,0 +1,97 @@
+"""Finds the values of a graph that a TAME head is attached to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpid_convert import values
+from limpid_convert.conversion import say
+from limpid_convert.errors import ConversionError
+from limpid_convert.layers import Feature
+
+#: torchvision's networks compute these in place: whoever kept their input finds the result in it.
+_ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Elu", "Selu", "HardSwish")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A graph without weights. known: its values by name, in graph order."""
+
+    graph: object
+    known: dict
+
+    @classmethod
+    def of(cls, builder, height, width):
+        """The outline of what `builder` holds, with pictures of this size where the model leaves it open."""
+        model = builder.outline()
+        weights = {w.name for w in model.graph.initializer}
+        for info in model.graph.input:
+            shape = info.type.tensor_type.shape.dim
+            if info.name not in weights and len(shape) == 4:
+                for dimension, extent in zip(shape[2:], (height, width)):
+                    if not dimension.HasField("dim_value"):
+                        dimension.dim_value = extent
+        return cls(model.graph, values.infer(model))
+
+
+def select(outline, names, in_place=True):
+    """The features called `names`, in graph order whatever the order of the names, as the original has them.
+
+    A name is a value's, a node's, or a module's, which stands for the last map that the module makes.
+    """
+    position = {name: index for index, name in enumerate(outline.known)}
+    found = {}
+    for name in names:
+        value = _resolve(outline, name)
+        if in_place and (result := _activated(outline.graph, value)):
+            say(f"note: {value} is only read by an activation, which the original computes in place; "
+                f"tapping its result {result} (--no-in-place taps {value} itself)")
+            value = result
+        if value in found.values():
+            raise ConversionError(f"{name!r} names the same value as another layer, {value}")
+        found[name] = value
+    return [_feature(outline, value) for value in sorted(found.values(), key=position.__getitem__)]
+
+
+def _resolve(outline, name):
+    known = outline.known
+    maps = [n for n, v in known.items() if len(v.dimensions) == 4 and v.operator]
+    if name in maps:
+        return name
+    for node in outline.graph.node:
+        if node.name == name and node.output[0] in maps:
+            return node.output[0]
+    inside = [n for n in maps if n.startswith((name + ".", name + "/"))]
+    if inside:
+        return inside[-1]
+    if name in known:
+        raise ConversionError(f"the layer {name!r} is {_shape(known[name])}, not a map [N, C, H, W]")
+    near = [n for n in maps if name.split(".")[-1] in n] or maps
+    raise ConversionError(f"the network has no layer {name!r}; it has, for example, {', '.join(near[-8:])} "
+                          "(`limpid-convert inspect MODEL.onnx` lists all)")
+
+
+def _activated(graph, value):
+    """The result of the activation that alone reads `value`, or None. SiLU is two nodes: Sigmoid and Mul."""
+    readers = [node for node in graph.node if value in node.input]
+    if any(value == output.name for output in graph.output):
+        return None
+    if len(readers) == 1 and readers[0].op_type in _ACTIVATIONS and readers[0].input[0] == value:
+        return readers[0].output[0]
+    kinds = {node.op_type: node for node in readers}
+    if len(readers) == 2 and set(kinds) == {"Sigmoid", "Mul"}:
+        if set(kinds["Mul"].input) == {value, kinds["Sigmoid"].output[0]}:
+            return kinds["Mul"].output[0]
+    return None
+
+
+def _feature(outline, value):
+    dimensions = outline.known[value].dimensions
+    if not all(isinstance(d, int) and d > 0 for d in dimensions[1:]):
+        raise ConversionError(f"the layer {value!r} has the shape {_shape(outline.known[value])}; its channels, height "
+                              "and width must be known (--input-size W H fixes the pictures' size)")
+    return Feature(value, *dimensions[1:])
+
+
+def _shape(value):
+    return "[" + ", ".join("?" if d is None else str(d) for d in value.dimensions) + "]"
