@@ -1,6 +1,7 @@
 /// A depthwise convolution at four neighbouring output pixels.
 ///
-/// `output[pixel, c] = clamp(sum over taps of pointers[tap, pixel][c] * weights[tap, c] + bias[c] + residual[pixel, c])`
+/// `output[pixel, c] = clamp(sum + bias[c] + residual[pixel, c])` where `sum` is, over the taps, that of
+/// `pointers[tap, pixel][c] * weights[tap, c]`.
 public struct DepthwiseStrip {
   /// [taps, 4]: where the channels start.
   public var pointers: UnsafePointer<UnsafePointer<Float>>
