@@ -143,7 +143,10 @@ extension Lanes {
   ) {
     let mean = splat(subtractMean ? reduceRow(.sum, x, n) / Float(n) : 0)
     let squares = fold(
-      x, n, 0, { let d = $1 - mean; return fma($0, d, d) }, { $0 + $1 }, merge: { $0 + $1 })
+      x, n, 0,
+      {
+        let d = $1 - mean; return fma($0, d, d)
+      }, { $0 + $1 }, merge: { $0 + $1 })
     let factor = splat(1) / V.squareRoot(splat(squares / Float(n) + epsilon))
     var i = 0
     while i < n {
