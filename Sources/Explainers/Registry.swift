@@ -4,5 +4,6 @@ public enum Explainers {
     Scouter(),
     TAME(),
     LCAM(),
+    CAStream(),
   ]
 }

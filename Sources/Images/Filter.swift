@@ -82,6 +82,14 @@ struct Taps {
     self.weights = weights
   }
 
+  /// Which of the two passes comes first, which decides how the result is rounded.
+  ///
+  /// Pillow 13 starts with the columns where the height shrinks by more than twice what the width does; earlier
+  /// versions always start with the rows, and differ by a level in such images.
+  static func startWithColumns(from old: (width: Int, height: Int), to new: (width: Int, height: Int)) -> Bool {
+    new.height < old.height && old.height - new.height > 2 * (old.width - new.width)
+  }
+
   /// Bits after the point of `fixedPoint`: a byte times a weight, overshoot included, stays within 32 bits.
   static let fractionBits: Int32 = 22
 

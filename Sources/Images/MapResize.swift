@@ -13,16 +13,21 @@ public func resize(
     let columns = nearestPositions(from: width, to: size.width)
     return nearestPositions(from: height, to: size.height).flatMap { y in columns.map { values[y * width + $0] } }
   }
-  try Image.checkSize(size.width, height)
+  let startWithColumns = Taps.startWithColumns(from: (width, height), to: size)
+  if !startWithColumns { try Image.checkSize(size.width, height) }
   var map = Array(values)
-  if size.width != width {
-    let taps = Taps(from: width, to: size.width, filter)
-    map = weightedSums(map, lines: height, taps, lineStride: width, step: 1)
-  }
-  if size.height != height {
-    let taps = Taps(from: height, to: size.height, filter)
-    let columns = weightedSums(map, lines: size.width, taps, lineStride: 1, step: size.width)
-    map = transposed(columns, rows: size.width, columns: size.height)
+  var current = (width: width, height: height)
+  for isColumns in [startWithColumns, !startWithColumns] {
+    if isColumns, size.height != height {
+      let taps = Taps(from: height, to: size.height, filter)
+      let columns = weightedSums(map, lines: current.width, taps, lineStride: 1, step: current.width)
+      map = transposed(columns, rows: current.width, columns: size.height)
+      current.height = size.height
+    } else if !isColumns, size.width != width {
+      let taps = Taps(from: width, to: size.width, filter)
+      map = weightedSums(map, lines: current.height, taps, lineStride: width, step: 1)
+      current.width = size.width
+    }
   }
   return map
 }
