@@ -2,6 +2,8 @@
 public enum Explainers {
   public static let all: [any Explainer] = [
     Scouter(),
+    TAME(),
+    LCAM(),
     CAStream(),
   ]
 }
