@@ -1,6 +1,6 @@
 /// Every explanation method, best first: those that a model was trained with, then those that work on any.
 public enum Explainers {
   public static let all: [any Explainer] = [
-    Scouter()
+    Scouter(), LaViSE(),
   ]
 }

@@ -2,11 +2,11 @@
 
 import json
 import os
+import pathlib
 
 import numpy as np
-from conftest import ROOT
 
-FOLDER = ROOT / "Tests" / "Fixtures" / "lavise"
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "Fixtures" / "lavise"
 SMALL = ["alexnet-features-gap", "resnet18-layer4"]
 #: With a head on flattened maps, 361 MB, as the reproduction builds it: only where LIMPID_HEAVY_TESTS is set.
 CASES = SMALL + ["alexnet-features"] * bool(os.environ.get("LIMPID_HEAVY_TESTS"))
