@@ -70,7 +70,7 @@ let package = Package(
       swiftSettings: swift),
     // One file per explanation method.
     .target(
-      name: "Explainers", dependencies: ["Models", "Images", "Tensors"],
+      name: "Explainers", dependencies: ["Models", "Images", "Graph", "Parallel", "Tensors"],
       swiftSettings: numeric()),
     // The C functions, one file per noun of the header.
     .target(

@@ -180,6 +180,9 @@ struct PlanBuilder {
     if let place = known.places[layout] { return place }
     let operand = known.operand
     let existing = known.places[operand.layout]!
+    guard layout.fits(rank: operand.shape.rank) else {
+      throw Failure(.internal, "a value of shape \(operand.shape) cannot lie in the layout \(layout)")
+    }
     if operand.layout.hasBytes(of: layout, for: operand.shape) {
       values[value]!.places[layout] = existing
       return existing

@@ -4,10 +4,10 @@ import Tensors
 /// CA-Stream (Torres et al., XAI4CV at CVPR 2024, "CA-Stream: Attention-based pooling for interpretable image
 /// recognition"): what the class token attends to, the raw attention of section 3.
 ///
-/// The token pools the features in place of an average; it does not know of classes, so every class of a picture gets the
-/// same grid. This is the softmax over positions, 1 in sum for each head, averaged over the heads (the authors' option
-/// `mean`; their function itself was never published). The mean over stages is ours: each is multiplied by its number
-/// of positions, so that 1 is what an average pooling would give, and enlarged to the finest one.
+/// The token pools the features in place of an average; it does not know of classes, so every class of a picture gets
+/// the same grid. This is the softmax over positions, 1 in sum for each head, averaged over the heads (the authors'
+/// option `mean`; their function itself was never published). The mean over stages is ours: each is multiplied by its
+/// number of positions, so that 1 is what an average pooling would give, and enlarged to the finest one.
 struct CAStream: Explainer {
   let name = "ca-stream"
   let summary = "Where the class token of a CA-Stream model looks to classify: one map, the same for every class."
@@ -27,7 +27,9 @@ struct CAStream: Explainer {
     var explanations: [Explanation] = []
     try model.forEachBatch(of: task.pictures, fetch: values, task.call) { first, count, tensors in
       let scores = try Scores(tensors[0], count: count)
-      let maps = try zip(outputs, tensors.dropFirst()).map { try TokenAttention($1, named: $0, count: count, head: head) }
+      let maps = try zip(outputs, tensors.dropFirst()).map { name, tensor in
+        try TokenAttention(tensor, named: name, count: count, head: head)
+      }
       for i in 0..<count {
         let grid = maps.count == 1 ? maps[0].grid(i) : Self.mean(maps.map { $0.relativeGrid(i) })
         let field = try model.field(of: task.pictures[first + i])

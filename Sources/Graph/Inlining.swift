@@ -1,4 +1,4 @@
-public import Tensors
+import Tensors
 
 /// Subgraphs (bodies of If and Loop) made part of the graph that holds them.
 extension Graph {
