@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Explainers
+import FilterNaming
 import Models
 import Synchronization
 import Tensors
@@ -10,11 +11,14 @@ final class ExplanationHandle: Handled {
   let explanations: [Explanation]
   private let maps: Mutex<[Pinned<Float>?]>
   private let grids: [Pinned<Float>]
+  /// For each explanation, the words for what a filter sees.
+  let words: [[CText]]
 
   init(_ explanations: [Explanation]) {
     self.explanations = explanations
     maps = Mutex(Array(repeating: nil, count: explanations.count))
     grids = explanations.map { Pinned($0.grid.values) }
+    words = explanations.map { $0.reading?.words.map { CText($0.text) } ?? [] }
   }
 
   func map(_ index: Int) -> limpid_map_view {
@@ -41,10 +45,13 @@ extension Explanation {
 }
 
 /// For each image, the classes to explain; nil stands for the predicted one.
-private func classes(_ indices: UnsafePointer<Int32>?, _ imageCount: Int, _ perImage: Int) throws -> [[Int?]] {
+private func classes(
+  _ indices: UnsafePointer<Int32>?, _ imageCount: Int, _ perImage: Int
+) throws -> [[Int?]] {
   guard let indices else {
     guard perImage == 1 else {
-      throw Failure(.invalidArgument, "class_indices is NULL, so classes_per_image must be 1, not \(perImage)")
+      throw Failure(
+        .invalidArgument, "class_indices is NULL, so classes_per_image must be 1, not \(perImage)")
     }
     return Array(repeating: [nil], count: imageCount)
   }
@@ -86,7 +93,8 @@ public func limpid_explanation_count(_ explanation: OpaquePointer?) -> Int {
 
 @c @implementation
 public func limpid_explanation_class(_ explanation: OpaquePointer?, _ index: Int) -> Int32 {
-  ExplanationHandle.object(explanation)?.explanations[checked: index].map { Int32(clamping: $0.classIndex) } ?? -1
+  let found = ExplanationHandle.object(explanation)?.explanations[checked: index]
+  return found.map { Int32(clamping: $0.classIndex) } ?? -1
 }
 
 @c @implementation

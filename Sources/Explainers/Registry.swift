@@ -2,6 +2,9 @@
 public enum Explainers {
   public static let all: [any Explainer] = [
     Scouter(),
+    TAME(),
+    LCAM(),
     CAStream(),
+    LaViSE(),
   ]
 }
