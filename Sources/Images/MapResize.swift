@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-/// A row-major map at another size, as Pillow resizes an image of mode `F`: weights and sums in double, a float
-/// between the two passes; shrinking is antialiased.
+/// A row-major map at another size, as Pillow resizes an image of mode `F`: weights and sums in double, a
+/// float between the two passes; shrinking is antialiased.
 ///
 /// Throws `invalidArgument` where `values` are not `width * height`, and for sizes out of range.
 public func resize(
-  _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int), filter: Filter
+  _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int),
+  filter: Filter
 ) throws -> [Float] {
   try checkMap(values, width, height, size)
   if filter == .nearest {
     let columns = nearestPositions(from: width, to: size.width)
-    return nearestPositions(from: height, to: size.height).flatMap { y in columns.map { values[y * width + $0] } }
+    return nearestPositions(from: height, to: size.height).flatMap { y in
+      columns.map { values[y * width + $0] }
+    }
   }
   let startWithColumns = Taps.startWithColumns(from: (width, height), to: size)
   if !startWithColumns { try Image.checkSize(size.width, height) }
@@ -32,8 +35,9 @@ public func resize(
   return map
 }
 
-/// A row-major map at another size by interpolation between the four nearest values, half-pixel centres, edges
-/// repeated: torch's `interpolate(mode="bilinear", align_corners=False)`, ONNX `Resize` with `linear` and `half_pixel`.
+/// A row-major map at another size by interpolation between the four nearest values, half-pixel centres,
+/// edges repeated: torch's `interpolate(mode="bilinear", align_corners=False)`, ONNX `Resize` with `linear`
+/// and `half_pixel`.
 ///
 /// Throws as `resize`.
 public func upsample(
@@ -73,7 +77,8 @@ private func neighbours(from input: Int, to output: Int) -> [Neighbours] {
 }
 
 /// For each of `lines` lines the sums that `taps` describes: [lines, taps].
-private func weightedSums(_ values: [Float], lines: Int, _ taps: Taps, lineStride: Int, step: Int) -> [Float] {
+private func weightedSums(_ values: [Float], lines: Int, _ taps: Taps, lineStride: Int, step: Int) -> [Float]
+{
   var sums: [Float] = []
   sums.reserveCapacity(lines * taps.runs.count)
   for line in 0..<lines {

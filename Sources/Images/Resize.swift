@@ -4,9 +4,9 @@ import Tensors
 extension Image {
   /// This image at another size, bit for bit as `resize` of Pillow.
   ///
-  /// Two passes in fixed point, each rounded to bytes, in the order of `Taps.startWithColumns`; an axis that keeps
-  /// its size is not touched. The colours of RGBA are weighted by their alpha. Throws `invalidArgument` or
-  /// `unsupported` for sizes out of range.
+  /// Two passes in fixed point, each rounded to bytes, in the order of `Taps.startWithColumns`; an axis that
+  /// keeps its size is not touched. The colours of RGBA are weighted by their alpha. Throws `invalidArgument`
+  /// or `unsupported` for sizes out of range.
   public func resized(width newWidth: Int, height newHeight: Int, filter: Filter) throws -> Image {
     try Image.checkSize(newWidth, newHeight)
     if newWidth == width, newHeight == height { return self }
@@ -23,7 +23,8 @@ extension Image {
     let startWithColumns = Taps.startWithColumns(from: (width, height), to: (newWidth, newHeight))
     return [startWithColumns, !startWithColumns].reduce(self) { image, isColumns in
       if isColumns {
-        return newHeight == height ? image : image.filteredAlongColumns(Taps(from: height, to: newHeight, filter))
+        return newHeight == height
+          ? image : image.filteredAlongColumns(Taps(from: height, to: newHeight, filter))
       }
       return newWidth == width ? image : image.filteredAlongRows(Taps(from: width, to: newWidth, filter))
     }

@@ -9,17 +9,21 @@ private let files = [
 ]
 
 /// A header of a PNG with a right checksum, one chunk of data and the end.
-private func png(_ width: UInt32, _ height: UInt32, depth: UInt8 = 8, color: UInt8 = 2, data: [UInt8]) -> [UInt8] {
+private func png(_ width: UInt32, _ height: UInt32, depth: UInt8 = 8, color: UInt8 = 2, data: [UInt8])
+  -> [UInt8]
+{
   func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
   func chunk(_ kind: String, _ data: [UInt8]) -> [UInt8] {
     let body = Array(kind.utf8) + data
     let crc = ~body.reduce(~0 as UInt32) { crc, byte in
-      (0..<8).reduce(crc ^ UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
+      (0..<8).reduce(crc ^ UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1
+      }
     }
     return word(UInt32(data.count)) + body + word(crc)
   }
   return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
-    + chunk("IHDR", word(width) + word(height) + [depth, color, 0, 0, 0]) + chunk("IDAT", data) + chunk("IEND", [])
+    + chunk("IHDR", word(width) + word(height) + [depth, color, 0, 0, 0]) + chunk("IDAT", data)
+    + chunk("IEND", [])
 }
 
 /// `body` must fail as an image does, and not take long over it.
@@ -27,7 +31,8 @@ private func expectRefusal(_ what: String, _ body: () throws -> Void) {
   let clock = ContinuousClock()
   var failed: Failure?
   let time = clock.measure { failed = failure(of: body) }
-  #expect(failed?.kind == .invalidImage || failed?.kind == .unsupported, "\(what): \(String(describing: failed))")
+  #expect(
+    failed?.kind == .invalidImage || failed?.kind == .unsupported, "\(what): \(String(describing: failed))")
   #expect(failed?.message.isEmpty == false)
   #expect(time < .seconds(1), "\(what)")
 }
@@ -35,7 +40,8 @@ private func expectRefusal(_ what: String, _ body: () throws -> Void) {
 @Suite struct BadImageTests {
   @Test(arguments: files) func truncatedFilesAreRefusedWhereverTheyEnd(_ name: String) throws {
     let bytes = try Fixtures.bytes(name)
-    let ends = Array(0..<min(64, bytes.count)) + stride(from: 64, to: bytes.count, by: max(1, bytes.count / 150))
+    let ends =
+      Array(0..<min(64, bytes.count)) + stride(from: 64, to: bytes.count, by: max(1, bytes.count / 150))
     for end in ends + [bytes.count - 1] {
       expectRefusal("\(name) cut at \(end)") { _ = try decode(Array(bytes.prefix(end))) }
     }
@@ -45,14 +51,20 @@ private func expectRefusal(_ what: String, _ body: () throws -> Void) {
     for seed in 0..<200 as Range<UInt32> {
       let bytes = noise(seed, Int(seed) * 7)
       expectRefusal("noise \(seed)") { _ = try decode(bytes) }
-      expectRefusal("PNG noise \(seed)") { _ = try decode([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + bytes) }
+      expectRefusal("PNG noise \(seed)") {
+        _ = try decode([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + bytes)
+      }
       expectRefusal("JPEG noise \(seed)") { _ = try decode([0xFF, 0xD8, 0xFF] + bytes) }
     }
   }
 
-  @Test(arguments: [(65_535, 2_000), (65_535, 65_535), (1 << 20, 1), (0, 5), (5, 0), (1 << 31, 1)] as [(UInt32, UInt32)])
+  @Test(
+    arguments: [(65_535, 2_000), (65_535, 65_535), (1 << 20, 1), (0, 5), (5, 0), (1 << 31, 1)]
+      as [(UInt32, UInt32)])
   func aPNGHeaderThatClaimsWhatTheFileCannotHoldIsRefused(_ width: UInt32, _ height: UInt32) {
-    expectRefusal("\(width)x\(height)") { _ = try decode(png(width, height, data: [0x78, 0x9C, 3, 0, 0, 0, 0, 1])) }
+    expectRefusal("\(width)x\(height)") {
+      _ = try decode(png(width, height, data: [0x78, 0x9C, 3, 0, 0, 0, 0, 1]))
+    }
   }
 
   @Test func aJPEGHeaderThatClaimsWhatTheFileCannotHoldIsRefused() throws {
@@ -86,7 +98,8 @@ private func expectRefusal(_ what: String, _ body: () throws -> Void) {
     expectRefusal("bomb") { _ = try decode(Array(bomb)) }
   }
 
-  /// Nothing to compare with: that no mutation crashes, hangs or gives pixels of a wrong number is what is tested.
+  /// Nothing to compare with: that no mutation crashes, hangs or gives pixels of a wrong number is what is
+  /// tested.
   @Test(arguments: files) func mutatedFilesGiveAnImageOrAFailure(_ name: String) throws {
     let bytes = try Fixtures.bytes(name)
     var random = noise(UInt32(bytes.count), 12_000).makeIterator()

@@ -19,13 +19,16 @@ import Testing
     let image = try Image(width: 31, height: 17, channels: channels, pixels: pixels)
     let encoded = try image.encodePNG()
     #expect(encoded == (try image.encodePNG()))
-    let opaque = (0..<31 * 17).flatMap { i in (0..<3).map { pixels[i * channels + (channels == 1 ? 0 : $0)] } }
+    let opaque = (0..<31 * 17).flatMap { i in (0..<3).map { pixels[i * channels + (channels == 1 ? 0 : $0)] }
+    }
     #expect(try decode(encoded) == Image(width: 31, height: 17, channels: 3, pixels: opaque))
   }
 
   @Test func anImageOfTheWrongNumberOfBytesIsRefused() {
-    #expect(failure { _ = try Image(width: 2, height: 2, channels: 3, pixels: [0]) }?.kind == .invalidArgument)
+    #expect(
+      failure { _ = try Image(width: 2, height: 2, channels: 3, pixels: [0]) }?.kind == .invalidArgument)
     #expect(failure { _ = try Image(width: 0, height: 2, channels: 3, pixels: []) }?.kind == .invalidArgument)
-    #expect(failure { _ = try Image(width: 1, height: 1, channels: 2, pixels: [0, 0]) }?.kind == .invalidArgument)
+    #expect(
+      failure { _ = try Image(width: 1, height: 1, channels: 2, pixels: [0, 0]) }?.kind == .invalidArgument)
   }
 }

@@ -48,15 +48,20 @@ private let imageNet = "mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
   ]) func descriptionsAreParsedAndWrittenAlike(_ text: String) throws {
     let parsed = try Preprocessing(parsing: text)
     #expect(parsed.description == text)
-    #expect(try Preprocessing(parsing: "\n \(text.split(separator: "\n").joined(separator: " \r\n\n\t"))\n") == parsed)
+    #expect(
+      try Preprocessing(parsing: "\n \(text.split(separator: "\n").joined(separator: " \r\n\n\t"))\n")
+        == parsed)
   }
 
   @Test(arguments: [
     "resize 256", "resize shorter 0 bilinear", "resize shorter 256 cubic", "resize exact 5 bilinear",
     "resize exact 99999999999999999999 1 box", "center_crop 224", "center_crop -1 2", "gray 1", "scale 255",
-    "scale 1/0", "scale 1/nan", "scale 1/", "scale 1/1e99", "normalize", "normalize mean std", "normalize mean 1 2 std 1",
-    "normalize mean 1 1 1 std 1 0 1", "normalize mean 1 1 1 std 1 1e-60 1", "normalize mean a b c std 1 1 1", "crop 3",
-    "normalize std 1 1 1 mean 1 1 1", "normalize mean 1 1 1 std 1 1 1 float32", "normalize float64", "\u{0}", "🙂",
+    "scale 1/0", "scale 1/nan", "scale 1/", "scale 1/1e99", "normalize", "normalize mean std",
+    "normalize mean 1 2 std 1",
+    "normalize mean 1 1 1 std 1 0 1", "normalize mean 1 1 1 std 1 1e-60 1", "normalize mean a b c std 1 1 1",
+    "crop 3",
+    "normalize std 1 1 1 mean 1 1 1", "normalize mean 1 1 1 std 1 1 1 float32", "normalize float64", "\u{0}",
+    "🙂",
   ]) func badLinesAreNamedAndTheFormsListed(_ line: String) throws {
     let failed = try #require(failure { _ = try Preprocessing(parsing: "\n\(line)\nscale 1/255") })
     #expect(failed.kind == .invalidModel)
@@ -65,7 +70,8 @@ private let imageNet = "mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
   }
 
   @Test(arguments: [
-    "scale 1/255\nscale 1/255", "scale 1/255\ngray", "normalize \(imageNet)\nscale 1/255", "gray\nnormalize \(imageNet)",
+    "scale 1/255\nscale 1/255", "scale 1/255\ngray", "normalize \(imageNet)\nscale 1/255",
+    "gray\nnormalize \(imageNet)",
     "normalize mean 0.5 std 0.5", "normalize \(imageNet)\nnormalize \(imageNet)", "", "\n \n",
   ]) func linesInAWrongPlaceAreRefused(_ text: String) {
     #expect(failure { _ = try Preprocessing(parsing: text) }?.kind == .invalidModel)
@@ -115,10 +121,13 @@ private let imageNet = "mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
     let byte: [UInt8] = [0]
     byte.withUnsafeBytes { bytes in
       for (base, width, height, stride) in [
-        (nil, 1, 1, 0), (bytes.baseAddress, 0, 1, 0), (bytes.baseAddress, 1, -1, 0), (bytes.baseAddress, 4, 1, 3),
+        (nil, 1, 1, 0), (bytes.baseAddress, 0, 1, 0), (bytes.baseAddress, 1, -1, 0),
+        (bytes.baseAddress, 4, 1, 3),
         (bytes.baseAddress, 1, 1, -8), (bytes.baseAddress, 1, 9, .max),
       ] as [(UnsafeRawPointer?, Int, Int, Int)] {
-        let failed = failure { _ = try PixelView(base: base, width: width, height: height, rowStride: stride, format: .gray8) }
+        let failed = failure {
+          _ = try PixelView(base: base, width: width, height: height, rowStride: stride, format: .gray8)
+        }
         #expect(failed?.kind == .invalidArgument)
       }
     }

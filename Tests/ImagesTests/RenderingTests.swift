@@ -39,12 +39,17 @@ private func draw(
     }
   }
 
-  @Test(arguments: [
-    ("viridis", [68, 1, 84], [33, 145, 140], [253, 231, 37]), ("magma", [0, 0, 4], [183, 55, 121], [252, 253, 191]),
-    ("turbo", [48, 18, 59], [164, 252, 60], [122, 4, 3]), ("bwr", [0, 0, 255], [255, 254, 254], [255, 0, 0]),
-    ("gray", [0, 0, 0], [128, 128, 128], [255, 255, 255]),
-  ] as [(String, [UInt8], [UInt8], [UInt8])])
-  func colormapsBeginPassAndEndAsPublished(_ name: String, _ first: [UInt8], _ middle: [UInt8], _ last: [UInt8]) throws {
+  @Test(
+    arguments: [
+      ("viridis", [68, 1, 84], [33, 145, 140], [253, 231, 37]),
+      ("magma", [0, 0, 4], [183, 55, 121], [252, 253, 191]),
+      ("turbo", [48, 18, 59], [164, 252, 60], [122, 4, 3]),
+      ("bwr", [0, 0, 255], [255, 254, 254], [255, 0, 0]),
+      ("gray", [0, 0, 0], [128, 128, 128], [255, 255, 255]),
+    ] as [(String, [UInt8], [UInt8], [UInt8])])
+  func colormapsBeginPassAndEndAsPublished(
+    _ name: String, _ first: [UInt8], _ middle: [UInt8], _ last: [UInt8]
+  ) throws {
     let entries = try Colormap.named(name).entries
     #expect(entries.count == 768)
     #expect(Array(entries.prefix(3)) == first)
@@ -59,11 +64,14 @@ private func draw(
     #expect(failure { _ = try Rendering.Style.named("paper") }?.message.contains("scouter") == true)
   }
 
-  @Test(arguments: Rendering.Style.allCases) func mapsWithoutRangeAreDrawnAsTheirMinimum(_ style: Rendering.Style) throws {
+  @Test(arguments: Rendering.Style.allCases) func mapsWithoutRangeAreDrawnAsTheirMinimum(
+    _ style: Rendering.Style
+  ) throws {
     let lowest = Array(style == .standard ? [68, 1, 84] : [0, 0, style == .tame ? 128 : 127] as [UInt8])
     let nan = Float.nan
     for (values, range) in [
-      ([3, 3], (3, 3)), ([nan, nan], (0, 1)), ([1, 2], (nan, nan)), ([0, 1], (1, 0)), ([0, 0], (-.infinity, .infinity)),
+      ([3, 3], (3, 3)), ([nan, nan], (0, 1)), ([1, 2], (nan, nan)), ([0, 1], (1, 0)),
+      ([0, 0], (-.infinity, .infinity)),
       ([-.greatestFiniteMagnitude, 0], (-.greatestFiniteMagnitude, .greatestFiniteMagnitude)),
     ] as [([Float], (Float, Float))] {
       #expect(try draw(values, 2, 1, range, Rendering(style)).pixels == lowest + lowest, "\(values) \(range)")
@@ -81,11 +89,13 @@ private func draw(
     let picture = try Image(width: 2, height: 1, channels: 1, pixels: [10, 11])
     var rendering = Rendering()
     rendering.colormap = .gray
-    #expect(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [132, 132, 132, 133, 133, 133])
+    #expect(
+      try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [132, 132, 132, 133, 133, 133])
     rendering.opacity = 0
     #expect(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [10, 10, 10, 11, 11, 11])
     rendering.opacity = 1
-    #expect(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [UInt8](repeating: 255, count: 6))
+    #expect(
+      try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [UInt8](repeating: 255, count: 6))
     rendering.opacity = .nan
     #expect(failure { _ = try draw([1], 1, 1, (0, 1), over: picture, rendering) }?.kind == .invalidArgument)
   }
@@ -101,7 +111,8 @@ private func draw(
     let row = { (v: UInt8) -> [UInt8] in [100, v, v, 100].flatMap { [$0, $0, $0] } }
     #expect(pixels == row(64) + row(191))
     rendering.region = Region(x: 0, y: 0, width: .nan, height: 1)
-    #expect(failure { _ = try draw([0, 1], 1, 2, (0, 1), over: picture, rendering) }?.kind == .invalidArgument)
+    #expect(
+      failure { _ = try draw([0, 1], 1, 2, (0, 1), over: picture, rendering) }?.kind == .invalidArgument)
   }
 
   @Test func oneGivenSideKeepsTheAspectRatio() throws {

@@ -7,7 +7,8 @@ import Testing
     for line in try Fixtures.expectations("resize") {
       let n = line.compactMap { Int($0) }
       let filter = try #require(Filter(rawValue: line[5]))
-      let image = try Image(width: n[0], height: n[1], channels: n[2], pixels: noise(UInt32(n[5]), n[0] * n[1] * n[2]))
+      let image = try Image(
+        width: n[0], height: n[1], channels: n[2], pixels: noise(UInt32(n[5]), n[0] * n[1] * n[2]))
       #expect(
         checksum(try image.resized(width: n[3], height: n[4], filter: filter).pixels) == line[7],
         "\(line.joined(separator: " "))")

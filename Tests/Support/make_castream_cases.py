@@ -1,9 +1,10 @@
-"""Writes the small CA-Stream cases of Tests/Fixtures/castream, computed by PyTorch, torchvision and timm. No test runs this.
+"""Writes the small CA-Stream cases of Tests/Fixtures/castream, as PyTorch computes them. No test runs this.
 
     python Tests/Support/make_castream_cases.py
 
-Backbones are torchvision's and timm's, the attention is written from the equations with torch's own modules. These cases
-cover what the full-size ones do not: several heads, no projection, keys and values, EfficientNet, pictures that are not square.
+Backbones are torchvision's and timm's, the attention is written from the equations with torch's own modules. These
+cases cover what the full-size ones do not: several heads, no projection, keys and values, EfficientNet, pictures that
+are not square.
 """
 
 import io
@@ -87,7 +88,7 @@ class Pooled(nn.Module):
 
 
 def resnet(block, blocks, heads, width=16):
-    net = ResNet(block, (1, 1, 1, 1), num_classes=CLASSES, channels=(width, 2 * width, 3 * width, 4 * width), stem_width=16)
+    net = ResNet(block, (1, 1, 1, 1), num_classes=CLASSES, channels=tuple(width * n for n in (1, 2, 3, 4)))
     sizes = [net.conv1.out_channels] + [block.expansion * width * n for n in (1, 2, 3, 4)]
     if blocks == "stream":
         taps = zip(("base", "l1", "l2", "l3", "l4"), ("maxpool", "layer1", "layer2", "layer3", "layer4"))
@@ -174,7 +175,7 @@ def compute(name, build, size, seed):
 
 
 def write(name, build, variant, heads, size):
-    """The first seed for which single precision is good to 2e-6 and no attention is nearly uniform or a single point."""
+    """The first seed for which single precision is good to 2e-6, and no attention nearly uniform or a single point."""
     for seed in range(200):
         listing, scale, arrays, gap, blocks = compute(name, build, size, seed)
         maps = [a for key, a in arrays.items() if key.startswith("attn_")]
@@ -183,10 +184,10 @@ def write(name, build, variant, heads, size):
             break
     else:
         raise SystemExit(f"{name}: no seed")
-    print(name, "seed", seed, "gap", gap, "1 - relative entropy", np.round(sharp, 3), "logits", arrays["logits"].round(2))
+    print(name, "seed", seed, "gap", gap, "1 - relative entropy", np.round(sharp, 3), "logits", arrays["logits"])
     case = {"case": name, "family": "ca-stream", "seed": seed,
-            "produced_by": f"make_castream_cases.py, torch {torch.__version__}, torchvision {torchvision.__version__}, "
-                           f"timm {timm.__version__}",
+            "produced_by": f"make_castream_cases.py, torch {torch.__version__}, "
+                           f"torchvision {torchvision.__version__}, timm {timm.__version__}",
             "architecture": None, "variant": variant, "heads": heads, "blocks": blocks,
             "tolerance": {"logits": 1e-4, "maps": 1e-4}, "scale": scale}
     rows = ",\n".join("  " + json.dumps(row, separators=(",", ":")) for row in listing)

@@ -1,8 +1,8 @@
 """ConvNeXt: Liu et al. 2022 (arXiv:2201.03545), torchvision's names.
 
-`features` is stem, stage, reduction, stage, reduction, stage, reduction, stage. Widths come from the tensors, depths too
-where the architecture is not named. Norms and linear layers work on channels-last values between two Transposes, which
-a runtime that keeps its features channels-last need not carry out.
+`features` is stem, stage, reduction, stage, reduction, stage, reduction, stage. Widths come from the tensors, depths
+too where the architecture is not named. Norms and linear layers work on channels-last values between two Transposes,
+which a runtime that keeps its features channels-last need not carry out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EfficientNet: Tan & Le 2019 (arXiv:1905.11946), torchvision's names.
 
-Widths, kernels, expansion and squeeze come from the tensors, depths too where the architecture is not named. Strides are
-those of the paper's table 1, the same for B0 to B7.
+Widths, kernels, expansion and squeeze come from the tensors, depths too where the architecture is not named. Strides
+are those of the paper's table 1, the same for B0 to B7.
 """
 
 from __future__ import annotations

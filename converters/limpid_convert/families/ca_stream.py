@@ -66,42 +66,42 @@ def build(state, network, architecture, variant, found, options):
     taps = network.build(layers, image, architecture)
     if min(taps.final.height, taps.final.width) < 1:
         raise ConversionError(f"pictures of {width}x{height} are too small for this network")
-    outputs = {"logits": "logits"}
-    if variant == "plain":
-        value = network.classify(layers, taps)
+    stages = [(block, taps.named[tap]) for block, tap in plan.blocks.get(variant, ())]
+    if stages:
+        token = ca_stream_head.build(layers, stages, plan, options.heads)
+        value = network.score(layers, token, taps.final.channels)
     else:
-        stages = [(block, taps.named[tap]) for block, tap in plan.blocks[variant]]
-        value = network.score(layers, ca_stream_head.build(layers, stages, plan, options.heads), taps.final.channels)
-        outputs.update({ca_stream_head.output(i): "token_attention" for i in range(len(stages))})
+        value = network.classify(layers, taps)
     builder.node("Identity", "logits", [value])
     what = f"{architecture or network.__name__.rpartition('.')[2]}, variant {variant}"
-    unused = plan.attention_names if variant == "plain" else ()
-    state.finish(what + (f" (it looks like {found})" if found != variant else ""), unused)
+    state.finish(what + (f" (it looks like {found})" if found != variant else ""),
+                 unused=() if stages else plan.attention_names)
     classes = state.size(plan.classifier + ".weight", 0, 2)
-    builder.output("logits", ["N", classes])
-    for i, (_, feature) in enumerate(stages if variant != "plain" else ()):
-        builder.output(ca_stream_head.output(i), ["N", options.heads, feature.height, feature.width])
-    _describe(builder, plan, variant, options, outputs, classes, taps)
-    conversion.say(f"{what}: {classes} classes, pictures {width}x{height}, "
-                   + (f"attention {len(outputs) - 1} times, heads {options.heads}" if len(outputs) > 1 else "no attention"))
+    _declare(builder, options, stages, classes, taps)
+    conversion.say(f"{what}: {classes} classes, pictures {width}x{height}, attention maps "
+                   + (", ".join(f"{f.height}x{f.width}" for _, f in stages) or "none"))
     return builder
 
 
-def _describe(builder, plan, variant, options, outputs, classes, taps):
+def _declare(builder, options, stages, classes, taps):
+    """Outputs and metadata."""
+    builder.output("logits", ["N", classes])
+    outputs = [ca_stream_head.output(i) for i in range(len(stages))]
+    for name, (_, feature) in zip(outputs, stages):
+        builder.output(name, ["N", options.heads, feature.height, feature.width])
     steps = metadata.preprocess(("exact", *options.input_size), metadata.IMAGENET_MEAN, metadata.IMAGENET_STD)
     labels = metadata.read_labels(options.labels, classes) if options.labels else None
-    if variant == "plain":
-        metadata.describe(builder, "classifier", steps, outputs, labels, taps.layers)
-        return
+    roles = {"logits": "logits", **dict.fromkeys(outputs, "token_attention")}
     explanation = {
-        "outputs": " ".join(value for value, role in outputs.items() if role == "token_attention"),
-        "blocks": " ".join(block for block, _ in plan.blocks[variant]),
+        "outputs": " ".join(outputs),
+        "blocks": " ".join(block for block, _ in stages),
         "heads": options.heads,
         "reduction": "mean",
         "normalize": "minmax",
         "upsample": "bilinear",
     }
-    metadata.describe(builder, NAME, steps, outputs, labels, taps.layers, {NAME: explanation})
+    metadata.describe(builder, NAME if stages else "classifier", steps, roles, labels, taps.layers,
+                      {NAME: explanation} if stages else None)
 
 
 def _network(architecture, state):
@@ -112,8 +112,9 @@ def _network(architecture, state):
         known = ", ".join(n.__name__.rpartition(".")[2] for n in PLANS)
         raise ConversionError(f"there is no CA-Stream for {architecture or named.__name__}; there is for {known}")
     if matching not in (None, named):
-        raise ConversionError(f"the tensors are those of {matching.__name__.rpartition('.')[2]}, not of {architecture}: "
-                              f"{PLANS[named].typical} is missing, {PLANS[matching].typical} is there")
+        found = matching.__name__.rpartition(".")[2]
+        raise ConversionError(f"the tensors are those of {found}, not of {architecture}: {PLANS[named].typical} is "
+                              f"missing, {PLANS[matching].typical} is there")
     return named
 
 

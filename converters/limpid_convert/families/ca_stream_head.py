@@ -4,7 +4,8 @@ A class token attends to the positions of a feature map F [C, positions]: with s
 
     a = softmax(s · qᵀF),   m = F a,   next token = W m + b
 
-Each head owns C/heads channels of q and F. There are no projections of queries, keys or values but in ConvNeXt's `final`.
+Each head owns C/heads channels of q and F. There are no projections of queries, keys or values but in ConvNeXt's
+`final`.
 """
 
 from __future__ import annotations
@@ -41,8 +42,7 @@ def build(layers, stages, plan, heads):
         else:
             token = _attend(block, feature, query, heads, index)
             if len(stages) > 1 or "to_out.1.weight" in block.state or not plan.several_heads:
-                weight = [block.weight("to_out.1.weight", wanted, feature.channels), block.weight("to_out.1.bias", wanted)]
-                token = block.node("Gemm", "to_out.1", [token, *weight], transB=1)
+                token = block.linear(token, "to_out.1", feature.channels, wanted)
     return token
 
 
@@ -53,8 +53,8 @@ def _check_heads(stages, plan, heads):
         raise ConversionError(f"--heads {heads}: must be between 1 and {_MOST_HEADS}")
     for name, feature in stages:
         if feature.channels and feature.channels % heads:
-            raise ConversionError(f"--heads {heads}: the {feature.channels} channels that {name} reads cannot be divided "
-                                  f"by {heads}")
+            raise ConversionError(f"--heads {heads}: the {feature.channels} channels that {name} reads cannot be "
+                                  f"divided by {heads}")
 
 
 def _attend(block, feature, query, heads, index):
@@ -85,8 +85,8 @@ def _attend(block, feature, query, heads, index):
 def _key_value(block, feature, query, index):
     """ConvNeXt's `final`: keys and values are projections of the features, and the pooled one is normalised.
 
-    q·(W F + b) is (Wᵀq)·F and a term that is the same for all positions, which the softmax cancels: so `to_k.1.bias` has
-    no part in it. A mean of projections is the projection of the mean. So neither is computed for each position.
+    q·(W F + b) is (Wᵀq)·F and a term that is the same for all positions, which the softmax cancels: so `to_k.1.bias`
+    has no part in it. A mean of projections is the projection of the mean. So neither is computed for each position.
     """
     channels = feature.channels
     weight = block.weight("to_k.1.weight", channels, channels)

@@ -58,7 +58,8 @@ PLANS = {
         several_heads=False, classifier="classifier.2", modules="features|classifier",
         typical="features.1.0.layer_scale"),
     efficientnet: Plan(
-        {"stream": tuple((f"cls_stream.{i}", f"features.{i}") for i in range(9)), "final": (("ca_stream", "features.8"),)},
+        {"stream": tuple((f"cls_stream.{i}", f"features.{i}") for i in range(9)),
+         "final": (("ca_stream", "features.8"),)},
         several_heads=False, classifier="classifier.1", modules="features|classifier",
         typical="features.1.0.block.1.fc1.weight"),
 }
