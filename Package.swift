@@ -68,15 +68,19 @@ let package = Package(
     .target(
       name: "Models", dependencies: ["ONNX", "Engine", "Images", "Graph", "Kernels", "Parallel", "Tensors"],
       swiftSettings: swift),
+    // LaViSE: words for what filters see.
+    .target(
+      name: "FilterNaming", dependencies: ["Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
+      swiftSettings: numeric()),
     // One file per explanation method.
     .target(
-      name: "Explainers", dependencies: ["Models", "Images", "Graph", "Parallel", "Tensors"],
+      name: "Explainers", dependencies: ["FilterNaming", "Models", "Images", "Graph", "Parallel", "Tensors"],
       swiftSettings: numeric()),
     // The C functions, one file per noun of the header.
     .target(
       name: "CABI",
       dependencies: [
-        "Explainers", "Models", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid", "CThread",
+        "Explainers", "FilterNaming", "Models", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid", "CThread",
       ],
       swiftSettings: swift),
 
@@ -96,7 +100,7 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Explainers", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+        "Explainers", "FilterNaming", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
@@ -109,6 +113,9 @@ let package = Package(
     .testTarget(
       name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: swift),
+    .testTarget(
+      name: "FilterNamingTests", dependencies: ["FilterNaming", "Kernels", "Parallel", "Tensors"], exclude: ["Fixtures"],
+      swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
   ],
   cxxLanguageStandard: .cxx17

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Explainers
+import FilterNaming
 import Models
 import Synchronization
 import Tensors
@@ -10,11 +11,14 @@ final class ExplanationHandle: Handled {
   let explanations: [Explanation]
   private let maps: Mutex<[Pinned<Float>?]>
   private let grids: [Pinned<Float>]
+  /// For each explanation, the words for what a filter sees.
+  let words: [[CText]]
 
   init(_ explanations: [Explanation]) {
     self.explanations = explanations
     maps = Mutex(Array(repeating: nil, count: explanations.count))
     grids = explanations.map { Pinned($0.grid.values) }
+    words = explanations.map { $0.reading?.words.map { CText($0.text) } ?? [] }
   }
 
   func map(_ index: Int) -> limpid_map_view {

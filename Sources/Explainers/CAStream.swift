@@ -19,27 +19,17 @@ struct CAStream: Explainer {
   func canExplain(_ model: Model) -> Bool { model.metadata.parameter("outputs", of: name) != nil }
 
   func explain(_ task: Task) throws -> [Explanation] {
-    let model = task.model
-    guard let logits = model.scores?.value else { throw Failure(.unsupported, "the model has no scores") }
     let outputs = try stages(task)
-    let values = try [logits] + outputs.map { try model.value(named: $0) }
     let head = task.integer("head")
-    var explanations: [Explanation] = []
-    try model.forEachBatch(of: task.pictures, fetch: values, task.call) { first, count, tensors in
-      let scores = try Scores(tensors[0], count: count)
-      let maps = try zip(outputs, tensors.dropFirst()).map { name, tensor in
-        try TokenAttention(tensor, named: name, count: count, head: head)
+    return try task.explain(fetching: outputs.map { try task.model.value(named: $0) }) { tensors, classes in
+      let maps = try zip(outputs, tensors).map { name, tensor in
+        try TokenAttention(tensor, named: name, count: classes.count, head: head)
       }
-      for i in 0..<count {
+      return classes.enumerated().map { i, wanted in
         let grid = maps.count == 1 ? maps[0].grid(i) : Self.mean(maps.map { $0.relativeGrid(i) })
-        let field = try model.field(of: task.pictures[first + i])
-        for c in try task.resolvedClasses(first + i, scores, row: i) {
-          explanations.append(
-            Explanation(picture: first + i, classIndex: c, score: scores[i][c], grid: grid, field: field))
-        }
+        return wanted.map { _ in (grid, grid.range) }
       }
     }
-    return explanations
   }
 
   /// Names of the outputs to show.

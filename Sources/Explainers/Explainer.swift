@@ -1,22 +1,6 @@
 public import Models
 import Tensors
 
-/// A parameter of an explanation method. One table feeds the C query functions, the bindings' help and the CLI.
-public struct Parameter: Sendable {
-  public let name: String
-  /// One sentence, with unit and source where there is one.
-  public let summary: String
-  public let defaultValue: Double
-  public let range: ClosedRange<Double>
-
-  public init(_ name: String, default defaultValue: Double, in range: ClosedRange<Double>, _ summary: String) {
-    self.name = name
-    self.summary = summary
-    self.defaultValue = defaultValue
-    self.range = range
-  }
-}
-
 /// An explanation method. To add one, write its file and list it in `Explainers.all`.
 public protocol Explainer: Sendable {
   /// What callers name it by: "scouter".
@@ -48,25 +32,7 @@ public struct Task {
     self.pictures = pictures
     self.classes = classes
     self.call = call
-    var values: [String: Double] = [:]
-    for parameter in method.parameters { values[parameter.name] = parameter.defaultValue }
-    for (name, value) in call.parameters {
-      guard let parameter = method.parameters.first(where: { $0.name == name }) else {
-        let known = method.parameters.map(\.name).joined(separator: ", ")
-        throw Failure(
-          .notFound,
-          "the method \"\(method.name)\" has no parameter \"\(name)\"; "
-            + (known.isEmpty ? "it has none" : "it has \(known)"))
-      }
-      guard parameter.range.contains(value) else {
-        throw Failure(
-          .invalidArgument,
-          "the parameter \"\(name)\" is \(value); it must be between \(parameter.range.lowerBound) and "
-            + "\(parameter.range.upperBound)")
-      }
-      values[name] = value
-    }
-    self.values = values
+    values = try method.parameters.values(call.parameters, of: "the method \"\(method.name)\"")
   }
 
   /// The classes of picture `i`, the predicted one filled in.

@@ -1,3 +1,4 @@
+public import FilterNaming
 import Images
 public import Models
 
@@ -26,8 +27,9 @@ public struct Grid: Sendable {
 public struct Explanation: Sendable {
   /// Index of the picture in its call.
   public let picture: Int
+  /// -1 where the model has no classes.
   public let classIndex: Int
-  /// The model's own score (logit) of the class, with its sign.
+  /// The model's own score (logit) of the class, with its sign; without classes, the filter's activation.
   public let score: Float
   /// The map as the method produced it, covering what the model saw.
   public let grid: Grid
@@ -35,6 +37,8 @@ public struct Explanation: Sendable {
   public let range: ClosedRange<Float>
   /// The picture's own size and the part of it that the model saw.
   public let field: Field
+  /// For methods that look at one filter: the words for what it sees.
+  public var reading: FilterReading?
 
   public init(
     picture: Int, classIndex: Int, score: Float, grid: Grid, range: ClosedRange<Float>? = nil, field: Field

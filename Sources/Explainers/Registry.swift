@@ -5,5 +5,6 @@ public enum Explainers {
     TAME(),
     LCAM(),
     CAStream(),
+    LaViSE(),
   ]
 }

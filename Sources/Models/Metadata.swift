@@ -9,6 +9,16 @@ public struct Metadata: Sendable {
     case logProbabilities = "log_probabilities"
     case probabilities
     case attention
+    /// Maps of a layer, and word vectors of its filters (LaViSE).
+    case features, embeddings
+
+    /// Whether the output has a number for each class.
+    var isScore: Bool {
+      switch self {
+      case .logits, .logProbabilities, .probabilities: true
+      case .attention, .features, .embeddings: false
+      }
+    }
   }
 
   /// Every key of the file, ours and others'.

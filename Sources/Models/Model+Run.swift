@@ -1,12 +1,13 @@
 import Engine
 import Glibc
 public import Graph
-import Parallel
+public import Parallel
 import Synchronization
 public import Tensors
 
 extension Model {
-  func parallel(for call: Call) -> Parallel {
+  /// The threads that a call runs on.
+  public func parallel(for call: Call) -> Parallel {
     call.threads > 0 ? Parallel(threads: min(call.threads, 1024)) : parallel
   }
 
@@ -76,7 +77,7 @@ extension Model {
 
   /// [pictures, classes] probabilities, row by row: the softmax of logits, or what the model itself gives.
   public func classify(_ pictures: [Picture], _ call: Call = Call()) throws -> [Float] {
-    guard let scores else { throw Failure(.unsupported, "the model has no output") }
+    guard let scores else { throw Failure(.unsupported, "the model has no class scores") }
     var probabilities: [Float] = []
     try forEachBatch(of: pictures, fetch: [scores.value], call) { _, count, tensors in
       let rows = try Scores(tensors[0], count: count)

@@ -68,9 +68,10 @@ public final class Model: Sendable {
   private static func scores(of graph: Graph, _ metadata: Metadata) -> (ValueID, Metadata.Role)? {
     for output in graph.outputs {
       let role = metadata.role(of: graph.name(of: output.value))
-      if let role, role != .attention { return (output.value, role) }
+      if let role, role.isScore { return (output.value, role) }
     }
-    guard let first = graph.outputs.first?.value else { return nil }
+    // An output that the file says is something else is no score.
+    guard let first = graph.outputs.first?.value, metadata.role(of: graph.name(of: first)) == nil else { return nil }
     let producer = graph.producers()[first].map { graph.nodes[$0].operation }
     switch producer {
     case "Softmax": return (first, .probabilities)

@@ -1,4 +1,5 @@
 import Explainers
+import FilterNaming
 import Images
 import Models
 import Parallel
@@ -134,7 +135,8 @@ private struct Output {
   }
 
   mutating func write(_ explanation: Explanation, of image: Image, _ path: String) throws {
-    let name = "\(stem(of: path))-\(method)-\(className(explanation.classIndex))"
+    let what = explanation.reading.map { "filter-\($0.filter)" } ?? className(explanation.classIndex)
+    let name = "\(stem(of: path))-\(method)-\(what)"
     let picture = pictures.path(for: name)
     try writeFile(picture, overlay.draw(explanation, on: image, model).encodePNG())
     let grid = explanation.grid
@@ -142,14 +144,14 @@ private struct Output {
     if let map { try writeFile(map, Tensor(grid.values, [grid.height, grid.width]).npy()) }
     let label = model.label(of: explanation.classIndex)
     table.add(
-      picture.printable, "\(explanation.classIndex)", label?.printable ?? "-", fixed(Double(explanation.score), 4),
-      explanation.isDegenerate ? "degenerate: the map is constant" : "")
+      picture.printable, explanation.classIndex < 0 ? "-" : "\(explanation.classIndex)", label?.printable ?? "-",
+      fixed(Double(explanation.score), 4), note(explanation))
     let region = try image.withView { try model.field(of: .pixels($0)).region }
     results.append(
       .object([
         ("file", .text(path)), ("class", .integer(explanation.classIndex)), ("label", .optional(label)),
         ("score", .number(explanation.score)), ("degenerate", .bool(explanation.isDegenerate)),
-        ("overlay", .text(picture)), ("map", .optional(map)),
+        ("overlay", .text(picture)), ("map", .optional(map)), ("filter", Self.filter(explanation.reading)),
         ("grid", .object([("width", .integer(grid.width)), ("height", .integer(grid.height))])),
         (
           "range",
@@ -165,6 +167,24 @@ private struct Output {
           ])
         ),
       ]))
+  }
+
+  private func note(_ explanation: Explanation) -> String {
+    guard let reading = explanation.reading else {
+      return explanation.isDegenerate ? "degenerate: the map is constant" : ""
+    }
+    let words = reading.words.map { "\($0.text.printable) \(fixed(Double($0.similarity), 3))" }.joined(separator: ", ")
+    return "filter \(reading.filter): " + (words.isEmpty ? "inactive" : words)
+  }
+
+  private static func filter(_ reading: FilterReading?) -> JSON {
+    guard let reading else { return .null }
+    let words = reading.words.map { word in
+      JSON.object([("word", .text(word.text)), ("similarity", .number(word.similarity))])
+    }
+    return .object([
+      ("index", .integer(reading.filter)), ("activation", .number(reading.activation)), ("words", .list(words)),
+    ])
   }
 
   /// The class as a part of a file name: its label, and its index where labels are missing or not unique.

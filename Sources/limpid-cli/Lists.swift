@@ -1,6 +1,7 @@
 import CLimpid
 import Explainers
 import Images
+import Models
 
 /// The explanation methods, from their own tables.
 struct Methods: Command {

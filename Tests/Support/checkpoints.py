@@ -44,6 +44,8 @@ def read_case(directory):
     tensors = {name: stand_in(name, shape, case["seed"]) for name, shape in case["tensors"]}
     for name, factor in case.get("scale", {}).items():  # keeps attention away from the uniform one
         tensors[name] = np.float32(factor) * tensors[name]
+    for name, rule in case.get("adjust", {}).items():
+        tensors[name] = tensors[name] * np.float32(rule["mul"]) + np.float32(rule["add"])
     return case, tensors
 
 
@@ -67,6 +69,28 @@ def _ca_stream_container(case, tensors):
 
 
 _CONTAINERS = {"scouter": _scouter_container, "ca-stream": _ca_stream_container}
+
+
+def write_lavise(directory, folder):
+    """A LaViSE case's files in `folder`, {role: path}: explainer, classifier where the case has scores, vocabulary."""
+    case, tensors = read_case(directory)
+    paths = {role: pathlib.Path(folder) / f"{role}.pth" for role in ("explainer", "classifier")}
+    write_zip(paths["explainer"], {"epoch": 9, "state_dict": tensors, "optimizer": {}})
+    stock = case["info"].get("classifier_tensors")
+    if stock:
+        write_zip(paths["classifier"], {name: stand_in(name, shape, case["seed"]) for name, shape in stock})
+    else:
+        del paths["classifier"]
+    paths["vocabulary"] = pathlib.Path(folder) / "vocabulary.npz"
+    words, vectors = lavise_vocabulary(case)
+    np.savez(paths["vocabulary"], words=np.array(words), vectors=vectors)
+    return paths
+
+
+def lavise_vocabulary(case):
+    """(words, vectors [N, E]) of a LaViSE case."""
+    vectors = stand_in("vocab", (case["vocab_size"], case["word_embedding_dim"]), case["seed"])
+    return [f"w{i:04d}" for i in range(len(vectors))], vectors
 
 
 class Namespace:

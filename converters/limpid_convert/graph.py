@@ -55,6 +55,13 @@ class Builder:
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return name
 
+    def optional_input(self, name, array, shape):
+        """Declares an input that has a value for those who do not feed it; its type is the array's."""
+        self.constant(name, array)
+        kind = helper.np_dtype_to_tensor_dtype(self._constants[name].dtype)
+        self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
     def constant(self, name, array):
         """A weight or constant in the array's own type."""
         self._claim(name)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: Channels of the convolutions, stage by stage; a pool ends each.
-STAGES = ((12,), (24,), (48,), (48, 48))
+STAGES = ((8,), (16,), (32,), (32, 32))
 #: What TAME reads: the pools behind stages 2 to 4. What L-CAM reads: the activation before the last pool.
 TAPS, LAST = (7, 11, 18), 17
 

@@ -15,7 +15,7 @@ import canvas
 import model
 
 HERE = pathlib.Path(__file__).resolve().parent
-PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH = 8000, 1000, 300, 48
+PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH = 6000, 1500, 400, 48
 RATE = 0.05
 #: Of the TAME paper: cross-entropy of the masked picture, area of the mask, its roughness.
 CROSS_ENTROPY, AREA, ROUGHNESS = 1.5, 2.0, 0.01
@@ -24,7 +24,7 @@ CROSS_ENTROPY, AREA, ROUGHNESS = 1.5, 2.0, 0.01
 def train_classifier(data):
     network = model.Classifier().train()
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, CLASSIFIER_STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, CLASSIFIER_STEPS)
     for step in range(CLASSIFIER_STEPS):
         pictures, labels = some(data)
         loss = F.cross_entropy(network(pictures)[0], labels)
@@ -87,9 +87,9 @@ def main():
     network = train_classifier(training)
     pictures, labels = painted(*held_out, 1000, 2)
     print(f"right on held-out digits: {(network(pictures)[0].argmax(1) == labels).float().mean():.1%}", flush=True)
-    widths = [48 if tap > 7 else 24 for tap in model.TAPS]
+    widths = [model.STAGES[i][-1] for i in (1, 2, 3)]
     tame = train_head(network, model.TAME(widths), model.TAPS, training)
-    lcam = train_head(network, model.LCAM(48), (model.LAST,), training)
+    lcam = train_head(network, model.LCAM(widths[-1]), (model.LAST,), training)
     classifier = network.state_dict()
     attention = {f"attn.{name}": tensor for name, tensor in tame.state_dict().items()}
     torch.save(classifier, HERE / "classifier.pth")

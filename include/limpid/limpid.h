@@ -286,7 +286,7 @@ LIMPID_API limpid_status limpid_explain(const limpid_model *model, const char *m
                                         const int32_t *class_indices, size_t classes_per_image,
                                         const limpid_run_options *options, limpid_explanation **out);
 LIMPID_API size_t limpid_explanation_count(const limpid_explanation *explanation);
-/** The class that explanation `index` is of; -1 past the end. */
+/** The class that explanation `index` is of; -1 past the end, and where the model has no classes. */
 LIMPID_API int32_t limpid_explanation_class(const limpid_explanation *explanation, size_t index);
 /** The model's own score (logit) of that class, with its sign; NaN past the end. */
 LIMPID_API float limpid_explanation_score(const limpid_explanation *explanation, size_t index);
@@ -372,6 +372,67 @@ LIMPID_API limpid_status limpid_render(const limpid_map_view *map, const limpid_
                                        const limpid_render_options *options, limpid_image **out);
 LIMPID_API limpid_status limpid_encode_png(const limpid_image_view *image, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const char *path);
+
+/* ---- Naming filters (LaViSE) ---------------------------------------------------------- */
+
+/** What filters of a layer are called, and after which images. */
+typedef struct limpid_filter_names limpid_filter_names;
+
+/** Gives image `index` of a set that need not be in memory at once: fills `*view`, whose pixels must
+    stay until the next image is asked for. An image may be asked for twice. Returns 0; anything else
+    stops the call, which then returns ::LIMPID_ERROR_CANCELLED. */
+typedef int32_t (*limpid_image_fn)(void *user, size_t index, limpid_image_view *view);
+
+/**
+ * Names filters of a model's target layer: of the images that excite a filter most, the words that are
+ * nearest to what it sees in each, counted. Memory does not grow with the number of images.
+ *
+ * @param filters  NULL (and filter_count 0): every filter of the layer, in order
+ * @param options  `parameters` are those of limpid_naming_get_parameter
+ *
+ * In the accessors `filter` counts the filters of this call. LIMPID_ERROR_UNSUPPORTED for models that
+ * `limpid-convert lavise` did not make.
+ */
+LIMPID_API limpid_status limpid_name_filters(const limpid_model *model, const limpid_image_view *images,
+                                             size_t image_count, const int32_t *filters,
+                                             size_t filter_count, const limpid_run_options *options,
+                                             limpid_filter_names **out);
+/** The same of images that `source` gives one by one; `source_user` is for it. */
+LIMPID_API limpid_status limpid_name_filters_from(const limpid_model *model, limpid_image_fn source,
+                                                  void *source_user, size_t image_count,
+                                                  const int32_t *filters, size_t filter_count,
+                                                  const limpid_run_options *options,
+                                                  limpid_filter_names **out);
+/** The parameters of naming; LIMPID_ERROR_NOT_FOUND past the end. The caller sets `out->struct_size`. */
+LIMPID_API limpid_status limpid_naming_get_parameter(size_t parameter_index, limpid_parameter_info *out);
+/** How many filters were named. */
+LIMPID_API size_t limpid_filter_names_filter_count(const limpid_filter_names *names);
+/** How many words a filter's name has. */
+LIMPID_API size_t limpid_filter_names_count(const limpid_filter_names *names, size_t filter);
+/** Word `rank` of a filter's name, most common first, and in `*score` (unless NULL) how many images it
+    is a word of, weighted; NULL past the end. */
+LIMPID_API const char *limpid_filter_names_word(const limpid_filter_names *names, size_t filter,
+                                                size_t rank, float *score);
+/** How many images a filter is named after; 0 where it is inactive, because no image excites it. */
+LIMPID_API size_t limpid_filter_names_image_count(const limpid_filter_names *names, size_t filter);
+/** Index of image `rank`, most exciting first, and in `*activation` (unless NULL) the filter's largest
+    activation in it; -1 past the end. */
+LIMPID_API int64_t limpid_filter_names_image(const limpid_filter_names *names, size_t filter, size_t rank,
+                                             float *activation);
+/** Word `word` for what the filter sees in image `rank`, nearest first, and in `*similarity` (unless
+    NULL) its cosine; NULL past the end. */
+LIMPID_API const char *limpid_filter_names_image_word(const limpid_filter_names *names, size_t filter,
+                                                      size_t rank, size_t word, float *similarity);
+/** What activations of the filter's region are above; NaN where the method needs no region. */
+LIMPID_API double limpid_filter_names_threshold(const limpid_filter_names *names, size_t filter);
+LIMPID_API void limpid_filter_names_free(limpid_filter_names *names);
+
+/** The filter that the method "lavise" looked at; -1 for other methods and past the end. */
+LIMPID_API int32_t limpid_explanation_filter(const limpid_explanation *explanation, size_t index);
+/** Word `rank` for what that filter sees in the image, nearest first, and in `*similarity` (unless NULL)
+    its cosine; NULL past the end, and at once where the filter is inactive in the image. */
+LIMPID_API const char *limpid_explanation_word(const limpid_explanation *explanation, size_t index,
+                                               size_t rank, float *similarity);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,10 @@ LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG = 1, 2, 3, 4
 
 CLASS_PREDICTED = -1
 
+# Values of the parameters `attention` and `weighting` of naming filters
+ATTENTION = {"projection": 0, "activation": 1, "image": 2, "original": 3}
+WEIGHTING = {"once": 0, "floor": 1, "ceiling": 2, "enlarged": 3}
+
 
 class Sized(Structure):
     """A struct that begins with its own size, by which the library knows the version of its caller."""
@@ -112,6 +116,9 @@ _tensors = POINTER(TensorView)
 _run = POINTER(RunOptions)
 
 
+ImageCallback = CFUNCTYPE(c_int32, c_void_p, c_size_t, POINTER(ImageView))
+
+
 class Status(c_int32):
     """Result type of the functions that can fail; such a call raises instead of returning."""
 
@@ -163,6 +170,21 @@ PROTOTYPES = {
     "limpid_render": (Status, [POINTER(MapView), _images, POINTER(RenderOptions), _out]),
     "limpid_encode_png": (Status, [_images, _out]),
     "limpid_save_png": (Status, [_images, c_char_p]),
+    "limpid_name_filters": (Status, [_handle, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out]),
+    "limpid_name_filters_from": (
+        Status, [_handle, ImageCallback, c_void_p, c_size_t, POINTER(c_int32), c_size_t, _run, _out],
+    ),
+    "limpid_naming_get_parameter": (Status, [c_size_t, POINTER(ParameterInfo)]),
+    "limpid_filter_names_filter_count": (c_size_t, [_handle]),
+    "limpid_filter_names_count": (c_size_t, [_handle, c_size_t]),
+    "limpid_filter_names_word": (c_char_p, [_handle, c_size_t, c_size_t, POINTER(c_float)]),
+    "limpid_filter_names_image_count": (c_size_t, [_handle, c_size_t]),
+    "limpid_filter_names_image": (c_int64, [_handle, c_size_t, c_size_t, POINTER(c_float)]),
+    "limpid_filter_names_image_word": (c_char_p, [_handle, c_size_t, c_size_t, c_size_t, POINTER(c_float)]),
+    "limpid_filter_names_threshold": (c_double, [_handle, c_size_t]),
+    "limpid_filter_names_free": (None, [_handle]),
+    "limpid_explanation_filter": (c_int32, [_handle, c_size_t]),
+    "limpid_explanation_word": (c_char_p, [_handle, c_size_t, c_size_t, POINTER(c_float)]),
 }
 
 

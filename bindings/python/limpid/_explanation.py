@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 
 from . import _abi
+from ._filters import pairs
 from ._images import NativeImage
 from ._library import library
 
@@ -36,7 +37,7 @@ class Explanation:
 
     @property
     def class_index(self) -> int:
-        """The class that is explained."""
+        """The class that is explained; -1 where the model has none."""
         return library.limpid_explanation_class(self._native.handle, self._index)
 
     @property
@@ -48,6 +49,17 @@ class Explanation:
     def degenerate(self) -> bool:
         """Whether the map says nothing, because it is constant or not finite."""
         return bool(library.limpid_explanation_is_degenerate(self._native.handle, self._index))
+
+    @property
+    def filter(self) -> "int | None":
+        """The filter that the method "lavise" looked at."""
+        found = library.limpid_explanation_filter(self._native.handle, self._index)
+        return None if found < 0 else found
+
+    @property
+    def words(self) -> "list[tuple[str, float]]":
+        """[(word, similarity)] for what that filter sees, nearest first; none where it is inactive."""
+        return pairs(library.limpid_explanation_word, self._native.handle, self._index)
 
     @property
     def map(self) -> np.ndarray:

@@ -46,6 +46,10 @@ class Interruption:
             self._error = error
             return 1
 
+    def stop(self, error):
+        """Hands the caller of the native call `error`, which another callback met; that callback stops the call."""
+        self._error = error
+
     def _deliver(self):
         while self._noted:
             number, frame = self._noted.pop(0)

@@ -10,6 +10,7 @@ import numpy as np
 from . import _abi
 from ._errors import InvalidArgument, Unsupported
 from ._explanation import Explanation, NativeExplanation
+from ._filters import FilterName, NativeFilterNames, Source
 from ._images import Batch, NativeImage
 from ._interruption import Interruption
 from ._library import library, names, text
@@ -185,6 +186,41 @@ class Model:
             image = i // per_image
             explanations.append(Explanation(native, i, image, batch.images[image], label))
         return explanations
+
+    def name_filters(
+        self, images, filters=None, *, images_per_filter=25, words=5, output_words=10, attention="projection",
+        weighting="once", quantile=0.995, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None,
+    ) -> "list[FilterName]":
+        """Words for filters of the layer that a LaViSE model explains.
+
+        images: a list of what `classify` takes; files are read one by one, as they are needed. filters: their
+        numbers; None for every one. Of the `images_per_filter` images that excite a filter most, the `words` nearest
+        words each are counted. attention: "projection", "activation", "image" or "original". weighting: what an
+        image's words count: "once", or its largest activation, "floor", "ceiling" or "enlarged" (floor of the
+        enlarged map's). quantile: the share of activations outside of a filter's region.
+        """
+        for name, value, known in (("attention", attention, _abi.ATTENTION), ("weighting", weighting, _abi.WEIGHTING)):
+            if value not in known:
+                raise InvalidArgument(f"no {name} {value!r}; there are {', '.join(known)}")
+        items = [images] if isinstance(images, (str, bytes, os.PathLike)) else list(images)
+        numbers = None if filters is None else [int(f) for f in filters]
+        if any(not 0 <= number < 2**31 for number in numbers or ()):
+            raise InvalidArgument(f"filters are numbers from 0; not {filters!r}")
+        wanted = None if numbers is None else (ctypes.c_int32 * len(numbers))(*numbers)
+        parameters = dict(
+            images_per_filter=images_per_filter, words=words, output_words=output_words, quantile=quantile,
+            attention=_abi.ATTENTION[attention], weighting=_abi.WEIGHTING[weighting])
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, parameters, threads=threads, batch_size=batch_size)
+            rest = (wanted, len(numbers or ()), options, ctypes.byref(out))
+            if all(isinstance(item, np.ndarray) and item.ndim <= 3 for item in items):
+                batch = self._batch(items)
+                library.limpid_name_filters(self._handle, batch.views, len(batch), *rest)
+            else:
+                source = Source(items, self.info.input_channels, interruption)
+                library.limpid_name_filters_from(self._handle, source.callback, None, len(items), *rest)
+        return NativeFilterNames(out.value).names(numbers)
 
     def fetch(self, x, names, *, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
         """The named values, outputs or inner ones, [images, …] each. x, progress: as for `classify`."""

@@ -1,0 +1,85 @@
+public import Graph
+public import Models
+import Parallel
+public import Tensors
+
+/// What one filter sees in one picture, and where.
+public struct FilterView: Sendable {
+  public let reading: FilterReading
+  /// The filter's map, row by row: its region alone, zero elsewhere.
+  public let region: [Float]
+  public let width: Int
+  public let height: Int
+}
+
+/// How single pictures are looked at.
+public struct Lens: Sendable {
+  /// nil: the filter that is most active in the picture.
+  public var filter: Int?
+  public var attention = Attention.projection
+  /// What activations of the region are above.
+  public var threshold = 0.0
+  public var words = 5
+
+  public init() {}
+}
+
+extension FilterExplainer {
+  /// Looks at pictures one by one, some of them in one pass: `body` gets the index of the first, a view of each, and the
+  /// values `fetches` for them.
+  public func forEachBatch(
+    of pictures: [Picture], through lens: Lens, fetch fetches: [ValueID], _ call: Call,
+    _ body: (Int, [FilterView], [Tensor]) throws -> Void
+  ) throws {
+    guard let input = model.input?.value else { throw Failure(.unsupported, "the model has no input for images") }
+    let own = lens.attention == .image ? [features, input] : [features]
+    try model.forEachBatch(of: pictures, fetch: fetches + own, call) { first, count, tensors in
+      let (others, own) = (Array(tensors.prefix(fetches.count)), tensors.suffix(own.count))
+      guard let maps = own.first, let inputs = own.last else { return }
+      let views = try (0..<count).map { row in
+        try view(FeatureMaps(maps, row), inputs, row, lens, model.parallel(for: call))
+      }
+      try body(first, views, others)
+    }
+  }
+
+  private func view(
+    _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ lens: Lens, _ parallel: Parallel
+  ) throws -> FilterView {
+    let filter = lens.filter ?? mostActive(maps)
+    try check(filter, of: maps)
+    let embedding = try embedding(of: filter, maps, inputs, row, lens, parallel)
+    let matches = try words(lens.words, near: embedding, parallel, Progress()).first ?? []
+    let reading = FilterReading(
+      filter: filter, activation: maps.maximum(of: filter),
+      words: matches.map { .init(text: vocabulary[$0.index], index: $0.index, similarity: $0.similarity) })
+    return FilterView(
+      reading: reading, region: maps[filter].map { Double($0) > lens.threshold ? $0 : 0 }, width: maps.width,
+      height: maps.height)
+  }
+
+  /// The first of the filters that are equally active.
+  private func mostActive(_ maps: FeatureMaps) -> Int {
+    let activations = (0..<maps.channels).map { maps.maximum(of: $0) }
+    return activations.indices.max { activations[$0] < activations[$1] || (activations[$0] == activations[$1] && $0 > $1) }
+      ?? 0
+  }
+
+  /// Empty where the filter sees nothing.
+  private func embedding(
+    of filter: Int, _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ lens: Lens, _ parallel: Parallel
+  ) throws -> [Float] {
+    let activation = maps.maximum(of: filter)
+    guard activation > 0 || lens.attention == .original else { return [] }
+    var maps = maps
+    var weights = lens.attention.weights(of: maps[filter], threshold: lens.threshold)
+    guard weights.contains(where: { $0 != 0 }) else { return [] }
+    if lens.attention == .image {
+      guard let masked = try features(ofRegion: filter, above: lens.threshold, maps, inputs, row, parallel)
+      else { return [] }
+      maps = try FeatureMaps(masked, 0)
+      weights = Array(repeating: 1, count: maps.positions)
+    }
+    return try embeddings(of: attended(maps, weights, parallel), rows: 1, parallel)
+  }
+}

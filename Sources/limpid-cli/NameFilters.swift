@@ -1,0 +1,156 @@
+import FilterNaming
+import Images
+import Models
+import Parallel
+import Tensors
+
+/// LaViSE: words for the filters of a layer.
+struct NameFilters: Command {
+  static let usage = Usage(
+    name: "name-filters", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
+    summary: "Name a network's filters with words, after the pictures that excite them (LaViSE models).",
+    options: [
+      Option("filters", "LIST", "which, like 0-63 or 3,17,40-49 (default: all of the layer)"),
+      Option("images-per-filter", "P", "pictures that each filter is named after (default 25)"),
+      Option("words", "S", "words taken from each picture (default 5)"),
+      Option("output-words", "N", "words in a name (default 10)"),
+      Option("method", "NAME", "how a filter sees a picture: projection (default), activation, image, original"),
+      Option("weighting", "NAME", "what a picture's words count: once (default), floor, ceiling, enlarged"),
+      Option("quantile", "Q", "share of activations outside of a filter's region (default 0.995)"),
+      Option("only", "FILE", "a text file of words, one a line: leave all others out of names"),
+      .json, .threads,
+    ])
+
+  private let model: String
+  private let images: [String]
+  private let filters: [Int]?
+  private let naming: Naming
+  private let allowed: String?
+  private let threads: Int?
+  private let isJSON: Bool
+
+  init(_ arguments: Arguments) throws {
+    model = arguments.operands[0]
+    images = Array(arguments.operands.dropFirst())
+    filters = try arguments.text("filters").map { text in try locating("--filters") { try Self.list(text) } }
+    var naming = Naming()
+    naming.pictures = try arguments.integer("images-per-filter", in: 1...100_000) ?? naming.pictures
+    naming.words = try arguments.integer("words", in: 1...100_000) ?? naming.words
+    naming.outputWords = try arguments.integer("output-words", in: 1...100_000) ?? naming.outputWords
+    naming.quantile = try arguments.number("quantile", in: 0...1) ?? naming.quantile
+    naming.attention = try Self.choice(arguments, "method") ?? naming.attention
+    naming.weighting = try Self.choice(arguments, "weighting") ?? naming.weighting
+    self.naming = naming
+    allowed = arguments.text("only")
+    threads = try arguments.threads()
+    isJSON = arguments.flag("json")
+  }
+
+  private static func choice<C: CaseIterable>(_ arguments: Arguments, _ option: String) throws -> C? {
+    guard let text = arguments.text(option) else { return nil }
+    if let found = C.allCases.first(where: { "\($0)" == text }) { return found }
+    let known = C.allCases.map { "\($0)" }.joined(separator: ", ")
+    throw Failure(.invalidArgument, "--\(option) is \(quoted(text)); it must be one of \(known)")
+  }
+
+  /// "3,17,40-49"
+  private static func list(_ text: String) throws -> [Int] {
+    let numbers = try text.split(separator: ",", omittingEmptySubsequences: false).flatMap { part in
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      guard (1...2).contains(ends.count), let first = ends[0], let last = ends.last ?? nil, first >= 0, first <= last,
+        last < 1_000_000
+      else { throw Failure(.invalidArgument, "\(quoted(String(part))) is no number, and no range like 0-63") }
+      return Array(first...last)
+    }
+    var seen = Set<Int>()
+    return numbers.filter { seen.insert($0).inserted }
+  }
+
+  func run() throws {
+    let model = try Model.load(model, threads: threads)
+    let explainer = try FilterExplainer(model)
+    var naming = naming
+    if let allowed { naming.allowed = try Self.words(allowed) }
+    let line = ProgressLine()
+    defer { line.clear() }
+    var call = Call()
+    call.progress = line.progress("naming filters")
+    let shelf = Shelf(images, line)
+    let names = try naming.name(filters, of: explainer, from: shelf.pictures, call)
+    line.clear()
+    try Console.write(isJSON ? document(names, shelf).document : table(names).text)
+    if !shelf.unread.isEmpty {
+      throw Failure(.io, "\(shelf.unread.count) of \(images.count) images could not be read")
+    }
+  }
+
+  private static func words(_ path: String) throws -> Set<String> {
+    let file = try MappedFile(path: path)
+    return Set(String(decoding: file.bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init))
+  }
+
+  private func table(_ names: [FilterName]) -> Table {
+    var table = Table(["filter", "images", "words"])
+    for name in names {
+      let words = name.words.map { "\($0.text.printable) \(short($0.count))" }.joined(separator: ", ")
+      table.add("\(name.filter)", "\(name.pictures.count)", name.isInactive ? "- (inactive)" : words)
+    }
+    return table
+  }
+
+  private func short(_ count: Double) -> String { count < 1e15 ? "\(Int(count))" : "\(count)" }
+
+  private func document(_ names: [FilterName], _ shelf: Shelf) -> JSON {
+    let filters = names.map { name in
+      JSON.object([
+        ("filter", .integer(name.filter)), ("inactive", .bool(name.isInactive)),
+        ("threshold", name.threshold.map { .number($0) } ?? .null),
+        ("words", .list(name.words.map { .object([("word", .text($0.text)), ("count", .number($0.count))]) })),
+        ("images", .list(name.pictures.map { .object([
+          ("file", .text(images[$0.index])), ("activation", .number($0.activation)),
+        ]) })),
+      ])
+    }
+    return .object([
+      ("model", .text(model)), ("method", .text("\(naming.attention)")), ("weighting", .text("\(naming.weighting)")),
+      ("images_per_filter", .integer(naming.pictures)), ("words", .integer(naming.words)),
+      ("quantile", .number(naming.quantile)), ("filters", .list(filters)),
+    ])
+  }
+}
+
+/// Picture files, read when they are looked at. Those that cannot be read are reported once and left out.
+private final class Shelf {
+  private let paths: [String]
+  private let line: ProgressLine
+  private(set) var unread = Set<Int>()
+
+  init(_ paths: [String], _ line: ProgressLine) {
+    self.paths = paths
+    self.line = line
+  }
+
+  var pictures: PictureSet {
+    PictureSet(count: paths.count) { indices, body in try self.lend(indices[...], [], body) }
+  }
+
+  private func lend(
+    _ indices: ArraySlice<Int>, _ lent: PictureSet.Loan, _ body: (PictureSet.Loan) throws -> Void
+  ) throws {
+    guard let index = indices.first else { return try body(lent) }
+    guard let image = read(index) else { return try lend(indices.dropFirst(), lent, body) }
+    try image.withView { try lend(indices.dropFirst(), lent + [(index, .pixels($0))], body) }
+  }
+
+  private func read(_ index: Int) -> Image? {
+    do {
+      return try Image.read(paths[index])
+    } catch {
+      if unread.insert(index).inserted {
+        line.clear()
+        Console.error("limpid: \(error)\n")
+      }
+      return nil
+    }
+  }
+}

@@ -1,0 +1,239 @@
+"""LaViSE through the native library, against what the original program and its reproductions computed."""
+
+import sys
+
+import numpy as np
+import pytest
+from conftest import COLOURS, ROOT
+
+import limpid
+
+sys.path[:0] = [str(ROOT / "Tests" / "Support"), str(ROOT / "converters")]
+pytest.importorskip("onnx", reason="the converter needs onnx")
+
+from checkpoints import lavise_vocabulary, write_lavise  # noqa: E402
+from lavise_cases import CASES, FOLDER, SMALL, check_ranking, load, pictures, ranking  # noqa: E402
+
+
+class Case:
+    """A converted case: its model, its images, and the originals' numbers."""
+
+    def __init__(self, name, folder):
+        from limpid_convert.cli import main
+
+        files = write_lavise(FOLDER / name, folder)
+        self.case, self.arrays = load(name)
+        scores = ["--classifier", str(files["classifier"])] if "classifier" in files else []
+        words = ["lavise", str(files["explainer"]), str(folder / "m.onnx"), "--vocabulary", str(files["vocabulary"])]
+        assert main(words + scores) == 0
+        self.path = folder / "m.onnx"
+        self.model = limpid.Model(self.path)
+        self.images = list(pictures(self.arrays))
+        self.filter, self.sparse = self.case["filter"], self.case["filter_sparse"]
+        self.vectors = lavise_vocabulary(self.case)[1]
+
+    def counts(self, key):
+        """{word: count} of an array pair of the case, in its order."""
+        return [(f"w{w:04d}", int(n)) for w, n in zip(self.arrays[key + "_words"], self.arrays[key + "_counts"])]
+
+    def check(self, words, embedding, count=20):
+        """The words are those nearest to a word vector that the original computed."""
+        expected, similarities = ranking(embedding, self.vectors, count)
+        check_ranking([int(w[1:]) for w, _ in words], expected, similarities)
+        np.testing.assert_allclose([s for _, s in words], similarities, atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    known = {}
+
+    def make(name):
+        if name not in known:
+            known[name] = Case(name, tmp_path_factory.mktemp(name))
+        return known[name]
+
+    return make
+
+
+@pytest.fixture
+def resnet(made):
+    return made("resnet18-layer4")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_features_and_scores(made, name):
+    c = made(name)
+    found = c.model.fetch(c.images[0], ["features", "logits"])
+    np.testing.assert_allclose(found["logits"], c.arrays["logits"], atol=1e-4 * np.abs(c.arrays["logits"]).max())
+    np.testing.assert_allclose(found["features"][0].mean(axis=(1, 2)), c.arrays["features_gap"], atol=1e-4)
+    np.testing.assert_allclose(found["features"][0].max(axis=(1, 2)), c.arrays["features_max"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_graphs_own_embeddings(made, name):
+    c = made(name)
+    found = c.model.fetch(c.images[0], ["embeddings"])["embeddings"]
+    expected = c.arrays["emb_projection"]
+    np.testing.assert_allclose(found[0, c.filter], expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_words_of_each_image(made, name):
+    c = made(name)
+    (found,) = c.model.name_filters(c.images, [c.filter], images_per_filter=8, words=20)
+    acts = c.arrays["max_acts"][0]
+    assert [i.index for i in found.images] == sorted(range(8), key=lambda i: (-acts[i], i))
+    for image in found.images:
+        assert image.activation == pytest.approx(acts[image.index], rel=1e-4)
+        c.check(image.words, c.arrays["embs_all_projection"][image.index])
+        assert len(image.words) == c.arrays["per_image_top_words"].shape[1]
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("which", ["u", "u_p", "u2"])
+def test_the_authors_counts(made, name, which):
+    c = made(name)
+    (found,) = c.model.name_filters(
+        c.images, [c.sparse if which == "u2" else c.filter], weighting="floor", words=c.case["s"],
+        images_per_filter=c.case["p"] if which == "u_p" else 8, output_words=1000)
+    expected = [(f"w{w:04d}", int(n)) for w, n in
+                zip(c.arrays[f"orig_words_{which}"], c.arrays[f"orig_counts_{which}"])]
+    assert found.words == expected
+    assert expected or which == "u2"
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n != "alexnet-features-gap"])
+@pytest.mark.parametrize("weighting", ["once", "ceiling"])
+@pytest.mark.parametrize("words", [5, 20])
+def test_the_reproductions_counts(made, name, weighting, words):
+    c = made(name)
+    found = c.model.name_filters(c.images, [c.filter, c.sparse], weighting=weighting, words=words,
+                                 images_per_filter=c.case["p"], output_words=1000)
+    for which, result in zip(("u", "u2"), found):
+        assert result.words == c.counts(f"fact_{which}_s{words}_w{int(weighting == 'ceiling')}")
+    short = c.model.name_filters(c.images, [c.filter], weighting=weighting, words=words,
+                                 images_per_filter=c.case["p"], output_words=3)
+    assert short[0].words == found[0].words[:3]
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("attention", ["projection", "activation", "image", "original"])
+def test_one_image_seen_in_each_way(made, name, attention):
+    c = made(name)
+    number = limpid._abi.ATTENTION[attention]
+    (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, words=20, attention=number,
+                             threshold=float(c.arrays["threshold_p80"]))
+    c.check(why.words, c.arrays[f"emb_{attention}"])
+    expected = c.arrays[f"top20_idx_{attention}"]
+    check_ranking([int(w[1:]) for w, _ in why.words], expected, c.arrays[f"top20_sim_{attention}"])
+    if attention in ("activation", "image"):
+        (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, words=20, attention=number,
+                                 threshold=float(c.arrays["threshold_p995"][0]))
+        region = (c.arrays["features_u"] if attention == "activation" else c.arrays["mask_up_p995"])
+        if (region > (c.arrays["threshold_p995"][0] if attention == "activation" else 0)).any():
+            c.check(why.words, c.arrays[f"emb_{attention}_p995"])
+        else:
+            assert why.words == []
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_map_is_the_filters_region(made, name):
+    c = made(name)
+    (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter)
+    assert why.filter == c.filter and why.class_index == c.arrays["logits"].argmax()
+    np.testing.assert_allclose(why.grid, c.arrays["features_u"], atol=1e-4)
+    limit = float(c.arrays["threshold_p80"])
+    (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, threshold=limit)
+    np.testing.assert_array_equal(why.grid > 0, c.arrays["mask_p80"] > 0)
+    most = c.model.explain(c.images[0], "lavise")[0].filter
+    assert most == c.arrays["features_max"].argmax()
+
+
+@pytest.mark.parametrize("quantile, key", [(0.995, "threshold_p995"), (0.8, "threshold_p80"), (0.005, "threshold_q005")])
+def test_thresholds_over_all_images(resnet, quantile, key):
+    found = resnet.model.name_filters(resnet.images, [resnet.filter, resnet.sparse], attention="activation",
+                                      quantile=quantile, batch_size=3)
+    expected = np.atleast_1d(resnet.arrays[key])
+    np.testing.assert_allclose([n.threshold for n in found][: len(expected)], expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("attention", ["activation", "image"])
+def test_regions_as_the_reproduction_takes_them(resnet, attention):
+    (found,) = resnet.model.name_filters(resnet.images, [resnet.filter], attention=attention, quantile=0.005, words=20,
+                                         images_per_filter=resnet.case["p"])
+    assert [i.index for i in found.images] == resnet.arrays["fact_order_u"].tolist()
+    for image, embedding in zip(found.images, resnet.arrays[f"fact_embs_{attention}_q005"]):
+        resnet.check(image.words, embedding)
+
+
+def test_a_filter_that_no_image_excites_is_inactive(resnet):
+    silent = int(np.flatnonzero(resnet.arrays["max_acts"][1] <= 0)[0])
+    for attention in limpid._abi.ATTENTION:
+        (found,) = resnet.model.name_filters([resnet.images[silent]], [resnet.sparse], attention=attention)
+        assert found.inactive and found.words == [] and found.filter == resnet.sparse
+    (why,) = resnet.model.explain(resnet.images[silent], "lavise", filter=resnet.sparse)
+    assert why.words == [] and why.degenerate and why.filter == resnet.sparse
+    assert np.isfinite(why.grid).all()
+
+
+def test_all_filters_at_once_are_the_same_as_one(resnet):
+    every = resnet.model.name_filters(resnet.images[:3], words=3)
+    assert [n.filter for n in every] == list(range(512))
+    one = resnet.model.name_filters(resnet.images[:3], [resnet.filter], words=3, batch_size=1, threads=1)[0]
+    assert every[resnet.filter].words == one.words
+    assert [i.index for i in every[resnet.filter].images] == [i.index for i in one.images]
+
+
+def test_images_that_are_read_one_by_one_are_the_same(resnet, tmp_path):
+    pixels = resnet.arrays["images_tiles_u8"].repeat(8, axis=2).repeat(8, axis=3).transpose(0, 2, 3, 1)
+    pil = pytest.importorskip("PIL.Image")
+    paths = []
+    for i, image in enumerate(pixels):
+        paths.append(tmp_path / f"{i}.png")
+        pil.fromarray(image).save(paths[-1])
+    held = resnet.model.name_filters(list(pixels), [resnet.filter], attention="activation")
+    assert resnet.model.name_filters(paths, [resnet.filter], attention="activation") == held
+    with pytest.raises(limpid.NotFound):
+        resnet.model.name_filters(paths + [tmp_path / "none.png"], [resnet.filter])
+
+
+def test_progress_grows_to_the_end_and_stops(resnet):
+    seen = []
+    resnet.model.name_filters(resnet.images, [1, 2], attention="image",
+                              progress=lambda done, total: seen.append(done / total))
+    assert seen == sorted(seen) and seen[-1] == 1
+    with pytest.raises(limpid.Cancelled):
+        resnet.model.name_filters(resnet.images, [1, 2], progress=lambda done, total: False)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (dict(filters=[512]), "filter 512 is out of range; the layer has 512 filters, 0 to 511"),
+    (dict(filters=[3, 3]), "a filter is given twice"), (dict(filters=[]), "no filters to name"),
+    (dict(filters=[-1]), "numbers from 0"), (dict(attention="grad"), "no attention 'grad'"),
+    (dict(words=0), "must be between 1"), (dict(quantile=2), "must be between 0"),
+])
+def test_wrong_arguments(resnet, arguments, message):
+    with pytest.raises(limpid.InvalidArgument, match=message):
+        resnet.model.name_filters(resnet.images[:1], **arguments)
+
+
+def test_wrong_models():
+    model = limpid.Model(COLOURS)
+    with pytest.raises(limpid.Unsupported, match="limpid-convert lavise"):
+        model.name_filters([np.zeros((32, 32, 3), np.uint8)])
+
+
+def test_a_model_without_class_scores(made, tmp_path):
+    from limpid_convert.cli import main
+
+    resnet = made("resnet18-layer4")
+    folder = resnet.path.parent
+    words = ["lavise", folder / "explainer.pth", tmp_path / "m.onnx", "--vocabulary", folder / "vocabulary.npz"]
+    assert main([*map(str, words)]) == 0
+    model = limpid.Model(tmp_path / "m.onnx")
+    assert model.info.class_count == 0 and model.outputs == ["features", "embeddings"]
+    (why,) = model.explain(resnet.images[0], filter=resnet.filter, words=20)
+    assert why.class_index == -1 and why.score == pytest.approx(resnet.arrays["max_acts"][0, 0], rel=1e-4)
+    resnet.check(why.words, resnet.arrays["emb_projection"])
+    with pytest.raises(limpid.LimpidError):
+        model.classify(resnet.images[0])
