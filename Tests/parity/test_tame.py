@@ -89,3 +89,61 @@ def test_every_kernel_variant_gives_the_originals_numbers(door, doors, variant, 
     expected = np.load(FIXTURES / "tame" / name / "expected.npz")
     Image.fromarray(expected["image_u8"]).save(tmp_path / "picture.png")
     check_values(doors[door], ("lcam", models(name), tmp_path / "picture.png", expected))
+
+
+DIGITS = FIXTURES.parents[1] / "examples" / "tame-digits"
+
+
+@pytest.mark.parametrize("method", ["tame", "lcam"])
+def test_a_class_alone_has_the_map_that_it_has_among_all(method):
+    import limpid
+
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (3, 70, 90, 3), dtype=np.uint8)
+    with limpid.Model(DIGITS / f"{method}.onnx") as model:
+        whole = model.fetch(list(pictures), ["attention"])["attention"]
+        found = model.explain(list(pictures), method=method, classes=[[7, 1], [4, 4], [-1, 0]], normalize=0)
+        assert [(e.image_index, e.class_index) for e in found[:5]] == [(0, 7), (0, 1), (1, 4), (1, 4), (2, found[4].class_index)]
+        for e in found:
+            close(e.grid, whole[e.image_index, e.class_index], np.ptp(whole))
+        with pytest.raises(limpid.LimpidError, match="class 10 is out of range"):
+            model.explain(pictures[0], method=method, classes=10)
+
+
+def test_a_constant_map_is_zero_and_marked(tmp_path):
+    """The original divides zero by zero there."""
+    import limpid
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(DIGITS / "tame.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith("attn.fuser."):
+            values = numpy_helper.to_array(tensor).copy()
+            values[3] = 0
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, tmp_path / "m.onnx")
+    with limpid.Model(tmp_path / "m.onnx") as loaded:
+        constant, other = loaded.explain(np.zeros((64, 64, 3), np.uint8), method="tame", classes=[3, 4])
+    assert constant.degenerate and not constant.grid.any() and constant.range == (0, 1)
+    assert not other.degenerate and other.grid.max() == 1
+
+
+@pytest.mark.parametrize("names, message", [
+    ("attn.fuser.weight.0 nothing", 'no value named "nothing"'),
+    ("attn.fuser.weight.0 branch", "no value named"),
+    ("attn.fuser.weight.0 logits", '"logits" are no weights'),
+    ("attn.fuser.weight.0 classifier.3.bias", "are for different classes"),
+    ("attn.fuser.bias", "cannot be|maps for|shape"),
+])
+def test_metadata_that_lies_is_an_error(tmp_path, names, message):
+    import limpid
+    import onnx
+
+    model = onnx.load(DIGITS / "tame.onnx")
+    for entry in model.metadata_props:
+        if entry.key == "limpid.explain.tame.class_weights":
+            entry.value = names
+    onnx.save(model, tmp_path / "m.onnx")
+    with limpid.Model(tmp_path / "m.onnx") as loaded, pytest.raises(limpid.LimpidError, match=message):
+        loaded.explain(np.zeros((64, 64, 3), np.uint8), method="tame", classes=[3])
