@@ -71,7 +71,7 @@ enum Tiling {
     var extents = x.shape.dimensions
     for (i, axis) in axes.enumerated() {
       let (begin, end) = (pads[i], pads[i + axes.count])
-      guard abs(begin) <= Extent.limit, abs(end) <= Extent.limit, extents[axis] + begin + end >= 0 else {
+      guard begin.magnitude <= Extent.limit, end.magnitude <= Extent.limit, extents[axis] + begin + end >= 0 else {
         throw Failure(.invalidModel, "pads of \(begin) and \(end) on an axis of \(extents[axis])")
       }
       extents[axis] += begin + end
@@ -120,6 +120,18 @@ enum Tiling {
 /// Bounds on extents that come from values in the model, checked before any table of an axis is made.
 enum Extent {
   static let limit = 1 << 24
+
+  /// Before a table of so many indices is made.
+  static func check(table count: Int) throws {
+    guard count <= limit else { throw Failure(.unsupported, "\(count) indices along one axis are too many") }
+  }
+
+  /// The sum of two extents.
+  static func sum(_ a: Int, _ b: Int) throws -> Int {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    guard !overflow else { throw Failure(.unsupported, "an axis is too long") }
+    return sum
+  }
 
   static func check(_ extents: [Int]) throws {
     let shape = try Shape(checking: extents)
