@@ -5,6 +5,7 @@
 Feeds them to the program FUZZER (Tests/fuzz/loader.c), some at a time; keeps those that end it, with what it said,
 in build/fuzz, and exits with 1 where there are any."""
 import os
+import pickle
 import random
 import re
 import subprocess
@@ -28,7 +29,11 @@ HUGE = [1 << 16, 1 << 20, 1 << 24, 1 << 31, 1 << 32, 1 << 40, 1 << 47, 1 << 48, 
 TYPES = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16]
 
 
-def seeds():
+def seeds(cache):
+  """(model, inputs by name); kept in the file `cache`, since ONNX takes minutes to make them."""
+  if os.path.exists(cache):
+    with open(cache, "rb") as file:
+      return [(onnx.ModelProto.FromString(m), arrays) for m, arrays in pickle.load(file)]
   from onnx.backend.test.case.node import collect_testcases
   models = []
   for case in collect_testcases(None):
@@ -40,7 +45,10 @@ def seeds():
     arrays = case.data_sets[0][0]
     if all(isinstance(a, np.ndarray) and a.dtype != object and a.nbytes < 40000 for a in arrays):
       models.append((case.model, dict(zip((i.name for i in graph.input), arrays))))
-  return models + [(m, {}) for m in control_flow()]
+  models += [(m, {}) for m in control_flow()]
+  with open(cache, "wb") as file:
+    pickle.dump([(m.SerializeToString(), arrays) for m, arrays in models], file)
+  return models
 
 
 def control_flow():
@@ -248,7 +256,7 @@ def main():
   keep = os.path.join(os.getcwd(), "build", "fuzz")
   work = os.path.join(keep, f"work-{os.getpid()}")
   os.makedirs(work, exist_ok=True)
-  sources = seeds()
+  sources = seeds(os.path.join(keep, "seeds.pickle"))
   Mutation.operators = sorted({n.op_type for m, _ in sources for n in m.graph.node})
   end, count, findings = time.time() + seconds, 0, 0
   print(f"{len(sources)} seeds, {len(Mutation.operators)} operators, random seed {seed}", flush=True)
