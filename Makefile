@@ -1,8 +1,9 @@
 # make demo      build, classify and explain a digit, write overlay pictures
 # make test      everything; installs what is missing
 # make bench     time Limpid beside ONNX Runtime and OpenVINO
+# make sanitize  the tests under the address and thread sanitizers, and valgrind
 # make install   PREFIX=/usr/local DESTDIR=
-.PHONY: all dependencies build python demo test bench install clean
+.PHONY: all dependencies build python demo test bench sanitize install clean
 
 PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
@@ -28,6 +29,9 @@ test: build python
 
 bench: build python
 	benchmarks/run
+
+sanitize: dependencies
+	scripts/sanitize
 
 install:
 	scripts/install "$(DESTDIR)$(PREFIX)"

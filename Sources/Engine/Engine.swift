@@ -10,7 +10,8 @@ public final class Engine: Sendable {
   public let graph: Graph
   public let kernels: Kernels
   public let limit: MemoryLimit
-  private let weights = PackedWeights()
+  let weights: PackedWeights
+  let pool = BlockPool()
   private let plans = Mutex<[Entry]>([])
 
   private struct Key: Hashable {
@@ -30,6 +31,7 @@ public final class Engine: Sendable {
     self.graph = graph
     self.kernels = kernels
     self.limit = limit
+    weights = PackedWeights(limit: limit.bytes, lasting: graph.constants.values.map(\.storage))
   }
 
   /// Throws where the graph has an operator that Limpid does not know, without planning anything.
@@ -87,7 +89,7 @@ public final class Engine: Sendable {
   ) throws -> Plan {
     var builder = PlanBuilder(
       graph: graph.foldingBatchNormalization(keeping: Set(fetches).union(feeds.map(\.value))), kernels: kernels,
-      parallel: parallel, weights: weights, limit: limit)
+      parallel: parallel, weights: weights, limit: limit, pool: pool)
     return try builder.build(feeds: feeds, known: known, fetches: fetches)
   }
 

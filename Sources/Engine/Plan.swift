@@ -1,12 +1,11 @@
 import Kernels
 import Operators
 public import Parallel
-import Synchronization
 public import Tensors
 
 /// A sub-graph made ready to run for feeds of fixed shapes: steps in order, and where in memory each value lies.
 ///
-/// Immutable; any number of threads may run it at once, each with its own block of memory.
+/// Immutable; any number of threads may run it at once, each with its own block of memory from the engine's pool.
 public final class Plan: Sendable {
   enum Location: Sendable {
     case arena(offset: Int)
@@ -35,11 +34,11 @@ public final class Plan: Sendable {
   let workspaceByteCount: Int
   private let kernels: Kernels
   private let parallel: Parallel
-  private let blocks = Mutex<[Storage]>([])
+  private let pool: BlockPool
 
   init(
     feeds: [Operand], steps: [PlannedStep], fetches: [Fetch], arenaByteCount: Int, workspaceByteCount: Int,
-    kernels: Kernels, parallel: Parallel
+    kernels: Kernels, parallel: Parallel, pool: BlockPool
   ) {
     self.feeds = feeds
     self.steps = steps
@@ -48,6 +47,7 @@ public final class Plan: Sendable {
     self.workspaceByteCount = workspaceByteCount
     self.kernels = kernels
     self.parallel = parallel
+    self.pool = pool
   }
 
   /// Bytes of working memory of one run, without weights and results.
@@ -59,8 +59,8 @@ public final class Plan: Sendable {
   /// Runs all steps. `feeds` are in the order and of the types and shapes that the plan was made for.
   public func run(_ feeds: [Tensor], progress: Progress = Progress()) throws -> [Tensor] {
     let feeds = try feeds.map { try $0.computed().aligned() }
-    let block = try takeBlock()
-    defer { returnBlock(block) }
+    let block = try pool.take(byteCount)
+    defer { pool.give(block) }
     for (i, step) in steps.enumerated() {
       try progress.advance(i, of: steps.count)
       let invocation = Invocation(
@@ -87,16 +87,6 @@ public final class Plan: Sendable {
     let source = UnsafeRawPointer(address(of: fetch.location, feeds, block))
     kernels.copy(source, fetch.operand, to: .standard, into: result.data, parallel)
     return try result.converted(to: fetch.declared)
-  }
-
-  /// A block of memory that no other run uses now.
-  private func takeBlock() throws -> Storage {
-    if let block = blocks.withLock({ $0.popLast() }) { return block }
-    return try Storage(byteCount: byteCount)
-  }
-
-  private func returnBlock(_ block: Storage) {
-    blocks.withLock { if $0.count < 4 { $0.append(block) } }
   }
 }
 

@@ -10,11 +10,14 @@ extension PlanBuilder {
       guard let input, case .constant(let tensor) = try place(of: input, in: layout) else { return nil }
       return try tensor.aligned()
     }
-    let total = step.outputs.reduce(step.workspace) { $0 + $1.shape.count * $1.type.byteCount }
-    try limit.check(total, for: "its result of shape \(step.outputs.first?.shape ?? .scalar)")
+    let isEmpty = step.outputs.allSatisfy { $0.shape.count == 0 }
+    let scratch = isEmpty ? 0 : step.workspace
+    try limit.check(scratch, for: "its working memory")
+    for output in step.outputs { try addFolded(output.byteCount, with: scratch) }
     let outputs = try step.outputs.map { try Tensor($0.type, $0.layout.physical($0.shape)) }
-    let workspace = try Storage(byteCount: step.workspace)
+    let workspace = try Storage(byteCount: scratch)
     try withExtendedLifetime((inputs, outputs, workspace)) {
+      if isEmpty { return }
       try run(
         Invocation(
           inputs: inputs.map { $0.map { UnsafeRawPointer($0.data) } }, outputs: outputs.map { $0.data },
@@ -25,10 +28,19 @@ extension PlanBuilder {
     }
   }
 
+  /// Counts bytes that the plan will keep, before they are asked for.
+  mutating func addFolded(_ byteCount: Int, with scratch: Int = 0) throws {
+    let (sum, overflow) = foldedByteCount.addingReportingOverflow(byteCount)
+    let (total, overflows) = sum.addingReportingOverflow(scratch)
+    try limit.check(overflow || overflows ? .max : total, for: "what is computed while the plan is made")
+    foldedByteCount = sum
+  }
+
   /// `tensor` holds the bytes of a value in the layout that `operand` says.
   mutating func setFolded(_ value: ValueID, _ operand: Operand, _ tensor: Tensor) throws {
     var standard = tensor.reshaped(operand.shape)
     if !operand.layout.hasBytes(of: .standard, for: operand.shape) {
+      try addFolded(operand.byteCount)
       standard = try Tensor(operand.type, operand.shape)
       kernels.copy(tensor.data, operand, to: .standard, into: standard.data, parallel)
     }

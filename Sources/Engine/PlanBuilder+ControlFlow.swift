@@ -6,7 +6,7 @@ import Tensors
 extension PlanBuilder {
   static let controlFlow: Set<String> = ["If", "Loop"]
   /// Bounds what a hostile loop can make of a small file.
-  private static let nodeLimit = 1_000_000
+  private static let nodeLimit = 1 << 17
 
   mutating func addControlFlow(_ node: Node) throws {
     if node.operation == "If" { try addBranch(node) } else { try addLoop(node) }
@@ -52,21 +52,20 @@ extension PlanBuilder {
 
   /// Plans a copy of `body`; returns what its outputs have become.
   private mutating func addBody(_ body: Graph, arguments: [ValueID]) throws -> [ValueID] {
-    guard graph.nodes.count + body.nodes.count <= Self.nodeLimit else {
-      throw Failure(.unsupported, "its bodies come to more than \(Self.nodeLimit) nodes")
+    // Values count too: a body of no nodes would never end.
+    inlined += 1 + body.nodes.count + body.inputs.count + body.outputs.count + body.constants.count
+    guard inlined <= Self.nodeLimit else {
+      throw Failure(.unsupported, "its bodies come to more than \(Self.nodeLimit) nodes and values")
     }
     let (nodes, outputs) = try graph.inline(body, arguments: arguments)
-    for case let input? in nodes.flatMap(\.inputs) { readers[input, default: 0] += 1 }
+    for node in nodes { countReaders(node) }
+    let made = Set(nodes.flatMap(\.outputs).compactMap { $0 })
     for output in outputs {
       readers[output, default: 0] += 1
-      try bring(output, orLater: nodes)
+      if !made.contains(output) { try bring(output) }
     }
     for node in nodes { try locating(node.title) { try add(node) } }
     return outputs
-  }
-
-  private mutating func bring(_ value: ValueID, orLater nodes: [Node]) throws {
-    if !nodes.contains(where: { $0.outputs.contains(value) }) { try bring(value) }
   }
 
   /// Gives the values `sources` the names that the rest of the graph knows them by.

@@ -31,7 +31,7 @@ extension PlanBuilder {
       }
     }
     let workspace = drafts.map(\.workspace).max() ?? 0
-    try limit.check(arena.byteCount + workspace, for: "the model's working memory")
+    try checkLimit(arena.byteCount, workspace, fetches)
     return Plan(
       feeds: feeds,
       steps: drafts.map { draft in
@@ -45,7 +45,21 @@ extension PlanBuilder {
           operand: known.operand, location: location(known.places[known.operand.layout]!),
           declared: declaredType(of: value) ?? known.operand.type)
       },
-      arenaByteCount: arena.byteCount, workspaceByteCount: workspace, kernels: kernels, parallel: parallel)
+      arenaByteCount: arena.byteCount, workspaceByteCount: workspace, kernels: kernels, parallel: parallel,
+      pool: pool)
+  }
+
+  /// All that one run needs: working memory, what the plan keeps, and the results, which a type may make wider.
+  private func checkLimit(_ arena: Int, _ workspace: Int, _ fetches: [ValueID]) throws {
+    let results = fetches.map { value in
+      (values[value] ?? constantValue(value)).map { $0.operand.shape.count * 8 } ?? 0
+    }
+    let parts = [arena, workspace, foldedByteCount] + results
+    let total = parts.reduce((0, false)) { sum, part in
+      let (next, overflow) = sum.0.addingReportingOverflow(part)
+      return (next, sum.1 || overflow)
+    }
+    try limit.check(total.1 ? .max : total.0, for: "the model's working memory")
   }
 
   /// Lets a step write over an input that nobody reads after it. Returns the buffer whose memory each buffer uses.

@@ -19,6 +19,7 @@ struct PlanBuilder {
   let parallel: Parallel
   let weights: PackedWeights
   let limit: MemoryLimit
+  let pool: BlockPool
 
   /// Where a value lies while the plan is being made.
   enum Place {
@@ -55,13 +56,24 @@ struct PlanBuilder {
   var readers: [ValueID: Int] = [:]
   /// The draft that makes each value.
   var makers: [ValueID: Int] = [:]
+  /// Nodes and values of the bodies of If and Loop that became a part of the plan.
+  var inlined = 0
+  /// Bytes of what was computed while the plan was made; they live as long as the plan.
+  var foldedByteCount = 0
 
-  init(graph: Graph, kernels: Kernels, parallel: Parallel, weights: PackedWeights, limit: MemoryLimit) {
+  private static let nothing: @Sendable (Invocation) throws -> Void = { _ in }
+  /// Laying out memory takes quadratic time; more than ten times what the largest classifiers need.
+  private static let bufferLimit = 32768
+
+  init(
+    graph: Graph, kernels: Kernels, parallel: Parallel, weights: PackedWeights, limit: MemoryLimit, pool: BlockPool
+  ) {
     self.graph = graph
     self.kernels = kernels
     self.parallel = parallel
     self.weights = weights
     self.limit = limit
+    self.pool = pool
   }
 
   /// `feeds` are what a run will bring; `known` are feeds whose values are a part of the plan.
@@ -70,6 +82,8 @@ struct PlanBuilder {
   ) throws -> Plan {
     for (i, feed) in declared.enumerated() {
       let operand = Operand(feed.type.computed, feed.shape)
+      // A shape that is only declared may be of any size; operators rely on operands that could be there.
+      try limit.check(operand.byteCount, for: "a feed of shape \(feed.shape)")
       feeds.append(operand)
       values[feed.value] = Value(operand: operand, places: [.standard: .feed(i)])
     }
@@ -78,16 +92,21 @@ struct PlanBuilder {
     fetched = Set(fetches)
     let live = graph.live(for: fetches, known: Set(values.keys).union(graph.constants.keys))
     for i in live {
-      for case let input? in graph.nodes[i].inputs { readers[input, default: 0] += 1 }
-      for case .graph(let body) in graph.nodes[i].attributes.values {
-        for value in graph.captured(by: body) { readers[value, default: 0] += 1 }
-      }
+      countReaders(graph.nodes[i])
     }
     for i in live {
       let node = graph.nodes[i]
       try locating(node.title) { try add(node) }
     }
     return try finish(fetches)
+  }
+
+  /// Counts what a node and the subgraphs in it read.
+  mutating func countReaders(_ node: Node) {
+    for case let input? in node.inputs { readers[input, default: 0] += 1 }
+    for case .graph(let body) in node.attributes.values {
+      for value in graph.captured(by: body) { readers[value, default: 0] += 1 }
+    }
   }
 
   /// Plans one node.
@@ -119,7 +138,7 @@ struct PlanBuilder {
       throw Failure(.invalidModel, "its input \"\(graph.name(of: value))\" is neither fed nor made by any node")
     }
     if tensor.type.computed == tensor.type { return setConstant(value, tensor) }
-    let storage = try weights.packed([tensor], as: "float32") { try tensor.computed().storage }
+    let storage = try weights.packed([tensor], as: "float32", byteCount: 4 * tensor.count) { try tensor.computed().storage }
     setConstant(value, try Tensor(.float32, tensor.shape, storage: storage))
   }
 
@@ -135,9 +154,10 @@ struct PlanBuilder {
     }
     switch step.action {
     case .constants(let tensors):
+      for tensor in tensors { try addFolded(tensor.byteCount) }
       for case (let output?, let tensor) in zip(node.outputs, tensors) { setConstant(output, tensor) }
     case .view(let i):
-      guard let source = node.inputs[i], let output = node.outputs[0] else { return }
+      guard let source = node.inputs[i], let output = node.outputs.first ?? nil else { return }
       let place = try place(of: source, in: step.inputLayouts[i])
       let operand = step.outputs[0]
       if case .constant(let tensor) = place {
@@ -160,17 +180,21 @@ struct PlanBuilder {
           makers[output] = drafts.count
         }
       }
+      // Nothing to compute; and loops over the other extents of an empty result could be long.
+      let isEmpty = step.outputs.allSatisfy { $0.shape.count == 0 }
       drafts.append(
         Draft(
-          node: node, request: request, run: run, inputs: inputs, outputs: outputs, workspace: step.workspace,
-          overwritable: step.overwritable))
+          node: node, request: request, run: isEmpty ? Self.nothing : run, inputs: inputs, outputs: outputs,
+          workspace: isEmpty ? 0 : step.workspace, overwritable: step.overwritable))
     }
   }
 
   mutating func addBuffer(_ operand: Operand, for node: Node) throws -> Int {
-    let bytes = operand.shape.count * operand.type.byteCount
-    try limit.check(bytes, for: "its result of shape \(operand.shape)")
-    bufferSizes.append(bytes)
+    try limit.check(operand.byteCount, for: "its result of shape \(operand.shape)")
+    guard bufferSizes.count < Self.bufferLimit else {
+      throw Failure(.unsupported, "the graph needs more than \(Self.bufferLimit) steps")
+    }
+    bufferSizes.append(operand.byteCount)
     return bufferSizes.count - 1
   }
 
@@ -189,6 +213,7 @@ struct PlanBuilder {
     }
     let kernels = kernels
     if case .constant(let tensor) = existing {
+      try addFolded(tensor.byteCount)
       let copy = try Tensor(tensor.type, layout.physical(tensor.shape))
       kernels.copy(tensor.data, operand, to: layout, into: copy.data, parallel)
       values[value]!.places[layout] = .constant(copy)
@@ -204,4 +229,8 @@ struct PlanBuilder {
     values[value]!.places[layout] = place
     return place
   }
+}
+
+extension Operand {
+  var byteCount: Int { shape.count * type.byteCount }
 }

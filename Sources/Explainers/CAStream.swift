@@ -65,7 +65,7 @@ private struct TokenAttention {
   let shown: Range<Int>
 
   init(_ tensor: Tensor, named name: String, count: Int, head: Int) throws {
-    guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count, tensor.shape[1] > 0 else {
+    guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count, tensor.shape.count > 0 else {
       throw Failure(
         .invalidModel,
         "the attention \"\(name)\" is \(tensor.type) \(tensor.shape), not float32 [images, heads, height, width]")

@@ -93,7 +93,7 @@ struct ClassRows {
     let given = zip(self.features, features).map { (name: model.graph.name(of: $0), tensor: $1) }
     let rows = try weights.map { (name: $0.name, tensor: try $0.tensor.rows(classes)) }
     let maps = try model.run(given + rows, fetch: [output], call)[0]
-    let result = try HeadMaps(maps, named: output, count: features.first?.shape[0] ?? 0)
+    let result = try HeadMaps(maps, named: output, count: features.first?.shape.dimensions.first ?? 0)
     guard result.channels == classes.count else {
       throw Failure(.invalidModel, "the class weights give \(result.channels) maps for \(classes.count) classes")
     }

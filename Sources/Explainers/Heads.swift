@@ -48,7 +48,7 @@ struct HeadMaps {
   private let width: Int
 
   init(_ tensor: Tensor, named name: String, count: Int) throws {
-    guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count else {
+    guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count, tensor.shape.count > 0 else {
       throw Failure(
         .invalidModel, "the maps \"\(name)\" are \(tensor.type) \(tensor.shape), not float32 [images, maps, height, width]")
     }

@@ -20,7 +20,10 @@ struct Scouter: Explainer {
   func explain(_ task: Task) throws -> [Explanation] {
     let model = task.model
     let slot = task.integer("slot")
-    let slots = Int(try model.metadata.number("slots_per_class", of: name) ?? 1)
+    let given = try model.metadata.number("slots_per_class", of: name) ?? 1
+    guard let slots = Int(exactly: given), slots >= 1, slots <= 1024 else {
+      throw Failure(.invalidModel, "metadata limpid.explain.\(name).slots_per_class is \(given)")
+    }
     guard slot < slots else {
       throw Failure(.invalidArgument, "slot \(slot) is out of range; the model has \(slots) slots per class")
     }

@@ -7,7 +7,7 @@ extension Graph {
     var graph = self
     let consumers = consumers()
     var dead = Set<Int>()
-    for (i, node) in nodes.enumerated() where node.operation == "Conv" && node.domain.isEmpty {
+    for (i, node) in nodes.enumerated() where node.operation == "Conv" && node.domain.isEmpty && node.inputs.count <= 3 {
       var fused = node
       fused.domain = "limpid"
       fused.inputs = node.inputs + [ValueID?](repeating: nil, count: max(0, 8 - node.inputs.count))
@@ -16,7 +16,7 @@ extension Graph {
       {
         for k in 1...4 { fused.inputs[2 + k] = normalization.inputs[k] }
         fused.attributes["epsilon"] = normalization.attributes["epsilon"] ?? .float(1e-5)
-        fused.outputs = [normalization.outputs[0]]
+        fused.outputs = Array(normalization.outputs.prefix(1))
         // The normalisation's place is after every value that it reads.
         graph.nodes[users[0]] = fused
         dead.insert(i)

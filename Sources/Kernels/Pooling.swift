@@ -61,7 +61,8 @@ extension Kernels {
     _ body: (UnsafePointer<UnsafePointer<Float>>, _ count: Int, _ padded: Int, UnsafeMutablePointer<Float>) -> Void
   ) {
     parallel.forEach(p.batch * p.outputHeight) { rows in
-      withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: p.kernelHeight * p.kernelWidth) { taps in
+      let capacity = min(p.kernelHeight, p.inputHeight) * min(p.kernelWidth, p.inputWidth)
+      withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: capacity) { taps in
         guard let taps = taps.baseAddress else { return }
         for row in rows {
           for x in 0..<p.outputWidth {
@@ -84,18 +85,22 @@ extension Kernels.Pooling {
     let top = row % outputHeight * strideY - padTop
     let left = x * strideX - padLeft
     var count = 0
-    var padded = 0
-    for ky in 0..<kernelHeight {
-      let iy = top + ky * dilationY
-      for kx in 0..<kernelWidth {
-        let ix = left + kx * dilationX
-        if iy < inputHeight + padBottom && ix < inputWidth + padRight { padded += 1 }
-        if iy >= 0 && iy < inputHeight && ix >= 0 && ix < inputWidth {
-          taps[count] = input + ((picture + iy) * inputWidth + ix) * channels
-          count += 1
-        }
+    for ky in Self.inside(top, dilationY, kernelHeight, inputHeight) {
+      for kx in Self.inside(left, dilationX, kernelWidth, inputWidth) {
+        taps[count] = input + ((picture + top + ky * dilationY) * inputWidth + left + kx * dilationX) * channels
+        count += 1
       }
     }
+    let padded = Self.inside(top + padTop, dilationY, kernelHeight, inputHeight + padTop + padBottom).upperBound
+      * Self.inside(left + padLeft, dilationX, kernelWidth, inputWidth + padLeft + padRight).upperBound
     return (count, padded)
+  }
+
+  /// The taps of a window along one axis, starting at `first`, that fall into 0..<extent. In constant time: a window may
+  /// be much larger than the input.
+  public static func inside(_ first: Int, _ dilation: Int, _ kernel: Int, _ extent: Int) -> Range<Int> {
+    let lower = first >= 0 ? 0 : min(kernel, (dilation - 1 - first) / dilation)
+    let upper = first >= extent ? 0 : min(kernel, (extent - 1 - first) / dilation + 1)
+    return lower..<max(lower, upper)
   }
 }

@@ -49,6 +49,9 @@ extension Model {
     _ progress: Progress, _ body: (Int, Int, [Tensor]) throws -> Void
   ) throws {
     let batch = declaredBatch ?? pictures.count
+    guard batch >= pictures.count else {
+      throw Failure(.invalidModel, "the model's input takes batches of \(batch)")
+    }
     let tensor = try prepared(pictures, shape: shape, batch: batch)
     let results = try engine.run(
       [(input.value, tensor)], fetch: fetches, parallel: parallel(for: call), progress: progress)

@@ -24,7 +24,7 @@ enum BatchNormalization {
     let parameters = try (1..<5).compactMap { try request.input($0).constant }
     let known = parameters.count < 4
       ? nil
-      : try request.weights.packed(parameters, as: "scale and shift \(epsilon)") {
+      : try request.weights.packed(parameters, as: "scale and shift \(epsilon)", byteCount: 8 * channels) {
         let affine = ChannelAffine(parameters[0], parameters[1], parameters[2], parameters[3], epsilon: epsilon)
         return try Tensor(affine.scale + affine.shift, [2 * channels]).storage
       }

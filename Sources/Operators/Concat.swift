@@ -44,7 +44,7 @@ enum Concat {
           .invalidModel,
           "\(operand.type) \(operand.shape) cannot be appended to \(first.type) \(first.shape)")
       }
-      dimensions[axis] += own[axis]
+      dimensions[axis] = try Extent.sum(dimensions[axis], own[axis])
       own[axis] = dimensions[axis]
       guard own == dimensions else {
         throw Failure(

@@ -20,6 +20,7 @@ enum ConvTranspose {
     let (packedSize, overflow) = size.multipliedReportingOverflow(by: g.groups * taps)
     guard !overflow else { throw Failure(.unsupported, "the weights are too large") }
     let pack = { @Sendable (w: UnsafeRawPointer, target: UnsafeMutableRawPointer, parallel: Parallel) in
+      if packedSize == 0 { return }
       for group in 0..<g.groups {
         for tap in 0..<taps {
           product.pack(
@@ -29,33 +30,35 @@ enum ConvTranspose {
     }
     let w = try request.input(1)
     let packed = try w.constant.map { constant in
-      try request.weights.packed([constant], as: "ConvTranspose \(w.shape) \(g.groups) \(kernels.variant)") {
+      try request.weights.packed(
+        [constant], as: "ConvTranspose \(w.shape) \(g.groups) \(kernels.variant)", byteCount: packedSize
+      ) {
         let storage = try Storage(byteCount: packedSize)
         pack(constant.data, storage.base, request.parallel)
         return storage
       }
     }
     let fedSize = packed == nil ? packedSize : 0
-    let scratchSize = try Shape(checking: [product.rows, product.columns]).count * 4
+    let scratch = try Shape(checking: [product.rows, product.columns]).count * 4
     let hasBias = request.has(2)
     var layouts = request.standardLayouts
     layouts[0] = .channelsLast
     let isEmpty = g.output.count == 0
     return Step(
       inputs: layouts, outputs: [Operand(.float32, g.output, layout: .channelsLast)],
-      workspace: fedSize + scratchSize
+      workspace: fedSize + scratch
     ) { run in
       if isEmpty { return }
       if packed == nil { pack(run.input(1, as: UInt8.self), run.workspace, run.parallel) }
       g.start(run.output(), bias: hasBias ? run.input(2) : nil)
-      let scratch = (run.workspace + fedSize).assumingMemoryBound(to: Float.self)
+      let rows = (run.workspace + fedSize).assumingMemoryBound(to: Float.self)
       for n in 0..<g.batch {
         for group in 0..<g.groups {
           for tap in 0..<taps {
             product.run(
               run.input(0) + n * product.rows * product.aRowStride + group * g.channels,
-              packed: (packed?.base ?? run.workspace) + (group * taps + tap) * size, into: scratch, .none, run.parallel)
-            g.scatter(scratch, into: run.output(), n, group, tap)
+              packed: (packed?.base ?? run.workspace) + (group * taps + tap) * size, into: rows, .none, run.parallel)
+            g.scatter(rows, into: run.output(), n, group, tap)
           }
         }
       }
@@ -117,6 +120,7 @@ enum ConvTranspose {
       let wish = try node.ints("output_shape")
       let padding = try node.string("auto_pad", default: "NOTSET")
       guard extra.count == rank, extra.allSatisfy({ $0 >= 0 && $0 <= 1 << 20 }), (wish?.count ?? rank) == rank,
+        wish?.allSatisfy({ $0 >= 0 && $0 <= Extent.limit }) ?? true,
         input.allSatisfy({ $0 >= 1 && $0 <= 1 << 24 })
       else { throw Failure(.invalidModel, "output_padding or output_shape do not fit \(rank) spatial axes") }
       var (extents, begins) = ([Int](), [Int]())

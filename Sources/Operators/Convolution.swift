@@ -14,12 +14,16 @@ enum Conv {
   private static let residual = 7
 
   static func plan(_ request: Request) throws -> Step {
+    if request.node.domain.isEmpty, request.inputs.count > 3 {
+      throw Failure(.invalidModel, "it has \(request.inputs.count) inputs; expected 2 or 3")
+    }
     let geometry = try Geometry(request)
     let activation = try Activation.fused(into: request.node)
     let output = Operand(.float32, geometry.output, layout: .channelsLast)
     if let sum = request.has(residual) ? try request.input(residual) : nil, sum.shape != geometry.output {
       throw Failure(.invalidModel, "the residual has shape \(sum.shape), the result \(geometry.output)")
     }
+    if request.has(residual) { try request.require(residual, .float32) }
     var layouts = request.standardLayouts
     layouts[0] = .channelsLast
     if request.has(residual) { layouts[residual] = .channelsLast }
@@ -30,7 +34,9 @@ enum Conv {
     let weights = ConvolutionWeights(c, kernels)
     // Weights that are computed from what is fed are packed in each run.
     let packed = try request.input(1).constant.map { w in
-      try request.weights.packed([w] + folded.sources, as: "Conv \(c.shapeKey) \(folded.key) \(kernels.variant)") {
+      try request.weights.packed(
+        [w] + folded.sources, as: "Conv \(c.shapeKey) \(folded.key) \(kernels.variant)", byteCount: weights.byteCount
+      ) {
         let storage = try Storage(byteCount: weights.byteCount)
         weights.pack(w.data, scale: folded.scale, into: storage.base, request.parallel)
         return storage

@@ -27,6 +27,7 @@ struct ConvolutionWeights: Sendable {
   func pack(
     _ source: UnsafeRawPointer, scale: [Float]?, into target: UnsafeMutableRawPointer, _ parallel: Parallel
   ) {
+    if byteCount == 0 { return }
     let packed = target.assumingMemoryBound(to: Float.self)
     if isDepthwise {
       // [C, 1, taps] to [taps, C]
@@ -73,7 +74,7 @@ struct ConvolutionWeights: Sendable {
       guard request.has(3) else {
         try Self.checkFedBias(request, outputs: outputs)
         guard request.has(2), try request.input(2).constant != nil, let b = try vector(2) else { return }
-        bias = try request.weights.packed([b], as: "bias") { try Tensor(b.array(of: Float.self), b.shape).storage }
+        bias = try request.weights.packed([b], as: "bias", byteCount: b.byteCount) { try Tensor(b.array(of: Float.self), b.shape).storage }
         return
       }
       guard let gamma = try vector(3), let beta = try vector(4), let mean = try vector(5), let variance = try vector(6)
@@ -84,7 +85,9 @@ struct ConvolutionWeights: Sendable {
       scale = affine.scale
       sources = [gamma, variance]
       key = "epsilon \(epsilon)"
-      bias = try request.weights.packed([gamma, beta, mean, variance] + (b.map { [$0] } ?? []), as: "bias \(key)") {
+      bias = try request.weights.packed(
+        [gamma, beta, mean, variance] + (b.map { [$0] } ?? []), as: "bias \(key)", byteCount: beta.byteCount
+      ) {
         try Tensor(affine.shift, [outputs]).storage
       }
     }

@@ -74,7 +74,7 @@ enum Gemm {
       }
       let key = "Gemm \(b.shape) \(product.bColumnStride) \(alpha) \(request.kernels.variant)"
       form = .packed(
-        try request.weights.packed([constant], as: key) {
+        try request.weights.packed([constant], as: key, byteCount: size) {
           let storage = try Storage(byteCount: size)
           product.pack(constant.data, factor: alpha, into: storage.base, request.parallel)
           return storage
@@ -121,7 +121,7 @@ enum Gemm {
         throw Failure(.invalidModel, "c has shape \(c.shape); it cannot be broadcast to \(output)")
       }
       if let constant = c.constant, count == output[1], c.shape.dimensions.last == count {
-        known = try request.weights.packed([constant], as: "bias times \(beta)") {
+        known = try request.weights.packed([constant], as: "bias times \(beta)", byteCount: constant.byteCount) {
           try Tensor(constant.array(of: Float.self).map { $0 * beta }, constant.shape).storage
         }
       } else {

@@ -13,7 +13,9 @@ enum MatMul {
     let (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
     let packedSize = try product.packedByteCount
     let packed = try b.constant.map { b in
-      try request.weights.packed([b], as: "MatMul \(b.shape) \(request.kernels.variant)") {
+      try request.weights.packed(
+        [b], as: "MatMul \(b.shape) \(request.kernels.variant)", byteCount: packedSize
+      ) {
         let storage = try Storage(byteCount: packedSize)
         product.pack(b.data, into: storage.base, request.parallel)
         return storage

@@ -35,6 +35,7 @@ struct MatrixProduct: Sendable {
 
   /// `b` may be misaligned. `factor` multiplies all elements.
   func pack(_ b: UnsafeRawPointer, factor: Float = 1, into packed: UnsafeMutableRawPointer, _ parallel: Parallel) {
+    guard depth > 0, columns > 0 else { return }
     let packed = packed.assumingMemoryBound(to: Float.self)
     let scale = factor == 1 ? nil : [Float](repeating: factor, count: columns)
     func one(_ i: Int, _ parallel: Parallel) {

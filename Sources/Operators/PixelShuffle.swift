@@ -41,7 +41,7 @@ enum PixelShuffle {
 
   private static func operands(_ request: Request) throws -> (Shape, Int) {
     let x = try request.input(0).shape
-    guard x.rank == 4, let block = try request.node.int("blocksize"), block >= 1, block <= 1 << 16 else {
+    guard x.rank == 4, let block = try request.node.int("blocksize"), block >= 1, block <= 1 << 12 else {
       throw Failure(.invalidModel, "input \(x); expected [N, C, H, W] and a positive blocksize")
     }
     return (x, block)

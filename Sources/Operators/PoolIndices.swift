@@ -51,11 +51,13 @@ struct PoolIndices: Sendable {
 extension Kernels.Pooling {
   /// The rows of the input under the windows of output row `y`.
   func rows(_ y: Int) -> [Int] {
-    (0..<kernelHeight).map { y * strideY - padTop + $0 * dilationY }.filter { $0 >= 0 && $0 < inputHeight }
+    let top = y * strideY - padTop
+    return Self.inside(top, dilationY, kernelHeight, inputHeight).map { top + $0 * dilationY }
   }
 
   /// The columns of the input under the windows of output column `x`.
   func columns(_ x: Int) -> [Int] {
-    (0..<kernelWidth).map { x * strideX - padLeft + $0 * dilationX }.filter { $0 >= 0 && $0 < inputWidth }
+    let left = x * strideX - padLeft
+    return Self.inside(left, dilationX, kernelWidth, inputWidth).map { left + $0 * dilationX }
   }
 }

@@ -79,15 +79,15 @@ enum Recurrent {
     }
     let (hidden, count) = (r[2], directions.count)
     let (time, batch) = batchFirst ? (x[1], x[0]) : (x[0], x[1])
-    let state: Shape = Shape(trusted: batchFirst ? [batch, count, hidden] : [count, batch, hidden])
+    let state = batchFirst ? [batch, count, hidden] : [count, batch, hidden]
     let gates = try Shape(checking: [count, kind.gates, hidden])
-    let expected: [Int: Shape] = [
+    let expected: [Int: [Int]] = [
       1: [count, gates[1] * hidden, x[2]], 2: [count, gates[1] * hidden, hidden], 3: [count, 2 * gates[1] * hidden],
       4: [batch], 5: state, 6: state, 7: [count, 3 * hidden],
     ]
     for (i, shape) in expected.sorted(by: { $0.key < $1.key }) where request.has(i) {
       let found = try request.input(i).shape
-      guard found == shape else { throw Failure(.invalidModel, "input \(i) has shape \(found); expected \(shape)") }
+      guard found.dimensions == shape else { throw Failure(.invalidModel, "input \(i) has shape \(found); expected \(shape)") }
     }
     if let declared = try node.int("hidden_size"), declared != hidden {
       throw Failure(.invalidModel, "hidden_size is \(declared), but r has shape \(r)")

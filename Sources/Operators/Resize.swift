@@ -37,10 +37,14 @@ enum Resize {
     let scales = try request.constant(isOld ? 1 : 2).flatMap { $0.count == 0 ? nil : $0 }
     let sizes = try isOld ? nil : request.constant(3).flatMap { $0.count == 0 ? nil : $0 }
     if rule.coordinates == "tf_crop_and_resize" {
-      guard let regions = try request.constant(1), regions.type == .float32, regions.count == 2 * listed.count,
-        regions.array(of: Float.self).allSatisfy({ abs($0) < 1e6 })
-      else { throw Failure(.invalidModel, "tf_crop_and_resize needs \(2 * listed.count) numbers in roi") }
-      rule.regions = regions.array(of: Float.self)
+      guard let regions = try request.constant(1), regions.type == .float32, regions.count == 2 * listed.count else {
+        throw Failure(.invalidModel, "tf_crop_and_resize needs \(2 * listed.count) numbers in roi")
+      }
+      let places = regions.array(of: Float.self)
+      guard places.allSatisfy({ $0.magnitude <= Float(Extent.limit) }) else {
+        throw Failure(.invalidModel, "roi is \(places)")
+      }
+      rule.regions = places
     }
     if let scales {
       guard scales.type == .float32 else { throw Failure(.invalidModel, "the scales are \(scales.type)") }
@@ -61,8 +65,8 @@ enum Resize {
     for (i, (axis, scale)) in zip(listed, scales).enumerated() where scale != 1 || rule.region(i) != nil {
       let region = rule.region(i)
       let length = Double(x[axis]) * Double((region?.end ?? 1) - (region?.start ?? 0)) * Double(scale)
-      guard length > -1, length < Double(Extent.limit) else { throw Failure(.unsupported, "a scale of \(scale) for an axis of \(x[axis])") }
-      result[axis] = ResizeAxis(extent: x[axis], count: max(0, Int(length)), scale: Double(scale), region: region)
+      let count = try ResizeAxis.count(max(0, length))
+      result[axis] = ResizeAxis(extent: x[axis], count: count, scale: Double(scale), region: region)
     }
     return result
   }
@@ -81,7 +85,7 @@ enum Resize {
       }
       let scale = policy == "not_larger" ? least : most
       scales = scales.map { _ in scale }
-      sizes = listed.map { Int((scale * Double(x[$0])).rounded()) }
+      sizes = try listed.map { try ResizeAxis.count((scale * Double(x[$0])).rounded()) }
     }
     var result: [Int: ResizeAxis] = [:]
     for (i, axis) in listed.enumerated() where sizes[i] != x[axis] || rule.region(i) != nil {
@@ -99,6 +103,7 @@ enum Resize {
       throw Failure(.invalidModel, "axis \(empty) of \(x.shape) is empty")
     }
     try Extent.check((0..<rank).map { axes[$0]?.count ?? x.shape[$0] })
+    for axis in axes.values { try Extent.check(table: max(axis.extent, axis.count)) }
     if rule.mode == "nearest", rule.regions == nil {
       return try request.selecting((0..<rank).map { axis in try axes[axis].map { try $0.nearest(rule) } })
     }

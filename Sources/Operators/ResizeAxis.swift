@@ -26,6 +26,12 @@ struct ResizeAxis: Sendable {
   let scale: Double
   let region: (start: Float, end: Float)?
 
+  /// A computed extent as a number that later arithmetic can bear.
+  static func count(_ length: Double) throws -> Int {
+    guard length <= Double(Extent.limit) else { throw Failure(.unsupported, "an axis of \(length) elements is too long") }
+    return Int(length)
+  }
+
   /// Where output index `i` lies on the input's axis.
   private func coordinate(_ i: Int, _ rule: ResizeRule) throws -> Double {
     let (x, extent, count) = (Double(i), Double(extent), Double(count))
@@ -63,6 +69,9 @@ struct ResizeAxis: Sendable {
     }
   }
 
+  /// Bounds the memory of the filters, some hundred bytes each.
+  private static let filterLimit = 1 << 20
+
   /// The weighted input indices that make up each output index; an empty filter stands for the extrapolation value.
   func filters(_ rule: ResizeRule) throws -> [ResizeFilter] {
     if rule.mode == "nearest" {
@@ -75,6 +84,9 @@ struct ResizeAxis: Sendable {
     let stretch = rule.isAntialiased ? max(1.0, 1 / scale) : 1.0
     let radius = (rule.mode == "linear" ? 1.0 : 2.0) * stretch
     guard radius < 1_000_000 else { throw Failure(.unsupported, "a scale of \(scale) is too small") }
+    guard max(extent, count) <= Self.filterLimit else {
+      throw Failure(.unsupported, "an axis of \(max(extent, count)) elements is too long to be interpolated")
+    }
     return try (0..<count).map { i in
       let x = try coordinate(i, rule)
       if region != nil, isOutside(x) { return ResizeFilter() }

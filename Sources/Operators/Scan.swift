@@ -122,6 +122,7 @@ enum Scan {
     guard let condition = try request.constant(1), condition.type == .bool else {
       throw Failure(.invalidModel, "input 1, the condition, must be bool")
     }
+    try Extent.check(table: condition.count)
     let chosen = condition.array(of: UInt8.self).enumerated().filter { $0.element != 0 }.map(\.offset)
     let flat = Operand(x.type, [x.shape.count], constant: x.constant?.reshaped([x.shape.count]))
     let axis = try request.node.int("axis")
@@ -144,6 +145,7 @@ enum Scan {
   /// The result's shape depends on the values, so they must be known.
   private static func planNonZero(_ request: Request) throws -> Step {
     guard let x = try request.constant(0) else { throw Failure(.invalidModel, "input 0 is missing") }
+    try Extent.check(table: x.count)
     let places = try x.type.withNumber(NonZeroPlaces(tensor: x))
     let rank = x.shape.rank
     let strides = x.shape.strides

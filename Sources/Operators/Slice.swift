@@ -24,15 +24,13 @@ enum Slice {
     let axes = try request.axes(listed, rank: x.shape.rank)
     var choices = [[Int]?](repeating: nil, count: x.shape.rank)
     for (i, axis) in axes.enumerated() {
-      let extent = x.shape[axis]
-      let chosen = try indices(extent, from: starts[i], to: ends[i], by: steps[i])
-      if chosen != Array(0..<extent) { choices[axis] = chosen }
+      choices[axis] = try indices(x.shape[axis], from: starts[i], to: ends[i], by: steps[i])
     }
     return try request.selecting(choices)
   }
 
-  /// The indices of a Python slice.
-  private static func indices(_ extent: Int, from start: Int, to end: Int, by step: Int) throws -> [Int] {
+  /// The indices of a Python slice; nil where it takes the whole axis as it is.
+  private static func indices(_ extent: Int, from start: Int, to end: Int, by step: Int) throws -> [Int]? {
     guard step != 0 else { throw Failure(.invalidModel, "a step of 0") }
     func clamped(_ index: Int, _ range: ClosedRange<Int>) -> Int {
       let fromStart = index < 0 ? index.addingReportingOverflow(extent).partialValue : index
@@ -44,7 +42,10 @@ enum Slice {
     let last = clamped(end, range)
     // A step beyond the axis takes one element, like one that just leaves it.
     let bounded = min(max(step, -extent - 1), extent + 1)
-    return Array(stride(from: first, to: last, by: bounded))
+    if bounded == 1, first == 0, last == extent { return nil }
+    try Extent.check(table: abs(last - first) / abs(bounded))
+    let chosen = Array(stride(from: first, to: last, by: bounded))
+    return chosen.count == extent && chosen == Array(0..<extent) ? nil : chosen
   }
 
   private static func planSplit(_ request: Request) throws -> Step {
@@ -62,6 +63,7 @@ enum Slice {
       dimensions[axis] = part
       outputs.append(Operand(x.type, Shape(trusted: dimensions), layout: x.layout))
       var choices = [[Int]?](repeating: nil, count: rank)
+      try Extent.check(table: part)
       choices[place] = Array(first..<first + part)
       selections.append(Selection(from: physical, choices))
       first += part

@@ -121,6 +121,18 @@ enum Tiling {
 enum Extent {
   static let limit = 1 << 24
 
+  /// Before a table of so many indices is made.
+  static func check(table count: Int) throws {
+    guard count <= limit else { throw Failure(.unsupported, "\(count) indices along one axis are too many") }
+  }
+
+  /// The sum of two extents.
+  static func sum(_ a: Int, _ b: Int) throws -> Int {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    guard !overflow else { throw Failure(.unsupported, "an axis is too long") }
+    return sum
+  }
+
   static func check(_ extents: [Int]) throws {
     let shape = try Shape(checking: extents)
     guard shape.dimensions.allSatisfy({ $0 <= limit }), shape.count <= 1 << 40 else {

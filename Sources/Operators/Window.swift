@@ -49,7 +49,9 @@ struct Window: Sendable {
   mutating func slide(over spatial: [Int], roundingUp: Bool = false) throws -> [Int] {
     try spatial.indices.map { axis in
       let extent = spatial[axis]
-      guard extent >= 1 else { throw Failure(.invalidModel, "a window over an axis of extent \(extent)") }
+      guard extent >= 1, extent <= Extent.limit else {
+        throw Failure(.unsupported, "a window over an axis of extent \(extent); supported: 1 to \(Extent.limit)")
+      }
       let stride = strides[axis]
       if padding.hasPrefix("SAME") {
         let count = (extent + stride - 1) / stride

@@ -14,7 +14,8 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible, ExpressibleByA
 
   public init(arrayLiteral elements: Int...) { self.init(trusted: elements) }
 
-  /// Refuses negative extents and more than 2^48 elements (or 64 axes), so that no later product can overflow.
+  /// Refuses negative extents and more than 2^48 elements (or 64 axes), so that no later product can overflow. The
+  /// other extents of an empty tensor, which need no memory, must come to at most 2^32, so that loops over them end.
   public init(checking dimensions: [Int]) throws {
     guard dimensions.count <= 64 else {
       throw Failure(.unsupported, "a tensor of \(dimensions.count) axes; at most 64 are supported")
@@ -32,6 +33,9 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible, ExpressibleByA
         throw Failure(.unsupported, "the shape \(dimensions) has too many elements")
       }
       count = product
+    }
+    guard !isEmpty || count <= 1 << 32 else {
+      throw Failure(.unsupported, "the shape \(dimensions) of an empty tensor has too large extents")
     }
     self.dimensions = dimensions
     self.count = isEmpty ? 0 : count

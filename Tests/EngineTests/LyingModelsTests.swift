@@ -1,0 +1,167 @@
+import Engine
+import Graph
+import Tensors
+import Testing
+
+/// Nodes whose attributes and shapes once made the engine overflow, ask for all memory, read beyond an operand, or
+/// compute for hours. They must fail, with a message.
+struct Lie: Sendable, CustomStringConvertible {
+  let description: String
+  let build: @Sendable (inout SmallGraph) throws -> Void
+
+  init(_ description: String, _ build: @escaping @Sendable (inout SmallGraph) throws -> Void) {
+    self.description = description
+    self.build = build
+  }
+
+  /// One node of constants, all float32 unless they are lists of numbers.
+  init(
+    _ operation: String, _ shapes: [Shape], _ lists: [[Int64]] = [], _ attributes: [String: Attribute] = [:],
+    _ what: String
+  ) {
+    self.init("\(operation): \(what)") { graph in
+      for (i, shape) in shapes.enumerated() { graph.constant("x\(i)", try .zeros(.float32, shape)) }
+      for (i, list) in lists.enumerated() { try graph.constant("n\(i)", list) }
+      graph.node(
+        operation, shapes.indices.map { "x\($0)" } + lists.indices.map { "n\($0)" }, ["y"], attributes)
+    }
+  }
+}
+
+private let lies: [Lie] = [
+  Lie("Pad", [[2, 2]], [[.min, 0, 0, 0]], "a pad whose magnitude overflows"),
+  Lie("Pad", [[2, 2]], [[.max, .max, 0, 0]], "pads whose sum overflows"),
+  Lie("ConvTranspose", [[1, 1, 2, 2], [1, 1, 2, 2]], [], ["output_shape": .ints([.min, 1])], "a negative output"),
+  Lie(
+    "ConvTranspose", [Shape(trusted: [0, 1, 1 << 16, 1 << 16]), [1, 1 << 10, 1, 1]], [],
+    ["output_shape": .ints([1, 1]), "strides": .ints([1 << 20, 1 << 20])], "scratch memory beyond all bounds"),
+  Lie("DepthToSpace", [Shape(trusted: [1, 0, 1 << 32, 1])], [], ["blocksize": .int(1 << 16)], "a huge block"),
+  Lie("SpaceToDepth", [Shape(trusted: [1, 1 << 32, 0, 1])], [], ["blocksize": .int(1 << 16)], "a huge block"),
+  Lie(
+    "LSTM", [Shape(trusted: [0, 1 << 32, 1]), [1, 4, 1], Shape(trusted: [0, 1, 1 << 32])],
+    "states whose size overflows"),
+  Lie("Einsum", [Shape](repeating: [1], count: 100), [], ["equation": .string("a")], "a hundred operands"),
+  Lie("Resize of a region that is no number") { graph in
+    graph.constant("x", try .zeros(.float32, [1, 1, 4, 4]))
+    graph.constant("roi", try Tensor([0, 0, .nan, 0, 1, 1, 1, 1], [8]))
+    graph.constant("none", try Tensor([Float](), [0]))
+    try graph.constant("sizes", [1, 1, 2, 2])
+    graph.node(
+      "Resize", ["x", "roi", "none", "sizes"], ["y"],
+      ["coordinate_transformation_mode": .string("tf_crop_and_resize"), "mode": .string("linear")])
+  },
+  Lie("Resize of a region of negative size") { graph in
+    graph.constant("x", try .zeros(.float32, [1, 1, 4, 4]))
+    graph.constant("roi", try Tensor([0, 0, 0, 0, 1, 1, -3e38, 1], [8]))
+    graph.constant("scales", try Tensor([1, 1, 2, 2] as [Float], [4]))
+    graph.node(
+      "Resize", ["x", "roi", "scales"], ["y"], ["coordinate_transformation_mode": .string("tf_crop_and_resize")])
+  },
+  Lie("Resize to filters that need gigabytes") { graph in
+    graph.constant("x", try .zeros(.float32, [1, 1, 1, 1]))
+    graph.constant("none", try Tensor([Float](), [0]))
+    try graph.constant("sizes", [1, 1, 1, 1 << 23])
+    graph.node("Resize", ["x", "none", "none", "sizes"], ["y"], ["mode": .string("linear")])
+  },
+  Lie("Concat of extents whose sum overflows") { graph in
+    graph.constant("x", try .zeros(.float32, Shape(trusted: [0, 1 << 32])))
+    graph.node("Concat", [String](repeating: "x", count: 1000), ["y"], ["axis": .int(1)])
+  },
+  Lie("Split of an axis into too many indices") { graph in
+    graph.constant("x", try .zeros(.float32, Shape(trusted: [0, 1 << 32])))
+    graph.node("Split", ["x"], ["y", "z"], ["axis": .int(1)])
+  },
+  Lie("Slice of too many indices") { graph in
+    graph.constant("x", try .zeros(.float32, Shape(trusted: [0, 1 << 32])))
+    for (name, number) in [("starts", 1), ("ends", Int64.max), ("axes", 1)] { try graph.constant(name, [number]) }
+    graph.node("Slice", ["x", "starts", "ends", "axes"], ["y"])
+  },
+  Lie("Conv with a hidden eighth input of another type") { graph in
+    graph.constant("x", try .zeros(.float32, [1, 1, 64, 64]))
+    graph.constant("w", try .zeros(.float32, [1, 1, 1, 1]))
+    graph.constant("r", try .zeros(.uint8, [1, 1, 64, 64]))
+    graph.graph.nodes = [
+      Node(
+        "Conv", domain: "limpid",
+        inputs: [graph.value("x"), graph.value("w"), nil, nil, nil, nil, nil, graph.value("r")],
+        outputs: [graph.value("y")])
+    ]
+  },
+  Lie("Loop without an end") { graph in
+    var body = SmallGraph()
+    body.graph.inputs = [("i", ElementType.int64), ("c", .bool)].map { name, type in
+      Declaration(value: body.value(name), type: type, dimensions: nil)
+    }
+    body.graph.outputs = [Declaration(value: body.value("c"), type: .bool, dimensions: nil)]
+    graph.constant("trips", try Tensor([Int64.max], .scalar))
+    graph.node("Loop", ["trips"], [], ["body": .graph(body.graph)])
+    // Only the bodies of If and Loop may hold nodes without results.
+    graph = try graph.asBranch(resulting: "trips")
+  },
+]
+
+@Test(arguments: lies) func liesInModelsAreErrors(lie: Lie) throws {
+  var graph = SmallGraph()
+  try lie.build(&graph)
+  let failure = #expect(throws: Failure.self, "\(lie)") { try graph.run(fetch: ["y"]) }
+  #expect(failure?.kind == .invalidModel || failure?.kind == .unsupported)
+}
+
+extension SmallGraph {
+  /// A graph whose value "y" is `name` as an `If` gives it that holds this graph.
+  fileprivate func asBranch(resulting name: String) throws -> SmallGraph {
+    var body = self
+    body.graph.outputs = [Declaration(value: body.value(name), type: .int64, dimensions: nil)]
+    var outer = SmallGraph()
+    outer.constant("condition", try Tensor([UInt8(1)], .bool, .scalar))
+    outer.node(
+      "If", ["condition"], ["y"], ["then_branch": .graph(body.graph), "else_branch": .graph(body.graph)])
+    return outer
+  }
+}
+
+/// What takes no time though its geometry is huge.
+@Suite(.timeLimit(.minutes(1))) struct HugeGeometry {
+  @Test func aWindowFarLargerThanItsInputCostsWhatTheInputCosts() throws {
+    var graph = SmallGraph()
+    let side = (1 << 20) - 1
+    graph.constant("x", try Tensor([1, 2, 3, 4] as [Float], [1, 1, 2, 2]))
+    let window: [String: Attribute] = [
+      "kernel_shape": .ints([side, side]), "pads": .ints([side - 1, side - 1, 0, 0]),
+    ]
+    for (operation, key) in [("MaxPool", "max"), ("AveragePool", "mean"), ("LpPool", "norm")] {
+      graph.node(operation, ["x"], [key], window)
+    }
+    let results = try graph.run(fetch: ["max", "mean", "norm"])
+    #expect(results[0].array(of: Float.self) == [1, 2, 3, 4])
+    #expect(results[1].array(of: Float.self) == [1, 1.5, 2, 2.5])
+    let squares: [Float] = [1, 5, 10, 30]
+    for (norm, square) in zip(results[2].array(of: Float.self), squares) { #expect(abs(norm * norm - square) < 1e-4) }
+  }
+
+  @Test func anEmptyResultTakesNoTime() throws {
+    var graph = SmallGraph()
+    graph.constant("x", try .zeros(.float32, Shape(trusted: [1 << 32, 0])))
+    graph.constant("axis", try Tensor([Int64(1)], .scalar))
+    graph.node("CumSum", ["x", "axis"], ["sum"])
+    graph.node("Trilu", ["x"], ["triangle"])
+    #expect(try graph.run(fetch: ["sum", "triangle"]).map(\.shape.count) == [0, 0])
+  }
+
+  @Test func packingNothingTakesNoTime() throws {
+    var graph = SmallGraph()
+    graph.constant("x", try .zeros(.float32, Shape(trusted: [0, 1 << 32, 1, 1])))
+    graph.constant("none", try .zeros(.float32, [0, 1, 1, 1]))
+    graph.node("Conv", ["x", "none"], ["y"], ["group": .int(1 << 32)])
+    #expect(try graph.run(fetch: ["y"])[0].shape == [0, 0, 1, 1])
+  }
+
+  @Test func aGraphOfTooManyStepsIsRefused() throws {
+    var graph = SmallGraph()
+    for i in 0..<40_000 { graph.node("Softmax", ["v\(i)"], ["v\(i + 1)"]) }
+    let failure = #expect(throws: Failure.self) {
+      try graph.run(["v0": try .zeros(.float32, [1, 2])], fetch: ["v40000"])
+    }
+    #expect(failure?.kind == .unsupported)
+  }
+}

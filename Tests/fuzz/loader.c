@@ -1,0 +1,105 @@
+/* libFuzzer harness: a model from memory is loaded, planned and run, within 64 MiB.
+ *
+ * An input that is named "type@extents", like "1@2,3,8,8" (types as in limpid_element_type), is fed with a tensor of
+ * that type and shape, so that a model file says by itself how it is to be run. */
+#include <limpid/limpid.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_INPUTS = 8, MAX_RANK = 8, MAX_BYTES = 1 << 20 };
+
+/* A little of everything that an element can be: zeros, small numbers, and all bits. */
+static const unsigned char *noise(void) {
+  static unsigned char bytes[MAX_BYTES];
+  if (bytes[1] == 0) {
+    uint32_t state = 1;
+    size_t i;
+    for (i = 0; i + 4 <= sizeof bytes; i += 4) {
+      const float small = (float)(int32_t)(state = state * 1664525u + 1013904223u) / 1e9f;
+      memcpy(bytes + i, &small, 4);
+    }
+    bytes[1] = 1;
+  }
+  return bytes;
+}
+
+static size_t element_bytes(long type) {
+  switch (type) {
+    case LIMPID_UINT8: case LIMPID_INT8: case LIMPID_BOOL: return 1;
+    case LIMPID_UINT16: case LIMPID_INT16: case LIMPID_FLOAT16: case LIMPID_BFLOAT16: return 2;
+    case LIMPID_INT64: case LIMPID_UINT64: case LIMPID_FLOAT64: return 8;
+    default: return 4;
+  }
+}
+
+/* 1 where `name` describes a tensor that is small enough to be fed. */
+static int parse(const char *name, limpid_tensor_view *view, int64_t *shape) {
+  char *end;
+  const long type = strtol(name, &end, 10);
+  double bytes = (double)element_bytes(type);
+  memset(view, 0, sizeof *view);
+  if (*end++ != '@') return 0;
+  while (*end && view->rank < MAX_RANK) {
+    const long long extent = strtoll(end, &end, 10);
+    shape[view->rank++] = extent;
+    bytes *= extent < 0 ? 0 : (double)extent;
+    if (*end++ != ',') break;
+  }
+  view->name = name;
+  view->type = (limpid_element_type)type;
+  view->shape = shape;
+  view->data = noise();
+  return bytes <= MAX_BYTES;
+}
+
+static void run(const limpid_model *model) {
+  limpid_tensor_view feeds[MAX_INPUTS];
+  int64_t shapes[MAX_INPUTS][MAX_RANK];
+  const char *names[4];
+  const char *name;
+  limpid_tensors *tensors = NULL;
+  size_t feed_count = 0, name_count = 0;
+  while (feed_count < MAX_INPUTS && (name = limpid_model_input_name(model, feed_count))) {
+    if (!parse(name, &feeds[feed_count], shapes[feed_count])) return;
+    feed_count++;
+  }
+  while (name_count < 4 && (name = limpid_model_output_name(model, name_count))) names[name_count++] = name;
+  if (limpid_run(model, feeds, feed_count, names, name_count, NULL, &tensors) == LIMPID_OK) {
+    volatile unsigned char last = 0;
+    size_t i, axis;
+    for (i = 0; i < limpid_tensors_count(tensors); i++) {
+      const limpid_tensor_view view = limpid_tensors_get(tensors, i);
+      size_t bytes = element_bytes(view.type);
+      for (axis = 0; axis < view.rank; axis++) bytes *= (size_t)view.shape[axis];
+      if (bytes > 0) last = ((const unsigned char *)view.data)[bytes - 1];
+    }
+    (void)last;
+  }
+  limpid_tensors_free(tensors);
+}
+
+static void explain(const limpid_model *model) {
+  static unsigned char pixels[32 * 32 * 3];
+  limpid_image_view view = {pixels, 0, 32, 32, LIMPID_PIXEL_RGB8, 0};
+  limpid_explanation *why = NULL;
+  float p[64];
+  (void)limpid_classify(model, &view, 1, NULL, p, 64);
+  if (limpid_explain(model, NULL, &view, 1, NULL, 1, NULL, &why) == LIMPID_OK) (void)limpid_explanation_map(why, 0);
+  limpid_explanation_free(why);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  limpid_model_options options = LIMPID_MODEL_OPTIONS_INIT;
+  limpid_model *model = NULL;
+  options.memory_limit = 64 << 20;
+  options.threads = 1;
+  if (limpid_model_load_memory(data, size, &options, &model) != LIMPID_OK) {
+    if (limpid_last_error()[0] == '\0') abort();
+    return 0;
+  }
+  run(model);
+  explain(model);
+  limpid_model_free(model);
+  return 0;
+}
