@@ -114,7 +114,7 @@ let package = Package(
       name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "FilterNamingTests", dependencies: ["FilterNaming", "Kernels", "Parallel", "Tensors"], exclude: ["Fixtures"],
+      name: "FilterNamingTests", dependencies: ["FilterNaming", "Images", "Kernels", "Parallel", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
   ],

@@ -195,11 +195,11 @@ struct Survey {
     let size = pictures.limit > 0 ? min(wanted, pictures.limit) : wanted
     for first in stride(from: 0, to: indices.count, by: size) {
       let part = Array(indices[first..<min(indices.count, first + size)])
-      done = before + first
       var call = call
-      call.progress = call.progress.range(done..<done + part.count, of: total)
+      call.progress = call.progress.range(before + first..<before + first + part.count, of: total)
       try pictures.lend(part) { lent in
         try explainer.model.forEachBatch(of: lent.map(\.picture), fetch: fetch, call) { start, count, tensors in
+          done = before + first + (start + count) * part.count / lent.count
           try body(&self, lent[start..<start + count].map(\.index), tensors)
         }
       }

@@ -111,6 +111,7 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
     HostileNode("Tile", [:], [[2, 3]], [-1, 2]),
     HostileNode("Pad", [:], [[2, 3]], [huge, 0, huge, 0]),
     HostileNode("Pad", [:], [[2, 3]], [-9, 0, 0, 0]),
+    HostileNode("Pad", [:], [[2, 3]], [Int64.min, 0, 0, 0]),
     HostileNode("Pad", ["mode": .string("edge")], [[0, 3]], [1, 0, 0, 0]),
     HostileNode("Slice", [:], [[2, 3]], [0], [1], [0], [0]),
     HostileNode("Slice", [:], [[2, 3]], [0, 0], [1], [0]),

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from checkpoints import read_case, write_case, write_zip
-from conftest import FIXTURES, metadata_of, run_model
+from conftest import FIXTURES, ROOT, metadata_of, run_model
 
 CA_STREAM = FIXTURES / "castream"
 CASES = sorted(p.parent.name for p in CA_STREAM.glob("*/case.json"))
@@ -236,3 +236,12 @@ def test_efficientnets_depths_are_those_of_the_paper():
 
     assert ARCHITECTURES["efficientnet_b0"] == (1, 2, 2, 3, 3, 4, 1)
     assert ARCHITECTURES["efficientnet_b7"] == (4, 7, 7, 10, 10, 13, 4)
+
+
+def test_the_checkpoint_of_the_example_which_torch_wrote_becomes_its_model(command, tmp_path):
+    import onnx
+
+    example = ROOT / "examples" / "digits-ca-stream" / "resnet18-stream"
+    options = ("--inline", "--input-size", 160, 160)
+    assert command("ca-stream", f"{example}.pth", tmp_path / "m.onnx", *options)[0] == 0
+    assert onnx.load(tmp_path / "m.onnx").graph == onnx.load(f"{example}.onnx").graph
