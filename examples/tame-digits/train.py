@@ -8,26 +8,29 @@ import pathlib
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 import canvas
 import model
 
 HERE = pathlib.Path(__file__).resolve().parent
-PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH = 6000, 1500, 400, 48
+PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH, EMPTY = 6000, 1500, 400, 48, 8
 RATE = 0.05
 #: Of the TAME paper: cross-entropy of the masked picture, area of the mask, its roughness.
 CROSS_ENTROPY, AREA, ROUGHNESS = 1.5, 2.0, 0.01
 
 
-def train_classifier(data):
+def train_classifier(data, grounds):
+    """Pictures without a digit, and black ones, must say nothing: else masking everything would show some class."""
     network = model.Classifier().train()
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, CLASSIFIER_STEPS)
     for step in range(CLASSIFIER_STEPS):
         pictures, labels = some(data)
-        loss = F.cross_entropy(network(pictures)[0], labels)
+        empty = grounds[torch.randint(0, len(grounds), (EMPTY,))] * torch.rand(EMPTY, 1, 1, 1).round()
+        logits = network(torch.cat([pictures, empty]))[0]
+        nothing = torch.full((EMPTY, logits.shape[1]), 1 / logits.shape[1])
+        loss = F.cross_entropy(logits[:BATCH], labels) + F.cross_entropy(logits[BATCH:], nothing)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -84,7 +87,7 @@ def main():
     torch.set_num_threads(1)
     (digits, labels), held_out = canvas.split()
     training = painted(digits, labels, PICTURES, 1)
-    network = train_classifier(training)
+    network = train_classifier(training, painted(np.zeros((1, 8, 8)), np.zeros(1, int), 500, 3)[0])
     pictures, labels = painted(*held_out, 1000, 2)
     print(f"right on held-out digits: {(network(pictures)[0].argmax(1) == labels).float().mean():.1%}", flush=True)
     widths = [model.STAGES[i][-1] for i in (1, 2, 3)]
