@@ -74,7 +74,7 @@ let package = Package(
       swiftSettings: numeric()),
     // One file per explanation method.
     .target(
-      name: "Explainers", dependencies: ["FilterNaming", "Models", "Engine", "Images", "Graph", "Parallel", "Tensors"],
+      name: "Explainers", dependencies: ["FilterNaming", "Models", "Images", "Graph", "Parallel", "Tensors"],
       swiftSettings: numeric()),
     // The C functions, one file per noun of the header.
     .target(

@@ -3,7 +3,7 @@ import CLimpid
 import CThread
 import Tensors
 
-/// Runs the body of a C function that can fail; a failure becomes its status and this thread's last error message.
+/// Runs the body of a C function that can fail; a failure becomes its status and this thread's last error.
 func boundary(_ body: () throws -> Void) -> limpid_status {
   do {
     try body()
@@ -12,7 +12,9 @@ func boundary(_ body: () throws -> Void) -> limpid_status {
     let failure = error as? Failure ?? Failure(.internal, "an unexpected error: \(error)")
     var message = failure.message
     message.withUTF8 { bytes in
-      bytes.withMemoryRebound(to: CChar.self) { if let base = $0.baseAddress { xi_set_message(base, $0.count) } }
+      bytes.withMemoryRebound(to: CChar.self) { text in
+        if let base = text.baseAddress { xi_set_message(base, text.count) }
+      }
     }
     return limpid_status(rawValue: UInt32(failure.kind.rawValue))
   }
@@ -24,7 +26,7 @@ func required<T>(_ pointer: T?, _ name: StaticString) throws -> T {
   return pointer
 }
 
-/// Runs what reads the file at `path`; a failure in it names the file, as those of opening it do by themselves.
+/// Runs what reads the file at `path`; a failure in it names the file, as those of opening it already do.
 func reading<R>(_ path: UnsafePointer<CChar>, _ body: () throws -> R) throws -> R {
   do {
     return try body()
@@ -47,7 +49,9 @@ func optionalString(_ text: UnsafePointer<CChar>?, _ name: StaticString) throws 
 }
 
 /// The C array of `count` things at `base`.
-func array<T>(_ base: UnsafePointer<T>?, _ count: Int, _ name: StaticString) throws -> UnsafeBufferPointer<T> {
+func array<T>(
+  _ base: UnsafePointer<T>?, _ count: Int, _ name: StaticString
+) throws -> UnsafeBufferPointer<T> {
   // A size_t beyond Int.max arrives as a negative number.
   guard count >= 0 else { throw Failure(.invalidArgument, "the number of \(name) is out of range") }
   if count == 0 { return UnsafeBufferPointer(start: nil, count: 0) }

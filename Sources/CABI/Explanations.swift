@@ -45,10 +45,13 @@ extension Explanation {
 }
 
 /// For each image, the classes to explain; nil stands for the predicted one.
-private func classes(_ indices: UnsafePointer<Int32>?, _ imageCount: Int, _ perImage: Int) throws -> [[Int?]] {
+private func classes(
+  _ indices: UnsafePointer<Int32>?, _ imageCount: Int, _ perImage: Int
+) throws -> [[Int?]] {
   guard let indices else {
     guard perImage == 1 else {
-      throw Failure(.invalidArgument, "class_indices is NULL, so classes_per_image must be 1, not \(perImage)")
+      throw Failure(
+        .invalidArgument, "class_indices is NULL, so classes_per_image must be 1, not \(perImage)")
     }
     return Array(repeating: [nil], count: imageCount)
   }
@@ -90,7 +93,8 @@ public func limpid_explanation_count(_ explanation: OpaquePointer?) -> Int {
 
 @c @implementation
 public func limpid_explanation_class(_ explanation: OpaquePointer?, _ index: Int) -> Int32 {
-  ExplanationHandle.object(explanation)?.explanations[checked: index].map { Int32(clamping: $0.classIndex) } ?? -1
+  let found = ExplanationHandle.object(explanation)?.explanations[checked: index]
+  return found.map { Int32(clamping: $0.classIndex) } ?? -1
 }
 
 @c @implementation

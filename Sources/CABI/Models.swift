@@ -89,8 +89,9 @@ public func limpid_model_load_memory(
 private func loaded(_ model: Model) -> ModelHandle {
   log(
     LIMPID_LOG_INFO,
-    "loaded the model \"\(model.graph.name)\" of family \(model.metadata.family): \(model.graph.nodes.count) nodes, "
-      + "\(model.classCount.map(String.init) ?? "an open number of") classes, \(model.parallel.threads) threads")
+    "loaded the model \"\(model.graph.name)\" of family \(model.metadata.family): "
+      + "\(model.graph.nodes.count) nodes, \(model.classCount.map(String.init) ?? "an open number of") classes, "
+      + "\(model.parallel.threads) threads")
   if model.metadata.preprocessing == nil {
     log(LIMPID_LOG_WARNING, "the model \"\(model.graph.name)\" does not say how images are prepared for it")
   }
@@ -143,9 +144,11 @@ public func limpid_model_output_name(_ model: OpaquePointer?, _ index: Int) -> U
 }
 
 @c @implementation
-public func limpid_model_metadata(_ model: OpaquePointer?, _ key: UnsafePointer<CChar>?) -> UnsafePointer<CChar>? {
-  guard let handle = ModelHandle.object(model), let key, let name = String(validatingCString: key) else { return nil }
-  return handle.metadata[name]?.base
+public func limpid_model_metadata(
+  _ model: OpaquePointer?, _ key: UnsafePointer<CChar>?
+) -> UnsafePointer<CChar>? {
+  guard let key, let name = String(validatingCString: key) else { return nil }
+  return ModelHandle.object(model)?.metadata[name]?.base
 }
 
 @c @implementation

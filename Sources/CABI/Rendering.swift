@@ -23,18 +23,21 @@ extension Rendering {
 extension limpid_map_view {
   fileprivate func mapView() throws -> MapView {
     let count = try product(max(0, Int(width)), max(0, Int(height)), "the size of the map")
+    let buffer = UnsafeBufferPointer(start: try required(values, "map->values"), count: count)
     return try MapView(
-      values: UnsafeBufferPointer(start: try required(values, "map->values"), count: count), width: Int(width),
-      height: Int(height), minimum: minimum, maximum: maximum)
+      values: buffer, width: Int(width), height: Int(height), minimum: minimum, maximum: maximum)
   }
 }
 
 @c @implementation
-public func limpid_colormap_name(_ index: Int) -> UnsafePointer<CChar>? { colormapNames[checked: index]?.base }
+public func limpid_colormap_name(_ index: Int) -> UnsafePointer<CChar>? {
+  colormapNames[checked: index]?.base
+}
 
 @c @implementation
 public func limpid_model_picture(
-  _ model: OpaquePointer?, _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+  _ model: OpaquePointer?, _ image: UnsafePointer<limpid_image_view>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   boundary {
     let model = try ModelHandle.required(model, "model").model

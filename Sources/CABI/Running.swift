@@ -18,10 +18,8 @@ extension Call {
     layer = try optionalString(options.layer, "layer")
     if let layer { _ = try locating("layer") { try model.value(named: layer) } }
     seed = options.seed
-    guard options.threads >= 0, options.batch_size >= 0 else {
-      throw Failure(
-        .invalidArgument,
-        "limpid_run_options.threads is \(options.threads) and batch_size \(options.batch_size); neither may be negative")
+    for (name, value) in [("threads", options.threads), ("batch_size", options.batch_size)] where value < 0 {
+      throw Failure(.invalidArgument, "limpid_run_options.\(name) is \(value); it may not be negative")
     }
     threads = Int(options.threads)
     batchSize = Int(options.batch_size)
@@ -35,7 +33,8 @@ extension Call {
 @c @implementation
 public func limpid_classify(
   _ model: OpaquePointer?, _ images: UnsafePointer<limpid_image_view>?, _ imageCount: Int,
-  _ options: UnsafePointer<limpid_run_options>?, _ probabilities: UnsafeMutablePointer<Float>?, _ capacity: Int
+  _ options: UnsafePointer<limpid_run_options>?, _ probabilities: UnsafeMutablePointer<Float>?,
+  _ capacity: Int
 ) -> limpid_status {
   boundary {
     let model = try ModelHandle.required(model, "model").model
@@ -51,7 +50,7 @@ public func limpid_classify(
       if let classes = model.classCount { try checkCapacity(try product(classes, imageCount, "image_count")) }
       let values = try model.classify(pictures, call)
       try checkCapacity(values.count)
-      values.withUnsafeBufferPointer { if let base = $0.baseAddress { target.update(from: base, count: $0.count) } }
+      for (i, value) in values.enumerated() { target[i] = value }
     }
   }
 }

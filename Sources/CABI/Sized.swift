@@ -29,7 +29,8 @@ extension Sized {
     let known = min(size, MemoryLayout<Self>.size)
     withUnsafeMutableBytes(of: &result) { $0.baseAddress?.copyMemory(from: pointer, byteCount: known) }
     guard UnsafeRawBufferPointer(start: pointer, count: size)[known...].allSatisfy({ $0 == 0 }) else {
-      throw Failure(.unsupported, "\(Self.self) sets fields that Limpid \(version) does not know; use a newer library")
+      throw Failure(
+        .unsupported, "\(Self.self) sets fields that Limpid \(version) does not know; use a newer library")
     }
     return result
   }
@@ -49,7 +50,8 @@ extension Sized {
   private static func checkedSize(_ pointer: UnsafePointer<Self>) throws -> Int {
     let size = UnsafeRawPointer(pointer).load(as: Int.self)
     guard size >= MemoryLayout<Int>.size, size <= largestStruct else {
-      throw Failure(.invalidArgument, "struct_size of \(Self.self) is \(size); set it to sizeof(\(Self.self))")
+      throw Failure(
+        .invalidArgument, "struct_size of \(Self.self) is \(size); set it to sizeof(\(Self.self))")
     }
     return size
   }

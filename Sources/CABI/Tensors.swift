@@ -31,7 +31,9 @@ final class TensorsHandle: Handled {
 extension limpid_tensor_view {
   /// A copy, so that results cannot point into the caller's memory.
   fileprivate func tensor() throws -> Tensor {
-    guard reserved == 0 else { throw Failure(.unsupported, "limpid_tensor_view.reserved is \(reserved); set it to 0") }
+    guard reserved == 0 else {
+      throw Failure(.unsupported, "limpid_tensor_view.reserved is \(reserved); set it to 0")
+    }
     guard let type = ElementType(rawValue: Int32(truncatingIfNeeded: type.rawValue)) else {
       throw Failure(.invalidArgument, "\(type.rawValue) is no limpid_element_type")
     }
@@ -56,8 +58,8 @@ private func strings(_ texts: UnsafePointer<UnsafePointer<CChar>?>?, _ count: In
 @c @implementation
 public func limpid_fetch(
   _ model: OpaquePointer?, _ images: UnsafePointer<limpid_image_view>?, _ imageCount: Int,
-  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int, _ options: UnsafePointer<limpid_run_options>?,
-  _ out: UnsafeMutablePointer<OpaquePointer?>?
+  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   boundary {
     let model = try ModelHandle.required(model, "model").model
@@ -72,8 +74,8 @@ public func limpid_fetch(
 @c @implementation
 public func limpid_run(
   _ model: OpaquePointer?, _ feeds: UnsafePointer<limpid_tensor_view>?, _ feedCount: Int,
-  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int, _ options: UnsafePointer<limpid_run_options>?,
-  _ out: UnsafeMutablePointer<OpaquePointer?>?
+  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   boundary {
     let model = try ModelHandle.required(model, "model").model
@@ -90,7 +92,9 @@ public func limpid_run(
 }
 
 @c @implementation
-public func limpid_tensors_count(_ tensors: OpaquePointer?) -> Int { TensorsHandle.object(tensors)?.count ?? 0 }
+public func limpid_tensors_count(_ tensors: OpaquePointer?) -> Int {
+  TensorsHandle.object(tensors)?.count ?? 0
+}
 
 @c @implementation
 public func limpid_tensors_get(_ tensors: OpaquePointer?, _ index: Int) -> limpid_tensor_view {

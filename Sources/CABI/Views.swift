@@ -25,8 +25,12 @@ extension limpid_image_view {
   }
 
   private func check() throws {
-    guard reserved == 0 else { throw Failure(.unsupported, "limpid_image_view.reserved is \(reserved); set it to 0") }
-    guard row_stride >= 0 else { throw Failure(.invalidArgument, "the row stride is negative: \(row_stride)") }
+    guard reserved == 0 else {
+      throw Failure(.unsupported, "limpid_image_view.reserved is \(reserved); set it to 0")
+    }
+    guard row_stride >= 0 else {
+      throw Failure(.invalidArgument, "the row stride is negative: \(row_stride)")
+    }
   }
 
   /// The planes of a LIMPID_PIXEL_MODEL_F32 view; a copy where rows do not touch.
@@ -40,13 +44,15 @@ extension limpid_image_view {
     let row = width * MemoryLayout<Float>.stride
     let stride = row_stride == 0 ? row : Int(row_stride)
     guard stride >= row else {
-      throw Failure(.invalidArgument, "a row stride of \(stride) bytes for rows of \(row) bytes; give 0 when rows touch")
+      throw Failure(
+        .invalidArgument, "a row stride of \(stride) bytes for rows of \(row) bytes; give 0 when rows touch")
     }
     if stride == row, Int(bitPattern: base) % MemoryLayout<Float>.alignment == 0 {
       return (.planes(base.assumingMemoryBound(to: Float.self), width: width, height: height), nil)
     }
     guard let channels else {
-      throw Failure(.unsupported, "the model's input has no fixed number of channels, so planes cannot be fed to it")
+      throw Failure(
+        .unsupported, "the model's input has no fixed number of channels, so planes cannot be fed to it")
     }
     let rows = try product(channels, height, "the image's size")
     _ = try product(rows, stride, "the image's size")

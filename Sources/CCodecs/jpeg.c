@@ -31,8 +31,8 @@ _Noreturn static void fail(j_common_ptr decoder) {
   longjmp(reader_of(decoder)->out, 1);
 }
 
-/// libjpeg warns where data is missing or makes no sense, and draws something grey. Only what leaves the pixels
-/// as they were meant passes here.
+/// libjpeg warns where data is missing or makes no sense, and draws something grey. Only what leaves the
+/// pixels as they were meant passes here.
 static void judge_warning(j_common_ptr decoder, int level) {
   if (level >= 0) return;  // a trace, not a warning
   switch (decoder->err->msg_code) {

@@ -133,9 +133,10 @@ static xi_status try_write(png_structp png, png_infop info, sink *s, const uint8
   png_set_write_fn(png, s, sink_write, sink_flush);
   png_set_IHDR(png, info, width, height, 8, color, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                PNG_FILTER_TYPE_DEFAULT);
-  // Said explicitly, so that the bytes do not depend on how libpng was configured.
+  // Said explicitly, so that the bytes do not depend on how libpng was configured. Level 3 takes a third of the
+  // time of the usual 6 and makes photographs a tenth larger.
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
-  png_set_compression_level(png, 6);
+  png_set_compression_level(png, 3);
   png_write_info(png, info);
   for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)width * channels * y);
   png_write_end(png, NULL);

@@ -12,7 +12,8 @@ static inline xi_status xi_check_size(uint32_t width, uint32_t height, uint32_t 
                                       uint64_t max_pixels, char *message) {
   if (width <= max_side && height <= max_side && (uint64_t)width * height <= max_pixels) return XI_OK;
   snprintf(message, XI_MESSAGE_SIZE,
-           "%" PRIu32 "x%" PRIu32 " pixels are too many; at most %" PRIu64 ", and %" PRIu32 " a side, are read",
+           "%" PRIu32 "x%" PRIu32 " pixels are too many; "
+           "at most %" PRIu64 ", and %" PRIu32 " a side, are read",
            width, height, max_pixels, max_side);
   return XI_UNSUPPORTED;
 }

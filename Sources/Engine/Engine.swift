@@ -34,7 +34,9 @@ public final class Engine: Sendable {
 
   /// Throws where the graph has an operator that Limpid does not know, without planning anything.
   public func checkOperators() throws {
-    for node in graph.nodes { try locating(node.title) { _ = try Operators.definition(for: node, in: graph) } }
+    for node in graph.nodes where !(node.domain.isEmpty && PlanBuilder.controlFlow.contains(node.operation)) {
+      try locating(node.title) { _ = try Operators.definition(for: node, in: graph) }
+    }
   }
 
   /// Runs what `fetches` depend on. Results are in the order of `fetches`, in ONNX order of axes.

@@ -37,11 +37,10 @@ extension PlanBuilder {
   }
 
   /// The feeds that `value` depends on, as the error that asks for them.
-  func needsFeeds(_ value: ValueID, of node: Node, among fed: Set<ValueID>) throws -> NeedsFeeds {
+  func needsFeeds(_ value: ValueID) throws -> NeedsFeeds {
     let feeds = graph.ancestors(of: value, among: fed)
     guard !feeds.isEmpty else {
-      throw Failure(
-        .unsupported, "\(node.title): its input \"\(graph.name(of: value))\" must be known before the model runs")
+      throw Failure(.unsupported, "its input \(quoted(graph.name(of: value))) must be known before the model runs")
     }
     return NeedsFeeds(feeds: feeds)
   }

@@ -13,7 +13,8 @@ struct NeedsFeeds: Error {
 /// runs what depends on constants alone at once, converts layouts where an operator wants another one, and at the end
 /// lays out memory.
 struct PlanBuilder {
-  let graph: Graph
+  /// Grows by the bodies of If and Loop.
+  var graph: Graph
   let kernels: Kernels
   let parallel: Parallel
   let weights: PackedWeights
@@ -48,6 +49,7 @@ struct PlanBuilder {
   var drafts: [Draft] = []
   var bufferSizes: [Int] = []
   var feeds: [Operand] = []
+  var fed: Set<ValueID> = []
   var fetched: Set<ValueID> = []
   /// How many live nodes read each value.
   var readers: [ValueID: Int] = [:]
@@ -72,31 +74,35 @@ struct PlanBuilder {
       values[feed.value] = Value(operand: operand, places: [.standard: .feed(i)])
     }
     for (value, tensor) in known { try setConstant(value, tensor.computed()) }
+    fed = Set(declared.map(\.value))
     fetched = Set(fetches)
     let live = graph.live(for: fetches, known: Set(values.keys).union(graph.constants.keys))
     for i in live {
       for case let input? in graph.nodes[i].inputs { readers[input, default: 0] += 1 }
+      for case .graph(let body) in graph.nodes[i].attributes.values {
+        for value in graph.captured(by: body) { readers[value, default: 0] += 1 }
+      }
     }
     for i in live {
       let node = graph.nodes[i]
-      do {
-        try locating(node.title) { try add(node) }
-      } catch let need as NeedsConstant {
-        guard let value = node.inputs[need.input] else { throw need }
-        throw try needsFeeds(value, of: node, among: Set(declared.map(\.value)))
-      }
+      try locating(node.title) { try add(node) }
     }
     return try finish(fetches)
   }
 
   /// Plans one node.
-  private mutating func add(_ node: Node) throws {
-    let definition = try Operators.definition(for: node, in: graph)
-    for case let input? in node.inputs { try bring(input) }
-    if try absorb(node) { return }
-    let request = request(for: node)
-    let step = try definition.plan(request)
-    try add(node, request, step)
+  mutating func add(_ node: Node) throws {
+    do {
+      for case let input? in node.inputs { try bring(input) }
+      if Self.controlFlow.contains(node.operation), node.domain.isEmpty { return try addControlFlow(node) }
+      let definition = try Operators.definition(for: node, in: graph)
+      if try absorb(node) { return }
+      let request = request(for: node)
+      try add(node, request, definition.plan(request))
+    } catch let need as NeedsConstant {
+      guard let value = node.inputs[need.input] else { throw need }
+      throw try needsFeeds(value)
+    }
   }
 
   func request(for node: Node) -> Request {
@@ -107,7 +113,7 @@ struct PlanBuilder {
   }
 
   /// Makes a weight known to the plan, in the type that it is computed in.
-  private mutating func bring(_ value: ValueID) throws {
+  mutating func bring(_ value: ValueID) throws {
     guard values[value] == nil else { return }
     guard let tensor = graph.constants[value] else {
       throw Failure(.invalidModel, "its input \"\(graph.name(of: value))\" is neither fed nor made by any node")
@@ -174,6 +180,9 @@ struct PlanBuilder {
     if let place = known.places[layout] { return place }
     let operand = known.operand
     let existing = known.places[operand.layout]!
+    guard layout.fits(rank: operand.shape.rank) else {
+      throw Failure(.internal, "a value of shape \(operand.shape) cannot lie in the layout \(layout)")
+    }
     if operand.layout.hasBytes(of: layout, for: operand.shape) {
       values[value]!.places[layout] = existing
       return existing

@@ -66,17 +66,30 @@ extension Grid {
   func placed(in field: Field, outside: Float) -> Grid {
     let columns = Self.taps(field.width, from: field.region.x, extent: field.region.width, count: width)
     let rows = Self.taps(field.height, from: field.region.y, extent: field.region.height, count: height)
-    var result = [Float](repeating: outside, count: field.width * field.height)
+    return sampled(columns, rows, outside: outside)
+  }
+
+  /// The map at another size: bilinear, half-pixel centres.
+  func resized(width newWidth: Int, height newHeight: Int) -> Grid {
+    let columns = Self.taps(newWidth, from: 0, extent: Double(newWidth), count: width)
+    let rows = Self.taps(newHeight, from: 0, extent: Double(newHeight), count: height)
+    return sampled(columns, rows, outside: 0)
+  }
+
+  private typealias Tap = (low: Int, high: Int, weight: Float)
+
+  private func sampled(_ columns: [Tap?], _ rows: [Tap?], outside: Float) -> Grid {
+    var result = [Float](repeating: outside, count: columns.count * rows.count)
     for (y, row) in rows.enumerated() {
       guard let row else { continue }
       for (x, column) in columns.enumerated() {
         guard let column else { continue }
         let top = mix(values[row.low * width + column.low], values[row.low * width + column.high], column.weight)
         let bottom = mix(values[row.high * width + column.low], values[row.high * width + column.high], column.weight)
-        result[y * field.width + x] = mix(top, bottom, row.weight)
+        result[y * columns.count + x] = mix(top, bottom, row.weight)
       }
     }
-    return Grid(result, width: field.width, height: field.height)
+    return Grid(result, width: columns.count, height: rows.count)
   }
 
   private func mix(_ a: Float, _ b: Float, _ weight: Float) -> Float { a * (1 - weight) + b * weight }
@@ -84,7 +97,7 @@ extension Grid {
   /// For each of `size` pixels the two cells of `count` that it lies between; nil for pixels that the model did not see.
   private static func taps(
     _ size: Int, from start: Double, extent: Double, count: Int
-  ) -> [(low: Int, high: Int, weight: Float)?] {
+  ) -> [Tap?] {
     (0..<size).map { pixel in
       let position = (Double(pixel) + 0.5 - start) / extent
       guard position >= 0, position <= 1 else { return nil }

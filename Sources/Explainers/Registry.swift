@@ -1,6 +1,10 @@
 /// Every explanation method, best first: those that a model was trained with, then those that work on any.
 public enum Explainers {
   public static let all: [any Explainer] = [
-    Scouter(), LaViSE(),
+    Scouter(),
+    TAME(),
+    LCAM(),
+    CAStream(),
+    LaViSE(),
   ]
 }

@@ -95,6 +95,13 @@ public struct Graph: Sendable {
     return id
   }
 
+  /// Gives `value` another name.
+  mutating func rename(_ value: ValueID, _ name: String) {
+    ids[names[value.index]] = nil
+    names[value.index] = name
+    ids[name] = value
+  }
+
   /// The version of the operator set that `node` speaks.
   public func opset(of node: Node) -> Int {
     let isStandard = ["", "ai.onnx", "limpid"].contains(node.domain)

@@ -43,7 +43,8 @@ public struct Colormap: Sendable, Equatable {
   }
 }
 
-/// Straight lines of slope 4 between 0 and 255, each channel shifted by 64; the odd values at the blue end are OpenCV's.
+/// Straight lines of slope 4 between 0 and 255, each channel shifted by 64; the odd values at the blue end
+/// are OpenCV's.
 private func jetColor(_ i: Int) -> (red: Int, green: Int, blue: Int) {
   let red = i < 224 ? (i < 96 ? 0 : 4 * i - 382) : 1148 - 4 * i
   let green = i < 160 ? 4 * i - 128 : 892 - 4 * i

@@ -2,8 +2,8 @@
 
 /// 256 RGB entries as hexadecimal digits, six an entry.
 ///
-/// viridis and magma: Stéfan van der Walt and Nathaniel Smith, CC0. turbo: Anton Mikhailov, Copyright 2019 Google LLC,
-/// Apache-2.0. The published float tables, rounded to bytes.
+/// viridis and magma: Stéfan van der Walt and Nathaniel Smith, CC0. turbo: Anton Mikhailov, Copyright 2019
+/// Google LLC, Apache-2.0. The published float tables, rounded to bytes.
 enum ColormapTables {
   static let turbo = """
     30123b32154333184a341b51351e5836215f37246638276d392a733a2d793b2f803c32863d358b3e38913f3b973f3e9c\

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-/// Copies `image` so that its centre lies at the centre of a `width` by `height` image; what lies outside of it is black.
+/// Copies `image` so that its centre lies at the centre of a `width` by `height` image; what lies outside of
+/// it is black.
 ///
-/// An odd margin is split as by torchvision's `CenterCrop`: cutting rounds halves to even, filling puts the smaller part first.
+/// An odd margin is split as by torchvision's `CenterCrop`: cutting rounds halves to even, filling puts the
+/// smaller part first.
 func centerCropped(_ image: Image, width: Int, height: Int) throws -> Image {
   try Image.checkSize(width, height)
   let left = cropOffset(image.width, width)

@@ -3,25 +3,32 @@ import CCodecs
 import Tensors
 
 extension Image {
-  /// A PNG or JPEG file, told by its first bytes, as RGB: the bytes that Pillow's `open(...).convert("RGB")` gives.
+  /// A PNG or JPEG file, told by its first bytes, as RGB: the bytes that Pillow's `open(...).convert("RGB")`
+  /// gives.
   ///
-  /// Alpha and transparent colours are dropped, palettes applied, EXIF orientation, gamma and colour profiles ignored.
-  /// Throws `invalidImage` for anything else and for damaged or truncated data, `unsupported` beyond the size limits.
+  /// Alpha and transparent colours are dropped, palettes applied, EXIF orientation, gamma and colour profiles
+  /// ignored. Throws `invalidImage` for anything else and for damaged or truncated data, `unsupported` beyond
+  /// the size limits.
   public static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
     let starts = { (signature: [UInt8]) in bytes.starts(with: signature) }
-    if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return try decode(bytes, "PNG", xi_decode_png) }
+    if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+      return try decode(bytes, "PNG", xi_decode_png)
+    }
     if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, "JPEG", xi_decode_jpeg) }
     let start = bytes.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
     throw Failure(
       .invalidImage,
-      bytes.isEmpty ? "an empty image file" : "neither a PNG nor a JPEG file; it starts with the bytes \(start)")
+      bytes.isEmpty
+        ? "an empty image file" : "neither a PNG nor a JPEG file; it starts with the bytes \(start)")
   }
 
   private typealias Decoder = (
     UnsafePointer<UInt8>?, Int, UInt32, UInt64, UnsafeMutablePointer<xi_image>?, UnsafeMutablePointer<CChar>?
   ) -> xi_status
 
-  private static func decode(_ bytes: UnsafeRawBufferPointer, _ format: String, _ decoder: Decoder) throws -> Image {
+  private static func decode(_ bytes: UnsafeRawBufferPointer, _ format: String, _ decoder: Decoder) throws
+    -> Image
+  {
     var decoded = xi_image()
     try checked("this \(format) image cannot be read", .invalidImage) { message in
       decoder(
@@ -34,7 +41,9 @@ extension Image {
   }
 
   /// Pillow's conversions to RGB of the kinds of samples that the decoders give.
-  private static func rgb(_ samples: UnsafeRawPointer, _ kind: xi_samples, _ width: Int, _ height: Int) -> Image {
+  private static func rgb(_ samples: UnsafeRawPointer, _ kind: xi_samples, _ width: Int, _ height: Int)
+    -> Image
+  {
     let bytes = samples.assumingMemoryBound(to: UInt8.self)
     let count = width * height
     return make(width, height, 3) { target in
@@ -78,7 +87,8 @@ func dividedBy255(_ x: UInt32) -> UInt32 {
   return ((t >> 8) + t) >> 8
 }
 
-/// Runs a call of the codecs; a failure becomes a `Failure` that starts with `what` and ends with the codec's message.
+/// Runs a call of the codecs; a failure becomes a `Failure` that starts with `what` and ends with the codec's
+/// message.
 func checked(
   _ what: String, _ damaged: Failure.Kind, _ call: (UnsafeMutablePointer<CChar>?) -> xi_status
 ) throws {

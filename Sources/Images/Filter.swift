@@ -40,7 +40,8 @@ public enum Filter: String, Sendable, CaseIterable {
 
 /// Which input samples, with which weights, make each output sample along one axis.
 ///
-/// Shrinking widens the kernel by the factor of reduction (antialiasing), as Pillow does and torch with `antialias`.
+/// Shrinking widens the kernel by the factor of reduction (antialiasing), as Pillow does and torch with
+/// `antialias`.
 struct Taps {
   struct Run {
     /// The first input sample.
@@ -82,6 +83,15 @@ struct Taps {
     self.weights = weights
   }
 
+  /// Which of the two passes comes first, which decides how the result is rounded.
+  ///
+  /// Pillow 13 starts with the columns where the height shrinks by more than twice what the width does;
+  /// earlier versions always start with the rows, and differ by a level in such images.
+  static func startWithColumns(from old: (width: Int, height: Int), to new: (width: Int, height: Int)) -> Bool
+  {
+    new.height < old.height && old.height - new.height > 2 * (old.width - new.width)
+  }
+
   /// Bits after the point of `fixedPoint`: a byte times a weight, overshoot included, stays within 32 bits.
   static let fractionBits: Int32 = 22
 
@@ -93,7 +103,8 @@ struct Taps {
 
 /// For each output position the input position that contains its centre.
 ///
-/// The centre advances by repeated addition because Pillow's does: where a centre falls on a border, rounding decides.
+/// The centre advances by repeated addition because Pillow's does: where a centre falls on a border, rounding
+/// decides.
 func nearestPositions(from input: Int, to output: Int) -> [Int] {
   let scale = Double(input) / Double(output)
   var center = scale * 0.5

@@ -19,11 +19,13 @@ public struct Image: Sendable, Equatable {
   public init(width: Int, height: Int, channels: Int, pixels: [UInt8]) throws {
     try Image.checkSize(width, height)
     guard [1, 3, 4].contains(channels) else {
-      throw Failure(.invalidArgument, "an image of \(channels) channels; 1 (grey), 3 (RGB) and 4 (RGBA) exist")
+      throw Failure(
+        .invalidArgument, "an image of \(channels) channels; 1 (grey), 3 (RGB) and 4 (RGBA) exist")
     }
     guard pixels.count == width * height * channels else {
       throw Failure(
-        .invalidArgument, "\(pixels.count) bytes for an image of \(width)x\(height) pixels, \(channels) bytes each")
+        .invalidArgument,
+        "\(pixels.count) bytes for an image of \(width)x\(height) pixels, \(channels) bytes each")
     }
     self.init(trusted: width, height, channels, pixels)
   }
@@ -44,7 +46,8 @@ public struct Image: Sendable, Equatable {
     guard width <= maximumSide, height <= maximumSide, width * height <= maximumPixels else {
       throw Failure(
         .unsupported,
-        "\(width)x\(height) pixels are too many; at most \(maximumPixels), and \(maximumSide) a side, are handled")
+        "\(width)x\(height) pixels are too many; "
+          + "at most \(maximumPixels), and \(maximumSide) a side, are handled")
     }
   }
 

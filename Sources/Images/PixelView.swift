@@ -23,7 +23,8 @@ public struct PixelView {
   public let rowStride: Int
   public let format: PixelFormat
 
-  /// `rowStride` 0 means that rows touch. Throws `invalidArgument`, or `unsupported` beyond the size limits of `Image`.
+  /// `rowStride` 0 means that rows touch. Throws `invalidArgument`, or `unsupported` beyond the size limits
+  /// of `Image`.
   public init(
     base: UnsafeRawPointer?, width: Int, height: Int, rowStride: Int = 0, format: PixelFormat
   ) throws {
@@ -32,12 +33,17 @@ public struct PixelView {
     let row = width * format.channels
     guard rowStride == 0 || rowStride >= row, rowStride <= Int.max / height else {
       throw Failure(
-        .invalidArgument, "a row stride of \(rowStride) bytes for rows of \(row) bytes; give 0 when rows touch")
+        .invalidArgument,
+        "a row stride of \(rowStride) bytes for rows of \(row) bytes; give 0 when rows touch")
     }
-    self.init(trusted: base.assumingMemoryBound(to: UInt8.self), width, height, rowStride == 0 ? row : rowStride, format)
+    self.init(
+      trusted: base.assumingMemoryBound(to: UInt8.self), width, height, rowStride == 0 ? row : rowStride,
+      format)
   }
 
-  init(trusted base: UnsafePointer<UInt8>, _ width: Int, _ height: Int, _ rowStride: Int, _ format: PixelFormat) {
+  init(
+    trusted base: UnsafePointer<UInt8>, _ width: Int, _ height: Int, _ rowStride: Int, _ format: PixelFormat
+  ) {
     self.base = base
     self.width = width
     self.height = height

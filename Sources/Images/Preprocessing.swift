@@ -22,7 +22,8 @@ public struct Preprocessing: Sendable, Equatable {
       steps.append(step)
     }
     guard !steps.isEmpty else {
-      throw Failure(.invalidModel, "the preprocessing is empty; each of its lines must be one of \(Step.forms)")
+      throw Failure(
+        .invalidModel, "the preprocessing is empty; each of its lines must be one of \(Step.forms)")
     }
     self.steps = steps
   }
@@ -46,7 +47,8 @@ public struct Preprocessing: Sendable, Equatable {
   /// Channels of the tensor: 1 after `gray`, else 3.
   public var channels: Int { steps.contains(.gray) ? 1 : 3 }
 
-  /// The extents of the tensor that an image of `size` becomes. Throws `unsupported` where it would be too large.
+  /// The extents of the tensor that an image of `size` becomes. Throws `unsupported` where it would be too
+  /// large.
   public func outputSize(
     for size: (width: Int, height: Int)
   ) throws -> (channels: Int, height: Int, width: Int) {
@@ -123,7 +125,8 @@ extension Preprocessing.Step {
     case .resizeShorter(let shorter, _):
       let (short, long) = (min(size.width, size.height), max(size.width, size.height))
       let longer = Int(Double(shorter * long) / Double(short))
-      let result = size.width <= size.height ? (width: shorter, height: longer) : (width: longer, height: shorter)
+      let result =
+        size.width <= size.height ? (width: shorter, height: longer) : (width: longer, height: shorter)
       try locating("\"\(self)\" of an image of \(size.width)x\(size.height) pixels") {
         try Image.checkSize(result.width, result.height)
       }
@@ -137,8 +140,8 @@ extension Preprocessing.Step {
 }
 
 extension Preprocessing {
-  /// The part of an image of `size` that the network sees, in pixels of that image; black that a crop adds lies
-  /// outside of it. Maps of the network's input cover just this part. Throws as `outputSize`.
+  /// The part of an image of `size` that the network sees, in pixels of that image; black that a crop adds
+  /// lies outside of it. Maps of the network's input cover just this part. Throws as `outputSize`.
   public func footprint(of size: (width: Int, height: Int)) throws -> Region {
     try Image.checkSize(size.width, size.height)
     var region = Region(x: 0, y: 0, width: Double(size.width), height: Double(size.height))

@@ -42,7 +42,8 @@ extension Preprocessing.Step: CustomStringConvertible {
       guard let size = side(words[2]), let filter = Filter(rawValue: String(words[3])) else { return nil }
       self = .resizeShorter(size: size, filter)
     case "resize" where words.count == 5 && words[1] == "exact":
-      guard let width = side(words[2]), let height = side(words[3]), let filter = Filter(rawValue: String(words[4]))
+      guard let width = side(words[2]), let height = side(words[3]),
+        let filter = Filter(rawValue: String(words[4]))
       else { return nil }
       self = .resizeExact(width: width, height: height, filter)
     case "center_crop" where words.count == 3:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-/// A row-major map, borrowed for the length of a call, and the values that the ends of a colour map stand for.
+/// A row-major map, borrowed for the length of a call, and the values that the ends of a colour map stand
+/// for.
 public struct MapView {
   public let values: UnsafeBufferPointer<Float>
   public let width: Int
@@ -24,8 +25,8 @@ public struct MapView {
     self.maximum = maximum
   }
 
-  /// The values between 0 (`minimum`) and 1 (`maximum`). What is not a number is 0, and so is a whole map whose
-  /// `maximum` is not above its `minimum`.
+  /// The values between 0 (`minimum`) and 1 (`maximum`). What is not a number is 0, and so is a whole map
+  /// whose `maximum` is not above its `minimum`.
   var normalized: [Float] {
     let range = maximum - minimum
     guard range > 0, range.isFinite else { return [Float](repeating: 0, count: values.count) }
@@ -42,7 +43,8 @@ public struct Rendering: Sendable {
   public enum Style: String, Sendable, CaseIterable {
     /// viridis at opacity 0.5; the map enlarged in floating point; everything rounded to nearest.
     case standard = "default"
-    /// SCOUTER's overlays, byte for byte: an 8-bit map, enlarged as 8-bit pixels; matplotlib's jet at opacity 0.4.
+    /// SCOUTER's overlays, byte for byte: an 8-bit map, enlarged as 8-bit pixels; matplotlib's jet at opacity
+    /// 0.4.
     case scouter
     /// TAME's and L-CAM's overlays, byte for byte: OpenCV's jet at opacity 0.5.
     case tame
@@ -53,11 +55,12 @@ public struct Rendering: Sendable {
   public var colormap: Colormap?
   /// Of the map over the picture, 0...1. Nil: the style's.
   public var opacity: Float?
-  /// Of the result. Both 0: the size of the picture, or of the map without one; one 0: the aspect ratio is kept.
+  /// Of the result. Both 0: the size of the picture, or of the map without one; one 0: the aspect ratio is
+  /// kept.
   public var width = 0
   public var height = 0
-  /// The part of the picture that the map covers, in pixels of the picture (see `Preprocessing.footprint`); around
-  /// it the picture stays as it is. Nil: all of it. Without a picture it says nothing.
+  /// The part of the picture that the map covers, in pixels of the picture (see `Preprocessing.footprint`);
+  /// around it the picture stays as it is. Nil: all of it. Without a picture it says nothing.
   public var region: Region?
 
   public init(_ style: Style = .standard) { self.style = style }
@@ -97,8 +100,7 @@ public func render(
     .resized(width: size.width, height: size.height, filter: .bilinear)
   let frame = try Frame(rendering.region, of: full, on: size)
   let levels = try rendering.style.levels(of: map, frame.width, frame.height)
-  let blend = rendering.style.blend(opacity)
-  return canvas.painted(levels, colors, frame, blend)
+  return canvas.painted(levels, colors, frame, rendering.style.mixtures(opacity))
 }
 
 extension Rendering {
@@ -126,9 +128,11 @@ private struct Frame {
     let region = region ?? Region(x: 0, y: 0, width: Double(full.width), height: Double(full.height))
     let (across, down) = (Double(size.width) / Double(full.width), Double(size.height) / Double(full.height))
     let edges = [
-      region.x * across, (region.x + region.width) * across, region.y * down, (region.y + region.height) * down,
+      region.x * across, (region.x + region.width) * across, region.y * down,
+      (region.y + region.height) * down,
     ].map { $0.rounded() }
-    guard edges.allSatisfy({ abs($0) <= Double(Image.maximumSide) }), region.width > 0, region.height > 0 else {
+    guard edges.allSatisfy({ abs($0) <= Double(Image.maximumSide) }), region.width > 0, region.height > 0
+    else {
       throw Failure(.invalidArgument, "the map cannot be drawn on \(region)")
     }
     x = Int(edges[0])
@@ -139,17 +143,17 @@ private struct Frame {
 }
 
 extension Image {
-  /// These RGB pixels with the colours of `levels`, [frame.height, frame.width], blended over them.
+  /// These RGB pixels, mixed with the colours of `levels`: [frame.height, frame.width].
   fileprivate func painted(
-    _ levels: [UInt8], _ colors: [UInt8], _ frame: Frame, _ blend: (UInt8, UInt8) -> UInt8
+    _ levels: [UInt8], _ colors: [UInt8], _ frame: Frame, _ mixtures: [UInt8]
   ) -> Image {
     Image.make(width, height, 3) { target in
-      for (i, value) in pixels.enumerated() { target[i] = value }
+      pixels.withUnsafeBufferPointer { target.update(from: $0.baseAddress!, count: $0.count) }
       for y in max(0, frame.y)..<max(0, frame.y, min(height, frame.y + frame.height)) {
         for x in max(0, frame.x)..<max(0, frame.x, min(width, frame.x + frame.width)) {
           let level = Int(levels[(y - frame.y) * frame.width + x - frame.x])
           let pixel = target + 3 * (y * width + x)
-          for c in 0..<3 { pixel[c] = blend(colors[3 * level + c], pixel[c]) }
+          for c in 0..<3 { pixel[c] = mixtures[Int(colors[3 * level + c]) << 8 | Int(pixel[c])] }
         }
       }
     }

@@ -42,19 +42,19 @@ extension Rendering.Style {
     }
   }
 
-  /// The mixture of a colour (first) and a pixel (second).
-  func blend(_ opacity: Float) -> (UInt8, UInt8) -> UInt8 {
-    switch self {
-    case .scouter:
-      // Pillow's `alpha_composite` over an opaque image, of an alpha cut to a byte.
-      let alpha = UInt32(255 * opacity)
-      return { color, pixel in
-        UInt8(truncatingIfNeeded: dividedBy255(UInt32(color) * alpha + UInt32(pixel) * (255 - alpha)))
-      }
-    case .standard, .tame:
-      // OpenCV's `addWeighted` rounds halves to even.
-      return { color, pixel in
-        UInt8((Float(color) * opacity + Float(pixel) * (1 - opacity)).rounded(.toNearestOrEven))
+  /// The mixture of each byte of a colour with each byte of a pixel: [colour, pixel], 256 × 256.
+  func mixtures(_ opacity: Float) -> [UInt8] {
+    // Pillow's `alpha_composite` knows the opacity as a byte, cut off.
+    let alpha = UInt32(255 * opacity)
+    return (0..<256 as Range<UInt32>).flatMap { color in
+      (0..<256 as Range<UInt32>).map { pixel in
+        switch self {
+        case .scouter:
+          return UInt8(truncatingIfNeeded: dividedBy255(color * alpha + pixel * (255 - alpha)))
+        case .standard, .tame:
+          // OpenCV's `addWeighted` rounds halves to even.
+          return UInt8((Float(color) * opacity + Float(pixel) * (1 - opacity)).rounded(.toNearestOrEven))
+        }
       }
     }
   }

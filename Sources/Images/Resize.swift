@@ -4,22 +4,30 @@ import Tensors
 extension Image {
   /// This image at another size, bit for bit as `resize` of Pillow.
   ///
-  /// Two passes in fixed point, each rounded to bytes: along the rows, then along the columns; an axis that keeps its
-  /// size is not touched. The colours of RGBA are weighted by their alpha. Throws `invalidArgument` or `unsupported`
-  /// for sizes out of range.
+  /// Two passes in fixed point, each rounded to bytes, in the order of `Taps.startWithColumns`; an axis that
+  /// keeps its size is not touched. The colours of RGBA are weighted by their alpha. Throws `invalidArgument`
+  /// or `unsupported` for sizes out of range.
   public func resized(width newWidth: Int, height newHeight: Int, filter: Filter) throws -> Image {
     try Image.checkSize(newWidth, newHeight)
     if newWidth == width, newHeight == height { return self }
     if filter == .nearest { return resizedToNearest(newWidth, newHeight) }
-    // The image between the two passes has the new width and the old height.
-    try Image.checkSize(newWidth, height)
+    if !Taps.startWithColumns(from: (width, height), to: (newWidth, newHeight)) {
+      // The image between the two passes may be larger than both.
+      try Image.checkSize(newWidth, height)
+    }
     guard channels == 4 else { return filtered(newWidth, newHeight, filter) }
     return withPremultipliedAlpha.filtered(newWidth, newHeight, filter).withStraightAlpha
   }
 
   private func filtered(_ newWidth: Int, _ newHeight: Int, _ filter: Filter) -> Image {
-    let wide = newWidth == width ? self : filteredAlongRows(Taps(from: width, to: newWidth, filter))
-    return newHeight == height ? wide : wide.filteredAlongColumns(Taps(from: height, to: newHeight, filter))
+    let startWithColumns = Taps.startWithColumns(from: (width, height), to: (newWidth, newHeight))
+    return [startWithColumns, !startWithColumns].reduce(self) { image, isColumns in
+      if isColumns {
+        return newHeight == height
+          ? image : image.filteredAlongColumns(Taps(from: height, to: newHeight, filter))
+      }
+      return newWidth == width ? image : image.filteredAlongRows(Taps(from: width, to: newWidth, filter))
+    }
   }
 
   private func filteredAlongRows(_ taps: Taps) -> Image {

@@ -32,9 +32,9 @@ public struct Block {
   public static var scratchCount: Int { 2 * 6 * 64 + 64 }
 
   public init(
-    rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int,
-    zeros: UnsafePointer<Float>?, taps: Int, channels: Int, weights: UnsafePointer<Float>, columns: Int, output: UnsafeMutablePointer<Float>, outputStride: Int,
-    bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?, low: Float, high: Float,
+    rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int, zeros: UnsafePointer<Float>?,
+    taps: Int, channels: Int, weights: UnsafePointer<Float>, columns: Int, output: UnsafeMutablePointer<Float>,
+    outputStride: Int, bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?, low: Float, high: Float,
     scratch: UnsafeMutablePointer<Float>
   ) {
     self.rows = rows

@@ -31,49 +31,6 @@ public struct TransposedProduct {
   }
 }
 
-/// The dot products of one vector with four.
-@usableFromInline struct FourDots<L: Lanes> {
-  @usableFromInline var sum0: L.V
-  @usableFromInline var sum1: L.V
-  @usableFromInline var sum2: L.V
-  @usableFromInline var sum3: L.V
-
-  @inlinable @inline(__always)
-  init() {
-    sum0 = L.splat(0)
-    sum1 = L.splat(0)
-    sum2 = L.splat(0)
-    sum3 = L.splat(0)
-  }
-
-  @inlinable @inline(__always)
-  mutating func add(_ x: L.V, _ w0: L.V, _ w1: L.V, _ w2: L.V, _ w3: L.V) {
-    sum0 = L.fma(sum0, x, w0)
-    sum1 = L.fma(sum1, x, w1)
-    sum2 = L.fma(sum2, x, w2)
-    sum3 = L.fma(sum3, x, w3)
-  }
-
-  /// Stores the first `columns` of row `r`, from column `n` on.
-  @inlinable @inline(__always)
-  func store(_ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
-    guard r < p.rows else { return }
-    for i in 0..<columns {
-      let vector = i == 0 ? sum0 : i == 1 ? sum1 : i == 2 ? sum2 : sum3
-      var sum = vector[0]
-      var lane = 1
-      while lane < L.count {
-        sum = sum + vector[lane]
-        lane = lane &+ 1
-      }
-      let place = r &* p.outputStride &+ n &+ i
-      if let bias = p.bias { sum += bias[n &+ i] }
-      if let residual = p.residual { sum += residual[place] }
-      p.output[place] = sum < p.low ? p.low : sum > p.high ? p.high : sum
-    }
-  }
-}
-
 extension Lanes {
   /// Columns `first..<end`, in tiles of three rows and four columns. Weights are read from memory once for three
   /// rows; each dot product has one running vector, so it does not depend on the others of its tile.
@@ -101,33 +58,61 @@ extension Lanes {
     let w1 = w0 + 4 &* p.depth &* min(1, columns &- 1)
     let w2 = w0 + 4 &* p.depth &* min(2, columns &- 1)
     let w3 = w0 + 4 &* p.depth &* min(3, columns &- 1)
-    var row0 = FourDots<Self>()
-    var row1 = FourDots<Self>()
-    var row2 = FourDots<Self>()
+    var row0 = FourSums<Self>()
+    var row1 = FourSums<Self>()
+    var row2 = FourSums<Self>()
     var k = 0
-    while k < p.depth {
-      let rest = p.depth &- k
-      let v0 = load(w0, k, rest)
-      let v1 = load(w1, k, rest)
-      let v2 = load(w2, k, rest)
-      let v3 = load(w3, k, rest)
-      row0.add(load(a0, k, rest), v0, v1, v2, v3)
-      row1.add(load(a1, k, rest), v0, v1, v2, v3)
-      row2.add(load(a2, k, rest), v0, v1, v2, v3)
+    while k &+ count <= p.depth {
+      let v0 = load(w0, at: k, first: count)
+      let v1 = load(w1, at: k, first: count)
+      let v2 = load(w2, at: k, first: count)
+      let v3 = load(w3, at: k, first: count)
+      row0.add(load(a0, at: k, first: count), v0, v1, v2, v3)
+      row1.add(load(a1, at: k, first: count), v0, v1, v2, v3)
+      row2.add(load(a2, at: k, first: count), v0, v1, v2, v3)
       k = k &+ count
     }
-    row0.store(p, r, n, columns)
-    row1.store(p, r &+ 1, n, columns)
-    row2.store(p, r &+ 2, n, columns)
+    let rest = p.depth &- k
+    if rest > 0 {
+      let v0 = load(w0, at: k, first: rest)
+      let v1 = load(w1, at: k, first: rest)
+      let v2 = load(w2, at: k, first: rest)
+      let v3 = load(w3, at: k, first: rest)
+      row0.add(load(a0, at: k, first: rest), v0, v1, v2, v3)
+      row1.add(load(a1, at: k, first: rest), v0, v1, v2, v3)
+      row2.add(load(a2, at: k, first: rest), v0, v1, v2, v3)
+    }
+    store(row0, p, r, n, columns)
+    store(row1, p, r &+ 1, n, columns)
+    store(row2, p, r &+ 2, n, columns)
   }
 
-  /// The vector that starts at float `k`; the lanes from `rest` on are 0.
+  /// Adds up the lanes, and stores the first `columns` of row `r` from column `n` on.
   @inlinable @inline(__always)
-  static func load(_ p: UnsafeRawPointer, _ k: Int, _ rest: Int) -> V {
-    if rest >= count { return p.loadUnaligned(fromByteOffset: 4 &* k, as: V.self) }
+  static func store(_ sums: FourSums<Self>, _ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
+    guard r < p.rows else { return }
+    for i in 0..<columns {
+      let vector = sums[i]
+      var sum = vector[0]
+      var lane = 1
+      while lane < count {
+        sum = sum + vector[lane]
+        lane = lane &+ 1
+      }
+      let place = r &* p.outputStride &+ n &+ i
+      if let bias = p.bias { sum += bias[n &+ i] }
+      if let residual = p.residual { sum += residual[place] }
+      p.output[place] = sum < p.low ? p.low : sum > p.high ? p.high : sum
+    }
+  }
+
+  /// The first `n` lanes of the vector that starts at float `k`.
+  @inlinable @inline(__always)
+  static func load(_ p: UnsafeRawPointer, at k: Int, first n: Int) -> V {
+    if n == count { return p.loadUnaligned(fromByteOffset: 4 &* k, as: V.self) }
     var v = splat(0)
     var i = 0
-    while i < rest {
+    while i < n {
       v[i] = p.loadUnaligned(fromByteOffset: 4 &* (k &+ i), as: Float.self)
       i = i &+ 1
     }

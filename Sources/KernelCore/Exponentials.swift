@@ -62,9 +62,11 @@ extension Lanes {
   @inlinable @inline(__always)
   static func erf(_ x: V) -> V {
     let size = V.magnitude(x)
-    let small = x * polynomial(
-      x * x, 1.128_379_2, -0.376_126_38, 0.112_837_83, -0.026_865_438, 0.005_221_053, -0.000_848_439_64,
-      0.000_112_682_54, -9.673_59e-6)
+    let small =
+      x
+      * polynomial(
+        x * x, 1.128_379_2, -0.376_126_38, 0.112_837_83, -0.026_865_438, 0.005_221_053, -0.000_848_439_64,
+        0.000_112_682_54, -9.673_59e-6)
     let t = clamp(size, splat(1), splat(4)) - splat(1)
     let tail = fma(
       splat(-1.849_605_6), t,

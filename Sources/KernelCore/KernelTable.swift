@@ -7,11 +7,7 @@ public struct KernelTable: Sendable {
   public let panelWidth: @Sendable (_ columnsLeft: Int) -> Int
   public let multiply: @Sendable (_ block: Block, _ first: Int, _ end: Int) -> Void
   public let multiplyTransposed: @Sendable (_ product: TransposedProduct, _ first: Int, _ end: Int) -> Void
-  public let depthwise:
-    @Sendable (
-      _ pointers: Taps, _ pixels: Int, _ taps: Int, _ channels: Int, _ weights: Floats, _ bias: Floats?,
-      _ residual: Floats?, _ output: MutableFloats, _ low: Float, _ high: Float
-    ) -> Void
+  public let depthwise: @Sendable (_ strip: DepthwiseStrip) -> Void
   public let maximumOfTaps: @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ output: MutableFloats) -> Void
   public let meanOfTaps:
     @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ divisor: Float, _ output: MutableFloats) -> Void
@@ -43,10 +39,7 @@ public struct KernelTable: Sendable {
     panelWidth = { L.panelWidth($0) }
     multiply = { L.multiply($0, from: $1, to: $2) }
     multiplyTransposed = { L.multiplyTransposed($0, from: $1, to: $2) }
-    depthwise = {
-      L.depthwise(
-        $0, pixels: $1, taps: $2, channels: $3, weights: $4, bias: $5, residual: $6, $7, low: $8, high: $9)
-    }
+    depthwise = { L.depthwise($0) }
     maximumOfTaps = { L.maximumOfTaps($0, $1, $2, $3) }
     meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }
     unary = { L.unary($0, $1, $2, $3, $4, $5) }

@@ -57,6 +57,7 @@ extension Lanes {
   /// The first `n` lanes from memory, the others 0.
   @inlinable @inline(__always)
   public static func load(_ p: UnsafePointer<Float>, first n: Int) -> V {
+    if n == count { return load(p) }
     var v = splat(0)
     var i = 0
     while i < n {
@@ -68,6 +69,7 @@ extension Lanes {
 
   @inlinable @inline(__always)
   public static func store(_ v: V, _ p: UnsafeMutablePointer<Float>, first n: Int) {
+    if n == count { return store(v, p) }
     var i = 0
     while i < n {
       p[i] = v[i]

@@ -112,7 +112,7 @@ extension Lanes {
       var a = splat(start)
       var p = x + i
       for _ in 0..<rows {
-        a = step(a, rest == count ? load(p) : load(p, first: rest))
+        a = step(a, load(p, first: rest))
         p += stride
       }
       store(a, output + i, first: rest)
@@ -143,11 +143,20 @@ extension Lanes {
   ) {
     let mean = splat(subtractMean ? reduceRow(.sum, x, n) / Float(n) : 0)
     let squares = fold(
-      x, n, 0, { let d = $1 - mean; return fma($0, d, d) }, { $0 + $1 }, merge: { $0 + $1 })
+      x, n, 0,
+      {
+        let d = $1 - mean; return fma($0, d, d)
+      }, { $0 + $1 }, merge: { $0 + $1 })
     let factor = splat(1) / V.squareRoot(splat(squares / Float(n) + epsilon))
-    each(x, output, n) { ($0 - mean) * factor }
-    if let scale { pairs(output, 1, scale, 1, output, n) { $0 * $1 } }
-    if let shift { pairs(output, 1, shift, 1, output, n) { $0 + $1 } }
+    var i = 0
+    while i < n {
+      let rest = min(count, n &- i)
+      var v = (load(x + i, first: rest) - mean) * factor
+      if let scale { v = v * load(scale + i, first: rest) }
+      if let shift { v = v + load(shift + i, first: rest) }
+      store(v, output + i, first: rest)
+      i = i &+ rest
+    }
   }
 
   /// `output[i] = x[i] * scale[i] + shift[i]`
@@ -157,15 +166,11 @@ extension Lanes {
     _ output: UnsafeMutablePointer<Float>, _ n: Int
   ) {
     var i = 0
-    while i &+ count <= n {
-      let start = shift.map { load($0 + i) } ?? splat(0)
-      store(fma(start, load(x + i), load(scale + i)), output + i)
-      i = i &+ count
-    }
-    let rest = n &- i
-    if rest > 0 {
+    while i < n {
+      let rest = min(count, n &- i)
       let start = shift.map { load($0 + i, first: rest) } ?? splat(0)
       store(fma(start, load(x + i, first: rest), load(scale + i, first: rest)), output + i, first: rest)
+      i = i &+ rest
     }
   }
 }

@@ -46,53 +46,10 @@ extension Lanes {
       var sum = splat(start)
       var tap = 0
       while tap < tapCount {
-        sum = step(sum, rest == count ? load(taps[tap] + c) : load(taps[tap] + c, first: rest))
+        sum = step(sum, load(taps[tap] + c, first: rest))
         tap = tap &+ 1
       }
       store(finish(sum), output + c, first: rest)
-      c = c &+ rest
-    }
-  }
-
-  /// A depthwise convolution at four neighbouring pixels: `output[pixel, c] = clamp(bias[c] + residual[pixel, c] + sum
-  /// over taps of pointers[tap, pixel][c] * weights[tap, c])`. The first `pixels` are stored.
-  @inlinable @inline(__always)
-  static func depthwise(
-    _ pointers: UnsafePointer<UnsafePointer<Float>>, pixels: Int, taps: Int, channels: Int,
-    weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?,
-    _ output: UnsafeMutablePointer<Float>, low: Float, high: Float
-  ) {
-    var c = 0
-    while c < channels {
-      let rest = min(count, channels &- c)
-      let isWhole = rest == count
-      var sum0 = splat(0)
-      var sum1 = sum0
-      var sum2 = sum0
-      var sum3 = sum0
-      var p = pointers
-      var w = weights + c
-      var tap = 0
-      while tap < taps {
-        let weight = isWhole ? load(w) : load(w, first: rest)
-        sum0 = fma(sum0, isWhole ? load(p[0] + c) : load(p[0] + c, first: rest), weight)
-        sum1 = fma(sum1, isWhole ? load(p[1] + c) : load(p[1] + c, first: rest), weight)
-        sum2 = fma(sum2, isWhole ? load(p[2] + c) : load(p[2] + c, first: rest), weight)
-        sum3 = fma(sum3, isWhole ? load(p[3] + c) : load(p[3] + c, first: rest), weight)
-        p += 4
-        w += channels
-        tap = tap &+ 1
-      }
-      let start = bias.map { load($0 + c, first: rest) } ?? splat(0)
-      var pixel = 0
-      while pixel < pixels {
-        var sum = pixel == 0 ? sum0 : pixel == 1 ? sum1 : pixel == 2 ? sum2 : sum3
-        let place = pixel &* channels &+ c
-        sum = sum + start
-        if let residual { sum = sum + load(residual + place, first: rest) }
-        store(clamp(sum, splat(low), splat(high)), output + place, first: rest)
-        pixel = pixel &+ 1
-      }
       c = c &+ rest
     }
   }

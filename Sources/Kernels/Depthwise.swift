@@ -23,9 +23,10 @@ extension Kernels {
             c.point(pointers, row: row, firstX: x, input, zeros)
             let place = (row * c.outputWidth + x) * channels
             table.depthwise(
-              pointers, min(4, c.outputWidth - x), taps, channels, weights, epilogue.bias,
-              epilogue.residual.map { $0 + place }, output + place, clamp?.lowerBound ?? -.infinity,
-              clamp?.upperBound ?? .infinity)
+              DepthwiseStrip(
+                pointers: pointers, pixels: min(4, c.outputWidth - x), taps: taps, channels: channels,
+                weights: weights, bias: epilogue.bias, residual: epilogue.residual.map { $0 + place },
+                output: output + place, low: clamp?.lowerBound ?? -.infinity, high: clamp?.upperBound ?? .infinity))
           }
           let first = row * c.outputWidth
           applyUnclamped(epilogue, output, stride: channels, first..<first + c.outputWidth, 0..<channels)
@@ -41,15 +42,23 @@ extension Kernels.Convolution {
     _ pointers: UnsafeMutablePointer<UnsafePointer<Float>>, row: Int, firstX: Int, _ input: UnsafePointer<Float>,
     _ zeros: UnsafePointer<Float>
   ) {
-    let picture = row / outputHeight * inputHeight
+    let picture = input + row / outputHeight * inputHeight * inputWidth * inputChannels
+    let top = row % outputHeight * strideY - padTop
+    let step = strideX * inputChannels
     var next = pointers
     for ky in 0..<kernelHeight {
-      let y = row % outputHeight * strideY - padTop + ky * dilationY
+      let y = top + ky * dilationY
+      let isRow = y >= 0 && y < inputHeight
       for kx in 0..<kernelWidth {
-        for i in 0..<4 {
-          let x = (firstX + i) * strideX - padLeft + kx * dilationX
-          let isInside = y >= 0 && y < inputHeight && x >= 0 && x < inputWidth
-          next[i] = isInside ? input + ((picture + y) * inputWidth + x) * inputChannels : zeros
+        let x = firstX * strideX - padLeft + kx * dilationX
+        if isRow && x >= 0 && x + 3 * strideX < inputWidth {
+          let place = picture + (y &* inputWidth &+ x) &* inputChannels
+          for i in 0..<4 { next[i] = place + i &* step }
+        } else {
+          for i in 0..<4 {
+            let x = x + i * strideX
+            next[i] = isRow && x >= 0 && x < inputWidth ? picture + (y * inputWidth + x) * inputChannels : zeros
+          }
         }
         next += 4
       }

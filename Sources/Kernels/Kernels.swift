@@ -57,14 +57,18 @@ public struct Kernels: Sendable, CustomStringConvertible {
     return variants
   }()
 
-  /// The variant named by the environment variable `LIMPID_KERNELS`, or else the best.
+  /// The variant named by the environment variable `LIMPID_KERNELS`, or else the best. Throws `invalidArgument` for
+  /// an unknown name, `unsupported` where the processor lacks the instructions.
   public static func selected() throws -> Kernels {
-    guard let value = getenv("LIMPID_KERNELS") else { return try Kernels(available[0]) }
-    let name = String(cString: value)
+    guard let name = getenv("LIMPID_KERNELS") else { return try Kernels(available[0]) }
+    return try locating("LIMPID_KERNELS") { try Kernels(named: String(cString: name)) }
+  }
+
+  package init(named name: String) throws {
     guard let variant = Variant(rawValue: name) else {
       let names = Variant.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(.invalidArgument, "LIMPID_KERNELS is \"\(name)\"; it may be one of \(names), or unset")
+      throw Failure(.invalidArgument, "there are no kernels \"\(name)\"; there are \(names)")
     }
-    return try locating("LIMPID_KERNELS") { try Kernels(variant) }
+    try self.init(variant)
   }
 }

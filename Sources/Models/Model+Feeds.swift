@@ -5,8 +5,8 @@ public import Tensors
 extension Model {
   /// Runs the model, or the part of it between them, from named values to named values; no preprocessing.
   ///
-  /// Throws `notFound` for names that the model does not have, `invalidArgument` where a feed contradicts what the
-  /// model declares, or is missing.
+  /// Throws `notFound` for names that the model does not have, `invalidArgument` where a feed contradicts what
+  /// the model declares, or is missing.
   public func run(
     _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call = Call()
   ) throws -> [Tensor] {
@@ -16,7 +16,9 @@ extension Model {
       guard fed.updateValue(tensor, forKey: value) == nil else {
         throw Failure(.invalidArgument, "the value \"\(name)\" is fed twice")
       }
-      if let declaration = graph.inputs.first(where: { $0.value == value }) { try check(tensor, name, declaration) }
+      if let declaration = graph.inputs.first(where: { $0.value == value }) {
+        try check(tensor, name, declaration)
+      }
     }
     let fetches = try names.map { try value(named: $0) }
     try checkComplete(Set(fed.keys), for: fetches)

@@ -36,13 +36,14 @@ enum ConvTranspose {
       }
     }
     let fedSize = packed == nil ? packedSize : 0
+    let scratchSize = try Shape(checking: [product.rows, product.columns]).count * 4
     let hasBias = request.has(2)
     var layouts = request.standardLayouts
     layouts[0] = .channelsLast
     let isEmpty = g.output.count == 0
     return Step(
       inputs: layouts, outputs: [Operand(.float32, g.output, layout: .channelsLast)],
-      workspace: fedSize + 4 * product.rows * product.columns
+      workspace: fedSize + scratchSize
     ) { run in
       if isEmpty { return }
       if packed == nil { pack(run.input(1, as: UInt8.self), run.workspace, run.parallel) }

@@ -44,7 +44,7 @@ enum Gemm {
           left, shape: a.dimensions, permutation: [1, 0], elementSize: 4, into: run.workspace, run.parallel)
         left = UnsafePointer(run.workspace.assumingMemoryBound(to: Float.self))
       }
-      let epilogue = Kernels.Epilogue(bias: summand.bias(run))
+      let epilogue = Kernels.Epilogue(bias: summand.bias)
       factor.multiply(left, run, epilogue, workspace: run.workspace + aSize)
       summand.add(to: run, kernels, workspace: run.workspace + aSize + factor.workspace)
     }
@@ -131,7 +131,7 @@ enum Gemm {
 
     var workspace: Int { broadcast == nil || beta == 1 ? 0 : 4 * count }
 
-    func bias(_ run: Invocation) -> UnsafePointer<Float>? {
+    var bias: UnsafePointer<Float>? {
       (known?.base.assumingMemoryBound(to: Float.self)).map { UnsafePointer($0) }
     }
 

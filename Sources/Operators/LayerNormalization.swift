@@ -69,7 +69,8 @@ enum LayerNormalization {
     for i in 0..<3 { try request.require(i, .float32) }
     let x = try request.input(0).shape
     guard x.rank >= 2, groups >= 1, x[1] % groups == 0 else {
-      throw Failure(.invalidModel, "input \(x) in \(groups) groups; expected [N, C, ...] with C a multiple of the groups")
+      throw Failure(
+        .invalidModel, "input \(x) in \(groups) groups; expected [N, C, ...] with C a multiple of the groups")
     }
     let parameters = try request.input(1).shape.count
     guard try request.input(2).shape.count == parameters, parameters == x[1] || parameters == groups else {

@@ -99,6 +99,8 @@ public struct Step: Sendable {
 /// constant of the plan.
 public struct NeedsConstant: Error {
   public let input: Int
+
+  public init(input: Int) { self.input = input }
 }
 
 /// A node whose operands are known: what an operator plans a step from.

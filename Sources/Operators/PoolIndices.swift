@@ -11,7 +11,9 @@ struct PoolIndices: Sendable {
     self.isColumnMajor = isColumnMajor
   }
 
-  func run(_ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ indices: UnsafeMutablePointer<Int64>) {
+  func run(
+    _ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ indices: UnsafeMutablePointer<Int64>
+  ) {
     for n in 0..<p.batch {
       for y in 0..<p.outputHeight {
         for column in 0..<p.outputWidth {

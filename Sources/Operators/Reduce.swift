@@ -66,8 +66,9 @@ enum Reduce {
               let value = x[(o * split.axis + k) * split.inner + i]
               sum = initial == nil && k == 0 ? value : combine(sum ?? .zero, value)
             }
-            let mean = isMean ? T(converting: (sum ?? .zero).converted(to: Int64.self) / Int64(max(1, split.axis))) : sum
-            output[o * split.inner + i] = mean ?? .zero
+            let total = sum ?? .zero
+            output[o * split.inner + i] =
+              isMean ? T(converting: total.converted(to: Int64.self) / Int64(max(1, split.axis))) : total
           }
         }
       }
@@ -135,6 +136,7 @@ struct Reduction: Sendable {
       split = AxisSplit(extents, axes: first..<(places.last.map { $0 + 1 } ?? first))
     }
   }
+
   /// The layouts in which `x` is read and its reduction over `axes`, which go, is written: that of `x` where what is left
   /// lies in the order of some layout.
   private static func layouts(_ x: Operand, without axes: Set<Int>) -> (Layout, Layout) {

@@ -37,9 +37,9 @@ enum Resize {
     let scales = try request.constant(isOld ? 1 : 2).flatMap { $0.count == 0 ? nil : $0 }
     let sizes = try isOld ? nil : request.constant(3).flatMap { $0.count == 0 ? nil : $0 }
     if rule.coordinates == "tf_crop_and_resize" {
-      guard let regions = try request.constant(1), regions.type == .float32, regions.count == 2 * listed.count else {
-        throw Failure(.invalidModel, "tf_crop_and_resize needs \(2 * listed.count) numbers in roi")
-      }
+      guard let regions = try request.constant(1), regions.type == .float32, regions.count == 2 * listed.count,
+        regions.array(of: Float.self).allSatisfy({ abs($0) < 1e6 })
+      else { throw Failure(.invalidModel, "tf_crop_and_resize needs \(2 * listed.count) numbers in roi") }
       rule.regions = regions.array(of: Float.self)
     }
     if let scales {
@@ -61,7 +61,7 @@ enum Resize {
     for (i, (axis, scale)) in zip(listed, scales).enumerated() where scale != 1 || rule.region(i) != nil {
       let region = rule.region(i)
       let length = Double(x[axis]) * Double((region?.end ?? 1) - (region?.start ?? 0)) * Double(scale)
-      guard length < Double(Extent.limit) else { throw Failure(.unsupported, "a scale of \(scale) is too large") }
+      guard length > -1, length < Double(Extent.limit) else { throw Failure(.unsupported, "a scale of \(scale) for an axis of \(x[axis])") }
       result[axis] = ResizeAxis(extent: x[axis], count: max(0, Int(length)), scale: Double(scale), region: region)
     }
     return result

@@ -65,11 +65,11 @@ struct Selection: Sendable {
   private static func runs(of table: [Int], block: Int) -> [Run] {
     var runs: [Run] = []
     var first = 0
-    for end in 1...max(1, table.count) where end <= table.count {
-      let isNext = end < table.count && table[first] != fill
-        ? table[end] == table[first] + (end - first) * block : end < table.count && table[end] == fill
-      if isNext { continue }
-      runs.append(Run(position: first, offset: table[first], count: end - first))
+    while first < table.count {
+      let offset = table[first]
+      var end = first + 1
+      while end < table.count, table[end] == (offset == fill ? fill : offset + (end - first) * block) { end += 1 }
+      runs.append(Run(position: first, offset: offset, count: end - first))
       first = end
     }
     return runs

@@ -40,7 +40,9 @@ enum Shapes {
       throw Failure(.invalidModel, "\(x.shape) has \(x.shape.count) elements, \(shape) has \(shape.count)")
     }
     let layout = x.isReordered ? self.layout(of: x, as: shape) : .standard
-    return Step(viewing: 0, of: request.inputs.count, in: layout, as: Operand(x.type, shape, layout: layout))
+    return Step(
+      viewing: 0, of: request.inputs.count, in: layout == .standard ? .standard : x.layout,
+      as: Operand(x.type, shape, layout: layout))
   }
 
   /// The layout in which the bytes of `x` are those of `shape`. Spatial axes lie together, and so do channels, so both may

@@ -71,7 +71,7 @@ enum Tiling {
     var extents = x.shape.dimensions
     for (i, axis) in axes.enumerated() {
       let (begin, end) = (pads[i], pads[i + axes.count])
-      guard abs(begin) <= Extent.limit, abs(end) <= Extent.limit, extents[axis] + begin + end >= 0 else {
+      guard begin.magnitude <= Extent.limit, end.magnitude <= Extent.limit, extents[axis] + begin + end >= 0 else {
         throw Failure(.invalidModel, "pads of \(begin) and \(end) on an axis of \(extents[axis])")
       }
       extents[axis] += begin + end

@@ -6,7 +6,8 @@ public func writeFile(_ bytes: UnsafeRawBufferPointer, to path: UnsafePointer<CC
   let name = "\"\(String(cString: path))\""
   func failure(_ what: String) -> Failure {
     let code = errno
-    return Failure(code == ENOENT ? .notFound : .io, "cannot \(what) \(name): \(String(cString: strerror(code)))")
+    let reason = String(cString: strerror(code))
+    return Failure(code == ENOENT ? .notFound : .io, "cannot \(what) \(name): \(reason)")
   }
   let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
   guard descriptor >= 0 else { throw failure("create") }

@@ -97,7 +97,8 @@ struct Arguments {
   func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
     guard let text = text(name) else { return nil }
     guard let value = Int(text), range.contains(value) else {
-      let bounds = range.upperBound == Int.max ? "from \(range.lowerBound)" : "in \(range.lowerBound)…\(range.upperBound)"
+      let bounds =
+        range.upperBound == Int.max ? "from \(range.lowerBound)" : "in \(range.lowerBound)…\(range.upperBound)"
       throw Failure(.invalidArgument, "--\(name) is \(quoted(text)); it must be a whole number \(bounds)")
     }
     return value

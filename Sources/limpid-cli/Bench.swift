@@ -92,7 +92,9 @@ private enum Sample {
     }
     let shape = try Shape(checking: [channels, height, width])
     // Multiples of the golden ratio without their whole part fill an interval evenly, and are the same every time.
-    let values = (0..<shape.count).map { Float((Double($0) * 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1)) }
+    let values = (0..<shape.count).map {
+      Float((Double($0) * 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1))
+    }
     self = .numbers(values, channels: channels, height: height, width: width)
   }
 

@@ -25,7 +25,8 @@ enum ClassChoice {
     }
     if let index = Int(text) {
       if let count = model.classCount, !(0..<count).contains(index) {
-        throw Failure(.invalidArgument, "class \(index) is out of range; the model has \(count) classes, 0 to \(count - 1)")
+        throw Failure(
+          .invalidArgument, "class \(index) is out of range; the model has \(count) classes, 0 to \(count - 1)")
       }
       return .index(index)
     }

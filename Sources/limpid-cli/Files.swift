@@ -41,7 +41,8 @@ func stem(of path: String) -> String {
 func slug(_ text: String) -> String {
   let special = "/\\:*?\"'<>|".unicodeScalars
   let scalars = text.unicodeScalars.prefix(60).map { scalar -> Unicode.Scalar in
-    let isBad = special.contains(scalar) || scalar.properties.isWhitespace
+    let isBad =
+      special.contains(scalar) || scalar.properties.isWhitespace
       || scalar.properties.generalCategory == .control
     return isBad ? "_" : scalar
   }

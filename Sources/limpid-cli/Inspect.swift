@@ -87,7 +87,8 @@ struct Inspect: Command {
       ("layers", .texts(metadata.layers)),
       (
         "operators",
-        .object(graph.opsets.sorted { $0.key < $1.key }.map { ($0.key.isEmpty ? "ai.onnx" : $0.key, .integer($0.value)) })
+        .object(
+          graph.opsets.sorted { $0.key < $1.key }.map { ($0.key.isEmpty ? "ai.onnx" : $0.key, .integer($0.value)) })
       ),
       ("nodes", .integer(graph.nodes.count)), ("weight_bytes", .integer(graph.weightByteCount)),
       ("run_bytes", .optional(try model.memoryOfOneRun())),

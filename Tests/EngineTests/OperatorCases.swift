@@ -44,7 +44,9 @@ struct OperatorCaseFile {
     guard let type = ElementType(rawValue: try number()) else { return nil }
     let shape = try Shape(checking: (0..<count()).map { _ in Int(try number(Int64.self)) })
     let tensor = try Tensor(type, shape)
-    for i in 0..<tensor.byteCount { tensor.data.storeBytes(of: try number(UInt8.self), toByteOffset: i, as: UInt8.self) }
+    for i in 0..<tensor.byteCount {
+      tensor.data.storeBytes(of: try number(UInt8.self), toByteOffset: i, as: UInt8.self)
+    }
     return tensor
   }
 

@@ -11,6 +11,14 @@ struct SelectionTests {
     }
   }
 
+  @Test("An unknown name is refused, and the known ones are listed")
+  func unknown() throws {
+    let failure = try #require(throws: Failure.self) { try Kernels(named: "sse9") }
+    #expect(failure.kind == .invalidArgument && failure.message.contains("sse9"))
+    for variant in Kernels.Variant.allCases { #expect(failure.message.contains(variant.rawValue)) }
+    #expect(try Kernels(named: "portable").variant == .portable)
+  }
+
   @Test("OpenBLAS serves processors without native kernels")
   func order() throws {
     let native = Kernels.available.filter { $0 == .avx2 || $0 == .avx512 }

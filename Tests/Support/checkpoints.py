@@ -42,18 +42,33 @@ def read_case(directory):
     """(case, tensors by name in stored order) of a fixture directory."""
     case = json.loads((pathlib.Path(directory) / "case.json").read_text())
     tensors = {name: stand_in(name, shape, case["seed"]) for name, shape in case["tensors"]}
+    for name, factor in case.get("scale", {}).items():  # keeps attention away from the uniform one
+        tensors[name] = np.float32(factor) * tensors[name]
     for name, rule in case.get("adjust", {}).items():
         tensors[name] = tensors[name] * np.float32(rule["mul"]) + np.float32(rule["add"])
     return case, tensors
 
 
 def write_case(directory, path):
-    """The case's checkpoint as the original program saves it: {"model", "epoch", "args": argparse.Namespace}."""
+    """The case's checkpoint as the original program saves it."""
     case, tensors = read_case(directory)
+    write_zip(path, _CONTAINERS[case["family"]](case, tensors))
+
+
+def _scouter_container(case, tensors):
     saved = {"model": tensors, "optimizer": {}, "lr_scheduler": {}, "epoch": 9}
     if "args" in case:
         saved["args"] = Namespace(case["args"])
-    write_zip(path, saved)
+    return saved
+
+
+def _ca_stream_container(case, tensors):
+    """`checkpoint.pth`; the original also saves the flat state dict, with the prefix and without."""
+    prefixed = {"module." + name: tensor for name, tensor in tensors.items()}
+    return {"mode": "epoch", "model_sdict": prefixed, "optim_sdict": {}, "epoch": 9, "batch": None, "loss": None}
+
+
+_CONTAINERS = {"scouter": _scouter_container, "ca-stream": _ca_stream_container}
 
 
 def write_lavise(directory, folder):

@@ -1,4 +1,4 @@
-"""A small model and a picture for it, what ONNX's own evaluator and Pillow make of them, and a way to run the command."""
+"""A small model, a picture for it, what ONNX's evaluator and Pillow make of them, and a way to run the command."""
 
 import json
 import os

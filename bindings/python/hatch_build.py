@@ -5,6 +5,8 @@ either the wheel is pure Python and looks for an installed library when it is im
 """
 
 import os
+import shutil
+import subprocess
 import sysconfig
 from pathlib import Path
 
@@ -24,4 +26,13 @@ class NativeLibrary(BuildHookInterface):
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
-        build_data["force_include"][str(library)] = "limpid/liblimpid.so.0"
+        build_data["force_include"][str(self.stripped(library))] = "limpid/liblimpid.so.0"
+
+    def stripped(self, library):
+        """A copy without debug information, half as large, where there is a tool for it."""
+        if not shutil.which("strip"):
+            return library
+        copy = Path(self.directory) / "liblimpid.so.0"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["strip", "-o", str(copy), str(library)], check=True)
+        return copy

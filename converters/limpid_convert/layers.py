@@ -119,6 +119,11 @@ class Layers:
         product = self.node("MatMul", name + ".matmul", [value, transposed])
         return self.node("Add", name, [product, self.weight(bias, out)])
 
+    def layer_norm(self, value, name, channels, epsilon):
+        """Layer normalisation over the last axis, of this many channels."""
+        parts = [self.weight(name + ".weight", channels), self.weight(name + ".bias", channels)]
+        return self.node("LayerNormalization", name, [value, *parts], axis=-1, epsilon=epsilon)
+
     @staticmethod
     def same(x, value):
         """The feature that `value` is, of the shape of x."""

@@ -8,7 +8,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(__file__).resolve().parent / "data"
-SCOUTER = ROOT / "Tests" / "Fixtures" / "scouter"
+FIXTURES = ROOT / "Tests" / "Fixtures"
+SCOUTER = FIXTURES / "scouter"
 sys.path[:0] = [str(ROOT / "Tests" / "Support"), str(ROOT / "converters")]
 
 from limpid_convert.cli import main  # noqa: E402

@@ -121,7 +121,7 @@ typedef enum limpid_pixel_format {
   LIMPID_PIXEL_RGB8 = 1,
   LIMPID_PIXEL_RGBA8 = 2, /* alpha is ignored */
   LIMPID_PIXEL_GRAY8 = 3,
-  LIMPID_PIXEL_MODEL_F32 = 4, /* planar float32 [channels, height, width], fed to the model as it is */
+  LIMPID_PIXEL_MODEL_F32 = 4, /* planar float32 [channels of the model, height, width], fed to it as it is */
   LIMPID_PIXEL_MAX_ENUM = 0x7fffffff
 } limpid_pixel_format;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door to libpng and libjpeg: whole images, memory to memory. Their setjmp error handling stays behind it.
+// The door to libpng and libjpeg: whole images, memory to memory. Their setjmp error handling stays behind
+// it.
 #ifndef XI_CODECS_H
 #define XI_CODECS_H
 
@@ -38,10 +39,10 @@ typedef struct xi_bytes {
 
 /// Decode one image of at most `max_side` by `max_side` and `max_pixels` pixels.
 ///
-/// Nothing is allocated for the pixels before `size` proves large enough to hold as many as the header claims.
-/// Alpha, transparent colours, gamma and colour profiles are ignored; palettes are applied; grey of fewer than
-/// 8 bits is spread over 0...255; of 16-bit RGB the high byte is kept. Data that ends early or is damaged fails.
-/// On failure `out` is untouched and `message` tells why.
+/// Nothing is allocated for the pixels before `size` proves large enough to hold as many as the header
+/// claims. Alpha, transparent colours, gamma and colour profiles are ignored; palettes are applied; grey of
+/// fewer than 8 bits is spread over 0...255; of 16-bit RGB the high byte is kept. Data that ends early or is
+/// damaged fails. On failure `out` is untouched and `message` tells why.
 xi_status xi_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
                         xi_image *out, char message[XI_MESSAGE_SIZE]);
 xi_status xi_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* This thread's last error message, NUL-terminated UTF-8; "" at first. Swift has no thread-local variables. */
+/* This thread's last error message, UTF-8; "" at first. Swift has no thread-local variables. */
 const char *xi_message(void);
 
 /* Keeps as much of `text` as there is room for, cut between characters. */

@@ -24,7 +24,7 @@
   } while (0)
 
 /* Tests/Fixtures/onnx/colours.onnx: 3 classes (red, green, blue), pictures of 32x32, maps of 8x8. */
-static limpid_model *load_colours(void) {
+__attribute__((unused)) static limpid_model *load_colours(void) {
   limpid_model *model = NULL;
   const char *path = getenv("COLOURS");
   CHECK(path != NULL);
@@ -33,7 +33,7 @@ static limpid_model *load_colours(void) {
 }
 
 /* A picture of 32x32, black but for its upper left quarter, which has one colour. */
-static limpid_image_view quarter(unsigned char *pixels, int channel) {
+__attribute__((unused)) static limpid_image_view quarter(unsigned char *pixels, int channel) {
   limpid_image_view view;
   int x, y;
   memset(pixels, 0, 32 * 32 * 3);

@@ -6,6 +6,13 @@ import threading
 from . import _abi
 
 
+# Those whose handlers raise exceptions in practice. Asking for every signal there is would take as long as a
+# small model.
+_SIGNALS = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
+)
+
+
 class Interruption:
     """For the time of one native call: progress, and Python's signal handlers.
 
@@ -53,7 +60,7 @@ class Interruption:
 
     def __enter__(self):
         if self._defers:
-            for number in signal.valid_signals():
+            for number in _SIGNALS:
                 handler = signal.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler

@@ -138,7 +138,9 @@ class Model:
 
     # -- What it says of images
 
-    def classify(self, x, *, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None) -> np.ndarray:
+    def classify(
+        self, x, *, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None
+    ) -> np.ndarray:
         """Probabilities, float32 [images, classes]; [classes] for a single image.
 
         x: a path, the bytes of a PNG or JPEG file, a Pillow image, a uint8 array [height, width, 3],
@@ -173,8 +175,8 @@ class Model:
         with Interruption(progress) as interruption:
             options = _run_options(interruption, parameters, layer, seed, threads, batch_size)
             library.limpid_explain(
-                self._handle, method and method.encode(), batch.views, len(batch), indices, per_image, options,
-                ctypes.byref(out))
+                self._handle, method and method.encode(), batch.views, len(batch), indices, per_image,
+                options, ctypes.byref(out))
         native = NativeExplanation(out.value)
         labels = self.labels
         explanations = []
@@ -221,7 +223,7 @@ class Model:
         return NativeFilterNames(out.value).names(numbers)
 
     def fetch(self, x, names, *, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
-        """The named values, outputs or intermediate ones, [images, …] each. x, progress: as for `classify`."""
+        """The named values, outputs or inner ones, [images, …] each. x, progress: as for `classify`."""
         batch = self._batch(x)
         wanted = _name_array(names)
         out = ctypes.c_void_p()

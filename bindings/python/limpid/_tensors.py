@@ -12,9 +12,9 @@ from ._library import library, text
 _BFLOAT16 = 16
 _NUMBERS = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
-    "float16": 10, "float64": 11, "uint32": 12, "uint64": 13,
+    "float16": 10, "float64": 11, "uint32": 12, "uint64": 13, "bfloat16": _BFLOAT16,
 }
-_DTYPES = {number: np.dtype(name) for name, number in _NUMBERS.items()}
+_DTYPES = {number: np.dtype(name) for name, number in _NUMBERS.items() if number != _BFLOAT16}
 
 
 class Feeds:
@@ -52,7 +52,7 @@ def _dense(name, value):
     array = np.asarray(value)
     if array.dtype.name not in _NUMBERS:
         raise InvalidArgument(f"feed {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
-    # ascontiguousarray would give a scalar an axis
+    # ascontiguousarray would give a scalar an axis; bfloat16 comes from the package ml_dtypes
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 

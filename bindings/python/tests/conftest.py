@@ -1,5 +1,6 @@
-"""Run from anywhere with the package importable; a checkout is found without being installed."""
+"""Run from anywhere with the package importable; a checkout and its release build need not be installed."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "bindings" / "python"))
+os.environ.setdefault("LIMPID_LIBRARY", str(ROOT / ".build" / "release" / "liblimpid.so"))
 
 import limpid  # noqa: E402
 

@@ -10,10 +10,12 @@ To add one: write the module and list it in `_BACKBONES`.
 
 from __future__ import annotations
 
-from limpid_convert.backbones import alexnet, densenet, mobilenet, resnest, resnet, vgg
+from limpid_convert.backbones import (
+    alexnet, convnext, densenet, efficientnet, mobilenet, resnest, resnet, vgg,
+)
 from limpid_convert.errors import ConversionError
 
-_BACKBONES = (resnest, resnet, vgg, alexnet, densenet, mobilenet)
+_BACKBONES = (resnest, resnet, convnext, efficientnet, vgg, alexnet, densenet, mobilenet)
 
 
 def select(architecture, state):

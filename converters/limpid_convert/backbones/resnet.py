@@ -29,7 +29,12 @@ def build(layers, x, architecture=None, last="layer4"):
 def classify(layers, taps):
     """The network's own class scores [N, classes] from its final features."""
     pooled = layers.flatten(layers.global_average(taps.final, "global_pool"), "flatten")
-    return layers.linear(pooled, "fc", taps.final.channels)
+    return score(layers, pooled, taps.final.channels)
+
+
+def score(layers, value, channels):
+    """Class scores [N, classes] of pooled features [N, channels]."""
+    return layers.linear(value, "fc", channels)
 
 
 def build_stages(layers, x, depths, last, block):

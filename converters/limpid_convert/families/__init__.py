@@ -4,6 +4,6 @@ A family has a NAME, `add_command(subparsers)`, and `recognises(tensors)` for `l
 write the module and list it here, the more particular ones first.
 """
 
-from limpid_convert.families import lavise, lcam, scouter, tame
+from limpid_convert.families import ca_stream, lavise, lcam, scouter, tame
 
-FAMILIES = (scouter, tame, lcam, lavise)
+FAMILIES = (scouter, ca_stream, tame, lcam, lavise)

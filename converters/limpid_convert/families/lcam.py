@@ -25,7 +25,7 @@ def add_command(subparsers):
     )
     parser.add_argument("checkpoint", help="what training saved, .pth.tar")
     parser.add_argument("output", help="model to write, .onnx")
-    parser.add_argument("--architecture", required=True, metavar="NAME", help="vgg16, resnet50, …")
+    parser.add_argument("--architecture", metavar="NAME", help="vgg16, resnet50, …; else what the tensors look like")
     parser.add_argument("--variant", required=True, choices=VARIANTS, help="which of the original's models it is")
     parser.add_argument("--grid", type=int, choices=(7, 14), help="VGG: attention behind (7) or before the last pool")
     tame_picture.add_options(parser)
@@ -60,14 +60,15 @@ def build(state, options):
     maps = layers.conv(features, "attnM.op", kernel=1, bias=True)
     builder.node("Identity", "attention", [maps.name])
     logits = builder.node("Identity", "logits", [module.classify(layers, taps)])
-    state.finish(f"L-CAM on {options.architecture}")
+    network = options.architecture or "a network by its tensors"
+    state.finish(f"L-CAM on {network}")
     builder.output(logits, ["N", classes])
     builder.output("attention", ["N", classes, maps.height, maps.width])
     labels = metadata.read_labels(options.labels, classes) if options.labels else None
     shown = {**explanation("attention", ["attnM.op.weight", "attnM.op.bias"]), "variant": options.variant}
     metadata.describe(builder, NAME, tame_picture.steps(options), {"logits": "logits", "attention": "attention"},
                       labels, taps.layers, {NAME: shown})
-    conversion.say(f"{options.architecture}, {options.variant}: maps {classes}x{maps.height}x{maps.width} "
+    conversion.say(f"{network}, {options.variant}: maps {classes}x{maps.height}x{maps.width} "
                    f"from {features.name}")
     return builder
 

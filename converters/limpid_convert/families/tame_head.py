@@ -86,14 +86,13 @@ def build(head, features, name, output, classes):
         return Feature(output, None, side, side), []  # State.finish will say why
     maps = min(matrix.shape[0], classes or matrix.shape[0])
     weights = [head.constant("fuser.bias", bias[:maps])]
-    batch = _batch(head, made[0])
     total, end = None, matrix.shape[1]
     for i in reversed(range(len(made))):  # the largest map last: the runtime adds the others inside its convolution
         part = head.constant(f"fuser.weight.{i}", matrix[:maps, end - widths[i] : end])
         end -= widths[i]
         weights.insert(0, part)
         x = head.node("Conv", f"fuser.{i}", [made[i].name, part] + ([weights[-1]] if i == 0 else []))
-        x = _resized(head, Feature(x, maps, made[i].height, made[i].width), f"fuser.{i}.resized", batch, side)
+        x = _resized(head, Feature(x, maps, made[i].height, made[i].width), f"fuser.{i}.resized", side)
         total = x if total is None else head.node("Add", f"fuser.{i}.sum", [x, total])
     head.builder.node("Identity", output, [total])
     return Feature(output, maps, side, side), weights
@@ -109,18 +108,13 @@ def _branch(head, x, i, version):
     return head.same(y, head.node(version.activation, f"branches.{i}", [y.name]))
 
 
-def _batch(head, x):
-    """The number of pictures, as a value [1]."""
-    shape = head.node("Shape", "shape", [x.name])
-    return head.node("Slice", "batch", [shape, head.constant("batch.start", _ints(0)), head.constant("batch.end", _ints(1))])
-
-
-def _resized(head, x, name, batch, side):
-    """Bilinear with half-pixel centres, also where it shrinks (no antialiasing)."""
+def _resized(head, x, name, side):
+    """Bilinear with half-pixel centres, also where it shrinks (no antialiasing); any number of pictures and maps."""
     if (x.height, x.width) == (side, side):
         return x.name
-    sizes = head.node("Concat", name + ".sizes", [batch, head.constant(name + ".rest", _ints(x.channels, side, side))],
-                      axis=0)
+    bounds = [head.constant(f"{name}.{end}", _ints(value)) for end, value in (("begin", 0), ("end", 2))]
+    count = head.node("Slice", name + ".count", [head.node("Shape", name + ".shape", [x.name]), *bounds])
+    sizes = head.node("Concat", name + ".sizes", [count, head.constant(name + ".side", _ints(side, side))], axis=0)
     return head.node("Resize", name, [x.name, "", "", sizes], mode="linear",
                      coordinate_transformation_mode="half_pixel")
 

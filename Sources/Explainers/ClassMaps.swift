@@ -1,0 +1,117 @@
+import Graph
+import Models
+import Parallel
+import Tensors
+
+/// Methods whose attention gives one map per class, shown each on its own scale: TAME and L-CAM.
+extension Task {
+  static let classMapParameters = [
+    Parameter(
+      "normalize", default: 1, in: 0...1,
+      "1: each map is spread over 0…1, before it is enlarged, as the authors do; 0: the attention as it is.")
+  ]
+
+  /// Explains with the maps that the metadata of `method` names, in one pass for any number of classes.
+  func explainWithClassMaps(of method: String) throws -> [Explanation] {
+    let output = model.metadata.parameter("output", of: method) ?? "attention"
+    let isSpread = flag("normalize")
+    guard let rows = try ClassRows(model, output, model.metadata.parameter("class_weights", of: method)) else {
+      return try explain(fetching: [model.value(named: output)]) { tensors, classes in
+        let maps = try HeadMaps(tensors[0], named: output, count: classes.count)
+        return try classes.enumerated().map { i, wanted in
+          try wanted.map { Self.shown(try maps.grid(i, $0), isSpread) }
+        }
+      }
+    }
+    return try explain(fetching: rows.features) { features, classes in
+      var places: [Int: Int] = [:]
+      for c in classes.joined() where places[c] == nil { places[c] = places.count }
+      guard !places.isEmpty else { return classes.map { _ in [] } }
+      let maps = try rows.maps(of: places.sorted { $0.value < $1.value }.map(\.key), features, call)
+      return try classes.enumerated().map { i, wanted in
+        try wanted.map { Self.shown(try maps.grid(i, places[$0]!), isSpread) }
+      }
+    }
+  }
+
+  private static func shown(_ grid: Grid, _ isSpread: Bool) -> (grid: Grid, range: ClosedRange<Float>) {
+    isSpread ? (grid.spread, 0...1) : (grid, grid.range)
+  }
+}
+
+extension Grid {
+  /// The values between 0 (the smallest) and 1 (the largest). All 0 where they are equal: the authors' code divides
+  /// zero by zero there.
+  var spread: Grid {
+    let range = range
+    let extent = range.upperBound - range.lowerBound
+    return Grid(
+      values.map { extent > 0 ? ($0 - range.lowerBound) / extent : 0 }, width: width, height: height)
+  }
+}
+
+/// Computes the maps of some classes only.
+///
+/// The maps of all classes cost as much as a good part of the classifier: TAME's last 1×1 convolutions have a row of
+/// weights for each of a thousand classes. The rest of the model behind the features that they read is run with the
+/// rows of the wanted classes in place of all.
+struct ClassRows {
+  /// What the convolutions read.
+  let features: [ValueID]
+  private let model: Model
+  private let output: String
+  private let weights: [(name: String, tensor: Tensor)]
+
+  /// nil where `names` is: the metadata does not name weights with a row for each class.
+  init?(_ model: Model, _ output: String, _ names: String?) throws {
+    guard let names = names?.split(separator: " ").map(String.init), !names.isEmpty else { return nil }
+    let graph = model.graph
+    let values = try names.map { try model.value(named: $0) }
+    let weights = try zip(names, values).map { name, value in
+      guard let tensor = graph.constants[value], tensor.shape.rank > 0, tensor.shape[0] > 0 else {
+        throw Failure(.invalidModel, "the class weights \"\(name)\" are no weights of the model")
+      }
+      return (name: name, tensor: tensor)
+    }
+    guard weights.allSatisfy({ $0.tensor.shape[0] == weights[0].tensor.shape[0] }) else {
+      throw Failure(.invalidModel, "the class weights \(names.joined(separator: ", ")) are for different classes")
+    }
+    var features: [ValueID] = []
+    for node in graph.nodes where node.inputs.dropFirst().contains(where: { $0.map(values.contains) ?? false }) {
+      if let input = node.inputs[0], !features.contains(input) { features.append(input) }
+    }
+    self.model = model
+    self.output = output
+    self.features = features
+    self.weights = weights
+  }
+
+  /// The maps of `classes` in this order, from the values of `features`.
+  func maps(of classes: [Int], _ features: [Tensor], _ call: Call) throws -> HeadMaps {
+    var call = call
+    call.progress = Progress()  // has gone on to the next batch
+    let given = zip(self.features, features).map { (name: model.graph.name(of: $0), tensor: $1) }
+    let rows = try weights.map { (name: $0.name, tensor: try $0.tensor.rows(classes)) }
+    let maps = try model.run(given + rows, fetch: [output], call)[0]
+    let result = try HeadMaps(maps, named: output, count: features.first?.shape[0] ?? 0)
+    guard result.channels == classes.count else {
+      throw Failure(.invalidModel, "the class weights give \(result.channels) maps for \(classes.count) classes")
+    }
+    return result
+  }
+}
+
+extension Tensor {
+  /// The given parts of the first axis, one after the other.
+  func rows(_ indices: [Int]) throws -> Tensor {
+    guard let count = shape.dimensions.first, indices.allSatisfy({ $0 >= 0 && $0 < count }) else {
+      throw Failure(.invalidModel, "the model has \(shape) class weights, but \(indices.max() ?? 0) was asked for")
+    }
+    let result = try Tensor(type, Shape(checking: [indices.count] + shape.dimensions.dropFirst()))
+    let size = byteCount / count
+    for (i, index) in indices.enumerated() {
+      (result.data + i * size).copyMemory(from: data + index * size, byteCount: size)
+    }
+    return result
+  }
+}

@@ -1,0 +1,58 @@
+import Tensors
+
+/// Subgraphs (bodies of If and Loop) made part of the graph that holds them.
+extension Graph {
+  /// Appends a copy of `body`'s nodes, its inputs bound to `arguments` (what is not bound must be captured by name).
+  /// Returns the new nodes, in an order in which they can run, and the values that the body's outputs have become.
+  public mutating func inline(_ body: Graph, arguments: [ValueID]) throws -> (nodes: [Node], outputs: [ValueID]) {
+    var mapped: [ValueID: ValueID] = [:]
+    for (input, argument) in zip(body.inputs, arguments) { mapped[input.value] = argument }
+    var renamed: [String: String] = [:]
+    func fresh(_ value: ValueID) -> ValueID {
+      // A name that no model can have taken, so that subgraphs inside of the body still find the value.
+      let new = addValue("\(body.name(of: value))\u{1}\(valueCount)")
+      mapped[value] = new
+      return new
+    }
+    for (value, tensor) in body.constants { constants[fresh(value)] = tensor }
+    for case let output? in body.nodes.flatMap(\.outputs) { _ = fresh(output) }
+    for (value, new) in mapped { renamed[body.name(of: value)] = name(of: new) }
+    func resolve(_ value: ValueID) throws -> ValueID {
+      if let known = mapped[value] { return known }
+      guard let outer = self.value(named: body.name(of: value)) else {
+        throw Failure(.invalidModel, "a subgraph uses \(quoted(body.name(of: value))), which nothing makes")
+      }
+      return outer
+    }
+    var added: [Node] = []
+    for node in body.nodes {
+      var copy = node
+      copy.inputs = try node.inputs.map { try $0.map(resolve) }
+      copy.outputs = try node.outputs.map { try $0.map(resolve) }
+      copy.attributes = node.attributes.mapValues { attribute in
+        if case .graph(let inner) = attribute { .graph(inner.renamingCaptures(renamed)) } else { attribute }
+      }
+      added.append(copy)
+    }
+    nodes += added
+    return (added, try body.outputs.map { try resolve($0.value) })
+  }
+
+  /// This subgraph with other names for the values that it takes from the graphs around it.
+  private func renamingCaptures(_ renamed: [String: String]) -> Graph {
+    var copy = self
+    var own = Set(inputs.map(\.value)).union(constants.keys)
+    own.formUnion(nodes.flatMap(\.outputs).compactMap { $0 })
+    for i in 0..<valueCount where !own.contains(ValueID(i)) {
+      if let name = renamed[names[i]] { copy.rename(ValueID(i), name) }
+    }
+    let ownNames = Set(own.map { name(of: $0) })
+    let inner = renamed.filter { !ownNames.contains($0.key) }
+    for i in copy.nodes.indices {
+      copy.nodes[i].attributes = copy.nodes[i].attributes.mapValues { attribute in
+        if case .graph(let body) = attribute { .graph(body.renamingCaptures(inner)) } else { attribute }
+      }
+    }
+    return copy
+  }
+}

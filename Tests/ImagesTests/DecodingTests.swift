@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import Images
+import Tensors
+import Testing
+
+@Suite struct DecodingTests {
+  @Test func everyKindOfFileDecodesToTheBytesOfPillow() throws {
+    let lines = try Fixtures.expectations("decode")
+    #expect(lines.count >= 20)
+    for line in lines {
+      let image = try Fixtures.image(line[0])
+      #expect([image.width, image.height, image.channels] == [Int(line[1]), Int(line[2]), 3], "\(line[0])")
+      #expect(checksum(image.pixels) == line[3], "\(line[0])")
+    }
+  }
+
+  @Test(arguments: [1, 3, 4]) func encodedPixelsDecodeToThemselves(_ channels: Int) throws {
+    let pixels = noise(7, 31 * 17 * channels)
+    let image = try Image(width: 31, height: 17, channels: channels, pixels: pixels)
+    let encoded = try image.encodePNG()
+    #expect(encoded == (try image.encodePNG()))
+    let opaque = (0..<31 * 17).flatMap { i in (0..<3).map { pixels[i * channels + (channels == 1 ? 0 : $0)] }
+    }
+    #expect(try decode(encoded) == Image(width: 31, height: 17, channels: 3, pixels: opaque))
+  }
+
+  @Test func anImageOfTheWrongNumberOfBytesIsRefused() {
+    #expect(
+      failure { _ = try Image(width: 2, height: 2, channels: 3, pixels: [0]) }?.kind == .invalidArgument)
+    #expect(failure { _ = try Image(width: 0, height: 2, channels: 3, pixels: []) }?.kind == .invalidArgument)
+    #expect(
+      failure { _ = try Image(width: 1, height: 1, channels: 2, pixels: [0, 0]) }?.kind == .invalidArgument)
+  }
+}

@@ -1,0 +1,104 @@
+"""Fixture models of every family, and the three doors to the runtime: Swift (the command), C, and Python.
+
+A door offers fetch(model, image, names) -> arrays and explain(model, image, method, shape) -> (scores, ranges, grids),
+where `image` is a PNG file. LIMPID_KERNELS in the environment chooses the kernels of all three.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tests/Support"))
+FIXTURES = ROOT / "Tests/Fixtures"
+LIBRARY = pathlib.Path(os.environ.get("LIMPID_LIBRARY") or ROOT / ".build/release/liblimpid.so")
+VARIANTS = ["portable", "openblas", "avx2", "avx512"]
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory):
+    """converted(family, case, *options) -> model file, converted from the case's checkpoint once."""
+    from checkpoints import write_case
+    from limpid_convert.cli import main
+
+    made = {}
+
+    def convert(family, case, *options):
+        if (family, case) not in made:
+            folder = tmp_path_factory.mktemp(case)
+            write_case(FIXTURES / family / case, folder / "checkpoint.pth")
+            assert main([family, str(folder / "checkpoint.pth"), str(folder / "model.onnx"), *options]) == 0
+            made[family, case] = folder / "model.onnx"
+        return made[family, case]
+
+    return convert
+
+
+class Swift:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def fetch(self, model, image, names):
+        program = ROOT / ".build/release/limpid-cli"
+        folder = self.folder / "fetched"
+        subprocess.run([program, "fetch", model, image, "--names", ",".join(names), "--output", folder], check=True,
+                       stdout=subprocess.DEVNULL)
+        return [np.load(next(folder.glob(f"*{name}.npy"))) for name in names]
+
+
+class C:
+    def __init__(self, folder):
+        self.program = folder / "doors"
+        library = folder / "liblimpid.so.0"
+        library.symlink_to(LIBRARY)
+        subprocess.run(["cc", "-O1", "-Wall", "-Werror", f"-I{ROOT}/include", "-o", self.program,
+                        pathlib.Path(__file__).parent / "doors.c", library, f"-Wl,-rpath,{folder}"], check=True)
+
+    def _run(self, *words):
+        done = subprocess.run([self.program, *map(str, words)], check=True, stdout=subprocess.PIPE)
+        return np.frombuffer(done.stdout, np.float32)
+
+    def fetch(self, model, image, names):
+        return [self._run("fetch", model, image, name) for name in names]
+
+    def explain(self, model, image, method, shape):
+        """`shape` is [classes, height, width]."""
+        rows = self._run("explain", model, image, method, shape[0]).reshape(shape[0], -1)
+        return rows[:, 0], rows[:, 1:3], rows[:, 4:].reshape(shape)
+
+
+class Python:
+    def fetch(self, model, image, names):
+        import limpid
+
+        with limpid.Model(model) as loaded:
+            found = loaded.fetch(image, names)
+            return [found[name] for name in names]
+
+    def explain(self, model, image, method, shape):
+        import limpid
+
+        with limpid.Model(model) as loaded:
+            found = loaded.explain(image, method=method, classes=list(range(shape[0])))
+            ranges = np.array([e.range for e in found])
+            return np.array([e.score for e in found]), ranges, np.stack([e.grid for e in found])
+
+
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory):
+    return {"Swift": Swift(tmp_path_factory.mktemp("swift")), "C": C(tmp_path_factory.mktemp("c")), "Python": Python()}
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request, monkeypatch):
+    """Each kernel variant that this processor can run, chosen for all doors."""
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
+    needed = {"avx2": "avx2", "avx512": "avx512bw"}.get(request.param)
+    if needed and needed not in flags:
+        pytest.skip(f"this processor has no {request.param}")
+    monkeypatch.setenv("LIMPID_KERNELS", request.param)
+    return request.param

@@ -1,0 +1,65 @@
+"""Backbones with torchvision's names, made narrow, against the scores that torchvision computes."""
+
+import json
+
+import numpy as np
+import pytest
+from checkpoints import stand_in
+from conftest import ROOT, run_model
+from test_backbones import Tensor, build
+
+from limpid_convert import backbones
+from limpid_convert.errors import ConversionError
+from limpid_convert.graph import write_model
+from limpid_convert.layers import Layers
+from limpid_convert.state import State
+
+CASES = {p.stem: json.loads(p.read_text()) for p in (ROOT / "Tests" / "Fixtures" / "backbones").glob("*.json")}
+#: The module that builds each, and the architecture that may be named.
+BUILT = {"alexnet": (backbones.alexnet, "alexnet"), "vgg16": (backbones.vgg, "vgg16"),
+         "vgg-by-shape": (backbones.vgg, None), "densenet": (backbones.densenet, None),
+         "mobilenet_v2": (backbones.mobilenet, "mobilenet_v2")}
+
+
+def tensors(case):
+    return {name: Tensor(stand_in(name, shape)) for name, shape in CASES[case]["tensors"]}
+
+
+def test_there_are_cases():
+    assert set(CASES) == set(BUILT)
+
+
+@pytest.mark.parametrize("case, named", [(c, n) for c in BUILT for n in (False, True) if BUILT[c][1] or not n])
+def test_scores_are_torchvisions(tmp_path, case, named):
+    side, (module, architecture) = CASES[case]["side"], BUILT[case]
+    assert backbones.select(None, State(tensors(case))) is module
+    builder, state, taps = build(tensors(case), architecture if named else None, side, side, None)
+    scores = module.classify(Layers(builder, state), taps)
+    state.finish(case)
+    builder.output(scores, ["N", 5])
+    for feature in taps.named.values():
+        builder.output(feature.name, ["N", feature.channels, feature.height, feature.width])
+    write_model(builder.model(), str(tmp_path / "m.onnx"))
+    found = run_model(tmp_path / "m.onnx", stand_in("picture", (1, 3, side, side)) * 30)
+    expected = np.array(CASES[case]["scores"])
+    np.testing.assert_allclose(found[scores][0], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    shapes = {f.name: (1, f.channels, f.height, f.width) for f in taps.named.values()}
+    assert {name: found[name].shape for name in shapes} == shapes
+
+
+@pytest.mark.parametrize("case, last", [("vgg16", "features.16"), ("alexnet", "features.5"),
+                                        ("densenet", "features.transition2"), ("mobilenet_v2", "features.13")])
+def test_a_network_may_end_early(case, last):
+    side = CASES[case]["side"]
+    _, _, taps = build(tensors(case), None, side, side, last)
+    assert list(taps.named)[-1] == last and taps.final is taps.named[last]
+
+
+@pytest.mark.parametrize("case", [c for c in BUILT if c != "vgg-by-shape"])
+def test_a_missing_tensor_is_named(case):
+    name = next(n for n, s in reversed(CASES[case]["tensors"]) if len(s) == 4)
+    found = tensors(case)
+    del found[name]
+    _, state, _ = build(found, BUILT[case][1], CASES[case]["side"], CASES[case]["side"], None)
+    with pytest.raises(ConversionError, match=rf"missing +{name}"):
+        state.finish(case)
