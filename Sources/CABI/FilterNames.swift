@@ -124,7 +124,8 @@ public func limpid_filter_names_image_count(_ names: OpaquePointer?, _ filter: I
 public func limpid_filter_names_image(
   _ names: OpaquePointer?, _ filter: Int, _ rank: Int, _ activation: UnsafeMutablePointer<Float>?
 ) -> Int64 {
-  guard let picture = FilterNamesHandle.object(names)?.names[checked: filter]?.pictures[checked: rank] else { return -1 }
+  let name = FilterNamesHandle.object(names)?.names[checked: filter]
+  guard let picture = name?.pictures[checked: rank] else { return -1 }
   activation?.pointee = picture.activation
   return Int64(picture.index)
 }

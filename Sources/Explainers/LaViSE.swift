@@ -2,12 +2,13 @@ import FilterNaming
 import Models
 import Tensors
 
-/// LaViSE (Yang, Kim & Joo, CVPR 2022, "Explaining Deep Convolutional Neural Networks via Latent Visual-Semantic Filter
-/// Attention"): where one filter of the target layer is active in a picture, and the words nearest to what it sees there.
+/// LaViSE (Yang, Kim & Joo, CVPR 2022, "Explaining Deep Convolutional Neural Networks via Latent
+/// Visual-Semantic Filter Attention"): where one filter of the target layer is active in a picture, and the
+/// words nearest to what it sees there.
 ///
-/// The grid is the filter's map above the threshold, zero elsewhere; it is the same for every class. The words come from
-/// the filter's attention (section 3.2) as the authors' code computes it: g = mean F_k·A / |A|, without the division
-/// by |F_k| that the paper's cosine has.
+/// The grid is the filter's map above the threshold, zero elsewhere; it is the same for every class. The
+/// words come from the filter's attention (section 3.2) as the authors' code computes it: g = mean F_k·A /
+/// |A|, without the division by |F_k| that the paper's cosine has.
 struct LaViSE: Explainer {
   let name = "lavise"
   let summary = "Where one filter of a LaViSE model is active, and the words for what it sees there."

@@ -5,8 +5,9 @@ import Kernels
 import Parallel
 import Tensors
 
-/// LaViSE (Yang, Kim & Joo, CVPR 2022, "Explaining Deep Convolutional Neural Networks via Latent Visual-Semantic Filter
-/// Attention"): the perceptron that turns what a filter attends to into a word vector, and its vocabulary.
+/// LaViSE (Yang, Kim & Joo, CVPR 2022, "Explaining Deep Convolutional Neural Networks via Latent
+/// Visual-Semantic Filter Attention"): the perceptron that turns what a filter attends to into a word vector,
+/// and its vocabulary.
 public struct FilterExplainer: Sendable {
   static let name = "lavise"
 
@@ -27,7 +28,8 @@ public struct FilterExplainer: Sendable {
     guard Self.isIn(model) else {
       throw Failure(
         .unsupported,
-        "this model of family \"\(model.metadata.family)\" does not name filters; limpid-convert lavise makes such models")
+        "this model of family \"\(model.metadata.family)\" does not name filters; limpid-convert lavise makes "
+          + "models that do")
     }
     func value(_ parameter: String) throws -> ValueID {
       guard let name = model.metadata.parameter(parameter, of: Self.name) else {
@@ -49,8 +51,9 @@ public struct FilterExplainer: Sendable {
     vocabulary = try Vocabulary(vectors: weight("vocabulary"), text: weight("words"))
   }
 
-  /// What a filter attends to in `maps`, for each of `weights`, which are [rows, positions]: the maps weighted
-  /// position by position, and their means over all positions unless the perceptron reads the maps themselves. [rows, D].
+  /// What a filter attends to in `maps`, for each of `weights`, which are [rows, positions]: the maps
+  /// weighted position by position, and their means over all positions unless the perceptron reads the maps
+  /// themselves. [rows, D].
   func attended(_ maps: FeatureMaps, _ weights: [Float], _ parallel: Parallel) -> [Float] {
     let (channels, positions) = (maps.channels, maps.positions)
     let rows = weights.count / positions

@@ -21,7 +21,8 @@ public struct FilterName: Sendable {
   public let filter: Int
   /// Most common first.
   public let words: [Word]
-  /// Those that it is named after, most exciting first. None where the filter is inactive: no picture excites it.
+  /// Those that it is named after, most exciting first. None where the filter is inactive: no picture excites
+  /// it.
   public let pictures: [Picture]
   /// What activations of the filter's region are above; nil where the method needs no region.
   public let threshold: Double?

@@ -25,8 +25,8 @@ public struct Lens: Sendable {
 }
 
 extension FilterExplainer {
-  /// Looks at pictures one by one, some of them in one pass: `body` gets the index of the first, a view of each, and the
-  /// values `fetches` for them.
+  /// Looks at pictures one by one, some of them in one pass: `body` gets the index of the first, a view of
+  /// each, and the values `fetches` for them.
   public func forEachBatch(
     of pictures: [Picture], through lens: Lens, fetch fetches: [ValueID], _ call: Call,
     _ body: (Int, [FilterView], [Tensor]) throws -> Void
@@ -61,8 +61,8 @@ extension FilterExplainer {
   /// The first of the filters that are equally active.
   private func mostActive(_ maps: FeatureMaps) -> Int {
     let activations = (0..<maps.channels).map { maps.maximum(of: $0) }
-    return activations.indices.max { activations[$0] < activations[$1] || (activations[$0] == activations[$1] && $0 > $1) }
-      ?? 0
+    guard let largest = activations.max() else { return 0 }
+    return activations.firstIndex(of: largest) ?? 0
   }
 
   /// Empty where the filter sees nothing.

@@ -2,8 +2,8 @@ public import Models
 import Parallel
 import Tensors
 
-/// How filters are named (LaViSE, section 3.4): of the pictures that excite a filter most, the words that are nearest to
-/// what it sees in each, counted.
+/// How filters are named (LaViSE, section 3.4): of the pictures that excite a filter most, the words that are
+/// nearest to what it sees in each, counted.
 public struct Naming: Sendable {
   /// Pictures for each filter.
   public var pictures = 25
@@ -15,7 +15,8 @@ public struct Naming: Sendable {
   public var weighting = Weighting.once
   /// The share of a filter's activations, over all positions of all pictures, that is not in its region.
   public var quantile = 0.995
-  /// Words that names may have; nil: all. What is left out of a name is not replaced, as in the authors' program.
+  /// Words that names may have; nil: all. What is left out of a name is not replaced, as in the authors'
+  /// program.
   public var allowed: Set<String>?
 
   public init() {}
@@ -27,8 +28,8 @@ public struct Naming: Sendable {
     attentionParameter,
     Parameter(
       "weighting", default: 0, in: 0...3,
-      "What a picture's words count: 0 once, 1 its largest activation rounded down, 2 rounded up, 3 that of the enlarged "
-        + "map rounded down."),
+      "What a picture's words count: 0 once, 1 its largest activation rounded down, 2 rounded up, 3 that of the "
+        + "enlarged map rounded down."),
     Parameter(
       "quantile", default: 0.995, in: 0...1,
       "The share of a filter's activations that lies outside of its region, for attention 1 and 2."),
@@ -53,8 +54,8 @@ public struct Naming: Sendable {
 
   /// A name for each of `filters` of the model's target layer, in their order; nil: for all of them.
   ///
-  /// One pass over the pictures, two where a region is needed, whose threshold depends on all of them. Memory is bounded
-  /// by filters and pictures per filter, not by pictures. `call.parameters` are not looked at.
+  /// One pass over the pictures, two where a region is needed, whose threshold depends on all of them. Memory
+  /// is bounded by filters and pictures per filter, not by pictures. `call.parameters` are not looked at.
   public func name(
     _ filters: [Int]?, of explainer: FilterExplainer, from pictures: PictureSet, _ call: Call = Call()
   ) throws -> [FilterName] {

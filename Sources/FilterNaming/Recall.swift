@@ -1,5 +1,5 @@
-/// How many of the words that people gave to a filter's region are among those found for it (LaViSE, section 4.1, as its
-/// two reproductions compute it; the authors' program does not).
+/// How many of the words that people gave to a filter's region are among those found for it (LaViSE, section
+/// 4.1, as its two reproductions compute it; the authors' program does not).
 public enum Recall {
   /// Something annotated in a picture: its word, and where it is.
   public struct Annotation: Sendable {
@@ -51,8 +51,8 @@ public enum Recall {
     }
   }
 
-  /// For each picture the recall among the first `limit` words of the name that the filter has by then; pictures without
-  /// truth do not count for the name either. `seen`: words to leave out of the truth.
+  /// For each picture the recall among the first `limit` words of the name that the filter has by then;
+  /// pictures without truth do not count for the name either. `seen`: words to leave out of the truth.
   public static func cumulative(_ pictures: [Picture], limit: Int, seen: Set<Int> = []) -> [Double?] {
     var counts = WordCounts()
     return pictures.map { picture in

@@ -5,8 +5,8 @@ import Parallel
 import Tensors
 
 extension FilterExplainer {
-  /// Features [1, C, h, w] of picture `row` of `inputs` in which all but the region of `filter` is zero, the mean colour;
-  /// nil where there is no region.
+  /// Features [1, C, h, w] of picture `row` of `inputs` in which all but the region of `filter` is zero, the
+  /// mean colour; nil where there is no region.
   ///
   /// The region is where the filter's map, enlarged to the size of the input, is above the threshold.
   func features(

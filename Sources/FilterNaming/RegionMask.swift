@@ -15,11 +15,11 @@ public struct RegionMask: Sendable {
   private static let shorter = 256
   private static let crop = 224
 
-  /// Which of `size` cells of the network's view the boxes cover: resized (shorter side 256) and cropped (224) as the
-  /// picture, then to `size`, each time taking the nearest pixel.
+  /// Which of `size` cells of the network's view the boxes cover: resized (shorter side 256) and cropped
+  /// (224) as the picture, then to `size`, each time taking the nearest pixel.
   ///
-  /// `swapped`: as all three programs do, which give the mask as many rows as the picture has columns, so that masks of
-  /// pictures that are not square are cut off and distorted.
+  /// `swapped`: as all three programs do, which give the mask as many rows as the picture has columns, so
+  /// that masks of pictures that are not square are cut off and distorted.
   public static func cells(
     of boxes: [Box], width: Int, height: Int, to size: (width: Int, height: Int), swapped: Bool = false
   ) throws -> [Bool] {

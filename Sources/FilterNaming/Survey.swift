@@ -87,7 +87,8 @@ struct Survey {
     let size = Tail.capacity(naming.quantile, count).multipliedReportingOverflow(by: 4 * filters.count)
     guard !size.overflow else { throw Failure(.unsupported, "\(filters.count) filters are too many") }
     try explainer.model.engine.limit.check(
-      size.partialValue, for: "the quantile \(naming.quantile) of \(filters.count) filters over \(pictures.count) images")
+      size.partialValue,
+      for: "the quantile \(naming.quantile) of \(filters.count) filters over \(pictures.count) images")
     tails = Array(repeating: Tail(quantile: naming.quantile, of: count), count: filters.count)
   }
 
@@ -108,7 +109,8 @@ struct Survey {
     return FeatureMaps.maximum(try maps.enlarged(filter, to: (width, height)))
   }
 
-  /// Word vectors of what the filters at `places` see in a picture, with weights from `weights(naming, map, place)`.
+  /// Word vectors of what the filters at `places` see in a picture, with weights from `weights(naming, map,
+  /// place)`.
   private mutating func embed(
     _ places: [Int], _ maps: FeatureMaps, _ picture: Int,
     _ weights: (Naming, UnsafeBufferPointer<Float>, Int) -> [Float]

@@ -1,7 +1,7 @@
 import Tensors
 
-/// One end of a stream of numbers, long enough for a quantile of all of them, which it gives exactly (interpolating
-/// linearly between neighbours, as NumPy does).
+/// One end of a stream of numbers, long enough for a quantile of all of them, which it gives exactly
+/// (interpolating linearly between neighbours, as NumPy does).
 struct Tail {
   private let quantile: Double
   private let keepsLargest: Bool

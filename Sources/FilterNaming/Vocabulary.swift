@@ -16,7 +16,8 @@ public struct Match: Sendable, Hashable {
   }
 }
 
-/// Words with a vector each, read where they lie in the model file: nothing in proportion to the vectors is copied.
+/// Words with a vector each, read where they lie in the model file: nothing in proportion to the vectors is
+/// copied.
 public struct Vocabulary: Sendable {
   public let count: Int
   /// Numbers in a vector.
@@ -26,7 +27,8 @@ public struct Vocabulary: Sendable {
   /// Where each word begins in `text`, and where a further one would.
   private let starts: [Int]
 
-  /// `vectors` is [words, size], `text` the words in UTF-8, one a line. Throws `invalidModel` where they do not fit.
+  /// `vectors` is [words, size], `text` the words in UTF-8, one a line. Throws `invalidModel` where they do
+  /// not fit.
   public init(vectors: Tensor, text: Tensor) throws {
     guard vectors.type == .float32, vectors.shape.rank == 2, text.type == .uint8, text.shape.rank == 1 else {
       throw Failure(
@@ -40,7 +42,8 @@ public struct Vocabulary: Sendable {
     size = vectors.shape[1]
     starts = Self.lines(of: text.bytes)
     guard starts.count - 1 == count, count > 0, size > 0 else {
-      throw Failure(.invalidModel, "the vocabulary has \(starts.count - 1) words and \(count) vectors of \(size) numbers")
+      throw Failure(
+        .invalidModel, "the vocabulary has \(starts.count - 1) words and \(count) vectors of \(size) numbers")
     }
   }
 
@@ -61,8 +64,8 @@ public struct Vocabulary: Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The `limit` words that are most similar to each of `embeddings`, [rows, size]: by cosine, most similar first, of
-  /// equal ones the first in the vocabulary. Zero vectors are similar to nothing.
+  /// The `limit` words that are most similar to each of `embeddings`, [rows, size]: by cosine, most similar
+  /// first, of equal ones the first in the vocabulary. Zero vectors are similar to nothing.
   public func nearest(
     _ limit: Int, to embeddings: [Float], kernels: Kernels, parallel: Parallel, progress: Progress = Progress()
   ) throws -> [[Match]] {

@@ -32,8 +32,8 @@ public struct WordCounts: Sendable {
     for word in words { counts[word, default: 0] += weight }
   }
 
-  /// By count, largest first; of equal ones the first in the vocabulary. The programs leave the order of equal counts,
-  /// which are common, to unstable sorts.
+  /// By count, largest first; of equal ones the first in the vocabulary. The programs leave the order of
+  /// equal counts, which are common, to unstable sorts.
   public var ranked: [(word: Int, count: Double)] {
     counts.map { (word: $0.key, count: $0.value) }
       .sorted { $0.count != $1.count ? $0.count > $1.count : $0.word < $1.word }

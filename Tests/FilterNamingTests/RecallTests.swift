@@ -99,7 +99,8 @@ func recallOfGrowingNamesAsTheOtherReproductionGivesIt(limit: Int) throws {
       let map = found.map(image, filter)
       let region = map.map { Double($0) > threshold }
       return Recall.Picture(
-        truth: Recall.words(in: region, of: found.annotations(image, to: found.side)), words: found.words(image, filter),
+        truth: Recall.words(in: region, of: found.annotations(image, to: found.side)),
+        words: found.words(image, filter),
         weight: Weighting.enlarged.weight(of: try enlarged(map, found.side, to: 224).max() ?? 0))
     }
     return Recall.mean(Recall.cumulative(pictures, limit: limit))

@@ -71,7 +71,7 @@ def tensor(pictures):
     return ((torch.from_numpy(pictures).float() / 255 - MEAN) / STD)[:, None]
 
 
-def train_network(net, data, epochs=14):
+def train_network(net, data, epochs=6):
     pictures, labels, _ = data
     present = torch.zeros(len(labels), len(words.DIGITS)).scatter_(1, torch.from_numpy(labels), 1.0)
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
@@ -87,9 +87,21 @@ def train_network(net, data, epochs=14):
         print(f"network, epoch {epoch}: loss {loss.item():.3f}", flush=True)
 
 
-def train_explainer(net, head, data, epochs=12):
-    """The paper's loss: a region's vector is to be nearer to its own word than to any other, by a margin of 1."""
+def regions(net, data):
+    """(the mean features of each digit's box, its label): what the explainer learns from; the network stays as it is."""
     pictures, labels, boxes = data
+    pooled = []
+    with torch.no_grad():
+        for first in range(0, len(labels), BATCH):
+            part = slice(first, first + BATCH)
+            maps = net.features(tensor(pictures[part])).repeat_interleave(4, 0)
+            inside = torch.from_numpy(scenes.masks(boxes[part].reshape(-1, 4), maps.shape[-1]))
+            pooled.append((maps * inside[:, None]).mean((2, 3)))
+    return torch.cat(pooled), torch.from_numpy(labels.reshape(-1))
+
+
+def train_explainer(head, pooled, labels, epochs=30):
+    """The paper's loss: a region's vector is to be nearer to its own word than to any other, by a margin of 1."""
     targets = F.normalize(torch.from_numpy(words.vectors()[: len(words.DIGITS)]), dim=1)
     optimizer = torch.optim.Adam(head.parameters(), 2e-3)
     random = np.random.default_rng(0)
@@ -99,31 +111,27 @@ def train_explainer(net, head, data, epochs=12):
             module.eval()
     for epoch in range(epochs):
         for chosen in batches(len(labels), random):
-            with torch.no_grad():
-                maps = net.features(tensor(pictures[chosen])).repeat_interleave(4, 0)
-            inside = torch.from_numpy(scenes.masks(boxes[chosen].reshape(-1, 4), maps.shape[-1]))
-            made = head((maps * inside[:, None]).mean((2, 3)))
-            cosine = F.normalize(made, dim=1) @ targets.T
-            own = F.one_hot(torch.from_numpy(labels[chosen].reshape(-1)), len(words.DIGITS)).bool()
+            cosine = F.normalize(head(pooled[chosen]), dim=1) @ targets.T
+            own = F.one_hot(labels[chosen], len(words.DIGITS)).bool()
             wrong = F.relu(1 - cosine[own][:, None] + cosine).masked_fill(own, 0)
             loss = wrong.sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        share = (cosine.argmax(1) == own.int().argmax(1)).float().mean()
-        print(f"explainer, epoch {epoch}: loss {loss.item():.3f}, right word {share:.2f}", flush=True)
+    share = (cosine.argmax(1) == own.int().argmax(1)).float().mean()
+    print(f"explainer: loss {loss.item():.3f}, right word {share:.2f}", flush=True)
     head.eval()
 
 
 def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    train, _ = scenes.split(4000, 1)
+    train, _ = scenes.split(3000, 1)
     net = Network()
     train_network(net, train)
     net.eval().requires_grad_(False)
     head = explainer(WIDTHS[-1], words.vectors().shape[1])
-    train_explainer(net, head, train)
+    train_explainer(head, *regions(net, train))
     net.fc = head
     torch.save({"epoch": 0, "state_dict": net.state_dict(), "optimizer": {}}, HERE / "explainer.pth")
     words.save(HERE / "words.txt")

@@ -52,8 +52,8 @@ def run(options):
     classifier = checkpoint.read(options.classifier) if options.classifier else None
     vocabulary = lavise_vocabulary.read(options.vocabulary, options.limit_words)
     builder = build(explainer, classifier, vocabulary, options)
-    conversion.finish(builder, options, options.architecture, [explainer, *([classifier] if classifier else []),
-                                                               vocabulary])
+    sources = [explainer, classifier, vocabulary] if classifier else [explainer, vocabulary]
+    conversion.finish(builder, options, options.architecture, sources)
 
 
 def build(explainer, classifier, vocabulary, options):
@@ -61,8 +61,8 @@ def build(explainer, classifier, vocabulary, options):
     tensors = explainer.tensors()
     replaced = lavise_head.classifier_of(tensors)
     if replaced is None:
-        raise ConversionError(f"{options.explainer}: no LaViSE explainer, whose tensors begin like fc.0.running_mean or "
-                              "classifier.0.running_mean")
+        raise ConversionError(f"{options.explainer}: no LaViSE explainer, whose tensors begin like fc.0.running_mean "
+                              "or classifier.0.running_mean")
     state = State(tensors)
     layer = _layer(state, replaced, options)
     steps, channels, height, width = _picture(options)
@@ -167,8 +167,8 @@ def _explain(builder, state, replaced, features, vocabulary, options):
     if form is None:
         flat = features.channels * features.height * features.width
         raise ConversionError(
-            f"{options.explainer}: {replaced}.0.weight has {head.shape('0.weight')} numbers; expected {features.channels} "
-            f"(averaged maps) or {flat} (flattened {features.channels}x{features.height}x{features.width})")
+            f"{options.explainer}: {replaced}.0.weight has {head.shape('0.weight')} numbers; expected "
+            f"{features.channels} (averaged maps) or {flat} (flattened {features.channels}x{features.height}x{features.width})")
     maps = replace(features, name=builder.node("Identity", "features", [features.name]))
     builder.output(maps.name, ["N", maps.channels, maps.height, maps.width])
     values = lavise_head.build(builder, head, maps, form)

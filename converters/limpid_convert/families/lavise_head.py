@@ -1,7 +1,7 @@
-"""LaViSE's explainer as a graph: filters' attention on feature maps, and the perceptron that turns it into word vectors.
+"""LaViSE's explainer as a graph: filters' attention on feature maps, and the perceptron that makes word vectors of it.
 
-The attention of filter u with map A is g_k = mean over space of F_k * A / |A|; with the maps as rows of X it is row u of
-X X' / (hw |A|), so one product serves all filters. Heads on flattened maps read F_k * A / |A| itself.
+The attention of filter u with map A is g_k = mean over space of F_k * A / |A|; with the maps as rows of X it is row u
+of X X' / (hw |A|), so one product serves all filters. Heads on flattened maps read F_k * A / |A| itself.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def build(builder, state, features, form):
     """
     layers = Layers(builder, state, "explainer.")
     count, positions = features.channels, features.height * features.width
-    flat = layers.node("Reshape", "flat", [features.name, layers.constant("flat.shape", np.array([0, count, positions]))])
+    shape = layers.constant("flat.shape", np.array([0, count, positions]))
+    flat = layers.node("Reshape", "flat", [features.name, shape])
     # For heads on flattened maps one filter costs as much as all do for the others.
     every = np.arange(count if form == "gap" else 1)
     maps = layers.node("Gather", "maps", [flat, builder.optional_input("filters", every, ["K"])], axis=1)
