@@ -36,6 +36,15 @@ extension PlanBuilder {
     foldedByteCount = sum
   }
 
+  /// Files may hold weights at any address; what reads them through typed pointers gets a copy, made once per model.
+  func aligned(_ place: Place) throws -> Place {
+    guard case .constant(let tensor) = place, !tensor.isAligned else { return place }
+    let storage = try weights.packed([tensor], as: "aligned", byteCount: tensor.byteCount) {
+      try tensor.aligned().storage
+    }
+    return .constant(try Tensor(tensor.type, tensor.shape, storage: storage))
+  }
+
   /// `tensor` holds the bytes of a value in the layout that `operand` says.
   mutating func setFolded(_ value: ValueID, _ operand: Operand, _ tensor: Tensor) throws {
     var standard = tensor.reshaped(operand.shape)

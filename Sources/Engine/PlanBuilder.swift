@@ -168,8 +168,8 @@ struct PlanBuilder {
     case .run(let run):
       let isConstant = request.inputs.allSatisfy { $0 == nil || $0!.constant != nil }
       if isConstant { return try fold(node, step, run) }
-      let inputs = try zip(node.inputs, step.inputLayouts).map { input, layout in
-        try input.map { try place(of: $0, in: layout) }
+      let inputs = try zip(node.inputs, step.inputLayouts).enumerated().map { i, input in
+        try step.taken.contains(i) ? nil : input.0.map { try aligned(place(of: $0, in: input.1)) }
       }
       var outputs: [Place?] = []
       for (i, operand) in step.outputs.enumerated() {

@@ -48,7 +48,8 @@ enum Conv {
     let packing = packed == nil ? weights.byteCount.roundedUp(to: 64) : 0
     let scratch = weights.isDepthwise ? 0 : kernels.convolutionWorkspace(c, threads: request.parallel.threads)
     let isEmpty = geometry.output.count == 0
-    return Step(inputs: layouts, outputs: [output], workspace: packing + scratch) { run in
+    let taken: Set<Int> = packed == nil ? [] : biasIsFed ? [1] : [1, 2, 3, 4, 5, 6]
+    return Step(inputs: layouts, outputs: [output], workspace: packing + scratch, taken: taken) { run in
       if isEmpty { return }
       if packed == nil { weights.pack(run.input(1, as: UInt8.self), scale: nil, into: run.workspace, run.parallel) }
       let w = UnsafeRawPointer(packed?.base ?? run.workspace).assumingMemoryBound(to: Float.self)

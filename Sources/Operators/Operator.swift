@@ -20,7 +20,8 @@ public struct Operand: Sendable {
   }
 }
 
-/// Where one run of a step finds its operands. Pointers are 64-byte aligned, except those to constants.
+/// Where one run of a step finds its operands. Pointers suit their element types; those to buffers are 64-byte
+/// aligned.
 public struct Invocation {
   public let inputs: [UnsafeRawPointer?]
   public let outputs: [UnsafeMutableRawPointer?]
@@ -67,16 +68,19 @@ public struct Step: Sendable {
   public var workspace = 0
   /// Inputs that output 0 may overwrite: those of its size that are read no later than written, element by element.
   public var overwritable: [Int] = []
+  /// Constant inputs whose values the step has taken over already: a run does not bring them.
+  public var taken: Set<Int> = []
   public var action: Action
 
   public init(
     inputs inputLayouts: [Layout], outputs: [Operand], workspace: Int = 0, overwritable: [Int] = [],
-    run: @escaping @Sendable (Invocation) throws -> Void
+    taken: Set<Int> = [], run: @escaping @Sendable (Invocation) throws -> Void
   ) {
     self.inputLayouts = inputLayouts
     self.outputs = outputs
     self.workspace = workspace
     self.overwritable = overwritable
+    self.taken = taken
     self.action = .run(run)
   }
 
