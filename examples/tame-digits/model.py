@@ -44,7 +44,7 @@ class TAME(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
         self.bns = nn.ModuleList(nn.BatchNorm2d(w) for w in widths)
-        self.fuser = nn.Conv2d(sum(widths), classes, 1)
+        self.fuser = _visible(nn.Conv2d(sum(widths), classes, 1))
 
     def forward(self, features):
         """The maps before their sigmoid, [N, classes, h, w]."""
@@ -60,7 +60,13 @@ class LCAM(nn.Module):
 
     def __init__(self, width, classes=10):
         super().__init__()
-        self.op = nn.Conv2d(width, classes, 1)
+        self.op = _visible(nn.Conv2d(width, classes, 1))
 
     def forward(self, features):
         return self.op(features[0])
+
+
+def _visible(convolution):
+    """Training begins with masks that hide little: a mask that hides everything learns nothing more."""
+    nn.init.constant_(convolution.bias, 3)
+    return convolution

@@ -35,7 +35,7 @@ def main():
         for x, picture in enumerate(row):
             large = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
             sheet.paste(large, (x * (side + GAP), y * (side + GAP)))
-    sheet.save(HERE / "why.png", optimize=True)
+    sheet.quantize(256).save(HERE / "why.png", optimize=True)
 
 
 def _box(ink):

@@ -1,10 +1,12 @@
 """Trains the classifier, then a TAME and an L-CAM head on it, and writes their checkpoints as the originals do.
 
     python train.py        a few minutes on one core
+    python train.py heads  the heads alone, on the classifier that is there
 """
 
 import collections
 import pathlib
+import sys
 
 import numpy as np
 import torch
@@ -15,9 +17,10 @@ import model
 
 HERE = pathlib.Path(__file__).resolve().parent
 PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH, EMPTY = 6000, 1000, 400, 48, 8
-RATE = 0.05
-#: Of the TAME paper: cross-entropy of the masked picture, area of the mask, its roughness.
-CROSS_ENTROPY, AREA, ROUGHNESS = 1.5, 2.0, 0.01
+#: L-CAM has no normalisation that would make its gradients large.
+TAME_RATE, LCAM_RATE = 0.05, 2.0
+#: Cross-entropy of the masked picture, area of the mask, its roughness. The TAME paper's area is 2.
+CROSS_ENTROPY, AREA, ROUGHNESS = 1.5, 1.0, 0.01
 
 
 def train_classifier(data, grounds):
@@ -47,11 +50,11 @@ def roughness(mask):
     return (inner + 0.3 * border) / (2 * len(mask))
 
 
-def train_head(network, head, tapped, data):
+def train_head(network, head, tapped, data, rate):
     """The classifier stays as it is; the head learns masks under which it still sees the class that it saw."""
     head.train()
-    optimiser = torch.optim.SGD(head.parameters(), lr=RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, HEAD_STEPS)
+    optimiser = torch.optim.SGD(head.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, HEAD_STEPS)
     for step in range(HEAD_STEPS):
         pictures, _ = some(data)
         with torch.no_grad():
@@ -63,6 +66,7 @@ def train_head(network, head, tapped, data):
         loss = CROSS_ENTROPY * kept + AREA * (mask + 0.0005).pow(0.3).mean() + ROUGHNESS * roughness(mask)
         optimiser.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1)
         optimiser.step()
         schedule.step()
         if step % 100 == 99:
@@ -87,12 +91,16 @@ def main():
     torch.set_num_threads(1)
     (digits, labels), held_out = canvas.split()
     training = painted(digits, labels, PICTURES, 1)
-    network = train_classifier(training, painted(np.zeros((1, 8, 8)), np.zeros(1, int), 500, 3)[0])
+    if sys.argv[1:] == ["heads"]:
+        network = model.Classifier().eval().requires_grad_(False)
+        network.load_state_dict(torch.load(HERE / "classifier.pth"))
+    else:
+        network = train_classifier(training, painted(np.zeros((1, 8, 8)), np.zeros(1, int), 500, 3)[0])
     pictures, labels = painted(*held_out, 1000, 2)
     print(f"right on held-out digits: {(network(pictures)[0].argmax(1) == labels).float().mean():.1%}", flush=True)
     widths = [model.STAGES[i][-1] for i in (1, 2, 3)]
-    tame = train_head(network, model.TAME(widths), model.TAPS, training)
-    lcam = train_head(network, model.LCAM(widths[-1]), (model.LAST,), training)
+    tame = train_head(network, model.TAME(widths), model.TAPS, training, TAME_RATE)
+    lcam = train_head(network, model.LCAM(widths[-1]), (model.LAST,), training, LCAM_RATE)
     classifier = network.state_dict()
     attention = {f"attn.{name}": tensor for name, tensor in tame.state_dict().items()}
     torch.save(classifier, HERE / "classifier.pth")
