@@ -1,8 +1,9 @@
 # make demo      build, classify and explain a digit, write overlay pictures
 # make test      everything; installs what is missing
 # make bench     time Limpid beside ONNX Runtime and OpenVINO
+# make conformance   compare with ONNX Runtime on what PyTorch exports: docs/conformance.md
 # make install   PREFIX=/usr/local DESTDIR=
-.PHONY: all dependencies build python demo test bench install clean
+.PHONY: all dependencies build python demo test bench conformance install clean
 
 PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
@@ -28,6 +29,9 @@ test: build python
 
 bench: build python
 	benchmarks/run
+
+conformance: build python
+	scripts/conformance
 
 install:
 	scripts/install "$(DESTDIR)$(PREFIX)"

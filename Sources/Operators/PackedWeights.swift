@@ -24,6 +24,8 @@ public final class PackedWeights: Sendable {
     let key = Key(addresses: sources.map { Int(bitPattern: $0.data) }, form: form)
     if let known = entries.withLock({ $0[key] }) { return known.packed }
     let made = try pack()
+    // Large weights would else be in memory twice, here and as pages of the file.
+    for source in sources { source.release() }
     return entries.withLock { entries in
       if let known = entries[key] { return known.packed }
       entries[key] = Entry(packed: made, sources: sources.map(\.storage))
