@@ -37,7 +37,8 @@ SIDES = {f"torchvision/{name}": side for name, side in TORCHVISION.items()} | {
 
 
 def create(name, side=None):
-    """The model and the side of its input, where none is given the least. Its weights are random, its normalisation statistics those of noise."""
+    """The model and the side of its input: the least, where none is given. Weights are random, the statistics of
+    normalisations those of noise."""
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
     library, architecture = name.split("/")
