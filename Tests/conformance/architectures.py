@@ -36,12 +36,13 @@ SIDES = {f"torchvision/{name}": side for name, side in TORCHVISION.items()} | {
     f"timm/{name}": side for name, side in TIMM.items()}
 
 
-def create(name):
-    """The model and the side of its input. Its weights are random, its normalisation statistics those of noise."""
+def create(name, side=None):
+    """The model and the side of its input: the least, where none is given. Weights are random, the statistics of
+    normalisations those of noise."""
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
     library, architecture = name.split("/")
-    side = SIDES[name]
+    side = side or SIDES[name]
     if library == "torchvision":
         extra = {"image_size": side} if architecture.startswith("vit") else {}
         if architecture in ("googlenet", "inception_v3"):
