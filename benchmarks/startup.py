@@ -49,7 +49,7 @@ def main():
     results = {name: [] for name in CONTESTANTS}
     for _ in range(arguments.rounds):
         for name in results:
-            command = [sys.executable, __file__, str(arguments.model), "--threads", str(arguments.threads), "--once", name]
+            command = [sys.executable, __file__, arguments.model, "--threads", str(arguments.threads), "--once", name]
             results[name].append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     print(f"{arguments.model.name}, {size / 1e6:.0f} MB, {arguments.threads} threads")
     print(f"{'runtime':12} {'seconds':>8} {'peak MB':>8} {'own MB':>7} {'own / file':>10}")

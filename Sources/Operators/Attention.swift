@@ -95,7 +95,7 @@ struct AttentionMask: Sendable {
     guard let shape = input?.shape else { return }
     try request.require(3, .float32, .bool)
     let extents = [Int](repeating: 1, count: max(0, 4 - shape.rank)) + shape.dimensions
-    guard shape.rank >= 2, extents.count == 4, extents[3] <= keys,
+    guard shape.rank >= 1, extents.count == 4, extents[3] <= keys,
       zip(extents, [batch, heads, queries]).allSatisfy({ $0 == 1 || $0 == $1 })
     else {
       throw Failure(.invalidModel, "a mask \(shape) for scores of [\(batch)×\(heads)×\(queries)×\(keys)]")

@@ -117,8 +117,10 @@ def write_table(results):
         "Operators are judged by ONNX's own node tests, a part of `make test`; what does not pass is listed with its "
         "reason in", "`Tests/conformance/excluded.txt`. This page is about whole graphs.", "",
         "Image classifiers of torchvision and timm, exported by both exporters of PyTorch (TorchScript: "
-        "`dynamo=False`,", "dynamo: `dynamo=True`), with random weights. The error is ||y − r|| / ||r|| of the logits "
-        "against ONNX Runtime on the", "same file, the greater of that for one picture and that for a batch of two. "
+        "`dynamo=False`,",
+        "dynamo: `dynamo=True`), with random weights. The error is ||y − r|| / ||r|| of the logits against ONNX "
+        "Runtime on the",
+        "same file, the greater of that for one picture and that for a batch of two. "
         f"Bound: {TOLERANCE:g}. Made by `make conformance`.", "",
         f"{sum(map(passes, flat))} of {len(flat)} graphs are within the bound.", "",
         "| model | input | exporter | opset | nodes | relative error |", "|---|---|---|---|---|---|"]
