@@ -31,7 +31,9 @@ struct Lie: Sendable, CustomStringConvertible {
 private let lies: [Lie] = [
   Lie("Pad", [[2, 2]], [[.min, 0, 0, 0]], with: "a pad whose magnitude overflows"),
   Lie("Pad", [[2, 2]], [[.max, .max, 0, 0]], with: "pads whose sum overflows"),
-  Lie("ConvTranspose", [[1, 1, 2, 2], [1, 1, 2, 2]], [], ["output_shape": .ints([.min, 1])], with: "a negative output"),
+  Lie(
+    "ConvTranspose", [[1, 1, 2, 2], [1, 1, 2, 2]], [], ["output_shape": .ints([.min, 1])],
+    with: "a negative output"),
   Lie("DepthToSpace", [Shape(trusted: [1, 0, 1 << 32, 1])], [], ["blocksize": .int(1 << 16)], with: "a huge block"),
   Lie("SpaceToDepth", [Shape(trusted: [1, 1 << 32, 0, 1])], [], ["blocksize": .int(1 << 16)], with: "a huge block"),
   Lie(
