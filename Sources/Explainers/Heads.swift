@@ -50,7 +50,8 @@ struct HeadMaps {
   init(_ tensor: Tensor, named name: String, count: Int) throws {
     guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count, tensor.shape.count > 0 else {
       throw Failure(
-        .invalidModel, "the maps \"\(name)\" are \(tensor.type) \(tensor.shape), not float32 [images, maps, height, width]")
+        .invalidModel,
+        "the maps \"\(name)\" are \(tensor.type) \(tensor.shape), not float32 [images, maps, height, width]")
     }
     self.tensor = try tensor.aligned()
     channels = tensor.shape[1]

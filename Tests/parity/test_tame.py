@@ -103,7 +103,8 @@ def test_a_class_alone_has_the_map_that_it_has_among_all(method):
     with limpid.Model(DIGITS / f"{method}.onnx") as model:
         whole = model.fetch(list(pictures), ["attention"])["attention"]
         found = model.explain(list(pictures), method=method, classes=[[7, 1], [4, 4], [-1, 0]], normalize=0)
-        assert [(e.image_index, e.class_index) for e in found[:5]] == [(0, 7), (0, 1), (1, 4), (1, 4), (2, found[4].class_index)]
+        assert [(e.image_index, e.class_index) for e in found[:4]] == [(0, 7), (0, 1), (1, 4), (1, 4)]
+        assert (found[4].image_index, found[5].class_index) == (2, 0)
         for e in found:
             close(e.grid, whole[e.image_index, e.class_index], np.ptp(whole))
         with pytest.raises(limpid.LimpidError, match="class 10 is out of range"):

@@ -25,7 +25,8 @@ def resnet():
 
 
 def head(width):
-    return {"attnM.op.weight": stand_in("attnM.op.weight", (5, width, 1, 1)), "attnM.op.bias": stand_in("attnM.op.bias", (5,))}
+    shapes = {"attnM.op.weight": (5, width, 1, 1), "attnM.op.bias": (5,)}
+    return {name: stand_in(name, shape) for name, shape in shapes.items()}
 
 
 @pytest.fixture

@@ -71,8 +71,8 @@ def attach(command, tmp_path):
     def run(state, layers, *options, **changes):
         write_zip(tmp_path / "a.pt", {"epoch": 1, "state_dict": state, "optimizer": {}})
         model = network(tmp_path / "net.onnx", **changes)
-        status, _, said = command("tame", tmp_path / "a.pt", tmp_path / "m.onnx", "--backbone", model, "--layers", layers,
-                                  *options)
+        status, _, said = command("tame", tmp_path / "a.pt", tmp_path / "m.onnx", "--backbone", model,
+                                  "--layers", layers, *options)
         return status, said, tmp_path / "m.onnx"
 
     return run
@@ -147,7 +147,8 @@ def test_layers_may_be_named_by_value_node_and_module(attach):
 
 
 def test_maps_have_at_most_56_rows_and_pictures_any_size(attach):
-    status, said, path = attach(attention(WIDTHS[:2], CLASSES), "stage0,stage1", "--input-size", "150", "150", side=None)
+    state = attention(WIDTHS[:2], CLASSES)
+    status, said, path = attach(state, "stage0,stage1", "--input-size", "150", "150", side=None)
     assert status == 0 and "maps 5x56x56" in said
     for side in (150, 130):  # the size of the maps is the model's, not the picture's
         x = np.random.default_rng(3).standard_normal((1, 3, side, side)).astype(np.float32)

@@ -24,23 +24,22 @@ def paint(digit, random):
     small = Image.fromarray((255 * digit).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     ink[y : y + side, x : x + side] = np.asarray(small, np.float32) / 255
     ground = _ground(random)
-    # A colour for the stroke that stands out from the ground.
-    light = ground.mean() < 128
-    colour = random.uniform(190, 255, 3) if light else random.uniform(0, 65, 3)
+    # Light on dark: a mask darkens what it hides, so it could draw a dark stroke by hiding it.
+    colour = random.uniform(180, 255, 3)
     picture = ground * (1 - ink[..., None]) + colour * ink[..., None]
     return picture.clip(0, 255).astype(np.uint8), (255 * ink).astype(np.uint8)
 
 
 def _ground(random):
     """Soft patches of colour and specks: something to look away from."""
-    base = random.uniform(0, 1, 3) * 90 + (0 if random.random() < 0.5 else 160)
+    base = random.uniform(20, 110, 3)
     patches = (base + random.normal(0, 22, (6, 6, 3))).clip(0, 255).astype(np.uint8)
     ground = np.asarray(Image.fromarray(patches).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32)
     for _ in range(random.integers(4, 12)):
         w, h = random.integers(2, 7, 2)
         x, y = random.integers(0, SIDE - w), random.integers(0, SIDE - h)
         ground = ground.copy()
-        ground[y : y + h, x : x + w] += random.choice([-1, 1]) * random.uniform(40, 110, 3)
+        ground[y : y + h, x : x + w] += random.uniform(-60, 110, 3)
     return (ground + random.normal(0, 5, ground.shape)).clip(0, 255)
 
 

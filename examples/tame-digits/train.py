@@ -14,7 +14,7 @@ import canvas
 import model
 
 HERE = pathlib.Path(__file__).resolve().parent
-PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH, EMPTY = 6000, 1500, 400, 48, 8
+PICTURES, CLASSIFIER_STEPS, HEAD_STEPS, BATCH, EMPTY = 6000, 1000, 400, 48, 8
 RATE = 0.05
 #: Of the TAME paper: cross-entropy of the masked picture, area of the mask, its roughness.
 CROSS_ENTROPY, AREA, ROUGHNESS = 1.5, 2.0, 0.01
