@@ -1,9 +1,10 @@
 # make demo      build, classify and explain a digit, write overlay pictures
 # make test      everything; installs what is missing
 # make bench     time Limpid beside ONNX Runtime and OpenVINO
+# make conformance   compare with ONNX Runtime on what PyTorch exports: docs/conformance.md
 # make sanitize  the tests under the address and thread sanitizers, and valgrind
 # make install   PREFIX=/usr/local DESTDIR=
-.PHONY: all dependencies build python demo test bench sanitize install clean
+.PHONY: all dependencies build python demo test bench conformance sanitize install clean
 
 PREFIX ?= /usr/local
 PYTHON := .venv/bin/python
@@ -32,6 +33,9 @@ bench: build python
 
 sanitize: dependencies
 	scripts/sanitize
+
+conformance: build python
+	scripts/conformance
 
 install:
 	scripts/install "$(DESTDIR)$(PREFIX)"

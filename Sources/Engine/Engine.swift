@@ -10,8 +10,8 @@ public final class Engine: Sendable {
   public let graph: Graph
   public let kernels: Kernels
   public let limit: MemoryLimit
-  let weights: PackedWeights
-  let pool = BlockPool()
+  private let weights: PackedWeights
+  private let pool = BlockPool()
   private let plans = Mutex<[Entry]>([])
 
   private struct Key: Hashable {
@@ -33,6 +33,9 @@ public final class Engine: Sendable {
     self.limit = limit
     weights = PackedWeights(limit: limit.bytes, lasting: graph.constants.values.map(\.storage))
   }
+
+  /// Bytes that wait for the next runs: working memory, and packed weights.
+  public var kept: (working: Int, packed: Int) { (pool.idleByteCount, weights.byteCount) }
 
   /// Throws where the graph has an operator that Limpid does not know, without planning anything.
   public func checkOperators() throws {

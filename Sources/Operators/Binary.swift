@@ -103,6 +103,12 @@ enum Binary {
     if base.type.isInteger, exponent.type == base.type {
       return try planIntegers(request, [base, exponent], .power)
     }
+    if base.type.isInteger, exponent.type == .float32 {
+      let broadcast = try Broadcast([base, exponent])
+      return Step(
+        inputs: broadcast.inputLayouts, outputs: [broadcast.output(base.type)],
+        run: try base.type.withInteger(FloatPower(broadcast: broadcast)))
+    }
     try request.require(0, .float32)
     if let constant = exponent.constant, constant.count == 1, exponent.shape.rank <= base.shape.rank,
       let step = try planConstantPower(request, base, constant)
@@ -146,6 +152,23 @@ enum Binary {
       kernels.binary(
         .multiply, rows: 1, columns: count, x, aRowStride: 0, aColumnStride: 1, x, bRowStride: 0, bColumnStride: 1,
         into: run.output(), run.parallel)
+    }
+  }
+}
+
+/// Integers to the power of fractions, towards zero.
+private struct FloatPower: IntegerBody {
+  let broadcast: Broadcast
+
+  func callAsFunction<T: Number & FixedWidthInteger>(_: T.Type) -> @Sendable (Invocation) -> Void {
+    { [broadcast] run in
+      let (x, y): (UnsafePointer<T>, UnsafePointer<Float>) = (run.input(0), run.input(1))
+      let output: UnsafeMutablePointer<T> = run.output()
+      for i in 0..<broadcast.shape.count {
+        let base = Double(x[broadcast.offset(ofElement: i, broadcast.strides[0])])
+        let exponent = Double(y[broadcast.offset(ofElement: i, broadcast.strides[1])])
+        output[i] = T(converting: pow(base, exponent))
+      }
     }
   }
 }

@@ -38,8 +38,9 @@ enum IntegerOperation: Sendable {
     case .and: a & b
     case .or: a | b
     case .xor: a ^ b
-    case .shiftLeft: a << b
-    case .shiftRight: a >> b
+    // A negative number of bits is more than there are.
+    case .shiftLeft: b < 0 ? 0 : a << b
+    case .shiftRight: a >> (b < 0 ? T(T.bitWidth) : b)
     }
   }
 

@@ -9,9 +9,10 @@ enum LpPool {
   static let definitions = [OperatorDefinition("LpPool", plan: plan)]
 
   private static func plan(_ request: Request) throws -> Step {
-    let (pooling, output) = try Pool.geometry(request)
     let p = Float(try request.node.int("p", default: 2))
     guard p >= 1 else { throw Failure(.invalidModel, "p is \(p); expected a positive number") }
+    if try request.input(0).shape.rank > 4 { return try VolumePool.plan(request, .norm(p)) }
+    let (pooling, output) = try Pool.geometry(request)
     return Step(inputs: [.channelsLast], outputs: [Operand(.float32, output, layout: .channelsLast)]) { run in
       if output.count == 0 { return }
       let pixels = pooling.outputHeight * pooling.outputWidth

@@ -55,6 +55,8 @@ public final class PackedWeights: Sendable {
     if let known = state.withLock({ $0.entries[key]?.packed }) { return known }
     try reserve(byteCount)
     let made = try pack()
+    // Large weights would else be in memory twice, here and as pages of the file.
+    for source in sources { source.release() }
     let storages = sources.map(\.storage)
     return state.withLock { state in
       if let known = state.entries[key]?.packed { return known }
@@ -75,7 +77,8 @@ public final class PackedWeights: Sendable {
     }
     guard byteCount <= limit - total else {
       throw Failure(
-        .unsupported, "packed weights of \((total + min(byteCount, 1 << 60)) >> 20) MiB; the memory limit is \(limit >> 20) MiB")
+        .unsupported,
+        "packed weights of \((total + min(byteCount, 1 << 60)) >> 20) MiB; the memory limit is \(limit >> 20) MiB")
     }
   }
 

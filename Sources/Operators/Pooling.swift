@@ -20,6 +20,9 @@ enum Pool {
   ]
 
   private static func planWindow(_ request: Request, average: Bool) throws -> Step {
+    if try request.input(0).shape.rank > 4 {
+      return try VolumePool.plan(request, average ? .average : .maximum)
+    }
     let (pooling, output) = try geometry(request)
     let kernels = request.kernels
     let isEmpty = output.count == 0

@@ -11,6 +11,7 @@ public enum Operators {
 
   private static let families: [[OperatorDefinition]] = [
     Arg.definitions,
+    Attention.definitions,
     BatchNormalization.definitions,
     Binary.definitions,
     Cast.definitions,

@@ -13,6 +13,12 @@ enum Unary {
       OperatorDefinition(name) { try plan($0, function) }
     } + [
       OperatorDefinition("Clip", plan: planClip),
+      OperatorDefinition("Shrink", plan: planShrink),
+      OperatorDefinition("Swish") { request in
+        let alpha = try request.node.float("alpha", default: 1)
+        guard alpha == 1 else { throw Failure(.unsupported, "alpha is \(alpha); supported: 1") }
+        return try plan(request, .silu)
+      },
       OperatorDefinition("Not", plan: planNot),
       OperatorDefinition("BitwiseNot") { try planInteger($0, .complement) },
       OperatorDefinition("IsNaN") { try planTest($0) { $0.isNaN } },
@@ -105,6 +111,22 @@ enum Unary {
       let source: UnsafePointer<Float> = run.input(0)
       let target: UnsafeMutablePointer<UInt8> = run.output()
       for i in 0..<count { target[i] = test(source[i]) ? 1 : 0 }
+    }
+  }
+
+  private static func planShrink(_ request: Request) throws -> Step {
+    try request.require(0, .float32)
+    let x = try request.input(0)
+    let bias = try request.node.float("bias", default: 0)
+    let limit = try request.node.float("lambd", default: 0.5)
+    let count = x.shape.count
+    return Step(inputs: [x.layout], outputs: [Operand(.float32, x.shape, layout: x.layout)], overwritable: [0]) { run in
+      let source: UnsafePointer<Float> = run.input(0)
+      let target: UnsafeMutablePointer<Float> = run.output()
+      for i in 0..<count {
+        let x = source[i]
+        target[i] = x < -limit ? x + bias : x > limit ? x - bias : 0
+      }
     }
   }
 

@@ -29,6 +29,9 @@ public final class Storage: @unchecked Sendable {
   deinit { if owner == nil { free(base) } }
 
   public var isBorrowed: Bool { owner != nil }
+
+  /// Gives the memory of some of these bytes back to the system where it can bring them back from a file.
+  func release(_ range: UnsafeRawBufferPointer) { (owner as? MappedFile)?.release(range) }
 }
 
 /// A read-only memory map of a whole file.

@@ -39,6 +39,9 @@ public struct Tensor: Sendable {
   public var byteCount: Int { shape.count * type.byteCount }
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: data, count: byteCount) }
 
+  /// Tells that these bytes will hardly be read again: those of a mapped file then take no memory until they are.
+  public func release() { storage.release(bytes) }
+
   /// Whether typed pointers may be made of `data`.
   public var isAligned: Bool { Int(bitPattern: data) % type.byteCount == 0 }
 

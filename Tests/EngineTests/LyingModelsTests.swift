@@ -17,9 +17,9 @@ struct Lie: Sendable, CustomStringConvertible {
   /// One node of constants, all float32 unless they are lists of numbers.
   init(
     _ operation: String, _ shapes: [Shape], _ lists: [[Int64]] = [], _ attributes: [String: Attribute] = [:],
-    as what: String
+    with what: String
   ) {
-    self.init("\(operation): \(what)") { graph in
+    self.init("\(operation) with \(what)") { graph in
       for (i, shape) in shapes.enumerated() { graph.constant("x\(i)", try .zeros(.float32, shape)) }
       for (i, list) in lists.enumerated() { try graph.constant("n\(i)", list) }
       graph.node(
@@ -29,15 +29,17 @@ struct Lie: Sendable, CustomStringConvertible {
 }
 
 private let lies: [Lie] = [
-  Lie("Pad", [[2, 2]], [[.min, 0, 0, 0]], as: "a pad whose magnitude overflows"),
-  Lie("Pad", [[2, 2]], [[.max, .max, 0, 0]], as: "pads whose sum overflows"),
-  Lie("ConvTranspose", [[1, 1, 2, 2], [1, 1, 2, 2]], [], ["output_shape": .ints([.min, 1])], as: "a negative output"),
-  Lie("DepthToSpace", [Shape(trusted: [1, 0, 1 << 32, 1])], [], ["blocksize": .int(1 << 16)], as: "a huge block"),
-  Lie("SpaceToDepth", [Shape(trusted: [1, 1 << 32, 0, 1])], [], ["blocksize": .int(1 << 16)], as: "a huge block"),
+  Lie("Pad", [[2, 2]], [[.min, 0, 0, 0]], with: "a pad whose magnitude overflows"),
+  Lie("Pad", [[2, 2]], [[.max, .max, 0, 0]], with: "pads whose sum overflows"),
+  Lie(
+    "ConvTranspose", [[1, 1, 2, 2], [1, 1, 2, 2]], [], ["output_shape": .ints([.min, 1])],
+    with: "a negative output"),
+  Lie("DepthToSpace", [Shape(trusted: [1, 0, 1 << 32, 1])], [], ["blocksize": .int(1 << 16)], with: "a huge block"),
+  Lie("SpaceToDepth", [Shape(trusted: [1, 1 << 32, 0, 1])], [], ["blocksize": .int(1 << 16)], with: "a huge block"),
   Lie(
     "LSTM", [Shape(trusted: [0, 1 << 32, 1]), [1, 4, 1], Shape(trusted: [0, 1, 1 << 32])],
-    as: "states whose size overflows"),
-  Lie("Einsum", [Shape](repeating: [1], count: 100), [], ["equation": .string("a")], as: "a hundred operands"),
+    with: "states whose size overflows"),
+  Lie("Einsum", [Shape](repeating: [1], count: 100), [], ["equation": .string("a")], with: "a hundred operands"),
   Lie("Resize of a region that is no number") { graph in
     graph.constant("x", try .zeros(.float32, [1, 1, 4, 4]))
     graph.constant("roi", try Tensor([0, 0, .nan, 0, 1, 1, 1, 1], [8]))

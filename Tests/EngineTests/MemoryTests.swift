@@ -1,11 +1,8 @@
+import Engine
 import Graph
-import Kernels
-import Operators
 import Parallel
 import Tensors
 import Testing
-
-@testable import Engine
 
 @Suite struct MemoryTests {
   /// Two values of 16 MiB live at once where `x` is 16 MiB.
@@ -25,7 +22,7 @@ import Testing
     let failure = #expect(throws: Failure.self) { try engine.run(["x": x], fetch: ["y"]) }
     #expect(failure?.kind == .unsupported)
     #expect(failure?.message.contains("memory limit is 63 MiB") == true)
-    #expect(engine.pool.idleByteCount == 0)
+    #expect(engine.kept.working == 0)
   }
 
   @Test func aDeclaredInputBeyondTheLimitIsRefusedWhileTheModelIsPlanned() throws {
@@ -62,7 +59,7 @@ import Testing
       try engine.run(["x": .zeros(.float32, [1, 1 << 20])], fetch: ["y"])
     }
     #expect(failure?.message.contains("packed weights") == true)
-    #expect(engine.weights.byteCount == 0)
+    #expect(engine.kept.packed == 0)
   }
 
   @Test func manyShapesKeepTheMemoryOfTheLargest() throws {
@@ -70,7 +67,7 @@ import Testing
     for rows in 1...24 {
       _ = try engine.run(["x": .zeros(.float32, [rows, 1 << 14])], fetch: ["y"])
     }
-    #expect(engine.pool.idleByteCount <= 24 * 2 * (4 << 14))
+    #expect(engine.kept.working <= 24 * 2 * (4 << 14))
   }
 
   @Test func packedFormsOfFoldedWeightsGoWithTheirPlans() throws {
@@ -82,7 +79,7 @@ import Testing
     let engine = try graph.engine()
     for rows in 1...50 { _ = try engine.run(["x": .zeros(.float32, [rows, 256])], fetch: ["y"]) }
     // Eight plans are kept, each with its own folded matrix; the model's own is packed once.
-    #expect(engine.weights.byteCount <= 9 * 256 * 256 * 4)
-    #expect(engine.weights.byteCount >= 2 * 256 * 256 * 4)
+    #expect(engine.kept.packed <= 9 * 256 * 256 * 4)
+    #expect(engine.kept.packed >= 2 * 256 * 256 * 4)
   }
 }

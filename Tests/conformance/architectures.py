@@ -17,7 +17,7 @@ import torchvision  # noqa: E402
 
 # name -> side of the square input: the least that keeps every branch of the architecture at work.
 TORCHVISION = {
-    "alexnet": 64, "vgg11_bn": 32, "vgg16": 32, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64,
+    "alexnet": 224, "vgg11_bn": 224, "vgg16": 224, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64,
     "wide_resnet50_2": 64, "densenet121": 64, "squeezenet1_1": 64, "googlenet": 64, "inception_v3": 96,
     "mobilenet_v2": 64, "mobilenet_v3_small": 64, "mobilenet_v3_large": 64, "efficientnet_b0": 64,
     "efficientnet_v2_s": 64, "regnet_y_400mf": 64, "regnet_x_400mf": 64, "mnasnet1_0": 64,
@@ -36,12 +36,13 @@ SIDES = {f"torchvision/{name}": side for name, side in TORCHVISION.items()} | {
     f"timm/{name}": side for name, side in TIMM.items()}
 
 
-def create(name):
-    """The model and the side of its input. Its weights are random, its normalisation statistics those of noise."""
+def create(name, side=None):
+    """The model and the side of its input: the least, where none is given. Weights are random, the statistics of
+    normalisations those of noise."""
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
     library, architecture = name.split("/")
-    side = SIDES[name]
+    side = side or SIDES[name]
     if library == "torchvision":
         extra = {"image_size": side} if architecture.startswith("vit") else {}
         if architecture in ("googlenet", "inception_v3"):

@@ -1,9 +1,11 @@
 /* libFuzzer harness: a model from memory is loaded, planned and run, within 64 MiB.
  *
  * An input that is named "type@extents", like "1@2,3,8,8" (types as in limpid_element_type), is fed with a tensor of
- * that type and shape, so that a model file says by itself how it is to be run. */
+ * that type and shape, so that a model file says by itself how it is to be run. With FUZZ_VERBOSE in the environment it
+ * tells how each went. */
 #include <limpid/limpid.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +78,7 @@ static void run(const limpid_model *model) {
     }
     (void)last;
   }
+  if (getenv("FUZZ_VERBOSE")) fprintf(stderr, "%s\n", tensors ? "ran" : limpid_last_error());
   limpid_tensors_free(tensors);
 }
 
@@ -96,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   options.threads = 1;
   if (limpid_model_load_memory(data, size, &options, &model) != LIMPID_OK) {
     if (limpid_last_error()[0] == '\0') abort();
+    if (getenv("FUZZ_VERBOSE")) fprintf(stderr, "not loaded: %s\n", limpid_last_error());
     return 0;
   }
   run(model);

@@ -1,6 +1,6 @@
 """The words that filters can be named with, and their vectors.
 
-Published models use GloVe's vectors, learnt from text. Twenty words about digits need less: a digit's vector has an axis
+Published models use GloVe's vectors, learnt from text. Eighteen words about digits need less: a digit's vector has an axis
 of its own and one for each trait of its shape, and a trait's vector points along its axis. Words for similar things are
 similar, which is all that LaViSE asks of word vectors.
 """

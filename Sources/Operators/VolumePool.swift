@@ -1,0 +1,77 @@
+import Glibc
+import Graph
+import Parallel
+import Tensors
+
+/// MaxPool, AveragePool and LpPool over three and more spatial axes, in ONNX order of axes. Classifiers of pictures
+/// have no use for it, so it is right rather than fast.
+struct VolumePool: Sendable {
+  enum Rule: Sendable {
+    case maximum, average
+    case norm(Float)
+  }
+
+  private let rule: Rule
+  private let window: Window
+  private let countsPadding: Bool
+  /// The spatial extents.
+  private let input, output: [Int]
+  /// Of the input.
+  private let strides: [Int]
+
+  static func plan(_ request: Request, _ rule: Rule) throws -> Step {
+    try request.require(0, .float32)
+    let x = try request.input(0).shape
+    guard let kernel = try request.node.ints("kernel_shape"), kernel.count == x.rank - 2 else {
+      throw Failure(.invalidModel, "kernel_shape must list \(x.rank - 2) extents for an input \(x)")
+    }
+    guard request.wanted.count < 2 || !request.wanted[1] else {
+      throw Failure(.unsupported, "the places of the maxima of an input \(x) are not supported")
+    }
+    var window = try Window(request.node, kernel: kernel)
+    let spatial = try window.slide(over: Array(x.dimensions[2...]), roundingUp: request.node.flag("ceil_mode"))
+    let pool = VolumePool(
+      rule: rule, window: window, countsPadding: try request.node.flag("count_include_pad"),
+      input: Array(x.dimensions[2...]), output: spatial, strides: Array(x.strides[2...]))
+    let shape = try Shape(checking: [x[0], x[1]] + spatial)
+    let planes = x[0] * x[1]
+    return Step(inputs: [.standard], outputs: [Operand(.float32, shape)]) { run in
+      if shape.count == 0 { return }
+      let (source, target): (UnsafePointer<Float>, UnsafeMutablePointer<Float>) = (run.input(0), run.output())
+      let (size, pixels) = (pool.input.reduce(1, *), shape.count / planes)
+      run.parallel.forEach(shape.count) { range in
+        for i in range { target[i] = pool.value(source + i / pixels * size, i % pixels) }
+      }
+    }
+  }
+
+  /// The value at output place `pixel` of one plane.
+  private func value(_ plane: UnsafePointer<Float>, _ pixel: Int) -> Float {
+    var rest = pixel
+    var covered = 1
+    var places = [[Int]](repeating: [], count: input.count)
+    for axis in input.indices.reversed() {
+      let first = rest % output[axis] * window.strides[axis] - window.padBegin[axis]
+      rest /= output[axis]
+      let taps = (0..<window.kernel[axis]).map { first + $0 * window.dilations[axis] }
+      places[axis] = taps.filter { $0 >= 0 && $0 < input[axis] }
+      covered *= countsPadding ? taps.count { $0 < input[axis] + window.padEnd[axis] } : places[axis].count
+    }
+    switch rule {
+    case .maximum: return fold(plane, places, 0, 0, -.infinity) { max($0, $1) }
+    case .average: return fold(plane, places, 0, 0, 0) { $0 + $1 } / Float(covered)
+    case .norm(let p): return powf(fold(plane, places, 0, 0, 0) { $0 + powf(abs($1), p) }, 1 / p)
+    }
+  }
+
+  /// Joins the elements at all combinations of `places`, those of axes before `axis` being `offset` already.
+  private func fold(
+    _ plane: UnsafePointer<Float>, _ places: [[Int]], _ axis: Int, _ offset: Int, _ start: Float,
+    _ join: (Float, Float) -> Float
+  ) -> Float {
+    guard axis < places.count else { return join(start, plane[offset]) }
+    return places[axis].reduce(start) {
+      fold(plane, places, axis + 1, offset + $1 * strides[axis], $0, join)
+    }
+  }
+}
