@@ -7,7 +7,6 @@
 .PHONY: all dependencies build python demo test bench conformance sanitize install clean
 
 PREFIX ?= /usr/local
-PYTHON := .venv/bin/python
 
 all: build
 
