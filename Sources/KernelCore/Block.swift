@@ -27,9 +27,9 @@ public struct Block {
   public var scratch: UnsafeMutablePointer<Float>
 
   /// Row pointers read beyond the last row.
-  public static var overrun: Int { 5 }
-  /// Room for output and residual of a tile of 6 × 64 and one row of bias.
-  public static var scratchCount: Int { 2 * 6 * 64 + 64 }
+  public static var overrun: Int { 3 }
+  /// Room for output and residual of the tallest and widest tile, and for one row of bias.
+  public static var scratchCount: Int { 2 * 12 * 32 + 32 }
 
   public init(
     rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int, zeros: UnsafePointer<Float>?,
@@ -72,26 +72,28 @@ extension Lanes {
       let width = panelWidth(b.columns &- n)
       if width == Wide.width {
         panel(Wide.self, b, n)
-      } else if width == count {
-        panel(OneVector<Self>.self, b, n)
       } else {
-        panel(TwoTimes<OneVector<Self>>.self, b, n)
+        panel(OneVector<Self>.self, b, n)
       }
       n = n &+ width
     }
   }
 
-  /// All rows of one panel. A few tall tiles and then the lower ones that fit: four rows take as long as two or one,
-  /// and what a tile computes beyond the last row is dropped.
+  /// All rows of one panel. A few tall tiles, as registers allow, and then the lower ones that fit: four rows take as
+  /// long as two or one, and what a tile computes beyond the last row is dropped.
   @inlinable @inline(__always)
   static func panel<Row: Sums>(_: Row.Type, _ b: Block, _ n: Int) where Row.L == Self {
     typealias Two = Stack<TileRow<Row>, TileRow<Row>>
     typealias Four = Stack<Two, Two>
+    typealias Six = Stack<Four, Two>
     var r = 0
     while r < b.rows {
       let left = b.rows &- r
-      if left == 5 || left == 6 || left > 8 {
-        tile(Stack<Four, Two>.self, b, r, n)
+      if hasTallTiles && left > 8 {
+        tile(Stack<Six, Six>.self, b, r, n)
+        r = r &+ 12
+      } else if left == 5 || left == 6 || left > 8 {
+        tile(Six.self, b, r, n)
         r = r &+ 6
       } else {
         tile(Four.self, b, r, n)

@@ -28,6 +28,8 @@ public protocol Lanes: SendableMetatype {
   static func fma(_ sum: V, _ a: V, _ b: V) -> V
   /// The running sums of one row of a full output tile.
   associatedtype Wide: Sums where Wide.L == Self
+  /// Whether there are registers for tiles of twelve rows, not only of six.
+  static var hasTallTiles: Bool { get }
 }
 
 /// Vector arithmetic for generic code: the operators of `Vector`, not those of `SIMD`.

@@ -1,3 +1,4 @@
+import Glibc
 import Parallel
 import Synchronization
 
@@ -28,12 +29,12 @@ struct Grid {
   init(rows: Int, columns: Int, rowFloats: Int, chunkColumns: (_ blocks: Int) -> Int) {
     self.rows = rows
     self.columns = columns
-    let tiles = max(4, min(40, Grid.cacheFloats / (6 * max(1, rowFloats))))
-    blockRows = max(1, min(rows, 6 * tiles))
+    let tiles = max(2, min(20, Grid.cacheFloats / (12 * max(1, rowFloats))))
+    blockRows = max(1, min(rows, 12 * tiles))
     self.chunkColumns = max(1, chunkColumns((rows + blockRows - 1) / blockRows))
   }
 
-  private static let cacheFloats = 48 << 10
+  private static let cacheFloats = max(48 << 10, sysconf(Int32(_SC_LEVEL2_CACHE_SIZE)) / 8)
 
   var blocks: Int { (rows + blockRows - 1) / blockRows }
   var chunks: Int { (columns + chunkColumns - 1) / chunkColumns }

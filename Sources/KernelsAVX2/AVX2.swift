@@ -3,6 +3,8 @@ public import KernelCore
 enum AVX2: Lanes {
   typealias V = SIMD8<Float>
   typealias Wide = TwoTimes<OneVector<AVX2>>
+  @inline(__always)
+  static var hasTallTiles: Bool { false }
 
   @inline(__always)
   static func fma(_ sum: V, _ a: V, _ b: V) -> V { V.fused(sum, a, b) }

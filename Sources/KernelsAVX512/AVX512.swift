@@ -2,7 +2,9 @@ public import KernelCore
 
 enum AVX512: Lanes {
   typealias V = SIMD16<Float>
-  typealias Wide = TwoTimes<TwoTimes<OneVector<AVX512>>>
+  typealias Wide = TwoTimes<OneVector<AVX512>>
+  @inline(__always)
+  static var hasTallTiles: Bool { true }
 
   @inline(__always)
   static func fma(_ sum: V, _ a: V, _ b: V) -> V { V.fused(sum, a, b) }
