@@ -79,7 +79,8 @@ def _model(path):
     yield f"{len(maps)} values that CAM methods could tap:"
     width = min(max((len(v.name) for v in maps), default=0), _LONGEST)
     for value in maps:
-        yield f"  {_plain(value.name):{width}}  {_sizes(value.dimensions)}  {value.operator}"
+        module = f"  in {_plain(value.modules[-1])}" if value.modules else ""
+        yield f"  {_plain(value.name):{width}}  {_sizes(value.dimensions)}  {value.operator}{module}"
 
 
 def _sizes(shape):

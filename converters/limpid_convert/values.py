@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import onnx
@@ -15,11 +16,13 @@ _MAKERS = ("Conv", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "
 
 @dataclass(frozen=True)
 class Value:
-    """dimensions: numbers, symbolic names, or None where unknown. operator: of the node that makes it."""
+    """dimensions: numbers, symbolic names, or None where unknown. operator: of the node that makes it. modules: the
+    paths of the modules that it was computed in, outermost first, where the file tells."""
 
     name: str
     dimensions: tuple
     operator: str
+    modules: tuple = ()
 
 
 def infer(model):
@@ -30,9 +33,18 @@ def infer(model):
         raise ConversionError(f"the shapes of the model are contradictory ({str(error)[:200]})") from None
     weights = {w.name for w in graph.initializer}
     shapes = {i.name: _dimensions(i) for i in [*graph.input, *graph.value_info, *graph.output] if i.name not in weights}
-    makers = {output: node.op_type for node in graph.node for output in node.output}
+    makers = {output: (node.op_type, _modules(node)) for node in graph.node for output in node.output}
     order = [i.name for i in graph.input] + list(makers)
-    return {n: Value(n, shapes[n], makers.get(n, "")) for n in order if shapes.get(n) is not None}
+    return {n: Value(n, shapes[n], *makers.get(n, ("", ()))) for n in order if shapes.get(n) is not None}
+
+
+def _modules(node):
+    """PyTorch's newer exporter numbers its values and keeps the module paths beside them, as a printed list that ends
+    with the name of the operation."""
+    for entry in getattr(node, "metadata_props", ()):  # onnx before 1.16 has none
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            return tuple(path for path in re.findall(r"'([^']*)'", entry.value)[:-1] if path)
+    return ()
 
 
 def _dimensions(info):

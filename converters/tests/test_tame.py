@@ -57,7 +57,9 @@ def network(path, opset=17, batch="N", side=24, classes=CLASSES, metadata=()):
     tensors = [helper.make_tensor(n, TensorProto.FLOAT, a.shape, a.ravel()) for n, a in weights.items()]
     graph = helper.make_graph(nodes, "g", [info("x", TensorProto.FLOAT, [batch, 3, side, side])],
                               [info("scores", TensorProto.FLOAT, [batch, classes])], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    for node in model.graph.node[1:2]:  # as PyTorch's newer exporter tells modules
+        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value="['', 'body', 'body.0', 'relu_1']")
     for key, value in metadata:
         model.metadata_props.add(key=key, value=value)
     onnx.save(model, path)
@@ -143,7 +145,10 @@ def test_a_layer_that_an_activation_changes_in_place_is_taken_after_it(attach):
 
 
 def test_layers_may_be_named_by_value_node_and_module(attach):
-    assert attach(attention(WIDTHS, CLASSES), "stage0,/stage1/act,stage2.relu")[0] == 0
+    for first in ("stage0", "stage0.relu", "/stage0/act", "body.0", "body"):
+        status, said, _ = attach(attention(WIDTHS, CLASSES), f"{first},/stage1/act,stage2")
+        assert status == 0 and "from stage0.relu 4x12x12, stage1.relu 6x6x6, stage2.relu 8x3x3" in said
+    assert "no layer 'relu_1'" in attach(attention(WIDTHS, CLASSES), "relu_1,stage1,stage2")[1]
 
 
 def test_maps_have_at_most_56_rows_and_pictures_any_size(attach):

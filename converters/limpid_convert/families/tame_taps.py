@@ -61,7 +61,7 @@ def _resolve(outline, name):
     for node in outline.graph.node:
         if node.name == name and node.output[0] in maps:
             return node.output[0]
-    inside = [n for n in maps if n.startswith((name + ".", name + "/"))]
+    inside = [n for n in maps if n.startswith((name + ".", name + "/")) or name in known[n].modules]
     if inside:
         return inside[-1]
     if name in known:
