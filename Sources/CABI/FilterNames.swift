@@ -76,23 +76,17 @@ public func limpid_name_filters_from(
   }
 }
 
-private let parameterTexts = Naming.parameters.map { (parameter: $0, name: CText($0.name), summary: CText($0.summary)) }
+private let parameterTexts = Naming.parameters.map(ParameterText.init)
 
 @c @implementation
 public func limpid_naming_get_parameter(
   _ index: Int, _ out: UnsafeMutablePointer<limpid_parameter_info>?
 ) -> limpid_status {
   boundary {
-    guard let (parameter, name, summary) = parameterTexts[checked: index] else {
+    guard let parameter = parameterTexts[checked: index] else {
       throw Failure(.notFound, "there is no parameter \(index); naming filters has \(parameterTexts.count)")
     }
-    var info = limpid_parameter_info()
-    info.name = name.base
-    info.summary = summary.base
-    info.default_value = parameter.defaultValue
-    info.minimum = parameter.range.lowerBound
-    info.maximum = parameter.range.upperBound
-    try info.write(to: out, "out")
+    try parameter.info.write(to: out, "out")
   }
 }
 

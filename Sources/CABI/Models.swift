@@ -12,7 +12,7 @@ final class ModelHandle: Handled, Sendable {
     let explainer: any Explainer
     let name: CText
     let summary: CText
-    let parameters: [(parameter: Parameter, name: CText, summary: CText)]
+    let parameters: [ParameterText]
   }
 
   let model: Model
@@ -38,8 +38,31 @@ final class ModelHandle: Handled, Sendable {
     methods = model.explainers.map { explainer in
       Method(
         explainer: explainer, name: CText(explainer.name), summary: CText(explainer.summary),
-        parameters: explainer.parameters.map { ($0, CText($0.name), CText($0.summary)) })
+        parameters: explainer.parameters.map(ParameterText.init))
     }
+  }
+}
+
+/// A parameter, with the texts that its description points to.
+struct ParameterText {
+  let parameter: Parameter
+  let name: CText
+  let summary: CText
+
+  init(_ parameter: Parameter) {
+    self.parameter = parameter
+    name = CText(parameter.name)
+    summary = CText(parameter.summary)
+  }
+
+  var info: limpid_parameter_info {
+    var info = limpid_parameter_info()
+    info.name = name.base
+    info.summary = summary.base
+    info.default_value = parameter.defaultValue
+    info.minimum = parameter.range.lowerBound
+    info.maximum = parameter.range.upperBound
+    return info
   }
 }
 
@@ -177,18 +200,12 @@ public func limpid_model_get_parameter(
     let handle = try ModelHandle.required(model, "model")
     let explainer = try handle.model.explainer(named: try string(method, "method"))
     guard let method = handle.methods.first(where: { $0.explainer.name == explainer.name }),
-      let (parameter, name, summary) = method.parameters[checked: index]
+      let parameter = method.parameters[checked: index]
     else {
       throw Failure(
         .notFound,
         "there is no parameter \(index); the method \"\(explainer.name)\" has \(explainer.parameters.count)")
     }
-    var info = limpid_parameter_info()
-    info.name = name.base
-    info.summary = summary.base
-    info.default_value = parameter.defaultValue
-    info.minimum = parameter.range.lowerBound
-    info.maximum = parameter.range.upperBound
-    try info.write(to: out, "out")
+    try parameter.info.write(to: out, "out")
   }
 }

@@ -55,19 +55,29 @@ private func strings(_ texts: UnsafePointer<UnsafePointer<CChar>?>?, _ count: In
   return names
 }
 
+/// What `limpid_fetch` and `limpid_run` have in common: all but where the tensors come from.
+private func tensors(
+  _ model: OpaquePointer?, _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+  _ body: (Model, [String], Call) throws -> [Tensor]
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    let out = try required(out, "out")
+    let names = try strings(names, nameCount)
+    let tensors = try body(model, names, Call(options, for: model))
+    out.pointee = TensorsHandle(names, tensors).handle()
+  }
+}
+
 @c @implementation
 public func limpid_fetch(
   _ model: OpaquePointer?, _ images: UnsafePointer<limpid_image_view>?, _ imageCount: Int,
   _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
-  boundary {
-    let model = try ModelHandle.required(model, "model").model
-    let out = try required(out, "out")
-    let names = try strings(names, nameCount)
-    let call = try Call(options, for: model)
-    let tensors = try withPictures(images, imageCount, for: model) { try model.fetch(names, for: $0, call) }
-    out.pointee = TensorsHandle(names, tensors).handle()
+  tensors(model, names, nameCount, options, out) { model, names, call in
+    try withPictures(images, imageCount, for: model) { try model.fetch(names, for: $0, call) }
   }
 }
 
@@ -77,17 +87,12 @@ public func limpid_run(
   _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
-  boundary {
-    let model = try ModelHandle.required(model, "model").model
-    let out = try required(out, "out")
-    let names = try strings(names, nameCount)
-    let call = try Call(options, for: model)
+  tensors(model, names, nameCount, options, out) { model, names, call in
     let feeds = try array(feeds, feedCount, "feeds").map { feed in
       let name = try string(feed.name, "the name of a feed")
       return (name, try locating("feed \"\(name)\"") { try feed.tensor() })
     }
-    let tensors = try model.run(feeds, fetch: names, call)
-    out.pointee = TensorsHandle(names, tensors).handle()
+    return try model.run(feeds, fetch: names, call)
   }
 }
 

@@ -6,7 +6,6 @@ from limpid_convert.backbones.taps import Taps
 
 ARCHITECTURES = {"alexnet": None}
 
-_POOLED = 6
 #: Index in `features`: kernel, stride, padding of the convolutions; None for a 3x3 pool of stride 2.
 _MODULES = {0: (11, 4, 2), 2: None, 3: (5, 1, 2), 5: None, 6: (3, 1, 1), 8: (3, 1, 1), 10: (3, 1, 1), 12: None}
 
@@ -36,9 +35,14 @@ def build(layers, x, architecture=None, last=None):
 
 def classify(layers, taps):
     """Three fully connected layers on the features averaged to 6x6, which they are at 224x224."""
-    pooled = layers.adaptive_average(taps.final, "avgpool", _POOLED)
-    inputs = taps.final.channels and taps.final.channels * _POOLED * _POOLED
-    value = layers.linear(layers.flatten(pooled, "flatten"), "classifier.1", inputs)
-    value = layers.node("Relu", "classifier.2", [value])
-    value = layers.node("Relu", "classifier.5", [layers.linear(value, "classifier.4")])
+    return three_linear(layers, taps, side=6, first=1)
+
+
+def three_linear(layers, taps, side, first):
+    """The classifier on features averaged to side x side; its layers are `first`, three modules later, and the last."""
+    pooled = layers.adaptive_average(taps.final, "avgpool", side)
+    value, inputs = layers.flatten(pooled, "flatten"), taps.final.channels and taps.final.channels * side * side
+    for index in (first, first + 3):
+        value = layers.linear(value, f"classifier.{index}", inputs)
+        value, inputs = layers.node("Relu", f"classifier.{index + 1}", [value]), None
     return layers.linear(value, "classifier.6")

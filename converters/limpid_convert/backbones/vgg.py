@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 
+from limpid_convert.backbones.alexnet import three_linear
 from limpid_convert.backbones.taps import Taps
 
 _DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 ARCHITECTURES = {f"vgg{n}{bn}": depths for n, depths in _DEPTHS.items() for bn in ("", "_bn")}
-
-_POOLED = 7
 
 
 def matches(state):
@@ -49,12 +48,7 @@ def build(layers, x, architecture=None, last=None):
 
 def classify(layers, taps):
     """Three fully connected layers on the features averaged to 7x7, which they are at 224x224."""
-    pooled = layers.adaptive_average(taps.final, "avgpool", _POOLED)
-    inputs = taps.final.channels and taps.final.channels * _POOLED * _POOLED
-    value = layers.linear(layers.flatten(pooled, "flatten"), "classifier.0", inputs)
-    value = layers.node("Relu", "classifier.1", [value])
-    value = layers.node("Relu", "classifier.4", [layers.linear(value, "classifier.3")])
-    return layers.linear(value, "classifier.6")
+    return three_linear(layers, taps, side=7, first=0)
 
 
 def _depths(state, step):

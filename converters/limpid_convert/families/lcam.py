@@ -48,11 +48,7 @@ def build(state, options):
     """The model for a state dict. Raises one ConversionError for all tensors that do not fit."""
     builder = Builder(NAME)
     layers = Layers(builder, state)
-    image, picture = tame_picture.declare(layers, options)
-    module = backbones.select(options.architecture, state)
-    taps = module.build(layers, picture, options.architecture)
-    if min(taps.final.height, taps.final.width) < 1:
-        raise ConversionError(f"pictures of {picture.width}x{picture.height} are too small for this network")
+    image, module, taps = tame_picture.backbone(layers, options)
     features = _features(taps, module, options)
     if options.variant == "imga" and module is backbones.resnet:
         features = module.build(_Again(builder, state), image, options.architecture).final

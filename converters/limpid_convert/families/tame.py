@@ -6,7 +6,7 @@ import os
 
 from onnx import version_converter
 
-from limpid_convert import annotate, backbones, checkpoint, conversion, metadata, values
+from limpid_convert import annotate, checkpoint, conversion, metadata, values
 from limpid_convert.conversion import say
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import tame_head, tame_picture, tame_taps
@@ -64,11 +64,7 @@ def _from_checkpoint(options):
     state = State(source.tensors())
     builder = Builder(NAME)
     layers = Layers(builder, state)
-    _, picture = tame_picture.declare(layers, options)
-    module = backbones.select(options.architecture, state)
-    taps = module.build(layers, picture, options.architecture)
-    if min(taps.final.height, taps.final.width) < 1:
-        raise ConversionError(f"pictures of {picture.width}x{picture.height} are too small for this network")
+    _, module, taps = tame_picture.backbone(layers, options)
     logits = module.classify(layers, taps)
     state.finish(options.architecture or module.__name__.split(".")[-1])
     builder.node("Identity", "logits", [logits])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from limpid_convert import metadata
+from limpid_convert import backbones, metadata
 from limpid_convert.errors import ConversionError
 from limpid_convert.layers import Feature
 
@@ -53,3 +53,13 @@ def declare(layers, options):
     value = layers.node("Sub", "input.centred", [image.name, layers.constant("input.mean", mean)])
     value = layers.node("Div", "input.normalised", [value, layers.constant("input.std", std)])
     return image, layers.same(image, value)
+
+
+def backbone(layers, options):
+    """(the input as it comes, the module of the architecture, its taps) of a classifier with torchvision's names."""
+    image, picture = declare(layers, options)
+    module = backbones.select(options.architecture, layers.state)
+    taps = module.build(layers, picture, options.architecture)
+    if min(taps.final.height, taps.final.width) < 1:
+        raise ConversionError(f"pictures of {picture.width}x{picture.height} are too small for this network")
+    return image, module, taps
