@@ -45,11 +45,13 @@ let package = Package(
     .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: numeric("-mavx2", "-mfma")),
     .target(
       name: "KernelsAVX512", dependencies: ["KernelCore"],
-      swiftSettings: numeric("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512")),
+      swiftSettings: numeric(
+        "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512")),
     .target(
       name: "Kernels",
       dependencies: [
-        "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "COpenBLAS", "CProcessor",
+        "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "COpenBLAS",
+        "CProcessor",
       ],
       swiftSettings: numeric()),
 
@@ -80,7 +82,8 @@ let package = Package(
     .target(
       name: "CABI",
       dependencies: [
-        "Explainers", "FilterNaming", "Models", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid", "CThread",
+        "Explainers", "FilterNaming", "Models", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+        "CThread",
       ],
       swiftSettings: swift),
 
@@ -100,7 +103,8 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Explainers", "FilterNaming", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+        "Explainers", "FilterNaming", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
+        "CLimpid",
       ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
@@ -114,7 +118,8 @@ let package = Package(
       name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "FilterNamingTests", dependencies: ["FilterNaming", "Images", "Kernels", "Parallel", "Tensors"], exclude: ["Fixtures"],
+      name: "FilterNamingTests", dependencies: ["FilterNaming", "Images", "Kernels", "Parallel", "Tensors"],
+      exclude: ["Fixtures"],
       swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),
   ],

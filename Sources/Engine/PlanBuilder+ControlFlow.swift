@@ -19,7 +19,8 @@ extension PlanBuilder {
     try alias(node.outputs, to: outputs)
   }
 
-  /// Inputs: trip count?, condition?, carried values. Body: (iteration, condition, carried) to (condition, carried, scans).
+  /// Inputs: trip count?, condition?, carried values. Body: (iteration, condition, carried) to (condition, carried,
+  /// scans).
   private mutating func addLoop(_ node: Node) throws {
     guard let body = try node.graph("body") else { throw Failure(.invalidModel, "it has no body") }
     let trips = try node.inputs.first.flatMap { $0 }.map { try integer($0, input: 0) }

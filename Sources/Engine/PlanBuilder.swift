@@ -138,7 +138,9 @@ struct PlanBuilder {
       throw Failure(.invalidModel, "its input \"\(graph.name(of: value))\" is neither fed nor made by any node")
     }
     if tensor.type.computed == tensor.type { return setConstant(value, tensor) }
-    let storage = try weights.packed([tensor], as: "float32", byteCount: 4 * tensor.count) { try tensor.computed().storage }
+    let storage = try weights.packed([tensor], as: "float32", byteCount: 4 * tensor.count) {
+      try tensor.computed().storage
+    }
     setConstant(value, try Tensor(.float32, tensor.shape, storage: storage))
   }
 

@@ -94,7 +94,7 @@ extension Grid {
 
   private func mix(_ a: Float, _ b: Float, _ weight: Float) -> Float { a * (1 - weight) + b * weight }
 
-  /// For each of `size` pixels the two cells of `count` that it lies between; nil for pixels that the model did not see.
+  /// For each of `size` pixels the two cells of `count` that it lies between; nil where the model did not look.
   private static func taps(
     _ size: Int, from start: Double, extent: Double, count: Int
   ) -> [Tap?] {

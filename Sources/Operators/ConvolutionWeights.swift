@@ -74,7 +74,9 @@ struct ConvolutionWeights: Sendable {
       guard request.has(3) else {
         try Self.checkFedBias(request, outputs: outputs)
         guard request.has(2), try request.input(2).constant != nil, let b = try vector(2) else { return }
-        bias = try request.weights.packed([b], as: "bias", byteCount: b.byteCount) { try Tensor(b.array(of: Float.self), b.shape).storage }
+        bias = try request.weights.packed([b], as: "bias", byteCount: b.byteCount) {
+          try Tensor(b.array(of: Float.self), b.shape).storage
+        }
         return
       }
       guard let gamma = try vector(3), let beta = try vector(4), let mean = try vector(5), let variance = try vector(6)

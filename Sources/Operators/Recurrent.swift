@@ -87,7 +87,9 @@ enum Recurrent {
     ]
     for (i, shape) in expected.sorted(by: { $0.key < $1.key }) where request.has(i) {
       let found = try request.input(i).shape
-      guard found.dimensions == shape else { throw Failure(.invalidModel, "input \(i) has shape \(found); expected \(shape)") }
+      guard found.dimensions == shape else {
+        throw Failure(.invalidModel, "input \(i) has shape \(found); expected \(shape)")
+      }
     }
     if let declared = try node.int("hidden_size"), declared != hidden {
       throw Failure(.invalidModel, "hidden_size is \(declared), but r has shape \(r)")

@@ -28,7 +28,9 @@ struct ResizeAxis: Sendable {
 
   /// A computed extent as a number that later arithmetic can bear.
   static func count(_ length: Double) throws -> Int {
-    guard length <= Double(Extent.limit) else { throw Failure(.unsupported, "an axis of \(length) elements is too long") }
+    guard length <= Double(Extent.limit) else {
+      throw Failure(.unsupported, "an axis of \(length) elements is too long")
+    }
     return Int(length)
   }
 

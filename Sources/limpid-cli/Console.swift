@@ -49,7 +49,8 @@ func now() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-/// One line on a terminal that says how far a long call is. Elsewhere it draws nothing, but Ctrl-C stops the call all the same.
+/// One line on a terminal that says how far a long call is. Elsewhere it draws nothing, but Ctrl-C stops the call all
+/// the same.
 final class ProgressLine {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var drawn = now()

@@ -62,7 +62,8 @@ def test_the_size_of_the_overlay(case, options, size):
 
 
 def test_colours_and_opacity_are_used(case):
-    case.run("explain", "model.onnx", "wide.png", "--style", "tame", "--colormap", "gray", "--opacity", 1, "--output", "o.png")
+    style = ("--style", "tame", "--colormap", "gray", "--opacity", 1)
+    case.run("explain", "model.onnx", "wide.png", *style, "--output", "o.png")
     overlay = np.asarray(Image.open(case.folder / "o.png")).astype(int)
     assert (np.ptp(overlay, axis=2) == 0).all() and np.ptp(overlay) > 20
 
