@@ -1,9 +1,10 @@
 """Fixture models of every family, and the three doors to the runtime: Swift (the command), C, and Python.
 
 A door offers fetch(model, image, names) -> arrays and explain(model, image, method, shape) -> (scores, ranges, grids),
-where `image` is a PNG file. LIMPID_KERNELS in the environment chooses the kernels of all three.
+where `image` is a PNG file; words(model, images, filter) -> {image index: (activation, [(word, similarity)])}. LIMPID_KERNELS in the environment chooses the kernels of all three.
 """
 
+import json
 import os
 import pathlib
 import subprocess
@@ -16,6 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/Support"))
 FIXTURES = ROOT / "Tests/Fixtures"
 LIBRARY = pathlib.Path(os.environ.get("LIMPID_LIBRARY") or ROOT / ".build/release/liblimpid.so")
+#: Families whose fixtures have another name than their converter.
+COMMANDS = {"castream": "ca-stream"}
 VARIANTS = ["portable", "openblas", "avx2", "avx512"]
 
 
@@ -31,7 +34,8 @@ def converted(tmp_path_factory):
         if (family, case) not in made:
             folder = tmp_path_factory.mktemp(case)
             write_case(FIXTURES / family / case, folder / "checkpoint.pth")
-            assert main([family, str(folder / "checkpoint.pth"), str(folder / "model.onnx"), *options]) == 0
+            words = [COMMANDS.get(family, family), folder / "checkpoint.pth", folder / "model.onnx", *options]
+            assert main([str(word) for word in words]) == 0
             made[family, case] = folder / "model.onnx"
         return made[family, case]
 
@@ -48,6 +52,14 @@ class Swift:
         subprocess.run([program, "fetch", model, image, "--names", ",".join(names), "--output", folder], check=True,
                        stdout=subprocess.DEVNULL)
         return [np.load(next(folder.glob(f"*{name}.npy"))) for name in names]
+
+    def words(self, model, images, filter):
+        program = ROOT / ".build/release/limpid-cli"
+        done = subprocess.run(
+            [program, "explain", model, *images, "--method", "lavise", "--parameter", f"filter={filter}",
+             "--parameter", "words=5", "--output", self.folder, "--json"], check=True, stdout=subprocess.PIPE)
+        found = [e["filter"] for e in json.loads(done.stdout)["explanations"]]
+        return {i: (f["activation"], [(w["word"], w["similarity"]) for w in f["words"]]) for i, f in enumerate(found)}
 
 
 class C:
@@ -70,6 +82,14 @@ class C:
         rows = self._run("explain", model, image, method, shape[0]).reshape(shape[0], -1)
         return rows[:, 0], rows[:, 1:3], rows[:, 4:].reshape(shape)
 
+    def words(self, model, images, filter):
+        words = map(str, ["words", model, *images, filter])
+        text = subprocess.run([self.program, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+        found = {}
+        for index, activation, *pairs in map(str.split, text.splitlines()):
+            found[int(index)] = float(activation), list(zip(pairs[::2], map(float, pairs[1::2])))
+        return found
+
 
 class Python:
     def fetch(self, model, image, names):
@@ -86,6 +106,13 @@ class Python:
             found = loaded.explain(image, method=method, classes=list(range(shape[0])))
             ranges = np.array([e.range for e in found])
             return np.array([e.score for e in found]), ranges, np.stack([e.grid for e in found])
+
+    def words(self, model, images, filter):
+        import limpid
+
+        with limpid.Model(model) as loaded:
+            (found,) = loaded.name_filters(images, [filter])
+            return {i.index: (i.activation, list(i.words)) for i in found.images}
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,10 @@
  *
  *   doors fetch MODEL IMAGE NAME...
  *   doors explain MODEL IMAGE METHOD CLASSES
+ *
+ * or, as text, a line for each image that a filter is named after: its index, its activation, words and similarities.
+ *
+ *   doors words MODEL IMAGE... FILTER
  */
 #include <limpid/limpid.h>
 #include <stdio.h>
@@ -46,17 +50,44 @@ static int explain(const limpid_model *model, const limpid_image_view *view, con
   return 0;
 }
 
+static int words(const limpid_model *model, const limpid_image_view *views, size_t count, int32_t filter) {
+  limpid_filter_names *names = NULL;
+  size_t rank, word;
+  float number;
+  if (limpid_name_filters(model, views, count, &filter, 1, NULL, &names)) return fail();
+  for (rank = 0; rank < limpid_filter_names_image_count(names, 0); rank++) {
+    const char *text;
+    printf("%d", (int)limpid_filter_names_image(names, 0, rank, &number));
+    printf(" %.9g", (double)number);
+    for (word = 0; (text = limpid_filter_names_image_word(names, 0, rank, word, &number)) != NULL; word++)
+      printf(" %s %.9g", text, (double)number);
+    printf("\n");
+  }
+  limpid_filter_names_free(names);
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  enum { MOST = 32 };
   limpid_model *model = NULL;
-  limpid_image *image = NULL;
-  limpid_image_view view;
+  limpid_image *images[MOST];
+  limpid_image_view views[MOST];
+  size_t count, i;
   int result;
-  if (argc < 5) return 2;
-  if (limpid_model_load_file(argv[2], NULL, &model) || limpid_image_load_file(argv[3], &image)) return fail();
-  view = limpid_image_get_view(image);
-  result = strcmp(argv[1], "fetch") == 0 ? fetch(model, &view, argv + 4, (size_t)argc - 4)
-                                         : explain(model, &view, argv[4], (size_t)atol(argv[5]));
-  limpid_image_free(image);
+  if (argc < 5 || argc > MOST + 4) return 2;
+  count = strcmp(argv[1], "words") == 0 ? (size_t)argc - 4 : 1;
+  if (limpid_model_load_file(argv[2], NULL, &model)) return fail();
+  for (i = 0; i < count; i++) {
+    if (limpid_image_load_file(argv[3 + i], &images[i])) return fail();
+    views[i] = limpid_image_get_view(images[i]);
+  }
+  if (strcmp(argv[1], "words") == 0)
+    result = words(model, views, count, (int32_t)atol(argv[argc - 1]));
+  else if (strcmp(argv[1], "fetch") == 0)
+    result = fetch(model, views, argv + 4, (size_t)argc - 4);
+  else
+    result = explain(model, views, argv[4], (size_t)atol(argv[5]));
+  for (i = 0; i < count; i++) limpid_image_free(images[i]);
   limpid_model_free(model);
   return result;
 }
