@@ -101,7 +101,7 @@ extension PlanBuilder {
   private static func truth(_ value: Bool) throws -> Tensor { try Tensor([UInt8(value ? 1 : 0)], .bool, .scalar) }
 
   private func condition(_ node: Node, input: Int) throws -> Bool {
-    guard let value = node.inputs[input], let operand = values[value]?.operand else {
+    guard input < node.inputs.count, let value = node.inputs[input], let operand = values[value]?.operand else {
       throw Failure(.invalidModel, "its condition is missing")
     }
     guard let tensor = operand.constant else { throw NeedsConstant(input: input) }

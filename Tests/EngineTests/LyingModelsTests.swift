@@ -89,6 +89,11 @@ private let lies: [Lie] = [
         outputs: [graph.value("y")])
     ]
   },
+  Lie("If without a condition") { graph in
+    graph.constant("x", try .zeros(.int64, [1]))
+    graph = try graph.asBranch(resulting: "x")
+    graph.graph.nodes[0].inputs = []
+  },
   Lie("Loop without an end") { graph in
     var body = SmallGraph()
     body.graph.inputs = [("i", ElementType.int64), ("c", .bool)].map { name, type in
@@ -120,6 +125,19 @@ extension SmallGraph {
       "If", ["condition"], ["y"], ["then_branch": .graph(body.graph), "else_branch": .graph(body.graph)])
     return outer
   }
+}
+
+/// Files may name the domain of our own operators; a Conv of it has eight inputs where we made it.
+@Test func aConvolutionOfOurOwnMayHaveFewInputs() throws {
+  var graph = SmallGraph()
+  graph.constant("w", try Tensor([2] as [Float], [1, 1, 1, 1]))
+  graph.graph.nodes = [
+    Node("Conv", domain: "limpid", inputs: [graph.value("x"), graph.value("w")], outputs: [graph.value("c")])
+  ]
+  graph.node("Add", ["c", "x"], ["s"])
+  graph.node("Relu", ["s"], ["y"])
+  let x = try Tensor([-1, 2] as [Float], [1, 1, 1, 2])
+  #expect(try graph.run(["x": x], fetch: ["y"])[0].array(of: Float.self) == [0, 6])
 }
 
 /// What takes no time though its geometry is huge. The limit leaves room for sanitizers, and for the tests beside it.
