@@ -119,7 +119,7 @@ import Testing
 }
 
 extension SmallGraph {
-  /// An If on the constant `condition`, both of whose branches are what `body` writes; its last node's result is theirs.
+  /// An If on the constant `condition`, both of whose branches are what `body` writes; their result is its last node's.
   fileprivate mutating func branch(
     _ condition: String, result: String, reading captured: [String] = [], _ body: (inout SmallGraph) throws -> Void
   ) throws {

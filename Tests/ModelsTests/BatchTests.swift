@@ -4,8 +4,8 @@ import Parallel
 import Tensors
 import Testing
 
-/// Images that are fed to models with a declared batch: a picture is two channels of 2×2, and each class's score is the
-/// mean of a channel.
+/// Images that are fed to models with a declared batch: a picture is two channels of 2×2, and each class's score is
+/// the mean of a channel.
 @Suite struct BatchTests {
   private func model(
     batch: Dimension, side: Int = 2, reshapedTo target: [Int64]? = nil, memoryLimit: UInt64 = 64 << 20

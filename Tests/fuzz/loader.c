@@ -1,5 +1,5 @@
-/* libFuzzer harness: a model from memory is loaded, planned and run, within 64 MiB; twice, and what comes out must be
- * the same though new memory holds other bytes: results that nothing wrote, or that are computed from such, are findings.
+/* libFuzzer harness: a model from memory is loaded, planned and run, within 64 MiB. Twice, and what comes out must be
+ * the same though new memory holds other bytes: results that nothing wrote, or that come from such, are findings.
  *
  * An input that is named "type@extents", like "1@2,3,8,8" (types as in limpid_element_type), is fed with a tensor of
  * that type and shape, so that a model file says by itself how it is to be run. With FUZZ_VERBOSE in the environment it
