@@ -118,6 +118,8 @@ let package = Package(
       name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
+      name: "ModelsTests", dependencies: ["Models", "Graph", "Parallel", "Tensors"], swiftSettings: swift),
+    .testTarget(
       name: "FilterNamingTests", dependencies: ["FilterNaming", "Images", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"],
       swiftSettings: swift),

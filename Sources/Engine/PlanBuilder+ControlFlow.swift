@@ -6,7 +6,7 @@ import Tensors
 extension PlanBuilder {
   static let controlFlow: Set<String> = ["If", "Loop"]
   /// Bounds what a hostile loop can make of a small file.
-  private static let nodeLimit = 1 << 17
+  private static let inliningLimit = 1 << 18
 
   mutating func addControlFlow(_ node: Node) throws {
     if node.operation == "If" { try addBranch(node) } else { try addLoop(node) }
@@ -53,10 +53,10 @@ extension PlanBuilder {
 
   /// Plans a copy of `body`; returns what its outputs have become.
   private mutating func addBody(_ body: Graph, arguments: [ValueID]) throws -> [ValueID] {
-    // Values count too: a body of no nodes would never end.
-    inlined += 1 + body.nodes.count + body.inputs.count + body.outputs.count + body.constants.count
-    guard inlined <= Self.nodeLimit else {
-      throw Failure(.unsupported, "its bodies come to more than \(Self.nodeLimit) nodes and values")
+    // Values count too: a body of no nodes would never end. So do branches that are not taken: they are copied.
+    inlined += 1 + body.extent
+    guard inlined <= Self.inliningLimit else {
+      throw Failure(.unsupported, "its bodies come to more than \(Self.inliningLimit) nodes, operands and values")
     }
     let (nodes, outputs) = try graph.inline(body, arguments: arguments)
     for node in nodes { countReaders(node) }
@@ -92,8 +92,9 @@ extension PlanBuilder {
     try add(Node("Concat", inputs: expanded, outputs: [output], attributes: ["axis": .int(0)]))
   }
 
+  /// With a name that no model can have taken: graphs within a body find it by that.
   private mutating func constant(_ tensor: Tensor) -> ValueID {
-    let value = graph.addValue()
+    let value = graph.addValue("\u{1}\(graph.valueCount)")
     graph.constants[value] = tensor
     return value
   }
@@ -101,7 +102,7 @@ extension PlanBuilder {
   private static func truth(_ value: Bool) throws -> Tensor { try Tensor([UInt8(value ? 1 : 0)], .bool, .scalar) }
 
   private func condition(_ node: Node, input: Int) throws -> Bool {
-    guard let value = node.inputs[input], let operand = values[value]?.operand else {
+    guard input < node.inputs.count, let value = node.inputs[input], let operand = values[value]?.operand else {
       throw Failure(.invalidModel, "its condition is missing")
     }
     guard let tensor = operand.constant else { throw NeedsConstant(input: input) }

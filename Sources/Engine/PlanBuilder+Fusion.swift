@@ -11,12 +11,16 @@ extension PlanBuilder {
     return try absorbActivation(node)
   }
 
+  /// Where a convolution of our own has what is added to its result.
+  private static let residualSlot = 7
+
   /// The draft of the convolution that makes `value`, where `value` has no other use and nothing follows in it yet.
   private func openConvolution(making value: ValueID?) -> Int? {
     guard let value, readers[value] == 1, !fetched.contains(value), let maker = makers[value] else { return nil }
     let node = drafts[maker].node
     guard node.operation == "Conv", node.domain == "limpid", node.attributes["activation"] == nil else { return nil }
-    return maker
+    // A file may name our domain, too, and leave inputs out.
+    return node.inputs.count > Self.residualSlot ? maker : nil
   }
 
   private mutating func absorbActivation(_ node: Node) throws -> Bool {
@@ -35,17 +39,17 @@ extension PlanBuilder {
   }
 
   private mutating func absorbAddition(_ node: Node) throws -> Bool {
-    let residualSlot = 7
     for (i, j) in [(0, 1), (1, 0)] {
       guard let maker = openConvolution(making: node.inputs[i]), let residual = node.inputs[j],
-        drafts[maker].node.inputs[residualSlot] == nil, let sum = values[node.inputs[i]!], let other = values[residual],
+        drafts[maker].node.inputs[Self.residualSlot] == nil, let sum = values[node.inputs[i]!],
+        let other = values[residual],
         other.operand.shape == sum.operand.shape, other.operand.type == sum.operand.type
       else { continue }
       var fused = drafts[maker].node
-      fused.inputs[residualSlot] = residual
+      fused.inputs[Self.residualSlot] = residual
       fused.outputs = node.outputs
       var inputs = drafts[maker].inputs
-      inputs[residualSlot] = try place(of: residual, in: sum.operand.layout)
+      inputs[Self.residualSlot] = try place(of: residual, in: sum.operand.layout)
       let draft = try replanned(maker, as: fused, inputs: inputs)
       // The residual may be made after the convolution's old place, so the step moves here.
       drafts[maker].isAbsorbed = true

@@ -56,7 +56,7 @@ struct PlanBuilder {
   var readers: [ValueID: Int] = [:]
   /// The draft that makes each value.
   var makers: [ValueID: Int] = [:]
-  /// Nodes and values of the bodies of If and Loop that became a part of the plan.
+  /// The extent of the bodies of If and Loop that became a part of the plan.
   var inlined = 0
   /// Bytes of what was computed while the plan was made; they live as long as the plan.
   var foldedByteCount = 0
@@ -103,10 +103,7 @@ struct PlanBuilder {
 
   /// Counts what a node and the subgraphs in it read.
   mutating func countReaders(_ node: Node) {
-    for case let input? in node.inputs { readers[input, default: 0] += 1 }
-    for case .graph(let body) in node.attributes.values {
-      for value in graph.captured(by: body) { readers[value, default: 0] += 1 }
-    }
+    for value in graph.read(by: node) { readers[value, default: 0] += 1 }
   }
 
   /// Plans one node.

@@ -117,11 +117,12 @@ public struct Graph: Sendable {
     return producers
   }
 
-  /// The indices of the nodes that use each value, in order; a node that uses it twice is listed twice.
+  /// The indices of the nodes that use each value, themselves or in graphs within them, in order; a node that uses it
+  /// twice is listed twice.
   public func consumers() -> [ValueID: [Int]] {
     var consumers: [ValueID: [Int]] = [:]
     for (i, node) in nodes.enumerated() {
-      for case let input? in node.inputs { consumers[input, default: []].append(i) }
+      for value in read(by: node) { consumers[value, default: []].append(i) }
     }
     return consumers
   }

@@ -38,6 +38,17 @@ extension Graph {
     return (added, try body.outputs.map { try resolve($0.value) })
   }
 
+  /// What a copy of this graph costs: its nodes, their operands, its values, and those of the graphs within it. A name
+  /// counts by its length, since it is copied too.
+  public var extent: Int {
+    let values = names.reduce(inputs.count + outputs.count) { $0 + 1 + $1.utf8.count / 64 }
+    return nodes.reduce(values) { sum, node in
+      node.attributes.values.reduce(sum + 1 + node.inputs.count + node.outputs.count) { sum, attribute in
+        if case .graph(let body) = attribute { sum + body.extent } else { sum }
+      }
+    }
+  }
+
   /// This subgraph with other names for the values that it takes from the graphs around it.
   private func renamingCaptures(_ renamed: [String: String]) -> Graph {
     var copy = self

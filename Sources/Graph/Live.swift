@@ -7,14 +7,20 @@ extension Graph {
     var pending = fetches
     while let value = pending.popLast() {
       guard !known.contains(value), let node = producers[value], wanted.insert(node).inserted else { continue }
-      pending += nodes[node].inputs.compactMap { $0 }
-      for case .graph(let body) in nodes[node].attributes.values { pending += captured(by: body) }
+      pending += read(by: nodes[node])
     }
     return wanted.sorted()
   }
 
+  /// The values that a node of this graph reads, itself and in the graphs within it; some more than once.
+  public func read(by node: Node) -> [ValueID] {
+    var values = node.inputs.compactMap { $0 }
+    for case .graph(let body) in node.attributes.values { values += captured(by: body) }
+    return values
+  }
+
   /// The values of this graph that a subgraph refers to by name.
-  public func captured(by body: Graph) -> [ValueID] {
+  func captured(by body: Graph) -> [ValueID] {
     var own = Set(body.inputs.map(\.value)).union(body.constants.keys)
     var used: [ValueID] = body.outputs.map(\.value)
     var found: [ValueID] = []
@@ -39,8 +45,7 @@ extension Graph {
       if fed.contains(value) {
         found.insert(value)
       } else if let node = producers[value] {
-        pending += nodes[node].inputs.compactMap { $0 }
-        for case .graph(let body) in nodes[node].attributes.values { pending += captured(by: body) }
+        pending += read(by: nodes[node])
       }
     }
     return found

@@ -55,7 +55,7 @@ extension Model {
   private func checkComplete(_ fed: Set<ValueID>, for fetches: [ValueID]) throws {
     let inputs = Set(graph.inputs.map(\.value))
     let live = graph.live(for: fetches, known: fed.union(graph.constants.keys))
-    let needed = fetches + live.flatMap { graph.nodes[$0].inputs.compactMap { $0 } }
+    let needed = fetches + live.flatMap { graph.read(by: graph.nodes[$0]) }
     if let missing = needed.first(where: { inputs.contains($0) && !fed.contains($0) }) {
       throw Failure(.invalidArgument, "the input \"\(graph.name(of: missing))\" is needed, but not fed")
     }

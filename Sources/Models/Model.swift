@@ -42,7 +42,7 @@ public final class Model: Sendable {
     try self.init(graph: ONNXLoader.load(bytes: bytes, owner: nil), options: options)
   }
 
-  init(graph: Graph, options: Options) throws {
+  package init(graph: Graph, options: Options) throws {
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
     engine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata)

@@ -188,6 +188,9 @@ struct AttentionTask: Sendable {
     scale = try node.float("scale", default: 1 / Float(query.width).squareRoot())
     softcap = try node.float("softcap", default: 0)
     shownStage = try node.int("qk_matmul_output_mode", default: 0)
+    guard (0...3).contains(shownStage) else {
+      throw Failure(.invalidModel, "qk_matmul_output_mode is \(shownStage); expected 0 to 3")
+    }
     kernels = request.kernels
   }
 

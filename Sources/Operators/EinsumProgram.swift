@@ -165,6 +165,7 @@ struct StridedCopy: Sendable {
     let columns = extents.last ?? 1
     let step = strides.last ?? 1
     let rows = extents.dropLast().reduce(1, *)
+    if columns == 0 { return }
     for row in 0..<rows {
       var rest = row
       var offset = 0

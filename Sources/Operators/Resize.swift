@@ -88,7 +88,8 @@ enum Resize {
       sizes = try listed.map { try ResizeAxis.count((scale * Double(x[$0])).rounded()) }
     }
     var result: [Int: ResizeAxis] = [:]
-    for (i, axis) in listed.enumerated() where sizes[i] != x[axis] || rule.region(i) != nil {
+    // A rounded size may be the old one though the scale is another, and moves what is between.
+    for (i, axis) in listed.enumerated() where sizes[i] != x[axis] || scales[i] != 1 || rule.region(i) != nil {
       result[axis] = ResizeAxis(extent: x[axis], count: sizes[i], scale: scales[i], region: rule.region(i))
     }
     return result

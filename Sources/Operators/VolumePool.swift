@@ -1,5 +1,6 @@
 import Glibc
 import Graph
+import Kernels
 import Parallel
 import Tensors
 
@@ -48,14 +49,16 @@ struct VolumePool: Sendable {
   /// The value at output place `pixel` of one plane.
   private func value(_ plane: UnsafePointer<Float>, _ pixel: Int) -> Float {
     var rest = pixel
-    var covered = 1
+    // As a real number: many axes of long windows have more places than an integer can count.
+    var covered = 1.0
     var places = [[Int]](repeating: [], count: input.count)
     for axis in input.indices.reversed() {
       let first = rest % output[axis] * window.strides[axis] - window.padBegin[axis]
       rest /= output[axis]
-      let taps = (0..<window.kernel[axis]).map { first + $0 * window.dilations[axis] }
-      places[axis] = taps.filter { $0 >= 0 && $0 < input[axis] }
-      covered *= countsPadding ? taps.count { $0 < input[axis] + window.padEnd[axis] } : places[axis].count
+      let (dilation, length) = (window.dilations[axis], window.kernel[axis])
+      places[axis] = Kernels.Pooling.inside(first, dilation, length, input[axis]).map { first + $0 * dilation }
+      let room = input[axis] + window.padEnd[axis] - first
+      covered *= Double(countsPadding ? min(length, (room + dilation - 1) / dilation) : places[axis].count)
     }
     switch rule {
     case .maximum: return fold(plane, places, 0, 0, -.infinity) { max($0, $1) }

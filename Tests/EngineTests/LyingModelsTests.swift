@@ -40,6 +40,9 @@ private let lies: [Lie] = [
     "LSTM", [Shape(trusted: [0, 1 << 32, 1]), [1, 4, 1], Shape(trusted: [0, 1, 1 << 32])],
     with: "states whose size overflows"),
   Lie("Einsum", [Shape](repeating: [1], count: 100), [], ["equation": .string("a")], with: "a hundred operands"),
+  Lie(
+    "Attention", [Shape](repeating: [1, 1, 2, 4], count: 3), [], ["qk_matmul_output_mode": .int(4)],
+    with: "scores of a stage that does not exist"),
   Lie("Resize of a region that is no number") { graph in
     graph.constant("x", try .zeros(.float32, [1, 1, 4, 4]))
     graph.constant("roi", try Tensor([0, 0, .nan, 0, 1, 1, 1, 1], [8]))
@@ -86,6 +89,11 @@ private let lies: [Lie] = [
         outputs: [graph.value("y")])
     ]
   },
+  Lie("If without a condition") { graph in
+    graph.constant("x", try .zeros(.int64, [1]))
+    graph = try graph.asBranch(resulting: "x")
+    graph.graph.nodes[0].inputs = []
+  },
   Lie("Loop without an end") { graph in
     var body = SmallGraph()
     body.graph.inputs = [("i", ElementType.int64), ("c", .bool)].map { name, type in
@@ -119,8 +127,21 @@ extension SmallGraph {
   }
 }
 
-/// What takes no time though its geometry is huge.
-@Suite(.timeLimit(.minutes(1))) struct HugeGeometry {
+/// Files may name the domain of our own operators; a Conv of it has eight inputs where we made it.
+@Test func aConvolutionOfOurOwnMayHaveFewInputs() throws {
+  var graph = SmallGraph()
+  graph.constant("w", try Tensor([2] as [Float], [1, 1, 1, 1]))
+  graph.graph.nodes = [
+    Node("Conv", domain: "limpid", inputs: [graph.value("x"), graph.value("w")], outputs: [graph.value("c")])
+  ]
+  graph.node("Add", ["c", "x"], ["s"])
+  graph.node("Relu", ["s"], ["y"])
+  let x = try Tensor([-1, 2] as [Float], [1, 1, 1, 2])
+  #expect(try graph.run(["x": x], fetch: ["y"])[0].array(of: Float.self) == [0, 6])
+}
+
+/// What takes no time though its geometry is huge. The limit leaves room for sanitizers, and for the tests beside it.
+@Suite(.timeLimit(.minutes(10))) struct HugeGeometry {
   @Test func aWindowFarLargerThanItsInputCostsWhatTheInputCosts() throws {
     var graph = SmallGraph()
     let side = (1 << 20) - 1
@@ -138,6 +159,24 @@ extension SmallGraph {
     for (norm, square) in zip(results[2].array(of: Float.self), squares) { #expect(abs(norm * norm - square) < 1e-4) }
   }
 
+  /// Four axes: the places of one window, padding included, are more than 64 bits can count.
+  @Test func aWindowOverManyAxesMayBeLargerThanNumbers() throws {
+    var graph = SmallGraph()
+    let side = (1 << 20) - 1
+    graph.constant("x", try Tensor((1...16).map { Float($0) }, [1, 1, 2, 2, 2, 2]))
+    let window: [String: Attribute] = [
+      "kernel_shape": .ints([side, side, side, side]),
+      "pads": .ints([side - 1, side - 1, side - 1, side - 1, 0, 0, 0, 0]),
+    ]
+    graph.node("MaxPool", ["x"], ["max"], window)
+    graph.node("AveragePool", ["x"], ["mean"], window)
+    graph.node("AveragePool", ["x"], ["padded"], window.merging(["count_include_pad": .int(1)]) { $1 })
+    let results = try graph.run(fetch: ["max", "mean", "padded"]).map { $0.array(of: Float.self) }
+    #expect(results[0] == (1...16).map { Float($0) })
+    #expect(results[1] == (0..<16).map { 1 + Float($0) / 2 })
+    #expect(results[2].allSatisfy { $0 > 0 && $0 < 1e-20 })
+  }
+
   @Test func anEmptyResultTakesNoTime() throws {
     var graph = SmallGraph()
     graph.constant("x", try .zeros(.float32, Shape(trusted: [1 << 32, 0])))
@@ -145,6 +184,15 @@ extension SmallGraph {
     graph.node("CumSum", ["x", "axis"], ["sum"])
     graph.node("Trilu", ["x"], ["triangle"])
     #expect(try graph.run(fetch: ["sum", "triangle"]).map(\.shape.count) == [0, 0])
+  }
+
+  @Test func aSumOfNothingTakesNoTime() throws {
+    var graph = SmallGraph()
+    graph.constant("x", try .zeros(.float32, Shape(trusted: [1 << 31, 2, 0])))
+    graph.node("Einsum", ["x"], ["y"], ["equation": .string("abc->b")])
+    graph.node("Einsum", ["x", "x"], ["z"], ["equation": .string("abc,dbc->b")])
+    let results = try graph.run(fetch: ["y", "z"])
+    #expect(results.map { $0.array(of: Float.self) } == [[0, 0], [0, 0]])
   }
 
   @Test func packingNothingTakesNoTime() throws {

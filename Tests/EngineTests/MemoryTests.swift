@@ -35,6 +35,27 @@ import Testing
     }
   }
 
+  /// 4 TiB, as a part of the plan and as a step of the run; a limit of 0 is the memory that the machine has.
+  @Test(.timeLimit(.minutes(10)), arguments: [64 << 20, 0] as [UInt64], [true, false])
+  func aTerabyteIsRefusedBeforeItIsAskedFor(limit: UInt64, isFolded: Bool) throws {
+    var graph = SmallGraph()
+    try graph.constant("shape", [1 << 20, 1 << 20])
+    graph.node("ConstantOfShape", ["shape"], ["filled"])
+    graph.node("Neg", ["filled"], ["negative"])
+    graph.node("Expand", ["x", "shape"], ["expanded"])
+    let one = try Tensor([Float(1)], [1])
+    if isFolded { graph.constant("x", one) }
+    for fetch in ["filled", "negative", "expanded"] {
+      let engine = try graph.engine(limit: limit)
+      let failure = #expect(throws: Failure.self, "\(fetch)") {
+        try engine.run(isFolded ? [:] : ["x": one], fetch: [fetch])
+      }
+      #expect(failure?.kind == .unsupported)
+      #expect(failure?.message.contains("the memory limit is") == true, "\(failure?.message ?? "")")
+      #expect(engine.kept.working == 0)
+    }
+  }
+
   @Test func whatIsFoldedCountsTogether() throws {
     var graph = SmallGraph()
     try graph.constant("shape", [1 << 20])
