@@ -37,7 +37,7 @@ SIDES = {f"torchvision/{name}": side for name, side in TORCHVISION.items()} | {
 
 
 def create(name, side=None):
-    """The model and the side of its input: the least, where none is given. Weights are random, the statistics of
+    """The model and the side of its input: the least, where none is given. All weights are random, the statistics of
     normalisations those of noise."""
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
@@ -51,8 +51,27 @@ def create(name, side=None):
     else:
         extra = {"img_size": side} if architecture.startswith(("deit", "vit")) else {}
         model = timm.create_model(architecture, pretrained=False, **extra)
+    enliven(model)
     calibrate(model, side)
     return model.eval(), side
+
+
+def enliven(model):
+    """Draws the weights that architectures begin with a constant.
+
+    Layer scales of 1e-6, gains and heads of zero would hide from the logits whatever is behind them, and of a
+    constant no one can tell in which order it is read."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            first = weight.flatten()[0].item()
+            if not (weight == first).all() or weight.numel() == 1 and abs(first) > 1e-3:
+                continue
+            if abs(first) > 1e-3:
+                weight.mul_(torch.empty_like(weight).uniform_(0.8, 1.2))
+            elif "bias" in name or sum(extent > 1 for extent in weight.shape) > 1:
+                weight.normal_(0, 0.1)
+            else:
+                weight.uniform_(0.2, 0.5)
 
 
 def calibrate(model, side):
