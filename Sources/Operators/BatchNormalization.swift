@@ -3,13 +3,12 @@ import Kernels
 import Parallel
 import Tensors
 
-/// BatchNormalization at inference.
+/// BatchNormalization: by statistics that are given, or of the batch itself.
 enum BatchNormalization {
   static let definitions = [OperatorDefinition("BatchNormalization", plan: plan)]
 
   private static func plan(_ request: Request) throws -> Step {
     for i in 0..<5 { try request.require(i, .float32) }
-    if try request.node.flag("training_mode") { throw Failure(.unsupported, "training_mode is not supported") }
     let x = try request.input(0)
     guard x.shape.rank >= 2 else { throw Failure(.invalidModel, "input \(x.shape); expected [N, C, ...]") }
     let channels = x.shape[1]
@@ -19,8 +18,9 @@ enum BatchNormalization {
         throw Failure(.invalidModel, "input \(i) has shape \(shape); expected [\(channels)]")
       }
     }
-    let layout: Layout = x.shape.rank >= 3 ? .channelsLast : .standard
     let epsilon = try request.node.float("epsilon", default: 1e-5)
+    if try request.node.flag("training_mode") { return try planBatch(request, x.shape, epsilon) }
+    let layout: Layout = x.shape.rank >= 3 ? .channelsLast : .standard
     let parameters = try (1..<5).compactMap { try request.input($0).constant }
     let known = parameters.count < 4
       ? nil
@@ -54,5 +54,54 @@ enum BatchNormalization {
       affine[c] = Float(factor)
       affine[channels + c] = Float(Double(parameters[1][c]) - Double(parameters[2][c]) * factor)
     }
+  }
+
+  /// With `training_mode`: by mean and variance of `x` itself, which is how exporters write the standardisation of
+  /// weights (NFNets). Outputs 1 and 2 are the given statistics, moved towards these.
+  private static func planBatch(_ request: Request, _ x: Shape, _ epsilon: Float) throws -> Step {
+    let kept = Double(try request.node.float("momentum", default: 0.9))
+    let (samples, channels) = (x[0], x[1])
+    let pixels = x.dimensions[2...].reduce(1, *)
+    let areStatisticsWanted = request.wanted.dropFirst().contains(true)
+    let statistic = Operand(.float32, [channels])
+    return Step(
+      inputs: request.standardLayouts,
+      outputs: [Operand(.float32, x)] + (areStatisticsWanted ? [statistic, statistic] : []), overwritable: [0]
+    ) { run in
+      let (source, target): (UnsafePointer<Float>, UnsafeMutablePointer<Float>) = (run.input(0), run.output())
+      let parameters = (0..<5).map { run.input($0, as: Float.self) }
+      let statistics = areStatisticsWanted ? (1...2).map { run.output($0, as: Float.self) } : []
+      run.parallel.forEach(channels, grain: max(1, 16384 / max(1, samples * pixels))) { range in
+        for c in range {
+          let rows = (0..<samples).lazy.map { ($0 * channels + c) * pixels }
+          let (mean, variance) = moments(source, rows, pixels)
+          let factor = Double(parameters[1][c]) / (variance + Double(epsilon)).squareRoot()
+          let shift = Double(parameters[2][c]) - mean * factor
+          for row in rows {
+            for i in row..<row + pixels { target[i] = Float(Double(source[i]) * factor + shift) }
+          }
+          for (k, now) in zip(statistics.indices, [mean, variance]) {
+            statistics[k][c] = Float(Double(parameters[3 + k][c]) * kept + now * (1 - kept))
+          }
+        }
+      }
+    }
+  }
+
+  /// Mean and variance of the pieces of `x` that begin at `starts`.
+  private static func moments(
+    _ x: UnsafePointer<Float>, _ starts: some Collection<Int>, _ length: Int
+  ) -> (mean: Double, variance: Double) {
+    let count = Double(starts.count * length)
+    var sum = 0.0
+    for start in starts {
+      for i in start..<start + length { sum += Double(x[i]) }
+    }
+    let mean = sum / count
+    var squares = 0.0
+    for start in starts {
+      for i in start..<start + length { squares += (Double(x[i]) - mean) * (Double(x[i]) - mean) }
+    }
+    return (mean, squares / count)
   }
 }

@@ -79,6 +79,7 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
     HostileNode("MaxPool", ["kernel_shape": .ints([Int.max, 1])], [picture]),
     HostileNode("AveragePool", ["kernel_shape": .ints([2])], [picture]),
     HostileNode("BatchNormalization", [:], [picture, [4], [4], [3], [4]]),
+    HostileNode("BatchNormalization", ["training_mode": .int(1)], [[3], [3], [3], [3], [3]]),
     HostileNode("LayerNormalization", ["axis": .int(4)], [picture, [5]]),
     HostileNode("LayerNormalization", [:], [picture, [4]]),
     HostileNode("GroupNormalization", ["num_groups": .int(0)], [picture, [4], [4]]),

@@ -29,7 +29,7 @@ TIMM = {
     "coatnet_nano_rw_224": 224, "maxvit_tiny_tf_224": 224, "convmixer_768_32": 64, "mixer_s16_224": 224,
     "efficientnet_b0": 64, "mobilenetv3_small_050": 64, "tf_efficientnet_b0": 64, "regnety_002": 64,
     "repvgg_a0": 64, "ghostnet_050": 64, "mobilevit_xxs": 64, "poolformer_s12": 64, "xcit_nano_12_p16_224": 64,
-    "levit_128s": 224, "edgenext_xx_small": 64, "coat_tiny": 64, "nfnet_l0": 64, "eca_resnet33ts": 64,
+    "levit_128s": 224, "edgenext_xx_small": 64, "coat_tiny": 224, "nfnet_l0": 64, "eca_resnet33ts": 64,
     "hrnet_w18_small": 64, "dla34": 64, "efficientformerv2_s0": 224, "beit_base_patch16_224": 224,
 }
 SIDES = {f"torchvision/{name}": side for name, side in TORCHVISION.items()} | {
@@ -37,7 +37,7 @@ SIDES = {f"torchvision/{name}": side for name, side in TORCHVISION.items()} | {
 
 
 def create(name, side=None):
-    """The model and the side of its input: the least, where none is given. Weights are random, the statistics of
+    """The model and the side of its input: the least, where none is given. All weights are random, the statistics of
     normalisations those of noise."""
     warnings.filterwarnings("ignore")
     torch.manual_seed(0)
@@ -51,8 +51,29 @@ def create(name, side=None):
     else:
         extra = {"img_size": side} if architecture.startswith(("deit", "vit")) else {}
         model = timm.create_model(architecture, pretrained=False, **extra)
+    enliven(model)
     calibrate(model, side)
     return model.eval(), side
+
+
+def enliven(model):
+    """Draws the weights that architectures begin with a constant, or with next to nothing.
+
+    Layer scales of 1e-6, gains and heads of zero would hide from the logits whatever is behind them, and of a
+    constant no one can tell in which order it is read."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            first = weight.flatten()[0].item()
+            is_constant = (weight == first).all() and weight.numel() > 1
+            is_visible = weight.abs().max() > 1e-3
+            if is_visible and not is_constant:
+                continue
+            if is_visible:
+                weight.mul_(torch.empty_like(weight).uniform_(0.8, 1.2))
+            elif "bias" in name or sum(extent > 1 for extent in weight.shape) > 1:
+                weight.normal_(0, 0.1)
+            else:
+                weight.uniform_(0.2, 0.5)
 
 
 def calibrate(model, side):

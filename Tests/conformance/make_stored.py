@@ -51,6 +51,7 @@ def main():
     for name, model in networks():
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
+        architectures.enliven(model)
         coarsen(model)
         architectures.calibrate(model, SIDE)
         for exporter in EXPORTERS:
