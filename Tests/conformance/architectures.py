@@ -51,6 +51,11 @@ def create(name, side=None):
     else:
         extra = {"img_size": side} if architecture.startswith(("deit", "vit")) else {}
         model = timm.create_model(architecture, pretrained=False, **extra)
+        if architecture.startswith("beit"):
+            # PyTorch 2.13's dynamo exporter fails to decompose its fused attention ("Cannot view a tensor ...").
+            for module in model.modules():
+                if hasattr(module, "fused_attn"):
+                    module.fused_attn = False
     enliven(model)
     calibrate(model, side)
     return model.eval(), side
