@@ -19,6 +19,7 @@ LONG_CALL = f"""
 import os, signal, sys, threading, time
 sys.path.insert(0, {str(ROOT / "bindings" / "python")!r})
 import numpy as np, limpid
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
 model = limpid.Model({str(COLOURS)!r})
 images = np.zeros((64, 3, 32, 32), np.float32)
 def long_call():
