@@ -11,7 +11,7 @@ enum Resize {
 
   private static func planUpsample(_ request: Request) throws -> Step {
     let x = try request.input(0)
-    let scales = try request.node.floats("scales") ?? request.constant(1)?.array(of: Float.self) ?? []
+    let scales = try request.node.floats("scales") ?? numbers(request.constant(1)) ?? []
     let mode = try request.node.string("mode", default: "nearest")
     let rule = ResizeRule(
       mode: mode == "bilinear" ? "linear" : mode, coordinates: "asymmetric", rounding: "floor")
@@ -46,13 +46,16 @@ enum Resize {
       }
       rule.regions = places
     }
-    if let scales {
-      guard scales.type == .float32 else { throw Failure(.invalidModel, "the scales are \(scales.type)") }
-      return try plan(request, rule, axes(x.shape, listed, scales: scales.array(of: Float.self), rule))
-    }
+    if let scales = try numbers(scales) { return try plan(request, rule, axes(x.shape, listed, scales: scales, rule)) }
     guard let sizes = try sizes?.integers() else { throw Failure(.invalidModel, "neither scales nor sizes are given") }
     let policy = try node.string("keep_aspect_ratio_policy", default: "stretch")
     return try plan(request, rule, axes(x.shape, listed, sizes: sizes, policy, rule))
+  }
+
+  private static func numbers(_ scales: Tensor?) throws -> [Float]? {
+    guard let scales else { return nil }
+    guard scales.type == .float32 else { throw Failure(.invalidModel, "the scales are \(scales.type)") }
+    return scales.array(of: Float.self)
   }
 
   private static func axes(

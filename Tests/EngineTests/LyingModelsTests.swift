@@ -65,6 +65,7 @@ private let lies: [Lie] = [
     try graph.constant("sizes", [1, 1, 1, 1 << 23])
     graph.node("Resize", ["x", "none", "none", "sizes"], ["y"], ["mode": .string("linear")])
   },
+  Lie("Upsample", [[1, 1, 2, 2]], [[1, 1, 2, 2]], with: "scales that are whole numbers"),
   Lie("Concat of extents whose sum overflows") { graph in
     graph.constant("x", try .zeros(.float32, Shape(trusted: [0, 1 << 32])))
     graph.node("Concat", [String](repeating: "x", count: 1000), ["y"], ["axis": .int(1)])
