@@ -19,10 +19,14 @@ enum Binary {
     ]
 
   private static func planPair(_ request: Request, _ op: Kernels.Binary) throws -> Step {
+    try requirePair(request)
+    return try planAny(request, op, mean: false)
+  }
+
+  private static func requirePair(_ request: Request) throws {
     guard request.inputs.count == 2 else {
       throw Failure(.invalidModel, "it has \(request.inputs.count) inputs; expected 2")
     }
-    return try planAny(request, op, mean: false)
   }
 
   private static func operands(_ request: Request) throws -> [Operand] {
@@ -76,6 +80,7 @@ enum Binary {
   }
 
   private static func planMod(_ request: Request) throws -> Step {
+    try requirePair(request)
     let operands = try operands(request)
     let hasSignOfDividend = try request.node.flag("fmod")
     if operands[0].type.isInteger {

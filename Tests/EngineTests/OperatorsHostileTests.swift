@@ -1,6 +1,7 @@
 import Engine
 import Graph
 import Kernels
+import Operators
 import Parallel
 import Tensors
 import Testing
@@ -87,6 +88,8 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
     HostileNode("Add", [:], [[2, 3], [2, 4]]),
     HostileNode("Add", [:], [[2, 3]]),
     HostileNode("Add", [:], [[1 << 20, 1], [1, 1 << 20]]),
+    HostileNode("Mod", [:], [[2, 3]]),
+    HostileNode("Mod", [:], [], [2, 3]),
     HostileNode("MatMul", [:], [[2, 3], [4, 2]]),
     HostileNode("MatMul", [:], [[1 << 14, 1, 1, 1], [1 << 14, 1, 1]]),
     HostileNode("Gemm", [:], [[2, 3], [4, 2]]),
@@ -151,4 +154,28 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
 @Test(arguments: HostileNode.all)
 func aNodeThatMakesNoSenseIsRefused(node: HostileNode) throws {
   #expect(throws: Failure.self) { try node.run() }
+}
+
+/// Every operator with too few and too many inputs of wrong ranks and types: a result or a failure, never the end.
+@Test(arguments: Operators.all.map { [$0.name, $0.domain] }, [false, true])
+func anyInputsAreAnsweredByEveryOperator(operation: [String], isConstant: Bool) throws {
+  let types: [[ElementType]] = [[.float32], [.int64], [.bool], [.float32, .int64], [.uint8, .float32, .bool]]
+  for (count, rank) in (0...8).flatMap({ count in [0, 1, 2, 3, 4, 5].map { (count, $0) } }) {
+    for types in count < 5 ? types : [types[0], types[3]] {
+      var graph = Graph()
+      graph.opsets[""] = 13 + 5 * (rank % 2)
+      var feeds: [(value: ValueID, tensor: Tensor)] = []
+      for i in 0..<count {
+        let value = graph.addValue("x\(i)")
+        let tensor = try Tensor.zeros(types[i % types.count], Shape(checking: [Int](repeating: 2, count: rank)))
+        if isConstant { graph.constants[value] = tensor } else { feeds.append((value, tensor)) }
+      }
+      let results = (0...count % 4).map { graph.addValue("y\($0)") }
+      graph.nodes = [
+        Node(operation[0], domain: operation[1], inputs: (0..<count).map { ValueID($0) }, outputs: results)
+      ]
+      let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 24))
+      do { _ = try engine.run(feeds, fetch: results, parallel: .serial) } catch is Failure {}
+    }
+  }
 }
