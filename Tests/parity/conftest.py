@@ -1,7 +1,8 @@
 """Fixture models of every family, and the three doors to the runtime: Swift (the command), C, and Python.
 
 A door offers fetch(model, image, names) -> arrays and explain(model, image, method, shape) -> (scores, ranges, grids),
-where `image` is a PNG file; words(model, images, filter) -> {image index: (activation, [(word, similarity)])}. LIMPID_KERNELS in the environment chooses the kernels of all three.
+where `image` is a PNG file; words(model, images, filter) -> {image index: (activation, [(word, similarity)])}.
+LIMPID_KERNELS in the environment chooses the kernels of all three.
 """
 
 import json
@@ -17,9 +18,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Tests/Support"))
 FIXTURES = ROOT / "Tests/Fixtures"
 LIBRARY = pathlib.Path(os.environ.get("LIMPID_LIBRARY") or ROOT / ".build/release/liblimpid.so")
+PROGRAM = ROOT / ".build/release/limpid-cli"
 #: Families whose fixtures have another name than their converter.
 COMMANDS = {"castream": "ca-stream"}
 VARIANTS = ["portable", "openblas", "avx2", "avx512"]
+DOORS = ["Swift", "C", "Python"]
+
+
+def close(found, expected, largest=None):
+    """Within 1e-4 of `largest`, or of the largest magnitude that is expected."""
+    largest = np.abs(expected).max() if largest is None else largest
+    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=0, atol=1e-4 * largest)
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +56,14 @@ class Swift:
         self.folder = folder
 
     def fetch(self, model, image, names):
-        program = ROOT / ".build/release/limpid-cli"
         folder = self.folder / "fetched"
-        subprocess.run([program, "fetch", model, image, "--names", ",".join(names), "--output", folder], check=True,
+        subprocess.run([PROGRAM, "fetch", model, image, "--names", ",".join(names), "--output", folder], check=True,
                        stdout=subprocess.DEVNULL)
         return [np.load(next(folder.glob(f"*{name}.npy"))) for name in names]
 
     def words(self, model, images, filter):
-        program = ROOT / ".build/release/limpid-cli"
         done = subprocess.run(
-            [program, "explain", model, *images, "--method", "lavise", "--parameter", f"filter={filter}",
+            [PROGRAM, "explain", model, *images, "--method", "lavise", "--parameter", f"filter={filter}",
              "--parameter", "words=5", "--output", self.folder, "--json"], check=True, stdout=subprocess.PIPE)
         found = [e["filter"] for e in json.loads(done.stdout)["explanations"]]
         return {i: (f["activation"], [(w["word"], w["similarity"]) for w in f["words"]]) for i, f in enumerate(found)}
@@ -117,7 +124,7 @@ class Python:
 
 @pytest.fixture(scope="session")
 def doors(tmp_path_factory):
-    return {"Swift": Swift(tmp_path_factory.mktemp("swift")), "C": C(tmp_path_factory.mktemp("c")), "Python": Python()}
+    return dict(zip(DOORS, [Swift(tmp_path_factory.mktemp("swift")), C(tmp_path_factory.mktemp("c")), Python()]))
 
 
 @pytest.fixture(params=VARIANTS)

@@ -5,16 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from conftest import FIXTURES
+from conftest import DOORS, FIXTURES, close
 from PIL import Image
 
 FOLDER = FIXTURES / "castream"
 CASES = sorted(p.parent.name for p in FOLDER.glob("*/case.json"))
-DOORS = ["Swift", "C", "Python"]
-
-
-def close(found, wanted, extent):
-    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=1e-4 * extent)
 
 
 @pytest.fixture
@@ -35,7 +30,7 @@ def prepare(converted, tmp_path):
 def check_values(door, model, picture, expected, stages):
     names = ["logits", *(f"attention.{i}" for i in range(stages))]
     logits, *attention = door.fetch(model, picture, names)
-    close(logits, expected["logits"], np.abs(expected["logits"]).max())
+    close(logits, expected["logits"])
     for i, found in enumerate(attention):
         wanted = expected[f"attn_{i}"]
         found = np.reshape(found, (-1, *wanted.shape[2:]))

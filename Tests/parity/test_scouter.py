@@ -3,7 +3,7 @@ logits and attention by every door and every kernel variant, within 1e-4."""
 
 import numpy as np
 import pytest
-from conftest import FIXTURES
+from conftest import DOORS, FIXTURES, close
 from PIL import Image
 
 CASES = sorted(p.parent.name for p in (FIXTURES / "scouter").glob("*/case.json"))
@@ -18,12 +18,7 @@ def case(request, converted, tmp_path):
     return converted("scouter", request.param), picture, expected
 
 
-def close(found, expected):
-    largest = np.abs(expected).max()
-    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=0, atol=1e-4 * largest)
-
-
-@pytest.mark.parametrize("door", ["Swift", "C", "Python"])
+@pytest.mark.parametrize("door", DOORS)
 def test_logits_and_attention_are_the_originals(case, variant, door, doors):
     model, picture, expected = case
     close(doors[door].fetch(model, picture, ["logits"])[0], expected["logits"])

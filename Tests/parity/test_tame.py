@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import FIXTURES
+from conftest import DOORS, FIXTURES, close
 from PIL import Image
 from tame_cases import convert
 
@@ -40,11 +40,6 @@ def case(request, models, tmp_path_factory):
     return method, models(request.param), picture, expected
 
 
-def close(found, expected, largest=None):
-    largest = np.abs(expected).max() if largest is None else largest
-    np.testing.assert_allclose(np.reshape(found, expected.shape), expected, rtol=0, atol=1e-4 * largest)
-
-
 def check_values(door, case):
     _, model, picture, expected = case
     logits, attention = door.fetch(model, picture, ["logits", "attention"])
@@ -53,7 +48,7 @@ def check_values(door, case):
     close(maps, expected["attention"], np.ptp(expected["attention"]))
 
 
-@pytest.mark.parametrize("door", ["Swift", "C", "Python"])
+@pytest.mark.parametrize("door", DOORS)
 def test_logits_and_attention_are_the_originals(case, door, doors):
     check_values(doors[door], case)
 
@@ -83,7 +78,7 @@ def test_some_classes_alone_have_the_same_map_raw_and_enlarged(case):
     assert raw[0].range == (raw[0].grid.min(), raw[0].grid.max())
 
 
-@pytest.mark.parametrize("door", ["Swift", "C", "Python"])
+@pytest.mark.parametrize("door", DOORS)
 def test_every_kernel_variant_gives_the_originals_numbers(door, doors, variant, models, tmp_path):
     name = "lcam-fm-resnet50"
     expected = np.load(FIXTURES / "tame" / name / "expected.npz")
