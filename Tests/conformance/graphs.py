@@ -133,8 +133,8 @@ def write_table(results):
         f"Bound: {TOLERANCE:g}. Made by `make conformance`.", "",
         f"{sum(map(passes, flat))} of {len(flat)} exports of {len(results)} architectures are within the bound; the "
         f"greatest error of these is {worst:.1e}.", "",
-        "Random weights amplify rounding: errors above 1e-5 are about as large as those of PyTorch's own float32 "
-        "against float64.",
+        "Random weights amplify rounding: for the seven architectures above 1e-5 where it was measured, the error was "
+        "1.0 to 1.7 times", "that of PyTorch's own float32 against float64.",
         "BEiT is exported with its attention spelled out: PyTorch 2.13's dynamo exporter fails on the "
         "fused one.", "",
         "| model | input | exporter | opset | nodes | relative error |", "|---|---|---|---|---|---|"]
