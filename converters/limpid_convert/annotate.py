@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import TensorProto
 
-from limpid_convert import conversion, metadata, values
+from limpid_convert import conversion, metadata, preprocessing, values
 from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import read_model, set_metadata
@@ -18,7 +18,7 @@ def add_command(subparsers):
     parser.add_argument("output", help="model to write, .onnx")
     parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
     parser.add_argument("--preprocess", metavar="STEPS", required=True,
-                        help=f"{', '.join(metadata.PRESETS)}, or steps separated by ';'")
+                        help=f"{', '.join(preprocessing.PRESETS)}, or steps separated by ';'")
     parser.add_argument("--logits", metavar="NAME", help="output with the class scores")
     parser.add_argument("--layers", metavar="A,B", help="values that CAM methods may tap, best first")
     conversion.add_output_options(parser)
@@ -27,7 +27,7 @@ def add_command(subparsers):
 
 def run(options):
     """Reads, annotates, writes and checks."""
-    steps = metadata.parse_preprocess(options.preprocess)
+    steps = preprocessing.parse(options.preprocess)
     model = read_model(options.model)
     known = values.infer(model)
     _check_input(model, known, steps)
@@ -35,7 +35,7 @@ def run(options):
     classes = scores.dimensions[-1]
     entries = {
         "limpid.format": "1",
-        "limpid.preprocess": steps,
+        "limpid.preprocess": steps.text,
         f"limpid.output.{scores.name}": ROLES.get(scores.operator, "logits"),
     }
     present = {p.key for p in model.metadata_props}
@@ -65,7 +65,7 @@ def _check_input(model, known, steps):
     if len(dimensions) != 4:
         raise ConversionError(f"input {inputs[0].name!r} is not of the form [N, C, H, W]")
     _, channels, height, width = dimensions
-    made = metadata.picture(steps)
+    made = (steps.channels, steps.height, steps.width)
     for wanted, given, what in zip((channels, height, width), made, ("channels", "height", "width")):
         if isinstance(wanted, int) and given is not None and wanted != given:
             raise ConversionError(f"the preprocessing makes pictures of {what} {given}; the model reads {wanted}")

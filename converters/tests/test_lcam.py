@@ -7,7 +7,7 @@ import pytest
 from checkpoints import stand_in, write_zip
 from conftest import ROOT, metadata_of, run_model
 
-from limpid_convert.metadata import IMAGENET_MEAN, IMAGENET_STD
+from limpid_convert.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 VGG = json.loads((ROOT / "Tests" / "Fixtures" / "backbones" / "vgg16.json").read_text())
 RESNET = json.loads((ROOT / "Tests" / "Fixtures" / "scouter" / "narrow-resnet18-s3-negative" / "case.json").read_text())

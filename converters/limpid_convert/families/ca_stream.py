@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limpid_convert import backbones, checkpoint, conversion, metadata
+from limpid_convert import backbones, checkpoint, conversion, metadata, preprocessing
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import ca_stream_head, ca_stream_names
 from limpid_convert.families.ca_stream_names import PLANS, VARIANTS
@@ -89,7 +89,8 @@ def _declare(builder, options, stages, classes, taps):
     outputs = [ca_stream_head.output(i) for i in range(len(stages))]
     for name, (_, feature) in zip(outputs, stages):
         builder.output(name, ["N", options.heads, feature.height, feature.width])
-    steps = metadata.preprocess(("exact", *options.input_size), metadata.IMAGENET_MEAN, metadata.IMAGENET_STD)
+    steps = preprocessing.steps(("exact", *options.input_size), preprocessing.IMAGENET_MEAN,
+                                preprocessing.IMAGENET_STD)
     labels = metadata.read_labels(options.labels, classes) if options.labels else None
     roles = {"logits": "logits", **dict.fromkeys(outputs, "token_attention")}
     explanation = {

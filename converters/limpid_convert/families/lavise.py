@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from limpid_convert import backbones, checkpoint, conversion, metadata
+from limpid_convert import backbones, checkpoint, conversion, metadata, preprocessing
 from limpid_convert.backbones.taps import count_blocks
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import lavise_head, lavise_vocabulary
@@ -97,11 +97,10 @@ def _layer(state, replaced, options):
 
 def _picture(options):
     """(steps, channels, height, width) of the network's input."""
-    steps = metadata.parse_preprocess(options.preprocess)
-    channels, height, width = metadata.picture(steps)
-    if height is None:
+    steps = preprocessing.parse(options.preprocess)
+    if steps.height is None:
         raise ConversionError("--preprocess must end at one size: resize exact W H …, or center_crop W H")
-    return steps, channels, height, width
+    return steps.text, steps.channels, steps.height, steps.width
 
 
 def _module(state, options):

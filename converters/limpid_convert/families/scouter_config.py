@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
-from limpid_convert import metadata
+from limpid_convert import metadata, preprocessing
 from limpid_convert.errors import ConversionError
 
 SIDE = 260
@@ -22,7 +22,7 @@ class Dataset:
     labels: Optional[list] = None
 
 
-_IMAGENET = Dataset(metadata.IMAGENET_MEAN, metadata.IMAGENET_STD)
+_IMAGENET = Dataset(preprocessing.IMAGENET_MEAN, preprocessing.IMAGENET_STD)
 DATASETS = {
     "mnist": Dataset((0.1307,), (0.3081,), [str(digit) for digit in range(10)]),
     "imagenet": _IMAGENET,
@@ -51,7 +51,7 @@ class Config:
 
     def preprocess(self):
         size = ("exact", *self.input_size)
-        return metadata.preprocess(size, self.mean, self.std, gray=self.channels == 1, float64=True)
+        return preprocessing.steps(size, self.mean, self.std, gray=self.channels == 1, float64=True)
 
     def summary(self):
         width, height = self.input_size

@@ -6,7 +6,7 @@ import os
 
 from onnx import version_converter
 
-from limpid_convert import annotate, checkpoint, conversion, metadata, values
+from limpid_convert import annotate, checkpoint, conversion, metadata, preprocessing, values
 from limpid_convert.conversion import say
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import tame_head, tame_picture, tame_taps
@@ -98,7 +98,7 @@ def _from_model(options):
     builder.metadata("limpid.family", NAME)
     builder.metadata(f"limpid.output.{scores.name}", present.get(role) or annotate.ROLES.get(scores.operator, "logits"))
     if options.preprocess:
-        builder.metadata("limpid.preprocess", metadata.parse_preprocess(options.preprocess))
+        builder.metadata("limpid.preprocess", preprocessing.parse(options.preprocess).text)
     elif "limpid.preprocess" not in present:
         say("note: nothing says how pictures become the input of this classifier; add it with --preprocess")
     if options.preprocess or "limpid.preprocess" in present:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from limpid_convert import backbones, metadata
+from limpid_convert import backbones, preprocessing
 from limpid_convert.errors import ConversionError
 from limpid_convert.layers import Feature
 
@@ -31,15 +31,15 @@ def steps(options):
     """Preprocessing: the original's at 224x224, elsewhere a plain resize, or what the user says."""
     width, height = size(options)
     if options.preprocess:
-        found = metadata.parse_preprocess(options.preprocess)
+        found = preprocessing.parse(options.preprocess)
         check_size(found, height, width)
-        return found
+        return found.text
     return _STEPS if (width, height) == (SIDE, SIDE) else f"resize exact {width} {height} bilinear\nscale 1/255"
 
 
-def check_size(preprocess, height, width):
+def check_size(found, height, width):
     """Raises if the steps make pictures that the model does not read; None stands for any extent."""
-    made = metadata.picture(preprocess)
+    made = (found.channels, found.height, found.width)
     for wanted, given, what in zip((3, height, width), made, ("channels", "height", "width")):
         if wanted is not None and given is not None and wanted != given:
             raise ConversionError(f"the preprocessing makes pictures of {what} {given}; the model reads {wanted}")
@@ -49,7 +49,8 @@ def declare(layers, options):
     """The input [N, 3, H, W] as it comes, and normalised: first less the mean, then divided, as the original does."""
     width, height = size(options)
     image = Feature(layers.builder.input("input", ["N", 3, height, width]), 3, height, width)
-    mean, std = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in (metadata.IMAGENET_MEAN, metadata.IMAGENET_STD))
+    statistics = (preprocessing.IMAGENET_MEAN, preprocessing.IMAGENET_STD)
+    mean, std = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in statistics)
     value = layers.node("Sub", "input.centred", [image.name, layers.constant("input.mean", mean)])
     value = layers.node("Div", "input.normalised", [value, layers.constant("input.std", std)])
     return image, layers.same(image, value)
