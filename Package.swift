@@ -61,14 +61,20 @@ let package = Package(
     .target(name: "ONNX", dependencies: ["Graph", "Tensors", "CONNX"], swiftSettings: swift),
     // One file per operator family: attributes, shape rule, kernel.
     .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric()),
+    // Graph to graph: differentiation, folding.
+    .target(name: "Transforms", dependencies: ["Operators", "Graph", "Tensors"], swiftSettings: swift),
     // Plans: sub-graph, memory, run, taps, batches.
     .target(
-      name: "Engine", dependencies: ["Operators", "Graph", "Kernels", "Parallel", "Tensors"], swiftSettings: swift),
+      name: "Engine", dependencies: ["Transforms", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
+      swiftSettings: swift),
     // Decode, resize, normalise, colour, overlay, encode.
     .target(name: "Images", dependencies: ["Tensors", "CCodecs"], swiftSettings: numeric()),
     // Model file and metadata: classes, preprocessing, layers, heads.
     .target(
-      name: "Models", dependencies: ["ONNX", "Engine", "Images", "Graph", "Kernels", "Parallel", "Tensors"],
+      name: "Models",
+      dependencies: [
+        "ONNX", "Engine", "Transforms", "Operators", "Images", "Graph", "Kernels", "Parallel", "Tensors",
+      ],
       swiftSettings: swift),
     // LaViSE: words for what filters see.
     .target(

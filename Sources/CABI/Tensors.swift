@@ -88,11 +88,30 @@ public func limpid_run(
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   tensors(model, names, nameCount, options, out) { model, names, call in
-    let feeds = try array(feeds, feedCount, "feeds").map { feed in
-      let name = try string(feed.name, "the name of a feed")
-      return (name, try locating("feed \"\(name)\"") { try feed.tensor() })
-    }
-    return try model.run(feeds, fetch: names, call)
+    try model.run(named(feeds, feedCount), fetch: names, call)
+  }
+}
+
+private func named(
+  _ feeds: UnsafePointer<limpid_tensor_view>?, _ count: Int
+) throws -> [(name: String, tensor: Tensor)] {
+  try array(feeds, count, "feeds").map { feed in
+    let name = try string(feed.name, "the name of a feed")
+    return (name, try locating("feed \(quoted(name))") { try feed.tensor() })
+  }
+}
+
+@c @implementation
+public func limpid_run_gradient(
+  _ model: OpaquePointer?, _ feeds: UnsafePointer<limpid_tensor_view>?, _ feedCount: Int,
+  _ target: UnsafePointer<limpid_tensor_view>?, _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  tensors(model, names, nameCount, options, out) { model, names, call in
+    let target = try required(target, "target").pointee
+    let name = try string(target.name, "target.name")
+    let weights = try target.data == nil ? nil : locating("target") { try target.tensor() }
+    return try model.gradient(named(feeds, feedCount), of: name, weights: weights, at: names, call)
   }
 }
 

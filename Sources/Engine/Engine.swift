@@ -1,9 +1,10 @@
 public import Graph
 public import Kernels
-import Operators
+public import Operators
 public import Parallel
 import Synchronization
 public import Tensors
+import Transforms
 
 /// Runs any part of a graph: from the values that are fed to the values that are asked for.
 public final class Engine: Sendable {
@@ -11,7 +12,7 @@ public final class Engine: Sendable {
   public let kernels: Kernels
   public let limit: MemoryLimit
   private let weights: PackedWeights
-  private let pool = BlockPool()
+  private let pool: BlockPool
   private let plans = Mutex<[Entry]>([])
 
   private struct Key: Hashable {
@@ -19,6 +20,7 @@ public final class Engine: Sendable {
     let types: [ElementType]
     let shapes: [Shape]
     let fetches: [ValueID]
+    var seam: Seam?
     let threads: Int
   }
 
@@ -32,6 +34,33 @@ public final class Engine: Sendable {
     self.kernels = kernels
     self.limit = limit
     weights = PackedWeights(limit: limit.bytes, lasting: graph.constants.values.map(\.storage))
+    pool = BlockPool()
+  }
+
+  private init(_ graph: Graph, sharing other: Engine) {
+    self.graph = graph
+    kernels = other.kernels
+    limit = other.limit
+    weights = other.weights
+    pool = other.pool
+  }
+
+  /// An engine for a graph that was made from this one's: values keep their ids, packed weights and working memory are
+  /// shared.
+  public func extended(to graph: Graph) -> Engine { Engine(graph, sharing: self) }
+
+  /// The part of the graph that `fetches` depend on, for feeds of these shapes, as a list of nodes without If and Loop,
+  /// whose values have known types and shapes. Nothing is packed, and only what depends on constants is run.
+  public func trace(
+    feeds: [(value: ValueID, type: ElementType, shape: Shape)], fetches: [ValueID], parallel: Parallel
+  ) throws -> Emitter {
+    var builder = PlanBuilder(
+      graph: graph, kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool)
+    do {
+      return try builder.trace(feeds: feeds, fetches: fetches)
+    } catch is NeedsFeeds {
+      throw Failure(.unsupported, "the shapes in this model depend on the values that it is fed")
+    }
   }
 
   /// Bytes that wait for the next runs: working memory, and packed weights.
@@ -78,7 +107,7 @@ public final class Engine: Sendable {
   private func plan(_ key: Key, _ parallel: Parallel) throws -> Plan {
     if let known = plans.withLock({ plans in plans.first { $0.key == key }?.plan }) { return known }
     let feeds = zip(key.feeds, zip(key.types, key.shapes)).map { (value: $0, type: $1.0, shape: $1.1) }
-    let plan = try build(feeds, known: [:], key.fetches, parallel)
+    let plan = try build(feeds, known: [:], key.fetches, seam: key.seam, parallel)
     plans.withLock { plans in
       plans.insert(Entry(key: key, plan: plan), at: 0)
       if plans.count > 8 { plans.removeLast() }
@@ -88,12 +117,33 @@ public final class Engine: Sendable {
 
   private func build(
     _ feeds: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], _ fetches: [ValueID],
-    _ parallel: Parallel
+    seam: Seam? = nil, _ parallel: Parallel
   ) throws -> Plan {
     var builder = PlanBuilder(
       graph: graph.foldingBatchNormalization(keeping: Set(fetches).union(feeds.map(\.value))), kernels: kernels,
       parallel: parallel, weights: weights, limit: limit, pool: pool)
-    return try builder.build(feeds: feeds, known: known, fetches: fetches)
+    return try builder.build(feeds: feeds, known: known, fetches: fetches, seam: seam)
+  }
+
+  /// Runs in two parts: first what does not depend on the value `late`, once, then the rest, once for each round. So
+  /// several classes of an image share one forward pass.
+  ///
+  /// `rounds` gets `early` after the first part, and answers with what `late` is fed in each round; `body` gets the round
+  /// and `fetches` at its end.
+  public func run(
+    _ feeds: [(value: ValueID, tensor: Tensor)], early: [ValueID], late: (value: ValueID, operand: Operand),
+    fetch fetches: [ValueID], parallel: Parallel, progress: Progress,
+    rounds: ([Tensor]) throws -> [Tensor], _ body: (Int, [Tensor]) throws -> Void
+  ) throws {
+    let key = Key(
+      feeds: feeds.map(\.value) + [late.value], types: feeds.map(\.tensor.type) + [late.operand.type],
+      shapes: feeds.map(\.tensor.shape) + [late.operand.shape], fetches: early + fetches,
+      seam: Seam(late: late.value, earlyCount: early.count), threads: parallel.threads)
+    do {
+      try plan(key, parallel).run(feeds.map(\.tensor), progress: progress, rounds: rounds, body)
+    } catch is NeedsFeeds {
+      throw Failure(.unsupported, "the shapes in this model depend on the values that it is fed")
+    }
   }
 
   /// For graphs whose shapes depend on values: a plan for these very values, used once.

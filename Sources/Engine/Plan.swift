@@ -30,6 +30,8 @@ public final class Plan: Sendable {
   let feeds: [Operand]
   let steps: [PlannedStep]
   let fetches: [Fetch]
+  /// Of a run in two parts: the steps of the first, and the fetches at its end.
+  let seam: (steps: Int, earlyCount: Int)?
   let arenaByteCount: Int
   let workspaceByteCount: Int
   private let kernels: Kernels
@@ -37,9 +39,10 @@ public final class Plan: Sendable {
   private let pool: BlockPool
 
   init(
-    feeds: [Operand], steps: [PlannedStep], fetches: [Fetch], arenaByteCount: Int, workspaceByteCount: Int,
-    kernels: Kernels, parallel: Parallel, pool: BlockPool
+    feeds: [Operand], steps: [PlannedStep], fetches: [Fetch], seam: (steps: Int, earlyCount: Int)?,
+    arenaByteCount: Int, workspaceByteCount: Int, kernels: Kernels, parallel: Parallel, pool: BlockPool
   ) {
+    self.seam = seam
     self.feeds = feeds
     self.steps = steps
     self.fetches = fetches
@@ -61,16 +64,44 @@ public final class Plan: Sendable {
     let feeds = try feeds.map { try $0.computed().aligned() }
     let block = try pool.take(byteCount)
     defer { pool.give(block) }
-    for (i, step) in steps.enumerated() {
-      try progress.advance(i, of: steps.count)
+    try run(steps.indices, of: steps.count, feeds, block, progress)
+    try progress.advance(steps.count, of: steps.count)
+    return try fetches.map { try result($0, feeds, block) }
+  }
+
+  /// Runs the steps before the cut, then the others once for each of the tensors that `rounds` makes of the early fetches;
+  /// those are the last feed. Steps that repeat count as often as they run.
+  func run(
+    _ feeds: [Tensor], progress: Progress, rounds: ([Tensor]) throws -> [Tensor], _ body: (Int, [Tensor]) throws -> Void
+  ) throws {
+    guard let seam else { throw Failure(.internal, "the plan has no second part") }
+    let feeds = try feeds.map { try $0.computed().aligned() }
+    let block = try pool.take(byteCount)
+    defer { pool.give(block) }
+    let (first, second) = (0..<seam.steps, seam.steps..<steps.count)
+    try run(first, of: steps.count, feeds, block, progress)
+    let late = try rounds(fetches[..<seam.earlyCount].map { try result($0, feeds, block) })
+    for (round, tensor) in late.enumerated() {
+      let feeds = feeds + [try tensor.computed().aligned()]
+      try run(second, of: first.count + second.count * late.count, before: round * second.count, feeds, block, progress)
+      try body(round, fetches[seam.earlyCount...].map { try result($0, feeds, block) })
+    }
+    try progress.advance(1, of: 1)
+  }
+
+  /// Runs some steps; for `progress` they are preceded by `before` others than come before them in the plan.
+  private func run(
+    _ range: Range<Int>, of total: Int, before: Int = 0, _ feeds: [Tensor], _ block: Storage, _ progress: Progress
+  ) throws {
+    for i in range {
+      let step = steps[i]
+      try progress.advance(before + i, of: total)
       let invocation = Invocation(
         inputs: step.inputs.map { $0.map { UnsafeRawPointer(address(of: $0, feeds, block)) } },
         outputs: step.outputs.map { $0.map { address(of: $0, feeds, block) } },
         workspace: block.base + arenaByteCount, parallel: parallel)
       try locating(step.title) { try step.run(invocation) }
     }
-    try progress.advance(steps.count, of: steps.count)
-    return try fetches.map { try result($0, feeds, block) }
   }
 
   private func address(of location: Location, _ feeds: [Tensor], _ block: Storage) -> UnsafeMutableRawPointer {

@@ -4,7 +4,8 @@ import Tensors
 
 /// The end of planning: which buffers share memory, and where each lies.
 extension PlanBuilder {
-  func finish(_ fetches: [ValueID]) throws -> Plan {
+  /// `seam` counts the steps before the cut, and the fetches that are taken there.
+  func finish(_ fetches: [ValueID], seam: (steps: Int, earlyCount: Int)?) throws -> Plan {
     let drafts = drafts.filter { !$0.isAbsorbed }
     var lives = [ClosedRange<Int>?](repeating: nil, count: bufferSizes.count)
     for (i, draft) in drafts.enumerated() {
@@ -12,12 +13,20 @@ extension PlanBuilder {
         lives[buffer] = (lives[buffer]?.lowerBound ?? i)...i
       }
     }
-    for value in fetches {
+    if let seam {
+      // Every round reads what was computed before the cut.
+      for case (let buffer, let life?) in lives.enumerated()
+      where life.lowerBound < seam.steps && life.upperBound >= seam.steps {
+        lives[buffer] = life.lowerBound...drafts.count
+      }
+    }
+    for (i, value) in fetches.enumerated() {
       guard let known = values[value] ?? constantValue(value) else {
         throw Failure(.notFound, "the model has no value named \"\(graph.name(of: value))\"")
       }
       if case .buffer(let buffer)? = known.places[known.operand.layout] {
-        lives[buffer] = lives[buffer]!.lowerBound...drafts.count
+        let end = seam.map { i < $0.earlyCount ? $0.steps : drafts.count } ?? drafts.count
+        lives[buffer] = lives[buffer]!.lowerBound...max(end, lives[buffer]!.upperBound)
       }
     }
     let shared = shareMemory(drafts, &lives)
@@ -45,7 +54,7 @@ extension PlanBuilder {
           operand: known.operand, location: location(known.places[known.operand.layout]!),
           declared: declaredType(of: value) ?? known.operand.type)
       },
-      arenaByteCount: arena.byteCount, workspaceByteCount: workspace, kernels: kernels, parallel: parallel,
+      seam: seam, arenaByteCount: arena.byteCount, workspaceByteCount: workspace, kernels: kernels, parallel: parallel,
       pool: pool)
   }
 

@@ -9,6 +9,13 @@ struct NeedsFeeds: Error {
   let feeds: Set<ValueID>
 }
 
+/// Where a run in two parts is cut: behind all that does not depend on the feed `late`. The first `earlyCount` fetches are
+/// taken there, the others at the end of each round.
+struct Seam: Hashable {
+  let late: ValueID
+  let earlyCount: Int
+}
+
 /// Makes a `Plan`: walks the nodes in order, lets each operator plan its step from what is known of its operands,
 /// runs what depends on constants alone at once, converts layouts where an operator wants another one, and at the end
 /// lays out memory.
@@ -60,6 +67,8 @@ struct PlanBuilder {
   var inlined = 0
   /// Bytes of what was computed while the plan was made; they live as long as the plan.
   var foldedByteCount = 0
+  /// While tracing, the nodes that were planned, those of If and Loop in their place.
+  private var traced: [Node]?
 
   private static let nothing: @Sendable (Invocation) throws -> Void = { _ in }
   /// Laying out memory takes quadratic time; more than ten times what the largest classifiers need.
@@ -78,8 +87,41 @@ struct PlanBuilder {
 
   /// `feeds` are what a run will bring; `known` are feeds whose values are a part of the plan.
   mutating func build(
-    feeds declared: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], fetches: [ValueID]
+    feeds declared: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor],
+    fetches: [ValueID], seam: Seam?
   ) throws -> Plan {
+    let live = try prepare(declared, known, fetches)
+    guard let seam else {
+      for i in live { try add(at: i) }
+      return try finish(fetches, seam: nil)
+    }
+    let late = graph.dependents(of: [seam.late])
+    let isLate = live.map { graph.read(by: graph.nodes[$0]).contains(where: late.contains) }
+    for (i, isLate) in zip(live, isLate) where !isLate { try add(at: i) }
+    let boundary = drafts.count
+    for (i, isLate) in zip(live, isLate) where isLate { try add(at: i) }
+    return try finish(fetches, seam: (drafts[..<boundary].count { !$0.isAbsorbed }, seam.earlyCount))
+  }
+
+  /// The live part as a flat list of nodes, and what is known of its values.
+  mutating func trace(
+    feeds declared: [(value: ValueID, type: ElementType, shape: Shape)], fetches: [ValueID]
+  ) throws -> Emitter {
+    traced = []
+    for i in try prepare(declared, [:], fetches) { try add(at: i) }
+    graph.nodes = traced ?? []
+    return Emitter(graph, operands: values.mapValues(\.operand), kernels: kernels, parallel: parallel)
+  }
+
+  private mutating func add(at i: Int) throws {
+    let node = graph.nodes[i]
+    try locating(node.title) { try add(node) }
+  }
+
+  /// Takes in what is fed; the indices of the live nodes.
+  private mutating func prepare(
+    _ declared: [(value: ValueID, type: ElementType, shape: Shape)], _ known: [ValueID: Tensor], _ fetches: [ValueID]
+  ) throws -> [Int] {
     for (i, feed) in declared.enumerated() {
       let operand = Operand(feed.type.computed, feed.shape)
       // A shape that is only declared may be of any size; operators rely on operands that could be there.
@@ -91,14 +133,8 @@ struct PlanBuilder {
     fed = Set(declared.map(\.value))
     fetched = Set(fetches)
     let live = graph.live(for: fetches, known: Set(values.keys).union(graph.constants.keys))
-    for i in live {
-      countReaders(graph.nodes[i])
-    }
-    for i in live {
-      let node = graph.nodes[i]
-      try locating(node.title) { try add(node) }
-    }
-    return try finish(fetches)
+    for i in live { countReaders(graph.nodes[i]) }
+    return live
   }
 
   /// Counts what a node and the subgraphs in it read.
@@ -112,7 +148,7 @@ struct PlanBuilder {
       for case let input? in node.inputs { try bring(input) }
       if Self.controlFlow.contains(node.operation), node.domain.isEmpty { return try addControlFlow(node) }
       let definition = try Operators.definition(for: node, in: graph)
-      if try absorb(node) { return }
+      if traced != nil { traced?.append(node) } else if try absorb(node) { return }
       let request = request(for: node)
       try add(node, request, definition.plan(request))
     } catch let need as NeedsConstant {
@@ -122,10 +158,13 @@ struct PlanBuilder {
   }
 
   func request(for node: Node) -> Request {
-    Request(
-      node: node, opset: graph.opset(of: node), inputs: node.inputs.map { $0.flatMap { values[$0]?.operand } },
+    let inputs = node.inputs.map { $0.flatMap { values[$0]?.operand } }
+    // What depends on constants alone is run even while tracing.
+    let runs = traced == nil || inputs.allSatisfy { $0?.constant != nil || $0 == nil }
+    return Request(
+      node: node, opset: graph.opset(of: node), inputs: inputs,
       wanted: node.outputs.map { output in output.map { readers[$0] != nil || fetched.contains($0) } ?? false },
-      kernels: kernels, parallel: parallel, weights: weights)
+      kernels: kernels, parallel: parallel, weights: runs ? weights : .unpacked)
   }
 
   /// Makes a weight known to the plan, in the type that it is computed in.

@@ -51,10 +51,12 @@ public struct Node: Sendable {
   public var inputs: [ValueID?]
   public var outputs: [ValueID?]
   public var attributes: [String: Attribute]
+  /// The version of the ONNX operator set that the node speaks; nil: the one that its file imports.
+  public var version: Int?
 
   public init(
     _ operation: String, domain: String = "", name: String = "", inputs: [ValueID?], outputs: [ValueID?],
-    attributes: [String: Attribute] = [:]
+    attributes: [String: Attribute] = [:], version: Int? = nil
   ) {
     self.operation = operation
     self.domain = domain
@@ -62,6 +64,7 @@ public struct Node: Sendable {
     self.inputs = inputs
     self.outputs = outputs
     self.attributes = attributes
+    self.version = version
   }
 }
 
@@ -104,6 +107,7 @@ public struct Graph: Sendable {
 
   /// The version of the operator set that `node` speaks.
   public func opset(of node: Node) -> Int {
+    if let version = node.version { return version }
     let isStandard = ["", "ai.onnx", "limpid"].contains(node.domain)
     return isStandard ? opsets[""] ?? opsets["ai.onnx"] ?? 0 : opsets[node.domain] ?? 0
   }

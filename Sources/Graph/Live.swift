@@ -12,6 +12,15 @@ extension Graph {
     return wanted.sorted()
   }
 
+  /// The values that depend on any of `values`, and those themselves.
+  public func dependents(of values: Set<ValueID>) -> Set<ValueID> {
+    var found = values
+    for node in nodes where read(by: node).contains(where: found.contains) {
+      found.formUnion(node.outputs.compactMap { $0 })
+    }
+    return found
+  }
+
   /// The values that a node of this graph reads, itself and in the graphs within it; some more than once.
   public func read(by node: Node) -> [ValueID] {
     var values = node.inputs.compactMap { $0 }

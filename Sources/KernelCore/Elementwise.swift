@@ -18,6 +18,8 @@ public enum BinaryFunction: Sendable {
   case add, subtract, multiply, divide, minimum, maximum
   /// `a < 0 ? a * b : a`
   case prelu
+  /// `b > 0 ? a : 0`
+  case passPositive
 }
 
 extension Lanes {
@@ -79,6 +81,7 @@ extension Lanes {
     case .minimum: pairs(a, aStep, b, bStep, output, n) { V.minimum($0, $1) }
     case .maximum: pairs(a, aStep, b, bStep, output, n) { V.maximum($0, $1) }
     case .prelu: pairs(a, aStep, b, bStep, output, n) { V.pick($0, lessThan: zero, $0 * $1, else: $0) }
+    case .passPositive: pairs(a, aStep, b, bStep, output, n) { V.pick(zero, lessThan: $1, $0, else: zero) }
     }
   }
 

@@ -30,9 +30,9 @@ extension Kernels {
   }
 
   /// Functions of two numbers. `minimum` and `maximum` are NaN where either is; `remainder` has the sign of the
-  /// dividend (C's fmod); `prelu` is `x < 0 ? x * slope : x`.
+  /// dividend (C's fmod); `prelu` is `x < 0 ? x * slope : x`; `passPositive` is `y > 0 ? x : 0`.
   public enum Binary: Sendable, Hashable, CaseIterable {
-    case add, subtract, multiply, divide, power, minimum, maximum, remainder, prelu
+    case add, subtract, multiply, divide, power, minimum, maximum, remainder, prelu, passPositive
   }
 
   /// `output[i] = op(x[i])`; `output` may be `x`.

@@ -10,6 +10,15 @@ extension Model {
   public func run(
     _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call = Call()
   ) throws -> [Tensor] {
+    let fetches = try names.map { try value(named: $0) }
+    return try engine.run(
+      checked(feeds, for: names), fetch: fetches, parallel: parallel(for: call), progress: call.progress)
+  }
+
+  /// Named values as the engine takes them, by id; all that the values `names` depend on.
+  func checked(
+    _ feeds: [(name: String, tensor: Tensor)], for names: [String]
+  ) throws -> [(value: ValueID, tensor: Tensor)] {
     var fed: [ValueID: Tensor] = [:]
     for (name, tensor) in feeds {
       let value = try value(named: name)
@@ -20,11 +29,8 @@ extension Model {
         try check(tensor, name, declaration)
       }
     }
-    let fetches = try names.map { try value(named: $0) }
-    try checkComplete(Set(fed.keys), for: fetches)
-    return try engine.run(
-      fed.sorted { $0.key < $1.key }.map { (value: $0.key, tensor: $0.value) }, fetch: fetches,
-      parallel: parallel(for: call), progress: call.progress)
+    try checkComplete(Set(fed.keys), for: try names.map { try value(named: $0) })
+    return fed.sorted { $0.key < $1.key }.map { (value: $0.key, tensor: $0.value) }
   }
 
   private func check(_ tensor: Tensor, _ name: String, _ declaration: Declaration) throws {

@@ -29,6 +29,7 @@ public final class Model: Sendable {
   public let classCount: Int?
   /// Set once the graph turned out to work for one image at a time only, whatever it declares.
   let takesOneImage = Atomic<Bool>(false)
+  let backwardPasses = BackwardPasses()
 
   public var graph: Graph { engine.graph }
 

@@ -342,6 +342,13 @@ LIMPID_API limpid_status limpid_fetch(const limpid_model *model, const limpid_im
 LIMPID_API limpid_status limpid_run(const limpid_model *model, const limpid_tensor_view *feeds,
                                     size_t feed_count, const char *const *names, size_t name_count,
                                     const limpid_run_options *options, limpid_tensors **out);
+/** The gradients of sum(`target->data` * value `target->name`) by each of the values `names`, inputs or inner ones, in
+    their shapes (reverse mode). `target->data` NULL stands for ones of whatever shape the value has. No preprocessing.
+    LIMPID_ERROR_UNSUPPORTED, naming the node, where an operator between them has no known gradient. */
+LIMPID_API limpid_status limpid_run_gradient(const limpid_model *model, const limpid_tensor_view *feeds,
+                                             size_t feed_count, const limpid_tensor_view *target,
+                                             const char *const *names, size_t name_count,
+                                             const limpid_run_options *options, limpid_tensors **out);
 LIMPID_API size_t limpid_tensors_count(const limpid_tensors *tensors);
 /** Tensor `index`, in the order of the names; all zero past the end. */
 LIMPID_API limpid_tensor_view limpid_tensors_get(const limpid_tensors *tensors, size_t index);

@@ -178,10 +178,19 @@ public struct OperatorDefinition: Sendable {
   public let domain: String
   /// Reads the attributes, derives output types and shapes, chooses layouts, packs weights.
   public let plan: @Sendable (Request) throws -> Step
+  /// nil where the operator has no derivative, or Limpid does not know it.
+  public private(set) var gradient: GradientRule?
 
   public init(_ name: String, domain: String = "", plan: @escaping @Sendable (Request) throws -> Step) {
     self.name = name
     self.domain = domain
     self.plan = plan
+  }
+
+  /// The same definition with a rule for its gradients.
+  func gradient(_ rule: GradientRule?) -> OperatorDefinition {
+    var copy = self
+    copy.gradient = rule
+    return copy
   }
 }

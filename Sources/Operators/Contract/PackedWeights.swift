@@ -37,11 +37,22 @@ public final class PackedWeights: Sendable {
 
   private let state: Mutex<State>
   private let limit: Int
+  private let packs: Bool
 
   /// `limit` bounds the bytes of all packed forms together; `lasting` is where the model's own weights lie.
   public init(limit: Int, lasting: [Storage]) {
     self.limit = limit
+    packs = true
     state = Mutex(State(lasting: Set(lasting.map { ObjectIdentifier($0) })))
+  }
+
+  /// For steps that are planned for the shapes of their results and never run: nothing is packed.
+  public static let unpacked = PackedWeights()
+
+  private init() {
+    limit = 0
+    packs = false
+    state = Mutex(State(lasting: []))
   }
 
   /// The packed form of `sources`, made by `pack` where it is asked for the first time. `form` tells apart the
@@ -51,6 +62,7 @@ public final class PackedWeights: Sendable {
   public func packed(
     _ sources: [Tensor], as form: String, byteCount: Int, _ pack: () throws -> Storage
   ) throws -> Storage {
+    guard packs else { return try Storage(byteCount: 0) }
     let key = Key(addresses: sources.map { Int(bitPattern: $0.data) }, form: form)
     if let known = state.withLock({ $0.entries[key]?.packed }) { return known }
     try reserve(byteCount)

@@ -11,6 +11,7 @@ public enum Operators {
 
   private static let families: [[OperatorDefinition]] = [
     Arg.definitions,
+    AxisFilters.definitions,
     Attention.definitions,
     BatchNormalization.definitions,
     Binary.definitions,
@@ -30,6 +31,7 @@ public enum Operators {
     Norms.definitions,
     PixelShuffle.definitions,
     Pool.definitions,
+    PoolGradients.definitions,
     Quantization.definitions,
     Recurrent.definitions,
     Reduce.definitions,

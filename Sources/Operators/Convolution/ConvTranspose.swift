@@ -6,7 +6,9 @@ import Tensors
 /// ConvTranspose over one or two spatial axes: for each tap of the kernel, one matrix product over all pixels, whose
 /// rows are added to the result where the tap falls.
 enum ConvTranspose {
-  static let definitions = [OperatorDefinition("ConvTranspose", plan: plan)]
+  static let definitions = [
+    OperatorDefinition("ConvTranspose", plan: plan).gradient(ConvolutionGradients.transposed)
+  ]
 
   private static func plan(_ request: Request) throws -> Step {
     let g = try Geometry(request)
@@ -65,6 +67,13 @@ enum ConvTranspose {
     }
   }
 
+  /// The window of a node, and the padding at the beginning of each axis of its result.
+  static func window(_ request: Request) throws -> (Window, begins: [Int]) {
+    let (x, w) = (try request.input(0).shape, try request.input(1).shape)
+    let window = try Window(request.node, kernel: Array(w.dimensions.dropFirst(2)))
+    return (window, try Geometry.extents(request.node, window, Array(x.dimensions.dropFirst(2))).1)
+  }
+
   /// Two spatial axes; one is taken as a picture of height 1.
   private struct Geometry: Sendable {
     let batch: Int
@@ -114,7 +123,7 @@ enum ConvTranspose {
     }
 
     /// The result's extents and the padding at its beginnings.
-    private static func extents(_ node: Node, _ window: Window, _ input: [Int]) throws -> ([Int], [Int]) {
+    fileprivate static func extents(_ node: Node, _ window: Window, _ input: [Int]) throws -> ([Int], [Int]) {
       let rank = input.count
       let extra = try node.ints("output_padding") ?? [Int](repeating: 0, count: rank)
       let wish = try node.ints("output_shape")

@@ -7,7 +7,7 @@ import Tensors
 /// variance of a batch normalisation and a residual, each optional; an activation as an attribute.
 enum Conv {
   static let definitions = [
-    OperatorDefinition("Conv", plan: plan),
+    OperatorDefinition("Conv", plan: plan).gradient(ConvolutionGradients.conv),
     OperatorDefinition("Conv", domain: "limpid", plan: plan),
   ]
 

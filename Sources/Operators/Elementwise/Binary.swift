@@ -8,14 +8,20 @@ import Tensors
 enum Binary {
   static let definitions =
     [
-      ("Add", Kernels.Binary.add), ("Sub", .subtract), ("Mul", .multiply), ("Div", .divide), ("PRelu", .prelu),
-    ].map { name, op in OperatorDefinition(name) { try planPair($0, op) } }
-    + [("Sum", Kernels.Binary.add), ("Max", .maximum), ("Min", .minimum)].map { name, op in
-      OperatorDefinition(name) { try planAny($0, op, mean: false) }
+      ("Add", Kernels.Binary.add, BinaryGradients.add), ("Sub", .subtract, BinaryGradients.subtract),
+      ("Mul", .multiply, BinaryGradients.multiply), ("Div", .divide, BinaryGradients.divide),
+      ("PRelu", .prelu, BinaryGradients.prelu),
+    ].map { name, op, gradient in OperatorDefinition(name) { try planPair($0, op) }.gradient(gradient) }
+    + [
+      ("Sum", Kernels.Binary.add, BinaryGradients.sum), ("Max", .maximum, BinaryGradients.extremum),
+      ("Min", .minimum, BinaryGradients.extremum),
+    ].map { name, op, gradient in
+      OperatorDefinition(name) { try planAny($0, op, mean: false) }.gradient(gradient)
     } + [
-      OperatorDefinition("Mean") { try planAny($0, .add, mean: true) },
-      OperatorDefinition("Mod", plan: planMod),
-      OperatorDefinition("Pow", plan: planPower),
+      OperatorDefinition("Mean") { try planAny($0, .add, mean: true) }.gradient(BinaryGradients.mean),
+      OperatorDefinition("Mod", plan: planMod).gradient(BinaryGradients.remainder),
+      OperatorDefinition("Pow", plan: planPower).gradient(BinaryGradients.power),
+      OperatorDefinition("PassPositive", domain: "limpid") { try planPair($0, .passPositive) },
     ]
 
   private static func planPair(_ request: Request, _ op: Kernels.Binary) throws -> Step {

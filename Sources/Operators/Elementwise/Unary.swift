@@ -8,17 +8,18 @@ enum Unary {
   static let definitions =
     Activation.names.map { name in
       OperatorDefinition(name) { try plan($0, Activation(name, of: $0.node).function) }
+        .gradient(UnaryGradients.rule(name))
     }
     + functions.map { name, function in
-      OperatorDefinition(name) { try plan($0, function) }
+      OperatorDefinition(name) { try plan($0, function) }.gradient(UnaryGradients.rule(name))
     } + [
-      OperatorDefinition("Clip", plan: planClip),
-      OperatorDefinition("Shrink", plan: planShrink),
+      OperatorDefinition("Clip", plan: planClip).gradient(UnaryGradients.clip),
+      OperatorDefinition("Shrink", plan: planShrink).gradient(UnaryGradients.shrink),
       OperatorDefinition("Swish") { request in
         let alpha = try request.node.float("alpha", default: 1)
         guard alpha == 1 else { throw Failure(.unsupported, "alpha is \(alpha); supported: 1") }
         return try plan(request, .silu)
-      },
+      }.gradient(UnaryGradients.rule("Swish")),
       OperatorDefinition("Not", plan: planNot),
       OperatorDefinition("BitwiseNot") { try planInteger($0, .complement) },
       OperatorDefinition("IsNaN") { try planTest($0) { $0.isNaN } },
@@ -48,16 +49,7 @@ enum Unary {
   private static func planClip(_ request: Request) throws -> Step {
     let x = try request.input(0)
     if x.type != .float32 { return try planIntegerClip(request, x) }
-    func bound(_ key: String, _ index: Int, default value: Float) throws -> Float {
-      if request.opset < 11 { return try request.node.float(key, default: value) }
-      guard let tensor = try request.constant(index) else { return value }
-      guard tensor.type == .float32, tensor.count == 1 else {
-        throw Failure(.invalidModel, "\(key) is \(tensor.type) of shape \(tensor.shape); expected one float32")
-      }
-      return tensor.array(of: Float.self)[0]
-    }
-    let low = try bound("min", 1, default: -.infinity)
-    let high = try bound("max", 2, default: .infinity)
+    let (low, high) = try clipBounds(request)
     let kernels = request.kernels
     let count = x.shape.count
     var layouts = request.standardLayouts
@@ -67,6 +59,18 @@ enum Unary {
     return Step(inputs: layouts, outputs: [Operand(.float32, x.shape, layout: x.layout)], overwritable: [0]) {
       kernels.unary(function, $0.input(0), into: $0.output(), count: count, $0.parallel)
     }
+  }
+
+  static func clipBounds(_ request: Request) throws -> (low: Float, high: Float) {
+    func bound(_ key: String, _ index: Int, default value: Float) throws -> Float {
+      if request.opset < 11 { return try request.node.float(key, default: value) }
+      guard let tensor = try request.constant(index) else { return value }
+      guard tensor.type == .float32, tensor.count == 1 else {
+        throw Failure(.invalidModel, "\(key) is \(tensor.type) of shape \(tensor.shape); expected one float32")
+      }
+      return tensor.array(of: Float.self)[0]
+    }
+    return (try bound("min", 1, default: -.infinity), try bound("max", 2, default: .infinity))
   }
 
   private static func planIntegerClip(_ request: Request, _ x: Operand) throws -> Step {

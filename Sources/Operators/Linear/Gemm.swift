@@ -5,7 +5,7 @@ import Tensors
 
 /// Gemm: `alpha * a * b + beta * c`, a and b perhaps transposed.
 enum Gemm {
-  static let definitions = [OperatorDefinition("Gemm", plan: plan)]
+  static let definitions = [OperatorDefinition("Gemm", plan: plan).gradient(ProductGradients.gemm)]
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)

@@ -4,7 +4,7 @@ import Tensors
 
 /// MatMul: NumPy's matmul.
 enum MatMul {
-  static let definitions = [OperatorDefinition("MatMul", plan: plan)]
+  static let definitions = [OperatorDefinition("MatMul", plan: plan).gradient(ProductGradients.matMul)]
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)

@@ -5,7 +5,20 @@ import Tensors
 
 /// Concat.
 enum Concat {
-  static let definitions = [OperatorDefinition("Concat", plan: plan)]
+  static let definitions = [OperatorDefinition("Concat", plan: plan).gradient(gradient)]
+
+  /// Each operand gets its part.
+  private static let gradient = GradientRule.emitted { e, node, gradients in
+    guard let dy = gradients[0] else { return [] }
+    let axis = try e.request(node).axis(node.int("axis", default: 1), rank: e.shape(dy).count)
+    var first = 0
+    return try node.inputs.indices.map { i in
+      let end = first + (try e.shape(e.input(node, i))[axis])
+      defer { first = end }
+      guard try e.isActive(node, i) else { return nil }
+      return try e("Slice", dy, e.constant([first]), e.constant([end]), e.constant([axis]))
+    }
+  }
 
   private static func plan(_ request: Request) throws -> Step {
     let operands = try request.inputs.indices.map { try request.input($0) }

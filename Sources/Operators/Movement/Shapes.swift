@@ -9,16 +9,19 @@ enum Shapes {
     OperatorDefinition("Size") { request in
       Step(constants: [try Tensor([Int64(request.input(0).shape.count)], .scalar)], inputCount: 1)
     },
-    OperatorDefinition("Reshape", plan: planReshape),
-    OperatorDefinition("Flatten", plan: planFlatten),
-    OperatorDefinition("Squeeze", plan: planSqueeze),
-    OperatorDefinition("Unsqueeze", plan: planUnsqueeze),
+    OperatorDefinition("Reshape", plan: planReshape).gradient(reshaping),
+    OperatorDefinition("Flatten", plan: planFlatten).gradient(reshaping),
+    OperatorDefinition("Squeeze", plan: planSqueeze).gradient(reshaping),
+    OperatorDefinition("Unsqueeze", plan: planUnsqueeze).gradient(reshaping),
     OperatorDefinition("Identity") { request in
       let x = try request.input(0)
       return Step(viewing: 0, of: 1, in: x.layout, as: x.withoutConstant)
-    },
-    OperatorDefinition("Dropout", plan: planDropout),
+    }.gradient(reshaping),
+    OperatorDefinition("Dropout", plan: planDropout).gradient(reshaping),
   ]
+
+  /// The same numbers in the shape of the input.
+  private static let reshaping = GradientRule.unary { e, node, dy in try e.reshape(dy, e.shape(e.input(node, 0))) }
 
   private static func planShape(_ request: Request) throws -> Step {
     let shape = try request.input(0).shape

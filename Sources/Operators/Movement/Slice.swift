@@ -4,11 +4,27 @@ import Tensors
 /// Slice and Split: each axis of the result takes some indices of that axis of the input.
 enum Slice {
   static let definitions = [
-    OperatorDefinition("Slice", plan: planSlice),
-    OperatorDefinition("Split", plan: planSplit),
+    OperatorDefinition("Slice") { try $0.selecting(choices($0)) }
+      .gradient(
+        .unary { e, node, dy in
+          try e.scattering(choices(e.request(node)), dy, to: e.shape(e.input(node, 0)))
+        }),
+    OperatorDefinition("Split", plan: planSplit).gradient(splitGradient),
   ]
 
-  private static func planSlice(_ request: Request) throws -> Step {
+  /// The parts that the target does not depend on have the gradient 0.
+  private static let splitGradient = GradientRule.emitted { e, node, gradients in
+    let x = try e.input(node, 0)
+    let axis = try e.request(node).axis(node.int("axis", default: 0), rank: e.shape(x).count)
+    let parts = try zip(node.outputs, gradients).map { output, gradient -> ValueID in
+      if let gradient { return gradient }
+      guard let output else { throw Failure(.unsupported, "its gradient needs all of its outputs") }
+      return try e.zeros(like: output)
+    }
+    return [try e.add("Concat", parts, outputs: 1, attributes: ["axis": .int(axis)])[0]]
+  }
+
+  private static func choices(_ request: Request) throws -> [[Int]?] {
     let x = try request.input(0)
     guard let starts = try request.integers(attribute: "starts", orInput: 1),
       let ends = try request.integers(attribute: "ends", orInput: 2)
@@ -26,7 +42,7 @@ enum Slice {
     for (i, axis) in axes.enumerated() {
       choices[axis] = try indices(x.shape[axis], from: starts[i], to: ends[i], by: steps[i])
     }
-    return try request.selecting(choices)
+    return choices
   }
 
   /// The indices of a Python slice; nil where it takes the whole axis as it is.

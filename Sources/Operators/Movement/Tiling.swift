@@ -4,9 +4,18 @@ import Tensors
 /// Expand, Tile and Pad: results larger than their input, made of the input's own elements.
 enum Tiling {
   static let definitions = [
-    OperatorDefinition("Expand", plan: planExpand),
-    OperatorDefinition("Tile", plan: planTile),
-    OperatorDefinition("Pad", plan: planPad),
+    OperatorDefinition("Expand", plan: planExpand)
+      .gradient(.unary { e, node, dy in try e.sum(dy, to: e.shape(e.input(node, 0))) }),
+    OperatorDefinition("Tile") { try $0.selecting(repeats($0)) }
+      .gradient(
+        .unary { e, node, dy in try e.scattering(repeats(e.request(node)), dy, to: e.shape(e.input(node, 0))) }),
+    OperatorDefinition("Pad") { request in
+      let (choices, border) = try padding(request)
+      return try request.selecting(choices, fill: border == .constant ? fill(request, request.input(0).type) : nil)
+    }.gradient(
+      .unary { e, node, dy in
+        try e.scattering(padding(e.request(node)).choices, dy, to: e.shape(e.input(node, 0)))
+      }),
   ]
 
   private static func planExpand(_ request: Request) throws -> Step {
@@ -35,7 +44,7 @@ enum Tiling {
     }
   }
 
-  private static func planTile(_ request: Request) throws -> Step {
+  private static func repeats(_ request: Request) throws -> [[Int]?] {
     let x = try request.input(0).shape
     guard let repeats = try request.constant(1)?.integers(), repeats.count == x.rank else {
       throw Failure(.invalidModel, "input 1 must list \(x.rank) repeats")
@@ -47,13 +56,12 @@ enum Tiling {
       return product
     }
     try Extent.check(extents)
-    return try request.selecting(
-      (0..<x.rank).map { axis in repeats[axis] == 1 ? nil : (0..<extents[axis]).map { $0 % x[axis] } })
+    return (0..<x.rank).map { axis in repeats[axis] == 1 ? nil : (0..<extents[axis]).map { $0 % x[axis] } }
   }
 
   // MARK: Pad
 
-  private static func planPad(_ request: Request) throws -> Step {
+  private static func padding(_ request: Request) throws -> (choices: [[Int]?], border: Border) {
     let x = try request.input(0)
     let rank = x.shape.rank
     guard let pads = try request.integers(attribute: "pads", orInput: 1) else {
@@ -80,7 +88,7 @@ enum Tiling {
     for (i, axis) in axes.enumerated() where pads[i] != 0 || pads[i + axes.count] != 0 {
       choices[axis] = try (0..<extents[axis]).map { try border.index($0 - pads[i], of: x.shape[axis]) }
     }
-    return try request.selecting(choices, fill: border == .constant ? fill(request, x.type) : nil)
+    return (choices, border)
   }
 
   /// The bytes of the element that a constant border consists of.

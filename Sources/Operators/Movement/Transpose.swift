@@ -4,7 +4,14 @@ import Tensors
 
 /// Transpose: where the result can lie just as the input does, in one of the two layouts, it is a view.
 enum Transpose {
-  static let definitions = [OperatorDefinition("Transpose", plan: plan)]
+  static let definitions = [
+    OperatorDefinition("Transpose", plan: plan).gradient(
+      .unary { e, node, dy in
+        let rank = try e.shape(dy).count
+        let permutation = try node.ints("perm") ?? (0..<rank).reversed()
+        return try e.transpose(dy, (0..<rank).map { permutation.firstIndex(of: $0) ?? 0 })
+      })
+  ]
 
   private static func plan(_ request: Request) throws -> Step {
     let x = try request.input(0)

@@ -5,7 +5,9 @@ import Tensors
 
 /// BatchNormalization: by statistics that are given, or of the batch itself.
 enum BatchNormalization {
-  static let definitions = [OperatorDefinition("BatchNormalization", plan: plan)]
+  static let definitions = [
+    OperatorDefinition("BatchNormalization", plan: plan).gradient(NormalizationGradients.batch)
+  ]
 
   private static func plan(_ request: Request) throws -> Step {
     for i in 0..<5 { try request.require(i, .float32) }

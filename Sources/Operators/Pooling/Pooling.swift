@@ -6,17 +6,17 @@ import Tensors
 /// MaxPool, AveragePool and their global forms, over one or two spatial axes.
 enum Pool {
   static let definitions = [
-    OperatorDefinition("MaxPool") { try planWindow($0, average: false) },
-    OperatorDefinition("AveragePool") { try planWindow($0, average: true) },
-    OperatorDefinition("GlobalMaxPool") { try planGlobal($0, .maximum) },
-    OperatorDefinition("GlobalAveragePool") { try planGlobal($0, .mean) },
+    OperatorDefinition("MaxPool") { try planWindow($0, average: false) }.gradient(PoolGradients.maximum),
+    OperatorDefinition("AveragePool") { try planWindow($0, average: true) }.gradient(PoolGradients.average),
+    OperatorDefinition("GlobalMaxPool") { try planGlobal($0, .maximum) }.gradient(PoolGradients.globalMaximum),
+    OperatorDefinition("GlobalAveragePool") { try planGlobal($0, .mean) }.gradient(PoolGradients.globalAverage),
     OperatorDefinition("GlobalLpPool") { request in
       switch try request.node.int("p", default: 2) {
       case 1: return try planGlobal(request, .l1)
       case 2: return try planGlobal(request, .l2)
       case let p: throw Failure(.unsupported, "p is \(p); supported: 1 and 2")
       }
-    },
+    }.gradient(PoolGradients.globalNorm),
   ]
 
   private static func planWindow(_ request: Request, average: Bool) throws -> Step {

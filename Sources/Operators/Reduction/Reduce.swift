@@ -9,7 +9,9 @@ enum Reduce {
     ("ReduceSum", Kernels.Reduction.sum), ("ReduceMean", .mean), ("ReduceMax", .maximum), ("ReduceMin", .minimum),
     ("ReduceProd", .product), ("ReduceL1", .l1), ("ReduceL2", .l2), ("ReduceSumSquare", .sumSquare),
     ("ReduceLogSum", .logSum), ("ReduceLogSumExp", .logSumExp),
-  ].map { name, reduction in OperatorDefinition(name) { try plan($0, reduction) } }
+  ].map { name, reduction in
+    OperatorDefinition(name) { try plan($0, reduction) }.gradient(ReduceGradients.rule(reduction))
+  }
 
   private static func plan(_ request: Request, _ reduction: Kernels.Reduction) throws -> Step {
     let x = try request.input(0)

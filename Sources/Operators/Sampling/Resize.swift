@@ -5,20 +5,26 @@ import Tensors
 /// Resize and Upsample: each axis in turn, by the coordinates and weights of `ResizeAxis`.
 enum Resize {
   static let definitions = [
-    OperatorDefinition("Resize", plan: planResize),
-    OperatorDefinition("Upsample", plan: planUpsample),
+    OperatorDefinition("Resize") { request in
+      let (rule, axes) = try resizing(request)
+      return try plan(request, rule, axes)
+    }.gradient(gradient),
+    OperatorDefinition("Upsample") { request in
+      let (rule, axes) = try upsampling(request)
+      return try plan(request, rule, axes)
+    }.gradient(gradient),
   ]
 
-  private static func planUpsample(_ request: Request) throws -> Step {
+  private static func upsampling(_ request: Request) throws -> (ResizeRule, [Int: ResizeAxis]) {
     let x = try request.input(0)
     let scales = try request.node.floats("scales") ?? numbers(request.constant(1)) ?? []
     let mode = try request.node.string("mode", default: "nearest")
     let rule = ResizeRule(
       mode: mode == "bilinear" ? "linear" : mode, coordinates: "asymmetric", rounding: "floor")
-    return try plan(request, rule, try axes(x.shape, Array(0..<x.shape.rank), scales: scales, rule))
+    return (rule, try axes(x.shape, Array(0..<x.shape.rank), scales: scales, rule))
   }
 
-  private static func planResize(_ request: Request) throws -> Step {
+  private static func resizing(_ request: Request) throws -> (ResizeRule, [Int: ResizeAxis]) {
     let x = try request.input(0)
     let node = request.node
     var rule = ResizeRule(mode: try node.string("mode", default: "nearest"))
@@ -46,10 +52,10 @@ enum Resize {
       }
       rule.regions = places
     }
-    if let scales = try numbers(scales) { return try plan(request, rule, axes(x.shape, listed, scales: scales, rule)) }
+    if let scales = try numbers(scales) { return (rule, try axes(x.shape, listed, scales: scales, rule)) }
     guard let sizes = try sizes?.integers() else { throw Failure(.invalidModel, "neither scales nor sizes are given") }
     let policy = try node.string("keep_aspect_ratio_policy", default: "stretch")
-    return try plan(request, rule, axes(x.shape, listed, sizes: sizes, policy, rule))
+    return (rule, try axes(x.shape, listed, sizes: sizes, policy, rule))
   }
 
   private static func numbers(_ scales: Tensor?) throws -> [Float]? {
@@ -112,30 +118,16 @@ enum Resize {
       return try request.selecting((0..<rank).map { axis in try axes[axis].map { try $0.nearest(rule) } })
     }
     try request.require(0, .float32)
-    let layout: Layout = rank >= 3 ? .channelsLast : .standard
-    let shape = Shape(trusted: (0..<rank).map { axes[$0]?.count ?? x.shape[$0] })
-    var extents = layout.physical(x.shape).dimensions
-    var passes: [ResizePass] = []
-    for (place, axis) in layout.order(rank: rank).enumerated() {
-      guard let resized = axes[axis] else { continue }
-      let split = AxisSplit(extents, axis: place)
-      passes.append(ResizePass(split, try resized.filters(rule), extrapolation: rule.extrapolation))
-      extents[place] = resized.count
-    }
-    var layouts = request.standardLayouts
-    layouts[0] = layout
-    let output = Operand(.float32, shape, layout: layout)
-    guard !passes.isEmpty else { return Step(viewing: 0, of: request.inputs.count, in: layout, as: output) }
-    // Between passes the values go back and forth between two halves of the workspace.
-    let half = passes.dropLast().map(\.outputCount).max().map { ($0 * 4).roundedUp(to: 64) } ?? 0
-    return Step(inputs: layouts, outputs: [output], workspace: 2 * half) { [passes] run in
-      var source: UnsafePointer<Float> = run.input(0)
-      for (i, pass) in passes.enumerated() {
-        let scratch = (run.workspace + (i % 2) * half).assumingMemoryBound(to: Float.self)
-        let target: UnsafeMutablePointer<Float> = i == passes.count - 1 ? run.output() : scratch
-        pass.run(source, into: target, run.parallel)
-        source = UnsafePointer(target)
-      }
-    }
+    return try AxisFilters.plan(request, filters(rule, axes), extrapolation: rule.extrapolation)
+  }
+
+  private static func filters(_ rule: ResizeRule, _ axes: [Int: ResizeAxis]) throws -> [Int: [ResizeFilter]] {
+    try axes.mapValues { try $0.filters(rule) }
+  }
+
+  private static let gradient = GradientRule.unary { e, node, dy in
+    let request = try e.request(node)
+    let (rule, axes) = node.operation == "Upsample" ? try upsampling(request) : try resizing(request)
+    return try e.transposing(filters(rule, axes), dy, to: e.shape(e.input(node, 0)))
   }
 }

@@ -161,6 +161,9 @@ PROTOTYPES = {
     "limpid_explanation_grid": (MapView, [_handle, c_size_t]),
     "limpid_explanation_free": (None, [_handle]),
     "limpid_fetch": (Status, [_handle, _images, c_size_t, _names, c_size_t, _run, _out]),
+    "limpid_run_gradient": (
+        Status, [_handle, _tensors, c_size_t, _tensors, _names, c_size_t, _run, _out],
+    ),
     "limpid_run": (Status, [_handle, _tensors, c_size_t, _names, c_size_t, _run, _out]),
     "limpid_tensors_count": (c_size_t, [_handle]),
     "limpid_tensors_get": (TensorView, [_handle, c_size_t]),

@@ -247,6 +247,23 @@ class Model:
                 self._handle, fed.views, len(fed), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
+    def run_gradient(self, feeds, of, wrt, *, weights=None, threads=0, progress=None) -> "dict[str, np.ndarray]":
+        """The gradients of sum(weights * value `of`) by the values `wrt`, inputs or inner ones, in their shapes.
+
+        feeds: {name: array}, with no preprocessing. weights: an array of the shape of `of`; None for ones.
+        """
+        fed = Feeds(feeds)
+        wanted = _name_array(wrt)
+        target = Feeds({of: np.float32(0) if weights is None else np.asarray(weights, np.float32)})
+        if weights is None:
+            target.views[0].data = None
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, threads=threads)
+            library.limpid_run_gradient(
+                self._handle, fed.views, len(fed), target.views, wanted, len(wanted), options, ctypes.byref(out))
+        return NativeTensors(out.value).arrays()
+
     def picture(self, x):
         """The image as the model sees it, resized and cropped: a Pillow image, or without Pillow an array."""
         batch = self._batch(x)

@@ -1,3 +1,5 @@
+public import Graph
+
 extension Graph {
   /// Makes a convolution and the batch normalisation that alone reads its result one `limpid.Conv`, whose inputs are
   /// [x, weights, bias?, scale, shift, mean, variance, residual?]; values in `kept` stay.
