@@ -69,26 +69,25 @@ let package = Package(
       swiftSettings: swift),
     // Decode, resize, normalise, colour, overlay, encode.
     .target(name: "Images", dependencies: ["Tensors", "CCodecs"], swiftSettings: numeric()),
+    // What explaining gives and takes: heat maps, explanations, parameters.
+    .target(name: "Explanations", dependencies: ["Images", "Tensors"], swiftSettings: numeric()),
     // Model file and metadata: classes, preprocessing, layers, heads.
     .target(
       name: "Models",
       dependencies: [
-        "ONNX", "Engine", "Transforms", "Operators", "Images", "Graph", "Kernels", "Parallel", "Tensors",
+        "ONNX", "Engine", "Transforms", "Operators", "Explanations", "Images", "Graph", "Kernels", "Parallel", "Tensors",
       ],
       swiftSettings: swift),
-    // LaViSE: words for what filters see.
-    .target(
-      name: "FilterNaming", dependencies: ["Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
-      swiftSettings: numeric()),
     // One file per explanation method.
     .target(
-      name: "Explainers", dependencies: ["FilterNaming", "Models", "Images", "Graph", "Parallel", "Tensors"],
+      name: "Explainers",
+      dependencies: ["Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
       swiftSettings: numeric()),
     // The C functions, one file per noun of the header.
     .target(
       name: "CABI",
       dependencies: [
-        "Explainers", "FilterNaming", "Models", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+        "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
         "CThread",
       ],
       swiftSettings: swift),
@@ -109,7 +108,7 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Explainers", "FilterNaming", "Models", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
+        "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
         "CLimpid",
       ],
       swiftSettings: swift,
@@ -126,7 +125,8 @@ let package = Package(
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Graph", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
-      name: "FilterNamingTests", dependencies: ["FilterNaming", "Images", "Kernels", "Parallel", "Tensors"],
+      name: "ExplainersTests",
+      dependencies: ["Explainers", "Explanations", "Models", "Graph", "Images", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"],
       swiftSettings: swift),
     .testTarget(name: "CABITests", dependencies: ["CABI", "CLimpid"], swiftSettings: swift),

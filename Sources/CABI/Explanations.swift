@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Explainers
-import FilterNaming
+import Explanations
+import Images
 import Models
+import Parallel
 import Synchronization
 import Tensors
 
@@ -13,12 +15,21 @@ final class ExplanationHandle: Handled {
   private let grids: [Pinned<Float>]
   /// For each explanation, the words for what a filter sees.
   let words: [[CText]]
+  let method: CText
+  /// Those of the method, the same for every explanation of a call.
+  let parameters: [(name: CText, value: ParameterValue, word: CText?)]
+  let details: [[NamedTensor]]
 
-  init(_ explanations: [Explanation]) {
+  init(_ explanations: [Explanation], method: String) {
     self.explanations = explanations
     maps = Mutex(Array(repeating: nil, count: explanations.count))
     grids = explanations.map { Pinned($0.grid.values) }
     words = explanations.map { $0.reading?.words.map { CText($0.text) } ?? [] }
+    self.method = CText(method)
+    details = explanations.map { $0.details.map { NamedTensor($0.name, $0.tensor) } }
+    parameters = (explanations.first?.parameters ?? []).map { name, value in
+      if case .text(let word) = value { (CText(name), value, CText(word)) } else { (CText(name), value, nil) }
+    }
   }
 
   func map(_ index: Int) -> limpid_map_view {
@@ -77,12 +88,14 @@ public func limpid_explain(
     let model = try ModelHandle.required(model, "model").model
     let out = try required(out, "out")
     let method = try optionalString(method, "method")
-    let call = try Call(options, for: model)
-    let explanations = try withPictures(images, imageCount, for: model) { pictures in
+    let call = try Call(options)
+    let progress = try Progress(options)
+    let explainer = try model.explainer(named: method)
+    let explanations = try withImages(images, imageCount, for: model) { images in
       try model.explain(
-        pictures, classes: try classes(classIndices, imageCount, classesPerImage), method: method, call)
+        images, classes: try classes(classIndices, imageCount, classesPerImage), method: explainer, call, progress)
     }
-    out.pointee = ExplanationHandle(explanations).handle()
+    out.pointee = ExplanationHandle(explanations, method: explainer.name).handle()
   }
 }
 
@@ -115,6 +128,49 @@ public func limpid_explanation_map(_ explanation: OpaquePointer?, _ index: Int) 
 @c @implementation
 public func limpid_explanation_grid(_ explanation: OpaquePointer?, _ index: Int) -> limpid_map_view {
   ExplanationHandle.object(explanation)?.grid(index) ?? limpid_map_view()
+}
+
+@c @implementation
+public func limpid_explanation_method(_ explanation: OpaquePointer?) -> UnsafePointer<CChar>? {
+  ExplanationHandle.object(explanation)?.method.base
+}
+
+@c @implementation
+public func limpid_explanation_seed(_ explanation: OpaquePointer?) -> UInt64 {
+  ExplanationHandle.object(explanation)?.explanations.first?.seed ?? 0
+}
+
+@c @implementation
+public func limpid_explanation_parameter(
+  _ explanation: OpaquePointer?, _ parameter: Int, _ number: UnsafeMutablePointer<Double>?,
+  _ word: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+) -> UnsafePointer<CChar>? {
+  guard let found = ExplanationHandle.object(explanation)?.parameters[checked: parameter] else { return nil }
+  if case .number(let value) = found.value { number?.pointee = value } else { number?.pointee = .nan }
+  word?.pointee = found.word?.base
+  return found.name.base
+}
+
+@c @implementation
+public func limpid_explanation_detail_count(_ explanation: OpaquePointer?, _ index: Int) -> Int {
+  ExplanationHandle.object(explanation)?.details[checked: index]?.count ?? 0
+}
+
+@c @implementation
+public func limpid_explanation_detail(
+  _ explanation: OpaquePointer?, _ index: Int, _ detail: Int
+) -> limpid_tensor_view {
+  ExplanationHandle.object(explanation)?.details[checked: index]?[checked: detail]?.view ?? limpid_tensor_view()
+}
+
+@c @implementation
+public func limpid_explanation_field(_ explanation: OpaquePointer?, _ index: Int) -> limpid_field {
+  guard let field = ExplanationHandle.object(explanation)?.explanations[checked: index]?.field else {
+    return limpid_field()
+  }
+  return limpid_field(
+    width: Int32(clamping: field.width), height: Int32(clamping: field.height), x: field.region.x, y: field.region.y,
+    seen_width: field.region.width, seen_height: field.region.height)
 }
 
 @c @implementation

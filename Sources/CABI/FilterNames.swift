@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Explainers
-import FilterNaming
+import Explanations
 import Models
 import Parallel
 import Tensors
@@ -13,7 +13,7 @@ final class FilterNamesHandle: Handled {
 
   init(_ names: [FilterName], _ vocabulary: Vocabulary) {
     self.names = names
-    for index in names.flatMap({ $0.words.map(\.index) + $0.pictures.flatMap { $0.words.map(\.index) } })
+    for index in names.flatMap({ $0.words.map(\.index) + $0.images.flatMap { $0.words.map(\.index) } })
     where texts[index] == nil { texts[index] = CText(vocabulary[index]) }
   }
 
@@ -27,16 +27,16 @@ final class FilterNamesHandle: Handled {
 private func name(
   _ model: OpaquePointer?, _ filters: UnsafePointer<Int32>?, _ filterCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
-  _ pictures: (Model, (PictureSet) throws -> Void) throws -> Void
+  _ images: (Model, (ImageSet) throws -> Void) throws -> Void
 ) throws {
   let model = try ModelHandle.required(model, "model").model
   let out = try required(out, "out")
   let wanted = filters == nil && filterCount == 0 ? nil : try array(filters, filterCount, "filters").map { Int($0) }
-  let call = try Call(options, for: model)
+  let call = try Call(options)
   let naming = try Naming(call.parameters)
   let explainer = try FilterExplainer(model)
-  try pictures(model) { pictures in
-    let names = try naming.name(wanted, of: explainer, from: pictures, call)
+  try images(model) { images in
+    let names = try naming.name(wanted, of: explainer, from: images, call, Progress(options))
     out.pointee = FilterNamesHandle(names, explainer.vocabulary).handle()
   }
 }
@@ -49,7 +49,7 @@ public func limpid_name_filters(
 ) -> limpid_status {
   boundary {
     try name(model, filters, filterCount, options, out) { model, body in
-      try withPictures(images, imageCount, for: model) { try body(PictureSet($0)) }
+      try withImages(images, imageCount, for: model) { try body(ImageSet($0)) }
     }
   }
 }
@@ -64,12 +64,11 @@ public func limpid_name_filters_from(
     let source = try required(source, "source")
     guard imageCount >= 0 else { throw Failure(.invalidArgument, "image_count is out of range") }
     try name(model, filters, filterCount, options, out) { model, body in
-      // One at a time: the next one may take the place of the last in the caller's memory.
-      try body(PictureSet(count: imageCount, limit: 1) { indices, lend in
-        for index in indices {
-          var view = limpid_image_view()
-          guard source(sourceUser, index, &view) == 0 else { throw Progress.cancelled }
-          try withPictures(&view, 1, for: model) { pictures in try lend(pictures.map { (index, $0) }) }
+      try body(ImageSet(count: imageCount) { index, lend in
+        var view = limpid_image_view()
+        guard source(sourceUser, index, &view) == 0 else { throw Progress.cancelled }
+        try withImages(&view, 1, for: model) { images in
+          for image in images { try lend(image) }
         }
       })
     }
@@ -111,7 +110,7 @@ public func limpid_filter_names_word(
 
 @c @implementation
 public func limpid_filter_names_image_count(_ names: OpaquePointer?, _ filter: Int) -> Int {
-  FilterNamesHandle.object(names)?.names[checked: filter]?.pictures.count ?? 0
+  FilterNamesHandle.object(names)?.names[checked: filter]?.images.count ?? 0
 }
 
 @c @implementation
@@ -119,9 +118,9 @@ public func limpid_filter_names_image(
   _ names: OpaquePointer?, _ filter: Int, _ rank: Int, _ activation: UnsafeMutablePointer<Float>?
 ) -> Int64 {
   let name = FilterNamesHandle.object(names)?.names[checked: filter]
-  guard let picture = name?.pictures[checked: rank] else { return -1 }
-  activation?.pointee = picture.activation
-  return Int64(picture.index)
+  guard let image = name?.images[checked: rank] else { return -1 }
+  activation?.pointee = image.activation
+  return Int64(image.index)
 }
 
 @c @implementation
@@ -129,7 +128,7 @@ public func limpid_filter_names_image_word(
   _ names: OpaquePointer?, _ filter: Int, _ rank: Int, _ word: Int, _ similarity: UnsafeMutablePointer<Float>?
 ) -> UnsafePointer<CChar>? {
   guard let handle = FilterNamesHandle.object(names),
-    let match = handle.names[checked: filter]?.pictures[checked: rank]?.words[checked: word]
+    let match = handle.names[checked: filter]?.images[checked: rank]?.words[checked: word]
   else { return nil }
   return handle.word(match.index, match.similarity, similarity)
 }

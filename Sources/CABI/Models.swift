@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Explainers
+import Explanations
 import Graph
 import Models
 import Parallel
@@ -13,6 +14,21 @@ final class ModelHandle: Handled, Sendable {
     let name: CText
     let summary: CText
     let parameters: [ParameterText]
+    let draws: [CText]
+    let drawSummaries: [CText]
+    let drawNames: Pinned<UnsafePointer<CChar>?>
+    let drawTexts: Pinned<UnsafePointer<CChar>?>
+
+    init(_ explainer: any Explainer) {
+      self.explainer = explainer
+      name = CText(explainer.name)
+      summary = CText(explainer.summary)
+      parameters = explainer.parameters.map(ParameterText.init)
+      draws = explainer.draws.map { CText($0.name) }
+      drawSummaries = explainer.draws.map { CText($0.summary) }
+      drawNames = Pinned(draws.map(\.base))
+      drawTexts = Pinned(drawSummaries.map(\.base))
+    }
   }
 
   let model: Model
@@ -35,33 +51,48 @@ final class ModelHandle: Handled, Sendable {
     inputs = graph.inputs.map { CText(graph.name(of: $0.value)) }
     outputs = graph.outputs.map { CText(graph.name(of: $0.value)) }
     metadata = model.metadata.entries.mapValues { CText($0) }
-    methods = model.explainers.map { explainer in
-      Method(
-        explainer: explainer, name: CText(explainer.name), summary: CText(explainer.summary),
-        parameters: explainer.parameters.map(ParameterText.init))
-    }
+    methods = model.explainers.map(Method.init)
   }
 }
 
 /// A parameter, with the texts that its description points to.
-struct ParameterText {
+struct ParameterText: Sendable {
   let parameter: Parameter
   let name: CText
   let summary: CText
+  private let choices: [CText]
+  private let choiceNames: Pinned<UnsafePointer<CChar>?>
+  private let defaultChoice: CText?
 
   init(_ parameter: Parameter) {
     self.parameter = parameter
     name = CText(parameter.name)
     summary = CText(parameter.summary)
+    if case .choice(let words, let word) = parameter.kind {
+      choices = words.map { CText($0) }
+      defaultChoice = CText(word)
+    } else {
+      choices = []
+      defaultChoice = nil
+    }
+    choiceNames = Pinned(choices.map(\.base))
   }
 
   var info: limpid_parameter_info {
     var info = limpid_parameter_info()
     info.name = name.base
     info.summary = summary.base
-    info.default_value = parameter.defaultValue
-    info.minimum = parameter.range.lowerBound
-    info.maximum = parameter.range.upperBound
+    switch parameter.kind {
+    case .number(let value, let range, let isInteger):
+      info.default_value = value
+      info.minimum = range.lowerBound
+      info.maximum = range.upperBound
+      info.is_integer = isInteger ? 1 : 0
+    case .choice:
+      info.choices = choiceNames.base
+      info.choice_count = choices.count
+      info.default_choice = defaultChoice?.base
+    }
     return info
   }
 }
@@ -112,11 +143,11 @@ public func limpid_model_load_memory(
 private func loaded(_ model: Model) -> ModelHandle {
   log(
     LIMPID_LOG_INFO,
-    "loaded the model \"\(model.graph.name)\" of family \(model.metadata.family): "
+    "loaded the model \(quoted(model.graph.name)) of family \(quoted(model.metadata.family)): "
       + "\(model.graph.nodes.count) nodes, \(model.classCount.map(String.init) ?? "an open number of") classes, "
       + "\(model.parallel.threads) threads")
   if model.metadata.preprocessing == nil {
-    log(LIMPID_LOG_WARNING, "the model \"\(model.graph.name)\" does not say how images are prepared for it")
+    log(LIMPID_LOG_WARNING, "the model \(quoted(model.graph.name)) does not say how images are prepared for it")
   }
   return ModelHandle(model)
 }
@@ -187,6 +218,11 @@ public func limpid_model_get_method(
     info.name = method.name.base
     info.summary = method.summary.base
     info.parameter_count = method.parameters.count
+    info.draws = method.drawNames.base
+    info.draw_summaries = method.drawTexts.base
+    info.draw_count = method.draws.count
+    info.taps_layers = method.explainer.tapsLayers ? 1 : 0
+    info.draws_numbers = method.explainer.drawsNumbers ? 1 : 0
     try info.write(to: out, "out")
   }
 }
@@ -204,7 +240,7 @@ public func limpid_model_get_parameter(
     else {
       throw Failure(
         .notFound,
-        "there is no parameter \(index); the method \"\(explainer.name)\" has \(explainer.parameters.count)")
+        "there is no parameter \(index); the method \(quoted(explainer.name)) has \(explainer.parameters.count)")
     }
     try parameter.info.write(to: out, "out")
   }

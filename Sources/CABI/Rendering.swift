@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
+import Explanations
 import Images
 import Models
 import Tensors
@@ -14,9 +15,7 @@ extension Rendering {
     opacity = options.opacity == 0 ? nil : options.opacity
     width = Int(options.width)
     height = Int(options.height)
-    guard options.reserved == 0 else {
-      throw Failure(.unsupported, "limpid_render_options.reserved is \(options.reserved); set it to 0")
-    }
+    scale = Int(options.scale)
   }
 }
 
@@ -35,7 +34,7 @@ public func limpid_colormap_name(_ index: Int) -> UnsafePointer<CChar>? {
 }
 
 @c @implementation
-public func limpid_model_picture(
+public func limpid_model_preprocess(
   _ model: OpaquePointer?, _ image: UnsafePointer<limpid_image_view>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
@@ -48,15 +47,31 @@ public func limpid_model_picture(
 }
 
 @c @implementation
+public func limpid_explanation_render(
+  _ explanation: OpaquePointer?, _ index: Int, _ image: UnsafePointer<limpid_image_view>?,
+  _ options: UnsafePointer<limpid_render_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let handle = try ExplanationHandle.required(explanation, "explanation")
+    guard let explanation = handle.explanations[checked: index] else {
+      throw Failure(.notFound, "there is no explanation \(index); there are \(handle.explanations.count)")
+    }
+    let image = try image.map { try $0.pointee.pixelView() }
+    let out = try required(out, "out")
+    out.pointee = ImageHandle(try explanation.drawn(over: image, Rendering(options))).handle()
+  }
+}
+
+@c @implementation
 public func limpid_render(
   _ map: UnsafePointer<limpid_map_view>?, _ image: UnsafePointer<limpid_image_view>?,
   _ options: UnsafePointer<limpid_render_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   boundary {
     let map = try required(map, "map").pointee.mapView()
-    let picture = try image.map { try $0.pointee.pixelView() }
+    let image = try image.map { try $0.pointee.pixelView() }
     let out = try required(out, "out")
-    out.pointee = ImageHandle(try render(map, over: picture, Rendering(options))).handle()
+    out.pointee = ImageHandle(try render(map, over: image, Rendering(options))).handle()
   }
 }
 

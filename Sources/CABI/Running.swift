@@ -1,32 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
+import Explanations
 import Models
 import Parallel
 import Tensors
 
 extension Call {
-  /// What the caller's options say, checked against `model`.
-  init(_ pointer: UnsafePointer<limpid_run_options>?, for model: Model) throws {
+  /// What the caller's options say, all but `progress`.
+  init(_ pointer: UnsafePointer<limpid_run_options>?) throws {
     self.init()
     let options = try limpid_run_options.read(pointer)
-    for parameter in try array(options.parameters, options.parameter_count, "parameters") {
-      let name = try string(parameter.name, "the name of a parameter")
-      guard parameters.updateValue(parameter.value, forKey: name) == nil else {
-        throw Failure(.invalidArgument, "the parameter \"\(name)\" is given twice")
+    func give(_ name: String, _ value: ParameterValue) throws {
+      guard parameters.updateValue(value, forKey: name) == nil else {
+        throw Failure(.invalidArgument, "the parameter \(quoted(name)) is given twice")
       }
     }
-    layer = try optionalString(options.layer, "layer")
-    if let layer { _ = try locating("layer") { try model.value(named: layer) } }
-    seed = options.seed
+    for parameter in try array(options.parameters, options.parameter_count, "parameters") {
+      try give(string(parameter.name, "the name of a parameter"), .number(parameter.value))
+    }
+    for choice in try array(options.choices, options.choice_count, "choices") {
+      let name = try string(choice.name, "the name of a choice")
+      try give(name, .text(try locating("parameter \(quoted(name))") { try string(choice.value, "its value") }))
+    }
+    for draw in try array(options.draws, options.draw_count, "draws") {
+      let name = try string(draw.name, "the name of a draw")
+      let tensor = try locating("draws \(quoted(name))") { try draw.tensor() }
+      guard draws.updateValue(tensor, forKey: name) == nil else {
+        throw Failure(.invalidArgument, "the draws \(quoted(name)) are given twice")
+      }
+    }
+    layers = try optionalString(options.layer, "layer").map { [$0] } ?? []
+    layers += try array(options.layers, options.layer_count, "layers").map { try string($0, "a layer") }
+    seed = options.seed == 0 ? nil : options.seed
     for (name, value) in [("threads", options.threads), ("batch_size", options.batch_size)] where value < 0 {
       throw Failure(.invalidArgument, "limpid_run_options.\(name) is \(value); it may not be negative")
     }
     threads = Int(options.threads)
     batchSize = Int(options.batch_size)
-    if let report = options.progress {
-      let user = options.user
-      progress = Progress { done, total in report(user, done, total) == 0 }
+  }
+}
+
+extension Progress {
+  /// What the caller's options ask to be told.
+  init(_ pointer: UnsafePointer<limpid_run_options>?) throws {
+    let options = try limpid_run_options.read(pointer)
+    guard let report = options.progress else {
+      self = .unwatched
+      return
     }
+    let user = options.user
+    self.init { done, total in report(user, done, total) == 0 }
   }
 }
 
@@ -39,16 +62,16 @@ public func limpid_classify(
   boundary {
     let model = try ModelHandle.required(model, "model").model
     let target = try required(probabilities, "probabilities")
-    let call = try Call(options, for: model)
+    let call = try Call(options)
     func checkCapacity(_ count: Int) throws {
       guard capacity < 0 || capacity >= count else {
         throw Failure(.bufferTooSmall, "capacity is \(capacity) floats; the result has \(count)")
       }
     }
-    try withPictures(images, imageCount, for: model) { pictures in
+    try withImages(images, imageCount, for: model) { images in
       // Before the work is done, where the number of classes is known.
       if let classes = model.classCount { try checkCapacity(try product(classes, imageCount, "image_count")) }
-      let values = try model.classify(pictures, call)
+      let values = try model.classify(images, call, Progress(options))
       try checkCapacity(values.count)
       for (i, value) in values.enumerated() { target[i] = value }
     }

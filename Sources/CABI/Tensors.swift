@@ -1,36 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Models
+import Parallel
 import Tensors
 
 /// limpid_tensors: named tensors, and what their views point to.
 final class TensorsHandle: Handled {
-  private struct Entry {
-    let name: CText
-    let tensor: Tensor
-    let shape: Pinned<Int64>
-  }
-
-  private let entries: [Entry]
+  private let entries: [NamedTensor]
   var count: Int { entries.count }
 
-  init(_ names: [String], _ tensors: [Tensor]) {
-    entries = zip(names, tensors).map { name, tensor in
-      Entry(name: CText(name), tensor: tensor, shape: Pinned(tensor.shape.dimensions.map(Int64.init)))
-    }
+  init(_ names: [String], _ tensors: [Tensor]) { entries = zip(names, tensors).map { NamedTensor($0, $1) } }
+
+  func view(_ index: Int) -> limpid_tensor_view { entries[checked: index]?.view ?? limpid_tensor_view() }
+}
+
+/// A tensor that a caller borrows.
+struct NamedTensor: Sendable {
+  private let name: CText
+  private let tensor: Tensor
+  private let shape: Pinned<Int64>
+
+  init(_ name: String, _ tensor: Tensor) {
+    self.name = CText(name)
+    self.tensor = tensor
+    shape = Pinned(tensor.shape.dimensions.map(Int64.init))
   }
 
-  func view(_ index: Int) -> limpid_tensor_view {
-    guard let entry = entries[checked: index] else { return limpid_tensor_view() }
-    return limpid_tensor_view(
-      name: entry.name.base, data: entry.tensor.data, shape: entry.shape.base, rank: entry.shape.count,
-      type: limpid_element_type(rawValue: UInt32(entry.tensor.type.rawValue)), reserved: 0)
+  var view: limpid_tensor_view {
+    limpid_tensor_view(
+      name: name.base, data: tensor.data, shape: shape.base, rank: shape.count,
+      type: limpid_element_type(rawValue: UInt32(tensor.type.rawValue)), reserved: 0)
   }
 }
 
 extension limpid_tensor_view {
   /// A copy, so that results cannot point into the caller's memory.
-  fileprivate func tensor() throws -> Tensor {
+  func tensor() throws -> Tensor {
     guard reserved == 0 else {
       throw Failure(.unsupported, "limpid_tensor_view.reserved is \(reserved); set it to 0")
     }
@@ -59,13 +64,13 @@ private func strings(_ texts: UnsafePointer<UnsafePointer<CChar>?>?, _ count: In
 private func tensors(
   _ model: OpaquePointer?, _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
-  _ body: (Model, [String], Call) throws -> [Tensor]
+  _ body: (Model, [String], Call, Progress) throws -> [Tensor]
 ) -> limpid_status {
   boundary {
     let model = try ModelHandle.required(model, "model").model
     let out = try required(out, "out")
     let names = try strings(names, nameCount)
-    let tensors = try body(model, names, Call(options, for: model))
+    let tensors = try body(model, names, Call(options), Progress(options))
     out.pointee = TensorsHandle(names, tensors).handle()
   }
 }
@@ -76,8 +81,8 @@ public func limpid_fetch(
   _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
-  tensors(model, names, nameCount, options, out) { model, names, call in
-    try withPictures(images, imageCount, for: model) { try model.fetch(names, for: $0, call) }
+  tensors(model, names, nameCount, options, out) { model, names, call, progress in
+    try withImages(images, imageCount, for: model) { try model.fetch(names, for: $0, call, progress) }
   }
 }
 
@@ -87,8 +92,8 @@ public func limpid_run(
   _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
-  tensors(model, names, nameCount, options, out) { model, names, call in
-    try model.run(named(feeds, feedCount), fetch: names, call)
+  tensors(model, names, nameCount, options, out) { model, names, call, progress in
+    try model.run(named(feeds, feedCount), fetch: names, call, progress)
   }
 }
 
@@ -107,11 +112,11 @@ public func limpid_run_gradient(
   _ target: UnsafePointer<limpid_tensor_view>?, _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
-  tensors(model, names, nameCount, options, out) { model, names, call in
+  tensors(model, names, nameCount, options, out) { model, names, call, progress in
     let target = try required(target, "target").pointee
     let name = try string(target.name, "target.name")
     let weights = try target.data == nil ? nil : locating("target") { try target.tensor() }
-    return try model.gradient(named(feeds, feedCount), of: name, weights: weights, at: names, call)
+    return try model.gradient(named(feeds, feedCount), of: name, weights: weights, at: names, call, progress)
   }
 }
 

@@ -34,7 +34,7 @@ extension limpid_image_view {
   }
 
   /// The planes of a LIMPID_PIXEL_MODEL_F32 view; a copy where rows do not touch.
-  fileprivate func planes(channels: Int?) throws -> (picture: Picture, copy: Pinned<Float>?) {
+  fileprivate func planes(channels: Int?) throws -> (image: ImageInput, copy: Pinned<Float>?) {
     try check()
     let base = try required(pixels, "limpid_image_view.pixels")
     let (width, height) = (Int(width), Int(height))
@@ -67,20 +67,20 @@ extension limpid_image_view {
   }
 }
 
-/// Runs `body` on the caller's images as pictures for `model`.
-func withPictures<R>(
-  _ images: UnsafePointer<limpid_image_view>?, _ count: Int, for model: Model, _ body: ([Picture]) throws -> R
+/// Runs `body` on the caller's images as inputs of `model`.
+func withImages<R>(
+  _ images: UnsafePointer<limpid_image_view>?, _ count: Int, for model: Model, _ body: ([ImageInput]) throws -> R
 ) throws -> R {
   let views = try array(images, count, "images")
   guard !views.isEmpty else { throw Failure(.invalidArgument, "image_count is 0") }
   var copies: [Pinned<Float>] = []
-  let pictures = try views.enumerated().map { i, view in
+  let inputs = try views.enumerated().map { i, view in
     try locating("image \(i)") {
-      guard view.format == LIMPID_PIXEL_MODEL_F32 else { return Picture.pixels(try view.pixelView()) }
-      let (picture, copy) = try view.planes(channels: model.inputSize.channels)
+      guard view.format == LIMPID_PIXEL_MODEL_F32 else { return ImageInput.pixels(try view.pixelView()) }
+      let (input, copy) = try view.planes(channels: model.inputSize.channels)
       if let copy { copies.append(copy) }
-      return picture
+      return input
     }
   }
-  return try withExtendedLifetime(copies) { try body(pictures) }
+  return try withExtendedLifetime(copies) { try body(inputs) }
 }

@@ -78,7 +78,7 @@ public final class Engine: Sendable {
   /// Throws `cancelled` where `progress` asks to stop; it is asked before every step.
   public func run(
     _ feeds: [(value: ValueID, tensor: Tensor)], fetch fetches: [ValueID], parallel: Parallel,
-    progress: Progress = Progress()
+    progress: Progress
   ) throws -> [Tensor] {
     let key = Key(
       feeds: feeds.map(\.value), types: feeds.map(\.tensor.type), shapes: feeds.map(\.tensor.shape),

@@ -60,7 +60,7 @@ public final class Plan: Sendable {
   public var fetchedShapes: [Shape] { fetches.map(\.operand.shape) }
 
   /// Runs all steps. `feeds` are in the order and of the types and shapes that the plan was made for.
-  public func run(_ feeds: [Tensor], progress: Progress = Progress()) throws -> [Tensor] {
+  public func run(_ feeds: [Tensor], progress: Progress) throws -> [Tensor] {
     let feeds = try feeds.map { try $0.computed().aligned() }
     let block = try pool.take(byteCount)
     defer { pool.give(block) }

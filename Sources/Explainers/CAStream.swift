@@ -1,10 +1,11 @@
+import Explanations
 import Models
 import Tensors
 
 /// CA-Stream (Torres et al., XAI4CV at CVPR 2024, "CA-Stream: Attention-based pooling for interpretable image
 /// recognition"): what the class token attends to, the raw attention of section 3.
 ///
-/// The token pools the features in place of an average; it does not know of classes, so every class of a picture gets
+/// The token pools the features in place of an average; it does not know of classes, so every class of an image gets
 /// the same grid. This is the softmax over positions, 1 in sum for each head, averaged over the heads (the authors'
 /// option `mean`; their function itself was never published). The mean over stages is ours: each is multiplied by its
 /// number of positions, so that 1 is what an average pooling would give, and enlarged to the finest one.
@@ -18,10 +19,10 @@ struct CAStream: Explainer {
 
   func canExplain(_ model: Model) -> Bool { model.metadata.parameter("outputs", of: name) != nil }
 
-  func explain(_ task: Task) throws -> [Explanation] {
-    let outputs = try stages(task)
-    let head = task.integer("head")
-    return try task.explain(fetching: outputs.map { try task.model.value(named: $0) }) { tensors, classes in
+  func explain(_ request: ExplanationRequest) throws -> [Explanation] {
+    let outputs = try stages(request)
+    let head = try request.settings.integer("head")
+    return try request.explain(fetching: outputs.map { try request.model.value(named: $0) }) { tensors, classes, _ in
       let maps = try zip(outputs, tensors).map { name, tensor in
         try TokenAttention(tensor, named: name, count: classes.count, head: head)
       }
@@ -33,12 +34,12 @@ struct CAStream: Explainer {
   }
 
   /// Names of the outputs to show.
-  private func stages(_ task: Task) throws -> [String] {
-    let outputs = task.model.metadata.parameter("outputs", of: name)?.split(separator: " ").map(String.init) ?? []
+  private func stages(_ request: ExplanationRequest) throws -> [String] {
+    let outputs = request.model.metadata.parameter("outputs", of: name)?.split(separator: " ").map(String.init) ?? []
     guard let last = outputs.last else {
       throw Failure(.invalidModel, "metadata limpid.explain.\(name).outputs names no output")
     }
-    let stage = task.integer("stage")
+    let stage = try request.settings.integer("stage")
     guard stage < outputs.count else {
       throw Failure(.invalidArgument, "stage \(stage) is out of range; the model has \(outputs.count), from 0")
     }
@@ -46,17 +47,17 @@ struct CAStream: Explainer {
   }
 
   /// The mean of grids of different sizes, at the size of the largest.
-  private static func mean(_ grids: [Grid]) -> Grid {
+  private static func mean(_ grids: [Heatmap]) -> Heatmap {
     let width = grids.map(\.width).max() ?? 0, height = grids.map(\.height).max() ?? 0
     var sum = [Float](repeating: 0, count: width * height)
     for grid in grids {
       for (j, value) in grid.resized(width: width, height: height).values.enumerated() { sum[j] += value }
     }
-    return Grid(sum.map { $0 / Float(grids.count) }, width: width, height: height)
+    return Heatmap(sum.map { $0 / Float(grids.count) }, width: width, height: height)
   }
 }
 
-/// The attention of one stage for a batch of pictures, [count, heads, height, width]: of one head, or the mean.
+/// The attention of one stage for a batch of images, [count, heads, height, width]: of one head, or the mean.
 private struct TokenAttention {
   let values: [Float]
   let heads: Int
@@ -68,11 +69,11 @@ private struct TokenAttention {
     guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count, tensor.shape.count > 0 else {
       throw Failure(
         .invalidModel,
-        "the attention \"\(name)\" is \(tensor.type) \(tensor.shape), not float32 [images, heads, height, width]")
+        "the attention \(quoted(name)) is \(tensor.type) \(tensor.shape), not float32 [images, heads, height, width]")
     }
     heads = tensor.shape[1]
     guard head < heads else {
-      throw Failure(.invalidArgument, "head \(head) is out of range; \"\(name)\" has \(heads), from 0")
+      throw Failure(.invalidArgument, "head \(head) is out of range; \(quoted(name)) has \(heads), from 0")
     }
     values = tensor.array(of: Float.self)
     height = tensor.shape[2]
@@ -81,16 +82,16 @@ private struct TokenAttention {
   }
 
   /// Probabilities of the positions.
-  func grid(_ i: Int) -> Grid { grid(i, scale: 1) }
+  func grid(_ i: Int) -> Heatmap { grid(i, scale: 1) }
 
   /// The same, in multiples of what uniform attention would be.
-  func relativeGrid(_ i: Int) -> Grid { grid(i, scale: Float(width * height)) }
+  func relativeGrid(_ i: Int) -> Heatmap { grid(i, scale: Float(width * height)) }
 
-  private func grid(_ i: Int, scale: Float) -> Grid {
+  private func grid(_ i: Int, scale: Float) -> Heatmap {
     let size = width * height
     let cells = (0..<size).map { j in
       shown.reduce(Float(0)) { $0 + values[(i * heads + $1) * size + j] } * scale / Float(shown.count)
     }
-    return Grid(cells, width: width, height: height)
+    return Heatmap(cells, width: width, height: height)
   }
 }

@@ -1,3 +1,4 @@
+import Explanations
 import Models
 
 /// L-CAM (Gkartzonika, Gkalelis, Mezaris, ECCV Workshops 2022, "Learning Visual Explanations for DCNN-Based Image
@@ -8,9 +9,9 @@ import Models
 struct LCAM: Explainer {
   let name = "lcam"
   let summary = "L-CAM's attention on the last feature maps, trained to keep what the classifier needs for a class."
-  let parameters = Task.classMapParameters
+  let parameters = ExplanationRequest.classMapParameters
 
   func canExplain(_ model: Model) -> Bool { model.metadata.parameter("output", of: name) != nil }
 
-  func explain(_ task: Task) throws -> [Explanation] { try task.explainWithClassMaps(of: name) }
+  func explain(_ request: ExplanationRequest) throws -> [Explanation] { try request.explainWithClassMaps(of: name) }
 }

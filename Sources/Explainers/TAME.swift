@@ -1,3 +1,4 @@
+import Explanations
 import Models
 
 /// TAME (Ntrougkas, Gkalelis, Mezaris, ISM 2022, "TAME: Attention Mechanism Based Feature Fusion for Generating
@@ -10,9 +11,9 @@ import Models
 struct TAME: Explainer {
   let name = "tame"
   let summary = "TAME's attention, trained to keep what the classifier needs for a class."
-  let parameters = Task.classMapParameters
+  let parameters = ExplanationRequest.classMapParameters
 
   func canExplain(_ model: Model) -> Bool { model.metadata.parameter("output", of: name) != nil }
 
-  func explain(_ task: Task) throws -> [Explanation] { try task.explainWithClassMaps(of: name) }
+  func explain(_ request: ExplanationRequest) throws -> [Explanation] { try request.explainWithClassMaps(of: name) }
 }

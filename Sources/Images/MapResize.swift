@@ -44,36 +44,9 @@ public func upsample(
   _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int)
 ) throws -> [Float] {
   try checkMap(values, width, height, size)
-  let columns = neighbours(from: width, to: size.width)
-  let rows = neighbours(from: height, to: size.height)
-  return [Float](unsafeUninitializedCapacity: size.width * size.height) { result, filled in
-    for (y, row) in rows.enumerated() {
-      let upper = row.first * width
-      let lower = row.second * width
-      for (x, column) in columns.enumerated() {
-        let above = column.keep * values[upper + column.first] + column.share * values[upper + column.second]
-        let below = column.keep * values[lower + column.first] + column.share * values[lower + column.second]
-        result[y * size.width + x] = row.keep * above + row.share * below
-      }
-    }
-    filled = size.width * size.height
-  }
-}
-
-/// Two neighbouring samples and their weights, which sum to 1.
-private struct Neighbours {
-  let first: Int, second: Int
-  let keep: Float, share: Float
-}
-
-private func neighbours(from input: Int, to output: Int) -> [Neighbours] {
-  let scale = Float(input) / Float(output)
-  return (0..<output).map { position in
-    let source = max(0, scale * (Float(position) + 0.5) - 0.5)
-    let first = min(input - 1, Int(source))
-    let share = min(1, source - Float(first))
-    return Neighbours(first: first, second: min(input - 1, first + 1), keep: 1 - share, share: share)
-  }
+  let columns = Neighbours.scaled(from: width, to: size.width)
+  let rows = Neighbours.scaled(from: height, to: size.height)
+  return interpolate(values, width: width, columns, rows, outside: 0)
 }
 
 /// For each of `lines` lines the sums that `taps` describes: [lines, taps].

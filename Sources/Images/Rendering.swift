@@ -59,6 +59,8 @@ public struct Rendering: Sendable {
   /// kept.
   public var width = 0
   public var height = 0
+  /// Every pixel of the picture becomes a square of so many before anything else; 0 as 1.
+  public var scale = 0
   /// The part of the picture that the map covers, in pixels of the picture (see `Preprocessing.footprint`);
   /// around it the picture stays as it is. Nil: all of it. Without a picture it says nothing.
   public var region: Region?
@@ -85,7 +87,8 @@ public func render(
   guard (0...1).contains(opacity) else {
     throw Failure(.invalidArgument, "an opacity of \(opacity); it must be between 0 and 1")
   }
-  let full = picture.map { ($0.width, $0.height) } ?? (map.width, map.height)
+  let own = picture.map { (width: $0.width, height: $0.height) } ?? (width: map.width, height: map.height)
+  let full = try rendering.scaled(own)
   let size = try rendering.size(for: full)
   let colors = (rendering.colormap ?? rendering.style.colormap).entries
   guard let picture else {
@@ -96,14 +99,24 @@ public func render(
       }
     }
   }
-  let canvas = try Image(opaque: picture).rgb
-    .resized(width: size.width, height: size.height, filter: .bilinear)
-  let frame = try Frame(rendering.region, of: full, on: size)
+  var canvas = Image(opaque: picture).rgb
+  if full != own { canvas = try canvas.resized(width: full.width, height: full.height, filter: .nearest) }
+  canvas = try canvas.resized(width: size.width, height: size.height, filter: .bilinear)
+  let frame = try Frame(rendering.region, of: own, on: size)
   let levels = try rendering.style.levels(of: map, frame.width, frame.height)
   return canvas.painted(levels, colors, frame, rendering.style.mixtures(opacity))
 }
 
 extension Rendering {
+  fileprivate func scaled(_ size: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
+    guard scale >= 0, scale <= Image.maximumSide else {
+      throw Failure(.invalidArgument, "a scale of \(scale); it must be between 1 and \(Image.maximumSide)")
+    }
+    guard scale > 1 else { return size }
+    try Image.checkSize(size.width * scale, size.height * scale)
+    return (size.width * scale, size.height * scale)
+  }
+
   fileprivate func size(for full: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
     guard width >= 0, height >= 0, width <= Image.maximumSide, height <= Image.maximumSide else {
       throw Failure(.invalidArgument, "a picture of \(width)x\(height) pixels cannot be drawn")

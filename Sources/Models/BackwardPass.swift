@@ -96,8 +96,10 @@ extension Model {
 
   /// d⟨`weights`, value `target`⟩ / d each of the values `names`, from named values; no preprocessing.
   public func gradient(
-    _ feeds: [(name: String, tensor: Tensor)], of target: String, weights: Tensor?, at names: [String], _ call: Call
+    _ feeds: [(name: String, tensor: Tensor)], of target: String, weights: Tensor?, at names: [String], _ call: Call,
+    _ progress: Progress
   ) throws -> [Tensor] {
+    try call.refuseMethodSettings(for: "taking gradients")
     let given = try checked(feeds, for: [target])
     var request = BackwardPass.Request(
       feeds: given.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, target: try value(named: target),
@@ -113,7 +115,7 @@ extension Model {
     let ones = try weights ?? Tensor([Float](repeating: 1, count: pass.target.shape.count), pass.target.shape)
     var result: [Tensor] = []
     try pass.run(
-      given.map(\.tensor), early: [], parallel: parallel, progress: call.progress, weights: { _ in [ones] }
+      given.map(\.tensor), early: [], parallel: parallel, progress: progress, weights: { _ in [ones] }
     ) { result = $1 }
     return result
   }

@@ -1,23 +1,15 @@
-public import Images
-
-/// Which part of a picture a model saw.
-public struct Field: Sendable {
-  /// The size of the picture.
-  public let width: Int
-  public let height: Int
-  /// What the model saw, in the picture's own pixels; may reach beyond the picture.
-  public let region: Region
-}
+public import Explanations
+import Images
 
 extension Model {
-  /// What the model sees of `picture`.
-  public func field(of picture: Picture) throws -> Field {
-    let (width, height) = (picture.width, picture.height)
-    let whole = Region(x: 0, y: 0, width: Double(width), height: Double(height))
-    guard case .pixels = picture, let preprocessing = metadata.preprocessing else {
-      return Field(width: width, height: height, region: whole)
+  /// What the model sees of `image`.
+  public func field(of image: ImageInput) throws -> Field {
+    guard case .pixels = image, let preprocessing = metadata.preprocessing else {
+      return Field(width: image.width, height: image.height)
     }
-    return Field(width: width, height: height, region: try preprocessing.footprint(of: (width, height)))
+    return Field(
+      width: image.width, height: image.height,
+      region: try preprocessing.footprint(of: (image.width, image.height)), preprocessing: preprocessing)
   }
 }
 

@@ -1,5 +1,6 @@
 import Engine
-import Graph
+public import Graph
+public import Parallel
 public import Tensors
 
 extension Model {
@@ -8,11 +9,12 @@ extension Model {
   /// Throws `notFound` for names that the model does not have, `invalidArgument` where a feed contradicts what
   /// the model declares, or is missing.
   public func run(
-    _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call = Call()
+    _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call, _ progress: Progress
   ) throws -> [Tensor] {
+    try call.refuseMethodSettings(for: "running a model")
     let fetches = try names.map { try value(named: $0) }
     return try engine.run(
-      checked(feeds, for: names), fetch: fetches, parallel: parallel(for: call), progress: call.progress)
+      checked(feeds, for: names), fetch: fetches, parallel: parallel(for: call), progress: progress)
   }
 
   /// Named values as the engine takes them, by id; all that the values `names` depend on.
@@ -23,7 +25,7 @@ extension Model {
     for (name, tensor) in feeds {
       let value = try value(named: name)
       guard fed.updateValue(tensor, forKey: value) == nil else {
-        throw Failure(.invalidArgument, "the value \"\(name)\" is fed twice")
+        throw Failure(.invalidArgument, "the value \(quoted(name)) is fed twice")
       }
       if let declaration = graph.inputs.first(where: { $0.value == value }) {
         try check(tensor, name, declaration)
@@ -33,10 +35,19 @@ extension Model {
     return fed.sorted { $0.key < $1.key }.map { (value: $0.key, tensor: $0.value) }
   }
 
+  /// Runs the part of the model between `feeds` and `fetches`, whatever the model declares; of `call` only threads
+  /// count. Throws `invalidArgument` where an input is missing.
+  public func run(
+    _ feeds: [(value: ValueID, tensor: Tensor)], fetch fetches: [ValueID], _ call: Call, _ progress: Progress
+  ) throws -> [Tensor] {
+    try checkComplete(Set(feeds.map(\.value)), for: fetches)
+    return try engine.run(feeds, fetch: fetches, parallel: parallel(for: call), progress: progress)
+  }
+
   private func check(_ tensor: Tensor, _ name: String, _ declaration: Declaration) throws {
     guard tensor.type == declaration.type else {
       throw Failure(
-        .invalidArgument, "the feed \"\(name)\" is of \(tensor.type); the model declares \(declaration.type)")
+        .invalidArgument, "the feed \(quoted(name)) is of \(tensor.type); the model declares \(declaration.type)")
     }
     guard let dimensions = declaration.dimensions else { return }
     let fits = dimensions.count == tensor.shape.rank
@@ -47,23 +58,23 @@ extension Model {
       let shown = dimensions.map { dimension in
         switch dimension {
         case .fixed(let extent): "\(extent)"
-        case .named(let name): name
+        case .named(let name): quoted(name)
         case .unknown: "?"
         }
       }
       throw Failure(
         .invalidArgument,
-        "the feed \"\(name)\" is of shape \(tensor.shape); the model declares [\(shown.joined(separator: "×"))]")
+        "the feed \(quoted(name)) is of shape \(tensor.shape); the model declares [\(shown.joined(separator: "×"))]")
     }
   }
 
   /// Every input that the fetches depend on is fed, or lies behind a value that is.
-  private func checkComplete(_ fed: Set<ValueID>, for fetches: [ValueID]) throws {
+  func checkComplete(_ fed: Set<ValueID>, for fetches: [ValueID]) throws {
     let inputs = Set(graph.inputs.map(\.value))
     let live = graph.live(for: fetches, known: fed.union(graph.constants.keys))
     let needed = fetches + live.flatMap { graph.read(by: graph.nodes[$0]) }
     if let missing = needed.first(where: { inputs.contains($0) && !fed.contains($0) }) {
-      throw Failure(.invalidArgument, "the input \"\(graph.name(of: missing))\" is needed, but not fed")
+      throw Failure(.invalidArgument, "the input \(quoted(graph.name(of: missing))) is needed, but not fed")
     }
   }
 }

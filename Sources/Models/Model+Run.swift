@@ -1,8 +1,7 @@
 import Engine
 import Glibc
-public import Graph
+import Graph
 public import Parallel
-import Synchronization
 public import Tensors
 
 extension Model {
@@ -11,86 +10,33 @@ extension Model {
     call.threads > 0 ? Parallel(threads: min(call.threads, 1024)) : parallel
   }
 
-  /// Runs the model on pictures, some at a time, and hands `body` the values named by `fetches` for each group:
-  /// the index of its first picture, how many there are, and a tensor [count, …] for each fetch.
-  ///
-  /// Pictures run together where they come to the same shape at the model's input.
-  public func forEachBatch(
-    of pictures: [Picture], fetch fetches: [ValueID], _ call: Call, _ body: (Int, Int, [Tensor]) throws -> Void
-  ) throws {
-    guard let input, graph.inputs.count == 1 else {
-      throw Failure(
-        .unsupported,
-        "images can be fed to models with one 4-D floating-point input; this one has \(graph.inputs.count) inputs "
-          + "(feed them by name with limpid_run)")
-    }
-    var first = 0
-    while first < pictures.count {
-      let shape = try pictures.count == 1
-        ? preparedShape(of: pictures[first])
-        : locating("image \(first)") { try preparedShape(of: pictures[first]) }
-      let size = batchSize(call)
-      var end = first + 1
-      while end < pictures.count, end - first < size, try preparedShape(of: pictures[end]) == shape { end += 1 }
-      let progress = call.progress.range(first..<end, of: pictures.count)
-      do {
-        try run(pictures[first..<end], shape, input, fetches, call, progress, body)
-      } catch let failure as Failure where failure.kind == .invalidModel && end - first > 1 {
-        // Exporters write a batch of 1 into reshapes even where they declare it as variable.
-        takesOneImage.store(true, ordering: .relaxed)
-        end = first
-      }
-      first = end
-    }
-  }
-
-  private func run(
-    _ pictures: ArraySlice<Picture>, _ shape: Shape, _ input: Declaration, _ fetches: [ValueID], _ call: Call,
-    _ progress: Progress, _ body: (Int, Int, [Tensor]) throws -> Void
-  ) throws {
-    let batch = declaredBatch ?? pictures.count
-    guard batch >= pictures.count else {
-      throw Failure(.invalidModel, "the model's input takes batches of \(batch)")
-    }
-    let tensor = try prepared(pictures, shape: shape, batch: batch)
-    let results = try engine.run(
-      [(input.value, tensor)], fetch: fetches, parallel: parallel(for: call), progress: progress)
-    try body(pictures.startIndex, pictures.count, results.map { try $0.leading(pictures.count, of: batch) })
-  }
-
-  private var declaredBatch: Int? {
-    if case .fixed(let extent)? = input?.dimensions?.first { extent } else { nil }
-  }
-
-  private func batchSize(_ call: Call) -> Int {
-    if let declaredBatch { return max(1, declaredBatch) }
-    if takesOneImage.load(ordering: .relaxed) { return 1 }
-    return call.batchSize > 0 ? call.batchSize : Call.defaultBatchSize
-  }
-
-  /// The named values for all pictures: [pictures, …] each; a value that does not depend on the batch, once.
-  public func fetch(_ names: [String], for pictures: [Picture], _ call: Call = Call()) throws -> [Tensor] {
+  /// The named values for all images: [images, …] each; a value that does not depend on the batch, once.
+  public func fetch(
+    _ names: [String], for images: [ImageInput], _ call: Call, _ progress: Progress
+  ) throws -> [Tensor] {
+    try call.refuseMethodSettings(for: "fetching values")
     let values = try names.map { try value(named: $0) }
     var parts = [[Tensor]](repeating: [], count: names.count)
-    try forEachBatch(of: pictures, fetch: values, call) { _, _, tensors in
-      for (i, tensor) in tensors.enumerated() { parts[i].append(tensor) }
+    try forEachBatch(of: stream(images), fetch: values, call, progress) { batch in
+      for (i, tensor) in batch.tensors.enumerated() { parts[i].append(tensor) }
     }
     return try parts.map { try Tensor(joining: $0) }
   }
 
-  /// [pictures, classes] probabilities, row by row: the softmax of logits, or what the model itself gives.
-  public func classify(_ pictures: [Picture], _ call: Call = Call()) throws -> [Float] {
+  /// [images, classes] probabilities, row by row: the softmax of logits, or what the model itself gives.
+  public func classify(_ images: [ImageInput], _ call: Call, _ progress: Progress) throws -> [Float] {
+    try call.refuseMethodSettings(for: "classifying")
     guard let scores else { throw Failure(.unsupported, "the model has no class scores") }
     var probabilities: [Float] = []
-    try forEachBatch(of: pictures, fetch: [scores.value], call) { _, count, tensors in
-      let rows = try Scores(tensors[0], count: count)
-      for i in 0..<count { probabilities += probability(rows[i]) }
+    try forEachBatch(of: stream(images), fetch: [scores.value], call, progress) { batch in
+      let rows = try Scores(batch.tensors[0], count: batch.count)
+      for i in 0..<batch.count { probabilities += probability(rows[i]) }
     }
     return probabilities
   }
 
-  /// One picture's scores as probabilities, by the role of the output that they come from.
-  private func probability(_ scores: ArraySlice<Float>) -> [Float] {
+  /// One image's scores as probabilities, by the role of the output that they come from.
+  func probability(_ scores: ArraySlice<Float>) -> [Float] {
     switch self.scores?.role {
     case .probabilities?: return Array(scores)
     case .logProbabilities?: return scores.map { Float(exp(Double($0))) }
@@ -103,7 +49,7 @@ extension Model {
   }
 }
 
-/// The class scores of a batch of pictures.
+/// The class scores of a batch of images.
 public struct Scores {
   public let values: [Float]
   public let classCount: Int
@@ -119,7 +65,7 @@ public struct Scores {
     classCount = values.count / count
   }
 
-  /// The scores of picture `i`; indices start at 0 again.
+  /// The scores of image `i`; indices start at 0 again.
   public subscript(i: Int) -> ArraySlice<Float> { Array(values[i * classCount..<(i + 1) * classCount])[...] }
 
   /// The class with the largest score, the first of equal ones; NaN never wins.

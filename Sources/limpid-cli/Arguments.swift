@@ -92,6 +92,20 @@ struct Arguments {
 
   func all(_ name: String) -> [String] { values[name] ?? [] }
 
+  /// What is given as NAME=VALUE, each name once.
+  func pairs(_ option: String, like example: String) throws -> [(name: String, value: String)] {
+    var pairs: [(name: String, value: String)] = []
+    for text in all(option) {
+      let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else {
+        throw Failure(.invalidArgument, "--\(option) is \(quoted(text)); it must be like \(example)")
+      }
+      pairs.removeAll { $0.name == parts[0] }
+      pairs.append((parts[0], parts[1]))
+    }
+    return pairs
+  }
+
   func text(_ name: String) -> String? { values[name]?.last }
 
   func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int? {

@@ -46,18 +46,20 @@ struct Bench: Command {
     var measured = Measurements(load: load, first: 0, method: method)
     var call = Call()
     call.batchSize = batch
-    try sample.withPicture { picture in
-      let pictures = [Picture](repeating: picture, count: batch)
-      func classify() throws -> Double { try Self.seconds { _ = try model.classify(pictures, call) } }
+    try sample.withInput { input in
+      let inputs = [ImageInput](repeating: input, count: batch)
+      var progress = line.progress("first run")
+      func classify() throws -> Double { try Self.seconds { _ = try model.classify(inputs, call, progress) } }
       func explain(_ method: String) throws -> Double {
-        try Self.seconds { _ = try model.explain(pictures, classes: pictures.map { _ in [nil] }, method: method, call) }
+        try Self.seconds {
+          _ = try model.explain(inputs, classes: inputs.map { _ in [nil] }, method: method, call, progress)
+        }
       }
-      call.progress = line.progress("first run")
       measured.first = try classify()
       // The first explanation plans and packs, as the first classification did.
       if let method { _ = try explain(method) }
       for round in 0..<rounds {
-        call.progress = line.progress("measuring").range(round..<round + 1, of: rounds)
+        progress = line.progress("measuring").range(round..<round + 1, of: rounds)
         measured.classify.append(try classify())
         if let method { measured.explain.append(try explain(method)) }
       }
@@ -76,7 +78,7 @@ struct Bench: Command {
   }
 }
 
-/// What is measured on: a picture, prepared anew in every run, or numbers that are fed as they are.
+/// What is measured on: an image, prepared anew in every run, or numbers that are fed as they are.
 private enum Sample {
   case image(Image, path: String)
   case numbers([Float], channels: Int, height: Int, width: Int)
@@ -98,7 +100,7 @@ private enum Sample {
     self = .numbers(values, channels: channels, height: height, width: width)
   }
 
-  func withPicture(_ body: (Picture) throws -> Void) throws {
+  func withInput(_ body: (ImageInput) throws -> Void) throws {
     switch self {
     case .image(let image, _): try image.withView { try body(.pixels($0)) }
     case .numbers(let values, _, let height, let width):

@@ -1,5 +1,5 @@
 import Explainers
-import FilterNaming
+import Explanations
 import Images
 import Models
 import Parallel
@@ -8,12 +8,13 @@ import Tensors
 struct Explain: Command {
   static let usage = Usage(
     name: "explain", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
-    summary: "Show why pictures are, or are not, of a class: maps over the pictures, as PNG files.",
+    summary: "Show why images are, or are not, of a class: maps over the images, as PNG files.",
     options: [
       Option("method", "NAME", "explanation method (default: the model's own); see limpid methods"),
       Option("class", "CLASS", "predicted (default), least (probable), all, a number or a label; several: a,b"),
-      Option("parameter", "NAME=VALUE", "of the method; repeat it for several"),
-      Option("layer", "NAME", "the value that the method looks at (default: the model's first choice)"),
+      Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
+      Option("draw", "NAME=FILE.npy", "random draws or another array that the method reads; repeat it for several"),
+      Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
       Option("seed", "N", "of the method's random numbers (default 0)"),
       Option("output", "PATH", "a folder, or one .png file (default: the current folder)"),
       Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
@@ -24,8 +25,9 @@ struct Explain: Command {
   private let method: String?
   private let choices: [String]
   private let call: Call
+  private let draws: [(name: String, value: String)]
   private let overlay: Overlay
-  private let pictures: Destination
+  private let overlays: Destination
   private let maps: Destination?
   private let threads: Int?
   private let isJSON: Bool
@@ -37,20 +39,17 @@ struct Explain: Command {
     let given = arguments.all("class")
     choices = given.isEmpty ? ["predicted"] : given
     overlay = try Overlay(arguments)
-    pictures = try locating("--output") { try Destination(arguments.text("output"), suffix: ".png") }
+    overlays = try locating("--output") { try Destination(arguments.text("output"), suffix: ".png") }
     maps = try arguments.text("map").map { path in
       try locating("--map") { try Destination(path, suffix: ".npy") }
     }
     var call = Call()
-    for text in arguments.all("parameter") {
-      let parts = text.split(separator: "=", maxSplits: 1)
-      guard parts.count == 2, let value = Double(parts[1]), value.isFinite else {
-        throw Failure(.invalidArgument, "--parameter is \(quoted(text)); it must be like slot=2")
-      }
-      call.parameters[String(parts[0])] = value
+    for (name, text) in try arguments.pairs("parameter", like: "slot=2") {
+      call.parameters[name] = Double(text).map { .number($0) } ?? .text(text)
     }
-    call.layer = arguments.text("layer")
-    call.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 0)
+    draws = try arguments.pairs("draw", like: "noise=noise.npy")
+    call.layers = arguments.all("layer")
+    call.seed = try arguments.integer("seed", in: 0...Int.max).map { UInt64($0) }
     self.call = call
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
@@ -60,19 +59,22 @@ struct Explain: Command {
     let model = try Model.load(model, threads: threads)
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
     let method = try model.explainer(named: method)
-    if let layer = call.layer { _ = try model.value(named: layer) }
+    var call = call
+    for (name, path) in draws { call.draws[name] = try Tensor(npy: path) }
+    // Before files are made and images are read.
+    _ = try ExplanationRequest(model, [], [], call, .unwatched, method)
     try checkFiles(choices)
-    try pictures.prepare()
+    try overlays.prepare()
     try maps?.prepare()
-    var output = Output(pictures: pictures, maps: maps, model: model, method: method.name, overlay: overlay)
+    var output = Output(overlays: overlays, maps: maps, model: model, method: method.name, overlay: overlay)
     let outcome = Result {
       try forEachImage(images) { path, image, progress in
-        for explanation in try explain(image, method.name, choices, model, progress) {
+        for explanation in try explain(image, method, choices, model, call, progress) {
           try output.write(explanation, of: image, path)
         }
       }
     }
-    try Console.write(isJSON ? document(method, output.results).document : output.table.text)
+    try Console.write(isJSON ? document(method, call, output.results).document : output.table.text)
     try outcome.get()
   }
 
@@ -80,45 +82,46 @@ struct Explain: Command {
   private func checkFiles(_ choices: [ClassChoice]) throws {
     var isOne = images.count == 1 && choices.count == 1
     if case .all? = choices.first { isOne = false }
-    for (name, destination) in [("--output", pictures), ("--map", maps)] where destination?.isFile == true && !isOne {
+    for (name, destination) in [("--output", overlays), ("--map", maps)] where destination?.isFile == true && !isOne {
       throw Failure(.invalidArgument, "\(name) names one file, but there are several explanations; give a folder")
     }
   }
 
   /// The explanations of one image, each class once.
   private func explain(
-    _ image: Image, _ method: String, _ choices: [ClassChoice], _ model: Model, _ progress: Progress
+    _ image: Image, _ method: any Explainer, _ choices: [ClassChoice], _ model: Model, _ call: Call,
+    _ progress: Progress
   ) throws -> [Explanation] {
-    var call = call
-    call.progress = progress
+    let parts = progress.parts(1, 4)
     var known: [Float]?
     let classes = try choices.flatMap { choice in
       try choice.classes(model) {
-        if known == nil { known = try model.probabilities(image, progress) }
+        if known == nil { known = try model.probabilities(image, parts[0]) }
         return known ?? []
       }
     }
     let explanations = try image.withView {
-      try model.explain([.pixels($0)], classes: [classes], method: method, call)
+      try model.explain([.pixels($0)], classes: [classes], method: method, call, parts[1])
     }
     var seen = Set<Int>()
     return explanations.filter { seen.insert($0.classIndex).inserted }
   }
 
-  private func document(_ method: any Explainer, _ results: [JSON]) -> JSON {
+  private func document(_ method: any Explainer, _ call: Call, _ results: [JSON]) -> JSON {
     let parameters = method.parameters.map { parameter in
-      (parameter.name, JSON.number(call.parameters[parameter.name] ?? parameter.defaultValue))
+      (parameter.name, JSON(call.parameters[parameter.name] ?? parameter.defaultValue))
     }
     return .object([
       ("model", .text(model)), ("method", .text(method.name)), ("parameters", .object(parameters)),
-      ("layer", .optional(call.layer)), ("seed", .integer(call.seed)), ("explanations", .list(results)),
+      ("layers", .texts(call.layers)), ("draws", .object(draws.map { ($0.name, .text($0.value)) })),
+      ("seed", method.drawsNumbers ? .integer(call.seed ?? 0) : .null), ("explanations", .list(results)),
     ])
   }
 }
 
 /// Writes explanations to files and takes down what was written.
 private struct Output {
-  var pictures: Destination
+  var overlays: Destination
   var maps: Destination?
   let model: Model
   let method: String
@@ -126,8 +129,8 @@ private struct Output {
   var table = Table(["overlay", "class", "label", "score", "note"])
   var results: [JSON] = []
 
-  init(pictures: Destination, maps: Destination?, model: Model, method: String, overlay: Overlay) {
-    self.pictures = pictures
+  init(overlays: Destination, maps: Destination?, model: Model, method: String, overlay: Overlay) {
+    self.overlays = overlays
     self.maps = maps
     self.model = model
     self.method = method
@@ -137,21 +140,21 @@ private struct Output {
   mutating func write(_ explanation: Explanation, of image: Image, _ path: String) throws {
     let what = explanation.reading.map { "filter-\($0.filter)" } ?? className(explanation.classIndex)
     let name = "\(stem(of: path))-\(method)-\(what)"
-    let picture = pictures.path(for: name)
-    try writeFile(picture, overlay.draw(explanation, on: image, model).encodePNG())
+    let file = overlays.path(for: name)
+    try writeFile(file, overlay.draw(explanation, on: image).encodePNG())
     let grid = explanation.grid
     let map = maps?.path(for: name)
     if let map { try writeFile(map, Tensor(grid.values, [grid.height, grid.width]).npy()) }
     let label = model.label(of: explanation.classIndex)
     table.add(
-      picture.printable, explanation.classIndex < 0 ? "-" : "\(explanation.classIndex)", label?.printable ?? "-",
+      file.printable, explanation.classIndex < 0 ? "-" : "\(explanation.classIndex)", label?.printable ?? "-",
       fixed(Double(explanation.score), 4), note(explanation))
-    let region = try image.withView { try model.field(of: .pixels($0)).region }
+    let region = explanation.field.region
     results.append(
       .object([
         ("file", .text(path)), ("class", .integer(explanation.classIndex)), ("label", .optional(label)),
         ("score", .number(explanation.score)), ("degenerate", .bool(explanation.isDegenerate)),
-        ("overlay", .text(picture)), ("map", .optional(map)), ("filter", Self.filter(explanation.reading)),
+        ("overlay", .text(file)), ("map", .optional(map)), ("filter", Self.filter(explanation.reading)),
         ("grid", .object([("width", .integer(grid.width)), ("height", .integer(grid.height))])),
         (
           "range",

@@ -44,9 +44,7 @@ struct Fetch: Command {
     var table = Table(["value", "type", "shape", "file"])
     var results: [JSON] = []
     try forEachImage([image]) { _, image, progress in
-      var call = Call()
-      call.progress = progress
-      let tensors = try image.withView { try model.fetch(names, for: [.pixels($0)], call) }
+      let tensors = try image.withView { try model.fetch(names, for: [.pixels($0)], Call(), progress) }
       for (name, tensor) in zip(names, tensors) {
         let path = destination.path(for: slug(String(name.drop { $0 == "/" })))
         try writeFile(path, tensor.npy())

@@ -3,7 +3,7 @@ import Models
 import Parallel
 import Tensors
 
-/// Calls `body` with each picture file and the progress through it.
+/// Calls `body` with each image file and the progress through it.
 ///
 /// A file that cannot be read is reported and left out; the others go on, and at the end that is an error. Whatever
 /// else fails stops it all.
@@ -50,8 +50,6 @@ extension Model {
 
   /// The probabilities of one image's classes.
   func probabilities(_ image: Image, _ progress: Progress) throws -> [Float] {
-    var call = Call()
-    call.progress = progress
-    return try image.withView { try classify([.pixels($0)], call) }
+    try image.withView { try classify([.pixels($0)], Call(), progress) }
   }
 }

@@ -1,5 +1,6 @@
 import CLimpid
 import Explainers
+import Explanations
 import Images
 import Models
 
@@ -22,29 +23,47 @@ struct Methods: Command {
     methods.map { method in
       var parameters = Table()
       for parameter in method.parameters {
-        parameters.add("    \(parameter.name)", "default \(short(parameter.defaultValue))", parameter.summary)
+        var summary = parameter.summary
+        if case .choice(let words, _) = parameter.kind { summary += " One of \(words.joined(separator: ", "))." }
+        parameters.add("    \(parameter.name)", "default \(parameter.defaultValue)", summary)
       }
+      for draw in method.draws { parameters.add("    \(draw.name)", "--draw", draw.summary) }
+      if method.tapsLayers { parameters.add("    --layer", "", "It looks at inner values, which may be named.") }
+      if method.drawsNumbers { parameters.add("    --seed", "default 0", "Of its random numbers.") }
       return "\(method.name)\n  \(method.summary)\n" + parameters.text
     }.joined(separator: "\n")
   }
 
   static func json(_ method: any Explainer) -> JSON {
     let parameters = method.parameters.map { parameter in
-      JSON.object([
+      let members: [(String, JSON)] = [
         ("name", .text(parameter.name)), ("summary", .text(parameter.summary)),
-        ("default", .number(parameter.defaultValue)), ("minimum", .number(parameter.range.lowerBound)),
-        ("maximum", .number(parameter.range.upperBound)),
-      ])
+        ("default", JSON(parameter.defaultValue)),
+      ]
+      switch parameter.kind {
+      case .number(_, let range, let isInteger):
+        return JSON.object(
+          members + [
+            ("minimum", .number(range.lowerBound)), ("maximum", .number(range.upperBound)),
+            ("integer", .bool(isInteger)),
+          ])
+      case .choice(let words, _): return JSON.object(members + [("choices", .texts(words))])
+      }
     }
+    let draws = method.draws.map { JSON.object([("name", .text($0.name)), ("summary", .text($0.summary))]) }
     return .object([
       ("name", .text(method.name)), ("summary", .text(method.summary)), ("parameters", .list(parameters)),
+      ("draws", .list(draws)), ("layers", .bool(method.tapsLayers)), ("seed", .bool(method.drawsNumbers)),
     ])
   }
+}
 
-  /// Whole numbers without ".0".
-  private static func short(_ value: Double) -> String {
-    let text = "\(value)"
-    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+extension JSON {
+  init(_ value: ParameterValue) {
+    switch value {
+    case .number(let number): self = .number(number)
+    case .text(let word): self = .text(word)
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import FilterNaming
+import Explainers
 import Images
 import Models
 import Parallel
@@ -8,14 +8,14 @@ import Tensors
 struct NameFilters: Command {
   static let usage = Usage(
     name: "name-filters", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
-    summary: "Name a network's filters with words, after the pictures that excite them (LaViSE models).",
+    summary: "Name a network's filters with words, after the images that excite them (LaViSE models).",
     options: [
       Option("filters", "LIST", "which, like 0-63 or 3,17,40-49 (default: all of the layer)"),
-      Option("images-per-filter", "P", "pictures that each filter is named after (default 25)"),
-      Option("words", "S", "words taken from each picture (default 5)"),
+      Option("images-per-filter", "P", "images that each filter is named after (default 25)"),
+      Option("words", "S", "words taken from each image (default 5)"),
       Option("output-words", "N", "words in a name (default 10)"),
-      Option("method", "NAME", "how a filter sees a picture: projection (default), activation, image, original"),
-      Option("weighting", "NAME", "what a picture's words count: once (default), floor, ceiling, enlarged"),
+      Option("method", "NAME", "how a filter sees an image: projection (default), activation, image, original"),
+      Option("weighting", "NAME", "what an image's words count: once (default), floor, ceiling, enlarged"),
       Option("quantile", "Q", "share of activations outside of a filter's region (default 0.995)"),
       Option("only", "FILE", "a text file of words, one a line: leave all others out of names"),
       .json, .threads,
@@ -34,7 +34,7 @@ struct NameFilters: Command {
     images = Array(arguments.operands.dropFirst())
     filters = try arguments.text("filters").map { text in try locating("--filters") { try Self.list(text) } }
     var naming = Naming()
-    naming.pictures = try arguments.integer("images-per-filter", in: 1...100_000) ?? naming.pictures
+    naming.images = try arguments.integer("images-per-filter", in: 1...100_000) ?? naming.images
     naming.words = try arguments.integer("words", in: 1...100_000) ?? naming.words
     naming.outputWords = try arguments.integer("output-words", in: 1...100_000) ?? naming.outputWords
     naming.quantile = try arguments.number("quantile", in: 0...1) ?? naming.quantile
@@ -73,10 +73,9 @@ struct NameFilters: Command {
     if let allowed { naming.allowed = try Self.words(allowed) }
     let line = ProgressLine()
     defer { line.clear() }
-    var call = Call()
-    call.progress = line.progress("naming filters")
     let shelf = Shelf(images, line)
-    let names = try naming.name(filters, of: explainer, from: shelf.pictures, call)
+    let names = try naming.name(
+      filters, of: explainer, from: shelf.images, Call(), line.progress("naming filters"))
     line.clear()
     try Console.write(isJSON ? document(names, shelf).document : table(names).text)
     if !shelf.unread.isEmpty {
@@ -93,7 +92,7 @@ struct NameFilters: Command {
     var table = Table(["filter", "images", "words"])
     for name in names {
       let words = name.words.map { "\($0.text.printable) \(short($0.count))" }.joined(separator: ", ")
-      table.add("\(name.filter)", "\(name.pictures.count)", name.isInactive ? "- (inactive)" : words)
+      table.add("\(name.filter)", "\(name.images.count)", name.isInactive ? "- (inactive)" : words)
     }
     return table
   }
@@ -106,20 +105,20 @@ struct NameFilters: Command {
         ("filter", .integer(name.filter)), ("inactive", .bool(name.isInactive)),
         ("threshold", name.threshold.map { .number($0) } ?? .null),
         ("words", .list(name.words.map { .object([("word", .text($0.text)), ("count", .number($0.count))]) })),
-        ("images", .list(name.pictures.map { .object([
+        ("images", .list(name.images.map { .object([
           ("file", .text(images[$0.index])), ("activation", .number($0.activation)),
         ]) })),
       ])
     }
     return .object([
       ("model", .text(model)), ("method", .text("\(naming.attention)")), ("weighting", .text("\(naming.weighting)")),
-      ("images_per_filter", .integer(naming.pictures)), ("words", .integer(naming.words)),
+      ("images_per_filter", .integer(naming.images)), ("words", .integer(naming.words)),
       ("quantile", .number(naming.quantile)), ("filters", .list(filters)),
     ])
   }
 }
 
-/// Picture files, read when they are looked at. Those that cannot be read are reported once and left out.
+/// Image files, read when they are looked at. Those that cannot be read are reported once and left out.
 private final class Shelf {
   private let paths: [String]
   private let line: ProgressLine
@@ -130,16 +129,10 @@ private final class Shelf {
     self.line = line
   }
 
-  var pictures: PictureSet {
-    PictureSet(count: paths.count) { indices, body in try self.lend(indices[...], [], body) }
-  }
-
-  private func lend(
-    _ indices: ArraySlice<Int>, _ lent: PictureSet.Loan, _ body: (PictureSet.Loan) throws -> Void
-  ) throws {
-    guard let index = indices.first else { return try body(lent) }
-    guard let image = read(index) else { return try lend(indices.dropFirst(), lent, body) }
-    try image.withView { try lend(indices.dropFirst(), lent + [(index, .pixels($0))], body) }
+  var images: ImageSet {
+    ImageSet(count: paths.count) { index, body in
+      try self.read(index)?.withView { try body(.pixels($0)) }
+    }
   }
 
   private func read(_ index: Int) -> Image? {

@@ -1,13 +1,12 @@
-import Explainers
+import Explanations
 import Images
-import Models
 import Tensors
 
-/// How an explanation is drawn on its picture.
+/// How an explanation is drawn on its image.
 struct Overlay {
   /// Of the result.
   enum Size {
-    /// The picture's own, but small pictures enlarged so that one sees something.
+    /// The image's own, but small images enlarged so that one sees something.
     case automatic
     /// Every pixel becomes a square of so many.
     case factor(Int)
@@ -18,9 +17,9 @@ struct Overlay {
   static let options = [
     Option("colormap", "NAME", "colours of the map (default: the style's); see limpid colormaps"),
     Option("style", "NAME", "\(Rendering.Style.allCases.map(\.rawValue).joined(separator: ", "))"),
-    Option("opacity", "X", "of the map over the picture, 0 to 1 (default: the style's)"),
+    Option("opacity", "X", "of the map over the image, 0 to 1 (default: the style's)"),
     Option("size", "WxH", "pixels of the overlay; Wx or xH keeps the aspect ratio"),
-    Option("scale", "N", "enlarge the picture N times instead (default: 1; small pictures more)"),
+    Option("scale", "N", "enlarge the image N times instead (default: 1; small images more)"),
   ]
 
   private let style: Rendering.Style
@@ -49,41 +48,25 @@ struct Overlay {
     return .pixels(width: sides[0], height: sides[1])
   }
 
-  /// The overlay, RGB. The papers' styles draw on the picture as the model saw it, the other on the whole picture.
-  func draw(_ explanation: Explanation, on image: Image, _ model: Model) throws -> Image {
+  /// The overlay, RGB.
+  func draw(_ explanation: Explanation, on image: Image) throws -> Image {
     var rendering = Rendering(style)
     rendering.colormap = colormap
     rendering.opacity = opacity
-    var base = image
-    if style != .standard, let preprocessing = model.metadata.preprocessing {
-      base = try image.withView { try preprocessing.shown($0) }
-    } else {
-      rendering.region = try image.withView { try model.field(of: .pixels($0)).region }
-    }
-    if case .pixels(let width, let height) = size {
-      (rendering.width, rendering.height) = (width, height)
-    } else {
-      let factor = factor(for: base)
-      base = try base.resized(width: base.width * factor, height: base.height * factor, filter: .nearest)
-      rendering.region = rendering.region.map { region in
-        let scale = Double(factor)
-        return Region(
-          x: region.x * scale, y: region.y * scale, width: region.width * scale, height: region.height * scale)
+    return try image.withView { view in
+      switch size {
+      case .pixels(let width, let height): (rendering.width, rendering.height) = (width, height)
+      case .factor(let factor): rendering.scale = factor
+      case .automatic: rendering.scale = try factor(for: explanation.canvas(view, rendering))
       }
-    }
-    return try explanation.grid.values.withUnsafeBufferPointer { values in
-      let map = try MapView(
-        values: values, width: explanation.grid.width, height: explanation.grid.height,
-        minimum: explanation.range.lowerBound, maximum: explanation.range.upperBound)
-      return try base.withView { try render(map, over: $0, rendering) }
+      return try explanation.drawn(over: view, rendering)
     }
   }
 
-  /// Pictures with a side below 128 pixels grow by the whole number that brings this side to 256 or just beyond.
-  private func factor(for image: Image) -> Int {
-    if case .factor(let factor) = size { return factor }
-    let shorter = min(image.width, image.height)
-    let longer = max(image.width, image.height)
+  /// Images with a side below 128 pixels grow by the whole number that brings this side to 256 or just beyond.
+  private func factor(for canvas: (width: Int, height: Int)) -> Int {
+    let shorter = min(canvas.width, canvas.height)
+    let longer = max(canvas.width, canvas.height)
     guard shorter < 128 else { return 1 }
     return max(1, min((256 + shorter - 1) / shorter, 4096 / longer))
   }

@@ -110,7 +110,7 @@ extension OperatorCase {
       graph.outputs.append(Declaration(value: value, type: expected.type, dimensions: nil))
     }
     let engine = Engine(graph, kernels: try Kernels.selected(), limit: MemoryLimit(bytes: 1 << 30))
-    let found = try engine.run(feeds, fetch: results.compactMap(\.self), parallel: Parallel(threads: threads))
+    let found = try engine.run(feeds, fetch: results.compactMap(\.self), parallel: Parallel(threads: threads), progress: .unwatched)
     for (i, (found, expected)) in zip(found, outputs.compactMap(\.self)).enumerated() {
       if let problem = try difference(found, expected) { return "output \(i): \(problem)" }
     }

@@ -44,7 +44,7 @@ struct LayoutChain: Sendable, CustomTestStringConvertible {
       add(operation, attributes, more)
     }
     let engine = Engine(graph, kernels: try Kernels.selected(), limit: MemoryLimit(bytes: 1 << 28))
-    return try engine.run([(input, fed)], fetch: [value], parallel: Parallel(threads: 2))[0]
+    return try engine.run([(input, fed)], fetch: [value], parallel: Parallel(threads: 2), progress: .unwatched)[0]
   }
 
   static let all: [LayoutChain] = [

@@ -37,7 +37,7 @@ struct SmallGraph {
 
 extension Engine {
   func run(
-    _ feeds: [String: Tensor], fetch: [String], threads: Int = 1, progress: Progress = Progress()
+    _ feeds: [String: Tensor], fetch: [String], threads: Int = 1, progress: Progress = .unwatched
   ) throws -> [Tensor] {
     func value(_ name: String) throws -> ValueID {
       guard let value = graph.value(named: name) else { throw Failure(.notFound, name) }

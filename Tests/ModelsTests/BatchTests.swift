@@ -4,7 +4,7 @@ import Parallel
 import Tensors
 import Testing
 
-/// Images that are fed to models with a declared batch: a picture is two channels of 2×2, and each class's score is
+/// Images that are fed to models with a declared batch: an image is two channels of 2×2, and each class's score is
 /// the mean of a channel.
 @Suite struct BatchTests {
   private func model(
@@ -37,8 +37,8 @@ import Testing
     return try Model(graph: graph, options: options)
   }
 
-  /// Scores 0.5 and 1 for the first picture, 1 and 2 for the second, and so on.
-  private func withPictures<R>(_ count: Int, _ body: ([Picture]) throws -> R) rethrows -> R {
+  /// Scores 0.5 and 1 for the first image, 1 and 2 for the second, and so on.
+  private func withImages<R>(_ count: Int, _ body: ([ImageInput]) throws -> R) rethrows -> R {
     let numbers = (0..<count).flatMap { i in ([0, 0, 1, 1, 4, 0, 0, 0] as [Float]).map { $0 * Float(i + 1) } }
     return try numbers.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return try body([]) }
@@ -46,17 +46,20 @@ import Testing
     }
   }
 
-  /// The groups in which the pictures ran, and all scores.
-  private func scores(_ model: Model, of count: Int, _ call: Call = Call()) throws -> (groups: [Int], [Float]) {
+  /// The groups in which the images ran, and all scores.
+  private func scores(
+    _ model: Model, of count: Int, _ call: Call = Call(), _ progress: Progress = .unwatched
+  ) throws -> (groups: [Int], [Float]) {
     var groups: [Int] = []
     var values: [Float] = []
     let output = try #require(model.graph.outputs.first?.value)
-    try withPictures(count) { pictures in
-      try model.forEachBatch(of: pictures, fetch: [output], call) { first, count, tensors in
-        #expect(first == groups.reduce(0, +))
-        #expect(tensors[0].shape == [count, 2])
-        groups.append(count)
-        values += tensors[0].array(of: Float.self)
+    try withImages(count) { images in
+      try model.forEachBatch(of: model.stream(images), fetch: [output], call, progress) { batch in
+        let first = groups.reduce(0, +)
+        #expect(batch.items == Array(first..<first + batch.count))
+        #expect(batch.tensors[0].shape == [batch.count, 2])
+        groups.append(batch.count)
+        values += batch.tensors[0].array(of: Float.self)
       }
     }
     return (groups, values)
@@ -71,11 +74,12 @@ import Testing
       let failure = #expect(throws: Failure.self) { try scores(model, of: count) }
       #expect(failure?.kind == .invalidModel)
       #expect(failure?.message.contains("batches of 0") == true)
-      let other = #expect(throws: Failure.self) { try withPictures(count) { try model.classify($0) } }
+      let other = #expect(throws: Failure.self) { try withImages(count) { try model.classify($0, Call(), .unwatched) } }
       #expect(other?.kind == .invalidModel)
     }
     // By name it runs: nothing comes out.
-    #expect(try model.run([("x", Tensor([Float](), [0, 2, 2, 2]))], fetch: ["Flatten"])[0].count == 0)
+    let nothing = try Tensor([Float](), [0, 2, 2, 2])
+    #expect(try model.run([("x", nothing)], fetch: ["Flatten"], Call(), .unwatched)[0].count == 0)
   }
 
   @Test(arguments: [0, 1, 3]) func aModelForOneImageRunsOnceForEach(batchSize: Int) throws {
@@ -83,12 +87,12 @@ import Testing
     var call = Call()
     call.batchSize = batchSize
     var reports: [UInt64] = []
-    call.progress = Progress { done, total in
+    let progress = Progress { done, total in
       #expect(done <= total)
       reports.append(done * 1000 / total)
       return true
     }
-    let (groups, values) = try scores(model, of: 5, call)
+    let (groups, values) = try scores(model, of: 5, call, progress)
     #expect(groups == [1, 1, 1, 1, 1])
     #expect(values == expected(5))
     #expect(reports == reports.sorted() && reports.last == 1000)
@@ -96,7 +100,7 @@ import Testing
 
   @Test func probabilitiesOfAModelForOneImage() throws {
     let model = try model(batch: .fixed(1))
-    let found = try withPictures(3) { try model.classify($0) }
+    let found = try withImages(3) { try model.classify($0, Call(), .unwatched) }
     // The softmax of differences of 0.5, 1 and 1.5.
     let second: [Float] = [0.6224593, 0.7310586, 0.8175745]
     for (i, p) in second.enumerated() {
@@ -111,7 +115,7 @@ import Testing
     #expect(values == expected(6))
   }
 
-  /// What exporters do that trace one picture: the batch is declared as variable, and a 1 is written into a Reshape.
+  /// What exporters do that trace one image: the batch is declared as variable, and a 1 is written into a Reshape.
   @Test func aHiddenBatchOfOneIsFound() throws {
     let model = try model(batch: .named("N"), reshapedTo: [1, 2])
     for _ in 0..<2 {

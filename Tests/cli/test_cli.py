@@ -165,7 +165,7 @@ def test_wrong_calls_exit_with_2_and_say_what_is_wrong(case, words, message):
     (["explain", "model.onnx", "wide.png", "--class", "dog"], "cat/dog"),
     (["explain", "bare.onnx", "wide.png", "--class", "dog"], "no labels"),
     (["explain", "model.onnx", "wide.png", "--method", "magic"], 'no method "magic"'),
-    (["explain", "model.onnx", "wide.png", "--layer", "nope"], 'no value named "nope"'),
+    (["explain", "model.onnx", "wide.png", "--layer", "nope"], 'taps no layer, but "nope" was given'),
     (["explain", "model.onnx", "wide.png", "--parameter", "x=1"], 'no parameter "x"'),
     (["explain", "model.onnx", "wide.png", "--parameter", "slot=5"], "slot"),
     (["explain", "model.onnx", "wide.png", "--class", "all", "--output", "x.png"], "give a folder"),

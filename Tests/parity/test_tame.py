@@ -72,7 +72,7 @@ def test_some_classes_alone_have_the_same_map_raw_and_enlarged(case):
         close(why.grid, expected["normalized"][0])
         close(why.map[::4, ::4], expected["enlarged"], 1)
         chosen = [int(label) for label in expected["labels"]]
-        raw = loaded.explain([picture, picture], method=method, classes=[chosen, chosen[::-1]], normalize=0)
+        raw = loaded.explain([picture, picture], method=method, classes=[chosen, chosen[::-1]], normalize="none")
     close(np.stack([e.grid for e in raw[:3]]), expected["attention"], np.ptp(expected["attention"]))
     np.testing.assert_array_equal([e.grid for e in raw[:3]], [e.grid for e in raw[:2:-1]])
     assert raw[0].range == (raw[0].grid.min(), raw[0].grid.max())
@@ -97,7 +97,7 @@ def test_a_class_alone_has_the_map_that_it_has_among_all(method):
     pictures = random.integers(0, 256, (3, 70, 90, 3), dtype=np.uint8)
     with limpid.Model(DIGITS / f"{method}.onnx") as model:
         whole = model.fetch(list(pictures), ["attention"])["attention"]
-        found = model.explain(list(pictures), method=method, classes=[[7, 1], [4, 4], [-1, 0]], normalize=0)
+        found = model.explain(list(pictures), method=method, classes=[[7, 1], [4, 4], [-1, 0]], normalize="none")
         assert [(e.image_index, e.class_index) for e in found[:4]] == [(0, 7), (0, 1), (1, 4), (1, 4)]
         assert (found[4].image_index, found[5].class_index) == (2, 0)
         for e in found:

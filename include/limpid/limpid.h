@@ -22,8 +22,7 @@
  *     limpid_model *model = NULL;
  *     limpid_image *image = NULL, *overlay = NULL;
  *     limpid_explanation *why = NULL;
- *     limpid_image_view view, picture;
- *     limpid_map_view map;
+ *     limpid_image_view view, drawn;
  *     if (argc < 3) return 2;
  *     if (limpid_model_load_file(argv[1], NULL, &model) || limpid_image_load_file(argv[2], &image))
  *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
@@ -31,11 +30,10 @@
  *     if (limpid_explain(model, NULL, &view, 1, NULL, 1, NULL, &why))
  *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
  *     printf("class %d\n", (int)limpid_explanation_class(why, 0));
- *     map = limpid_explanation_map(why, 0);
- *     if (limpid_render(&map, &view, NULL, &overlay))
+ *     if (limpid_explanation_render(why, 0, &view, NULL, &overlay))
  *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
- *     picture = limpid_image_get_view(overlay);
- *     limpid_save_png(&picture, "why.png");
+ *     drawn = limpid_image_get_view(overlay);
+ *     limpid_save_png(&drawn, "why.png");
  *     limpid_image_free(overlay);
  *     limpid_explanation_free(why);
  *     limpid_image_free(image);
@@ -102,7 +100,7 @@ typedef enum limpid_log_level {
 /** Receives one message; `user` is what was registered with it. May be called by any thread. */
 typedef void (*limpid_log_fn)(void *user, limpid_log_level level, const char *message);
 
-/** Told that `done` of `total` units of work are done, about every few milliseconds. Returns 0 to go
+/** Told that `done` of `total` units of work are done, before every step of every run. Returns 0 to go
     on; anything else stops the call, which then returns ::LIMPID_ERROR_CANCELLED. */
 typedef int32_t (*limpid_progress_fn)(void *user, uint64_t done, uint64_t total);
 
@@ -191,19 +189,33 @@ typedef struct limpid_model_info {
 
 typedef struct limpid_method_info {
   size_t struct_size;
-  const char *name;    /* "scouter", "rise", ...: what limpid_explain takes */
+  const char *name;    /* "scouter", "tame", ...: what limpid_explain takes */
   const char *summary; /* one sentence */
   size_t parameter_count;
+  const char *const *draws;          /* names of the draws that it reads */
+  const char *const *draw_summaries; /* one sentence for each */
+  size_t draw_count;
+  int32_t taps_layers;   /* whether it reads limpid_run_options.layers; else layers are refused */
+  int32_t draws_numbers; /* whether it reads limpid_run_options.seed; else a seed is refused */
 } limpid_method_info;
+
+#define LIMPID_METHOD_INFO_INIT { sizeof(limpid_method_info), NULL, NULL, 0, NULL, NULL, 0, 0, 0 }
 
 typedef struct limpid_parameter_info {
   size_t struct_size;
   const char *name;
   const char *summary;
-  double default_value;
+  double default_value; /* 0 for a choice; likewise minimum and maximum */
   double minimum;
   double maximum;
+  const char *const *choices; /* the words that it can be; NULL for a number */
+  size_t choice_count;        /* 0 for a number */
+  const char *default_choice; /* NULL for a number */
+  int32_t is_integer;         /* whether it is a whole number */
+  int32_t reserved;
 } limpid_parameter_info;
+
+#define LIMPID_PARAMETER_INFO_INIT { sizeof(limpid_parameter_info), NULL, NULL, 0, 0, 0, NULL, 0, NULL, 0, 0 }
 
 /** Loads an ONNX file; weights stay in a memory map of it, or of its external data. */
 LIMPID_API limpid_status limpid_model_load_file(const char *path, const limpid_model_options *options,
@@ -234,24 +246,66 @@ LIMPID_API limpid_status limpid_model_get_parameter(const limpid_model *model, c
 
 /* ---- Running -------------------------------------------------------------------------- */
 
+/** Numbered as in ONNX. */
+typedef enum limpid_element_type {
+  LIMPID_FLOAT32 = 1,
+  LIMPID_UINT8 = 2,
+  LIMPID_INT8 = 3,
+  LIMPID_UINT16 = 4,
+  LIMPID_INT16 = 5,
+  LIMPID_INT32 = 6,
+  LIMPID_INT64 = 7,
+  LIMPID_BOOL = 9,
+  LIMPID_FLOAT16 = 10,
+  LIMPID_FLOAT64 = 11,
+  LIMPID_UINT32 = 12,
+  LIMPID_UINT64 = 13,
+  LIMPID_BFLOAT16 = 16,
+  LIMPID_ELEMENT_TYPE_MAX_ENUM = 0x7fffffff
+} limpid_element_type;
+
+typedef struct limpid_tensor_view {
+  const char *name;
+  const void *data; /* dense, in the ONNX order of axes */
+  const int64_t *shape;
+  size_t rank;
+  limpid_element_type type;
+  int32_t reserved; /* 0 */
+} limpid_tensor_view;
+
 typedef struct limpid_parameter {
   const char *name;
   double value;
 } limpid_parameter;
 
+/** A parameter that is one of several words. */
+typedef struct limpid_choice {
+  const char *name;
+  const char *value;
+} limpid_choice;
+
+/** What the method does not read, by its limpid_method_info, is refused; so are parameters, choices, layers,
+    draws and a seed in calls that run no method. */
 typedef struct limpid_run_options {
   size_t struct_size;
-  const limpid_parameter *parameters; /* of the explanation method */
+  const limpid_parameter *parameters; /* of the explanation method: its numbers */
   size_t parameter_count;
-  const char *layer; /* value that the method taps; NULL: the model's first choice */
-  uint64_t seed;
+  const char *layer; /* value that the method taps, before `layers`; NULL: none */
+  uint64_t seed;     /* of the method's random numbers */
   limpid_progress_fn progress; /* NULL: none */
   void *user;                  /* for `progress` */
   int32_t threads;             /* 0: as the model was loaded */
   int32_t batch_size;          /* images that run at once; 0: the library chooses */
+  const limpid_choice *choices; /* of the explanation method: its words */
+  size_t choice_count;
+  const limpid_tensor_view *draws; /* random draws and other arrays that the method reads, by name */
+  size_t draw_count;
+  const char *const *layers; /* values that the method taps; none: the model's first choice */
+  size_t layer_count;
 } limpid_run_options;
 
-#define LIMPID_RUN_OPTIONS_INIT { sizeof(limpid_run_options), NULL, 0, NULL, 0, NULL, NULL, 0, 0 }
+#define LIMPID_RUN_OPTIONS_INIT \
+  { sizeof(limpid_run_options), NULL, 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, NULL, 0, NULL, 0 }
 
 /** Stands for the class that the model predicts for the image. */
 #define LIMPID_CLASS_PREDICTED (-1)
@@ -298,36 +352,35 @@ LIMPID_API int32_t limpid_explanation_is_degenerate(const limpid_explanation *ex
 LIMPID_API limpid_map_view limpid_explanation_map(const limpid_explanation *explanation, size_t index);
 /** The map as the method produced it, covering what the model saw. */
 LIMPID_API limpid_map_view limpid_explanation_grid(const limpid_explanation *explanation, size_t index);
+/** The method that made the explanations; never NULL but for NULL. */
+LIMPID_API const char *limpid_explanation_method(const limpid_explanation *explanation);
+/** The seed of the method's random numbers; 0 where it draws none. */
+LIMPID_API uint64_t limpid_explanation_seed(const limpid_explanation *explanation);
+/** The name of parameter `parameter` of the method, in the order of limpid_model_get_parameter; NULL past the end.
+    What was used comes in `*number` (NaN for a word) or `*word` (NULL for a number); both may be NULL. */
+LIMPID_API const char *limpid_explanation_parameter(const limpid_explanation *explanation, size_t parameter,
+                                                    double *number, const char **word);
+/** How many named arrays the method gives beside the map of explanation `index`. */
+LIMPID_API size_t limpid_explanation_detail_count(const limpid_explanation *explanation, size_t index);
+/** Such an array; all zero past the end. */
+LIMPID_API limpid_tensor_view limpid_explanation_detail(const limpid_explanation *explanation, size_t index,
+                                                        size_t detail);
+
+/** Which part of an image the model saw. */
+typedef struct limpid_field {
+  int32_t width; /* of the image; 0 where there is no such explanation */
+  int32_t height;
+  double x; /* what the model saw, in pixels of the image; may reach beyond it */
+  double y;
+  double seen_width;
+  double seen_height;
+} limpid_field;
+
+/** The part of its image that explanation `index` is about, which its grid covers. */
+LIMPID_API limpid_field limpid_explanation_field(const limpid_explanation *explanation, size_t index);
 LIMPID_API void limpid_explanation_free(limpid_explanation *explanation);
 
 /* ---- Named tensors: what ONNX users call inputs, outputs and intermediate values ------- */
-
-/** Numbered as in ONNX. */
-typedef enum limpid_element_type {
-  LIMPID_FLOAT32 = 1,
-  LIMPID_UINT8 = 2,
-  LIMPID_INT8 = 3,
-  LIMPID_UINT16 = 4,
-  LIMPID_INT16 = 5,
-  LIMPID_INT32 = 6,
-  LIMPID_INT64 = 7,
-  LIMPID_BOOL = 9,
-  LIMPID_FLOAT16 = 10,
-  LIMPID_FLOAT64 = 11,
-  LIMPID_UINT32 = 12,
-  LIMPID_UINT64 = 13,
-  LIMPID_BFLOAT16 = 16,
-  LIMPID_ELEMENT_TYPE_MAX_ENUM = 0x7fffffff
-} limpid_element_type;
-
-typedef struct limpid_tensor_view {
-  const char *name;
-  const void *data; /* dense, in the ONNX order of axes */
-  const int64_t *shape;
-  size_t rank;
-  limpid_element_type type;
-  int32_t reserved; /* 0 */
-} limpid_tensor_view;
 
 typedef struct limpid_tensors limpid_tensors;
 
@@ -363,7 +416,7 @@ typedef struct limpid_render_options {
   float opacity;        /* of the map over the image, above 0 to 1; 0: the style's */
   int32_t width;        /* 0: the size of the image, or of the map without one; likewise height */
   int32_t height;
-  int32_t reserved;
+  int32_t scale; /* every pixel of the image first becomes a square of so many; 0: 1 */
 } limpid_render_options;
 
 #define LIMPID_RENDER_OPTIONS_INIT { sizeof(limpid_render_options), NULL, NULL, 0.0f, 0, 0, 0 }
@@ -371,10 +424,15 @@ typedef struct limpid_render_options {
 /** The names of the colour maps; NULL past the end. */
 LIMPID_API const char *limpid_colormap_name(size_t index);
 
-/** The picture as the model sees it: resized and cropped, before it becomes numbers. */
-LIMPID_API limpid_status limpid_model_picture(const limpid_model *model,
-                                              const limpid_image_view *image, limpid_image **out);
-/** Colours a map, over an image or alone (`image` NULL). */
+/** The image as the model sees it: resized and cropped, before it becomes numbers. */
+LIMPID_API limpid_status limpid_model_preprocess(const limpid_model *model, const limpid_image_view *image,
+                                                 limpid_image **out);
+/** Draws explanation `index` over the image that was explained, in its place: what the model did not see stays as
+    it is. The styles of papers draw on the image as the model saw it. Without an image (NULL): the map alone. */
+LIMPID_API limpid_status limpid_explanation_render(const limpid_explanation *explanation, size_t index,
+                                                   const limpid_image_view *image,
+                                                   const limpid_render_options *options, limpid_image **out);
+/** Colours any map, over the whole of an image or alone (`image` NULL). */
 LIMPID_API limpid_status limpid_render(const limpid_map_view *map, const limpid_image_view *image,
                                        const limpid_render_options *options, limpid_image **out);
 LIMPID_API limpid_status limpid_encode_png(const limpid_image_view *image, limpid_bytes **out);

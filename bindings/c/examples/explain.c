@@ -20,32 +20,40 @@ static int fail(void) {
 }
 
 static void list_methods(const limpid_model *model) {
-  limpid_method_info method = {sizeof(method), NULL, NULL, 0};
+  limpid_method_info method = LIMPID_METHOD_INFO_INIT;
   size_t i;
   for (i = 0; limpid_model_get_method(model, i, &method) == LIMPID_OK; i++)
     fprintf(stderr, "  %-24s %s\n", method.name, method.summary);
 }
 
 int main(int argc, char **argv) {
-  limpid_parameter parameters[MAX_PARAMETERS];
+  limpid_parameter numbers[MAX_PARAMETERS];
+  limpid_choice words[MAX_PARAMETERS];
   limpid_run_options options = LIMPID_RUN_OPTIONS_INIT;
   limpid_model *model = NULL;
   limpid_image *image = NULL, *overlay = NULL;
   limpid_explanation *why = NULL;
-  limpid_image_view view, picture;
-  limpid_map_view map;
+  limpid_image_view view, drawn;
   const char *label;
   int i;
 
   if (argc < 4) return fprintf(stderr, "usage: %s MODEL IMAGE OUT.png [METHOD [NAME=VALUE]...]\n", argv[0]), 2;
   options.progress = show_progress;
-  options.parameters = parameters;
-  for (i = 5; i < argc && options.parameter_count < MAX_PARAMETERS; i++) {
-    char *equals = strchr(argv[i], '=');
+  options.parameters = numbers;
+  options.choices = words;
+  for (i = 5; i < argc && i < MAX_PARAMETERS; i++) {
+    char *end, *equals = strchr(argv[i], '=');
+    double number;
     if (!equals) return fprintf(stderr, "%s: NAME=VALUE was expected\n", argv[i]), 2;
     *equals = '\0';
-    parameters[options.parameter_count].name = argv[i];
-    parameters[options.parameter_count++].value = atof(equals + 1);
+    number = strtod(equals + 1, &end);
+    if (*end) {
+      words[options.choice_count].name = argv[i];
+      words[options.choice_count++].value = equals + 1;
+    } else {
+      numbers[options.parameter_count].name = argv[i];
+      numbers[options.parameter_count++].value = number;
+    }
   }
 
   if (limpid_model_load_file(argv[1], NULL, &model)) return fail();
@@ -61,10 +69,9 @@ int main(int argc, char **argv) {
          (double)limpid_explanation_score(why, 0));
   if (limpid_explanation_is_degenerate(why, 0)) printf("the map says nothing: it is constant\n");
 
-  map = limpid_explanation_map(why, 0);
-  if (limpid_render(&map, &view, NULL, &overlay)) return fail();
-  picture = limpid_image_get_view(overlay);
-  if (limpid_save_png(&picture, argv[3])) return fail();
+  if (limpid_explanation_render(why, 0, &view, NULL, &overlay)) return fail();
+  drawn = limpid_image_get_view(overlay);
+  if (limpid_save_png(&drawn, argv[3])) return fail();
 
   limpid_image_free(overlay);
   limpid_explanation_free(why);

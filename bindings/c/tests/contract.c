@@ -17,8 +17,8 @@ static void test_library(void) {
 
 static void test_model(const limpid_model *model) {
   limpid_model_info info;
-  limpid_method_info method = {sizeof(method), NULL, NULL, 0};
-  limpid_parameter_info parameter = {sizeof(parameter), NULL, NULL, 0, 0, 0};
+  limpid_method_info method = LIMPID_METHOD_INFO_INIT;
+  limpid_parameter_info parameter = LIMPID_PARAMETER_INFO_INIT;
   size_t i;
   memset(&info, 0, sizeof info);
   info.struct_size = sizeof info;
@@ -140,7 +140,7 @@ static void test_pictures(const limpid_model *model) {
   limpid_explanation *why = NULL;
   limpid_map_view map;
 
-  CHECK(limpid_model_picture(model, &view, &picture) == LIMPID_OK);
+  CHECK(limpid_model_preprocess(model, &view, &picture) == LIMPID_OK);
   shown = limpid_image_get_view(picture);
   CHECK(shown.width == 32 && shown.height == 32 && shown.format == LIMPID_PIXEL_RGB8);
   CHECK(memcmp(shown.pixels, red, sizeof red) == 0);

@@ -59,13 +59,16 @@ static void test_naming(const limpid_model *model) {
 }
 
 static void test_regions(const limpid_model *model) {
-  static const limpid_parameter region[] = {{"attention", 1}, {"quantile", 0.5}};
+  static const limpid_parameter region[] = {{"quantile", 0.5}};
+  static const limpid_choice attention = {"attention", "activation"};
   static const int32_t first = 0;
   limpid_run_options options = LIMPID_RUN_OPTIONS_INIT;
   limpid_filter_names *names = NULL;
   size_t asked = 0;
   options.parameters = region;
-  options.parameter_count = 2;
+  options.parameter_count = 1;
+  options.choices = &attention;
+  options.choice_count = 1;
   CHECK(limpid_name_filters_from(model, give, &asked, 3, &first, 1, &options, &names) == LIMPID_OK);
   CHECK(asked == 5); /* two images again, once their threshold is known */
   CHECK(limpid_filter_names_threshold(names, 0) == 0);
@@ -76,7 +79,7 @@ static void test_mistakes(const limpid_model *model) {
   static const limpid_parameter unknown = {"wrods", 1};
   static const int32_t wrong[] = {4, -1};
   limpid_run_options options = LIMPID_RUN_OPTIONS_INIT;
-  limpid_parameter_info parameter = {sizeof(parameter), NULL, NULL, 0, 0, 0};
+  limpid_parameter_info parameter = LIMPID_PARAMETER_INFO_INIT;
   limpid_filter_names *names = NULL;
   limpid_model *colours = load_colours();
   size_t asked = 997, i;

@@ -42,27 +42,40 @@ AT(limpid_model_info, input_height, 68);
 AT(limpid_model_info, input_channels, 72);
 LAST(limpid_model_info, reserved);
 
-SIZE(limpid_method_info, 32);
+SIZE(limpid_method_info, 64);
 AT(limpid_method_info, struct_size, 0);
 AT(limpid_method_info, name, 8);
 AT(limpid_method_info, summary, 16);
 AT(limpid_method_info, parameter_count, 24);
-LAST(limpid_method_info, parameter_count);
+AT(limpid_method_info, draws, 32);
+AT(limpid_method_info, draw_summaries, 40);
+AT(limpid_method_info, draw_count, 48);
+AT(limpid_method_info, taps_layers, 56);
+AT(limpid_method_info, draws_numbers, 60);
+LAST(limpid_method_info, draws_numbers);
 
-SIZE(limpid_parameter_info, 48);
+SIZE(limpid_parameter_info, 80);
 AT(limpid_parameter_info, struct_size, 0);
 AT(limpid_parameter_info, name, 8);
 AT(limpid_parameter_info, summary, 16);
 AT(limpid_parameter_info, default_value, 24);
 AT(limpid_parameter_info, minimum, 32);
 AT(limpid_parameter_info, maximum, 40);
-LAST(limpid_parameter_info, maximum);
+AT(limpid_parameter_info, choices, 48);
+AT(limpid_parameter_info, choice_count, 56);
+AT(limpid_parameter_info, default_choice, 64);
+AT(limpid_parameter_info, is_integer, 72);
+LAST(limpid_parameter_info, reserved);
 
 SIZE(limpid_parameter, 16);
 AT(limpid_parameter, name, 0);
 AT(limpid_parameter, value, 8);
 
-SIZE(limpid_run_options, 64);
+SIZE(limpid_choice, 16);
+AT(limpid_choice, name, 0);
+AT(limpid_choice, value, 8);
+
+SIZE(limpid_run_options, 112);
 AT(limpid_run_options, struct_size, 0);
 AT(limpid_run_options, parameters, 8);
 AT(limpid_run_options, parameter_count, 16);
@@ -72,7 +85,21 @@ AT(limpid_run_options, progress, 40);
 AT(limpid_run_options, user, 48);
 AT(limpid_run_options, threads, 56);
 AT(limpid_run_options, batch_size, 60);
-LAST(limpid_run_options, batch_size);
+AT(limpid_run_options, choices, 64);
+AT(limpid_run_options, choice_count, 72);
+AT(limpid_run_options, draws, 80);
+AT(limpid_run_options, draw_count, 88);
+AT(limpid_run_options, layers, 96);
+AT(limpid_run_options, layer_count, 104);
+LAST(limpid_run_options, layer_count);
+
+SIZE(limpid_field, 40);
+AT(limpid_field, width, 0);
+AT(limpid_field, height, 4);
+AT(limpid_field, x, 8);
+AT(limpid_field, y, 16);
+AT(limpid_field, seen_width, 24);
+LAST(limpid_field, seen_height);
 
 SIZE(limpid_map_view, 24);
 AT(limpid_map_view, values, 0);
@@ -96,6 +123,6 @@ AT(limpid_render_options, style, 16);
 AT(limpid_render_options, opacity, 24);
 AT(limpid_render_options, width, 28);
 AT(limpid_render_options, height, 32);
-LAST(limpid_render_options, reserved);
+LAST(limpid_render_options, scale);
 
 int main(void) { return 0; }

@@ -24,10 +24,6 @@ LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG = 1, 2, 3, 4
 
 CLASS_PREDICTED = -1
 
-# Values of the parameters `attention` and `weighting` of naming filters
-ATTENTION = {"projection": 0, "activation": 1, "image": 2, "original": 3}
-WEIGHTING = {"once": 0, "floor": 1, "ceiling": 2, "enlarged": 3}
-
 
 class Sized(Structure):
     """A struct that begins with its own size, by which the library knows the version of its caller."""
@@ -65,13 +61,16 @@ class ModelInfo(Sized):
 class MethodInfo(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("name", c_char_p), ("summary", c_char_p), ("parameter_count", c_size_t),
+        ("draws", POINTER(c_char_p)), ("draw_summaries", POINTER(c_char_p)), ("draw_count", c_size_t),
+        ("taps_layers", c_int32), ("draws_numbers", c_int32),
     ]
 
 
 class ParameterInfo(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("name", c_char_p), ("summary", c_char_p), ("default_value", c_double),
-        ("minimum", c_double), ("maximum", c_double),
+        ("minimum", c_double), ("maximum", c_double), ("choices", POINTER(c_char_p)), ("choice_count", c_size_t),
+        ("default_choice", c_char_p), ("is_integer", c_int32), ("reserved", c_int32),
     ]
 
 
@@ -79,11 +78,24 @@ class Parameter(Structure):
     _fields_ = [("name", c_char_p), ("value", c_double)]
 
 
+class Choice(Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
+class TensorView(Structure):
+    _fields_ = [
+        ("name", c_char_p), ("data", c_void_p), ("shape", POINTER(c_int64)), ("rank", c_size_t),
+        ("type", c_int32), ("reserved", c_int32),
+    ]
+
+
 class RunOptions(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("parameters", POINTER(Parameter)), ("parameter_count", c_size_t),
         ("layer", c_char_p), ("seed", c_uint64), ("progress", ProgressCallback), ("user", c_void_p),
-        ("threads", c_int32), ("batch_size", c_int32),
+        ("threads", c_int32), ("batch_size", c_int32), ("choices", POINTER(Choice)), ("choice_count", c_size_t),
+        ("draws", POINTER(TensorView)), ("draw_count", c_size_t), ("layers", POINTER(c_char_p)),
+        ("layer_count", c_size_t),
     ]
 
 
@@ -94,17 +106,17 @@ class MapView(Structure):
     ]
 
 
-class TensorView(Structure):
-    _fields_ = [
-        ("name", c_char_p), ("data", c_void_p), ("shape", POINTER(c_int64)), ("rank", c_size_t),
-        ("type", c_int32), ("reserved", c_int32),
-    ]
-
-
 class RenderOptions(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("colormap", c_char_p), ("style", c_char_p), ("opacity", c_float),
-        ("width", c_int32), ("height", c_int32), ("reserved", c_int32),
+        ("width", c_int32), ("height", c_int32), ("scale", c_int32),
+    ]
+
+
+class Field(Structure):
+    _fields_ = [
+        ("width", c_int32), ("height", c_int32), ("x", c_double), ("y", c_double), ("seen_width", c_double),
+        ("seen_height", c_double),
     ]
 
 
@@ -159,6 +171,12 @@ PROTOTYPES = {
     "limpid_explanation_is_degenerate": (c_int32, [_handle, c_size_t]),
     "limpid_explanation_map": (MapView, [_handle, c_size_t]),
     "limpid_explanation_grid": (MapView, [_handle, c_size_t]),
+    "limpid_explanation_method": (c_char_p, [_handle]),
+    "limpid_explanation_seed": (c_uint64, [_handle]),
+    "limpid_explanation_parameter": (c_char_p, [_handle, c_size_t, POINTER(c_double), POINTER(c_char_p)]),
+    "limpid_explanation_detail_count": (c_size_t, [_handle, c_size_t]),
+    "limpid_explanation_detail": (TensorView, [_handle, c_size_t, c_size_t]),
+    "limpid_explanation_field": (Field, [_handle, c_size_t]),
     "limpid_explanation_free": (None, [_handle]),
     "limpid_fetch": (Status, [_handle, _images, c_size_t, _names, c_size_t, _run, _out]),
     "limpid_run_gradient": (
@@ -169,7 +187,8 @@ PROTOTYPES = {
     "limpid_tensors_get": (TensorView, [_handle, c_size_t]),
     "limpid_tensors_free": (None, [_handle]),
     "limpid_colormap_name": (c_char_p, [c_size_t]),
-    "limpid_model_picture": (Status, [_handle, _images, _out]),
+    "limpid_model_preprocess": (Status, [_handle, _images, _out]),
+    "limpid_explanation_render": (Status, [_handle, c_size_t, _images, POINTER(RenderOptions), _out]),
     "limpid_render": (Status, [POINTER(MapView), _images, POINTER(RenderOptions), _out]),
     "limpid_encode_png": (Status, [_images, _out]),
     "limpid_save_png": (Status, [_images, c_char_p]),

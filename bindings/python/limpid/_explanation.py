@@ -9,7 +9,8 @@ import numpy as np
 from . import _abi
 from ._filters import pairs
 from ._images import NativeImage
-from ._library import library
+from ._library import library, text
+from ._tensors import view_array
 
 
 class NativeExplanation:
@@ -51,6 +52,41 @@ class Explanation:
         return bool(library.limpid_explanation_is_degenerate(self._native.handle, self._index))
 
     @property
+    def method(self) -> str:
+        """The method that made it."""
+        return text(library.limpid_explanation_method(self._native.handle))
+
+    @property
+    def parameters(self) -> "dict[str, float | str]":
+        """Every parameter of the method with the value that was used."""
+        found, number, word = {}, ctypes.c_double(), ctypes.c_char_p()
+        while True:
+            name = library.limpid_explanation_parameter(
+                self._native.handle, len(found), ctypes.byref(number), ctypes.byref(word))
+            if name is None:
+                return found
+            found[text(name)] = number.value if word.value is None else text(word.value)
+
+    @property
+    def seed(self) -> int:
+        """Of the method's random numbers; 0 where it draws none."""
+        return library.limpid_explanation_seed(self._native.handle)
+
+    @property
+    def details(self) -> "dict[str, np.ndarray]":
+        """Arrays that the method gives beside the map, by their names; copies."""
+        handle = self._native.handle
+        views = [library.limpid_explanation_detail(handle, self._index, i)
+                 for i in range(library.limpid_explanation_detail_count(handle, self._index))]
+        return {text(view.name): view_array(view) for view in views}
+
+    @property
+    def field(self) -> "tuple[float, float, float, float]":
+        """(x, y, width, height) of what the model saw, in pixels of the image: what `grid` covers."""
+        found = library.limpid_explanation_field(self._native.handle, self._index)
+        return found.x, found.y, found.seen_width, found.seen_height
+
+    @property
     def filter(self) -> "int | None":
         """The filter that the method "lavise" looked at."""
         found = library.limpid_explanation_filter(self._native.handle, self._index)
@@ -77,29 +113,31 @@ class Explanation:
         view = self._map_view()
         return view.minimum, view.maximum
 
-    def overlay(self, colormap=None, opacity=0.0, style=None, size=None):
+    def overlay(self, colormap=None, opacity=0.0, style=None, size=None, scale=1):
         """The map in colours over the image (over nothing where a tensor was explained).
 
         colormap: one of `limpid.colormaps()`; opacity: above 0, to 1; style: "default", "scouter" or
-        "tame"; size: (width, height). Each has a default of the style's. Returns a Pillow image, or
-        without Pillow a uint8 array [height, width, 3].
+        "tame"; size: (width, height). Each has a default of the style's. scale: every pixel of the image
+        first becomes a square of so many. What the model did not see stays as it is; the styles of papers
+        draw on the image as the model saw it. Returns a Pillow image, or without Pillow a uint8 array
+        [height, width, 3].
         """
-        return self._render(colormap, opacity, style, size).picture()
+        return self._render(colormap, opacity, style, size, scale).picture()
 
     def save(self, path, **options):
         """Writes the overlay, with the options of `overlay`, to a PNG file."""
         image = self._render(**options)
         library.limpid_save_png(ctypes.byref(image.view), os.fsencode(path))
 
-    def _render(self, colormap=None, opacity=0.0, style=None, size=None):
+    def _render(self, colormap=None, opacity=0.0, style=None, size=None, scale=1):
         width, height = size or (0, 0)
         options = _abi.RenderOptions(
             colormap=colormap and colormap.encode(), style=style and style.encode(), opacity=opacity,
-            width=width, height=height)
+            width=width, height=height, scale=scale)
         under = ctypes.byref(self._image.view) if self._image.has_pixels else None
         out = ctypes.c_void_p()
-        library.limpid_render(
-            ctypes.byref(self._map_view()), under, ctypes.byref(options), ctypes.byref(out))
+        library.limpid_explanation_render(
+            self._native.handle, self._index, under, ctypes.byref(options), ctypes.byref(out))
         return NativeImage(out.value)
 
     def _map_view(self):

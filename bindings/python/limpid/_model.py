@@ -20,13 +20,18 @@ ProgressFunction = Callable[[int, int], Optional[bool]]
 
 
 class Parameter(NamedTuple):
-    """A number that a method can be given by its name."""
+    """What a method can be given by its name: a number, or one of several words."""
 
     name: str
     summary: str
-    default: float
-    minimum: float
-    maximum: float
+    default: "float | str"
+    #: None for a choice, as is `maximum`.
+    minimum: Optional[float]
+    maximum: Optional[float]
+    #: The words; none for a number.
+    choices: "tuple[str, ...]"
+    #: Whether it is a whole number.
+    is_integer: bool
 
 
 class Method(NamedTuple):
@@ -35,6 +40,12 @@ class Method(NamedTuple):
     name: str
     summary: str
     parameters: "tuple[Parameter, ...]"
+    #: {name: summary} of the random draws and other arrays that it reads.
+    draws: "dict[str, str]"
+    #: Whether it looks at inner values, which `layer` may name.
+    taps_layers: bool
+    #: Whether it draws random numbers, for which `seed` may be given.
+    draws_numbers: bool
 
 
 class Info(NamedTuple):
@@ -128,13 +139,21 @@ class Model:
         info = _abi.MethodInfo()
         library.limpid_model_get_method(self._handle, index, ctypes.byref(info))
         parameters = (self._parameter(info.name, i) for i in range(info.parameter_count))
-        return Method(text(info.name), text(info.summary), tuple(parameters))
+        draws = {text(info.draws[i]): text(info.draw_summaries[i]) for i in range(info.draw_count)}
+        return Method(
+            text(info.name), text(info.summary), tuple(parameters), draws, bool(info.taps_layers),
+            bool(info.draws_numbers))
 
     def _parameter(self, method, index):
         info = _abi.ParameterInfo()
         library.limpid_model_get_parameter(self._handle, method, index, ctypes.byref(info))
+        choices = tuple(text(info.choices[i]) for i in range(info.choice_count))
+        if choices:
+            return Parameter(
+                text(info.name), text(info.summary), text(info.default_choice), None, None, choices, False)
         return Parameter(
-            text(info.name), text(info.summary), info.default_value, info.minimum, info.maximum)
+            text(info.name), text(info.summary), info.default_value, info.minimum, info.maximum, (),
+            bool(info.is_integer))
 
     # -- What it says of images
 
@@ -159,21 +178,23 @@ class Model:
         return result[0] if batch.single else result
 
     def explain(
-        self, x, method: Optional[str] = None, classes: Any = None, *, layer: Optional[str] = None, seed=0,
-        threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: float,
+        self, x, method: Optional[str] = None, classes: Any = None, *, layer: Any = None, draws: Any = None,
+        seed=0, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: Any,
     ) -> "list[Explanation]":
         """Why the model sees these classes, or why not: image by image, and for each class by class.
 
         x, progress: as for `classify`. method: the name of one of `methods`; None for the first. classes: an
         index or a label, a list of these for every image, or [images, n] with one row for each; None for
-        the class that the model predicts, as is -1 in place of an index. layer: one of `layers`. Every
-        other keyword is a parameter of the method.
+        the class that the model predicts, as is -1 in place of an index. layer: the value that the method
+        taps, or a list of several; None for its own choice. draws: {name: array} of random draws and other
+        arrays that the method reads. seed: of its random numbers. Every other keyword is a parameter of the
+        method: a number, or a word. What the method does not read is refused.
         """
         batch = self._batch(x)
         indices, per_image = self._class_indices(classes, len(batch))
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, parameters, layer, seed, threads, batch_size)
+            options = _run_options(interruption, parameters, layer, draws, seed, threads, batch_size)
             library.limpid_explain(
                 self._handle, method and method.encode(), batch.views, len(batch), indices, per_image,
                 options, ctypes.byref(out))
@@ -199,9 +220,6 @@ class Model:
         image's words count: "once", or its largest activation, "floor", "ceiling" or "enlarged" (floor of the
         enlarged map's). quantile: the share of activations outside of a filter's region.
         """
-        for name, value, known in (("attention", attention, _abi.ATTENTION), ("weighting", weighting, _abi.WEIGHTING)):
-            if value not in known:
-                raise InvalidArgument(f"no {name} {value!r}; there are {', '.join(known)}")
         items = [images] if isinstance(images, (str, bytes, os.PathLike)) else list(images)
         numbers = None if filters is None else [int(f) for f in filters]
         if any(not 0 <= number < 2**31 for number in numbers or ()):
@@ -209,7 +227,7 @@ class Model:
         wanted = None if numbers is None else (ctypes.c_int32 * len(numbers))(*numbers)
         parameters = dict(
             images_per_filter=images_per_filter, words=words, output_words=output_words, quantile=quantile,
-            attention=_abi.ATTENTION[attention], weighting=_abi.WEIGHTING[weighting])
+            attention=attention, weighting=weighting)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
             options = _run_options(interruption, parameters, threads=threads, batch_size=batch_size)
@@ -264,13 +282,13 @@ class Model:
                 self._handle, fed.views, len(fed), target.views, wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
-    def picture(self, x):
+    def preprocess(self, x):
         """The image as the model sees it, resized and cropped: a Pillow image, or without Pillow an array."""
         batch = self._batch(x)
         if len(batch) != 1:
-            raise InvalidArgument(f"picture takes one image, not {len(batch)}")
+            raise InvalidArgument(f"preprocess takes one image, not {len(batch)}")
         out = ctypes.c_void_p()
-        library.limpid_model_picture(self._handle, batch.views, ctypes.byref(out))
+        library.limpid_model_preprocess(self._handle, batch.views, ctypes.byref(out))
         return NativeImage(out.value).picture()
 
     def _batch(self, x):
@@ -310,10 +328,29 @@ def _name_array(names):
     return (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
 
 
-def _run_options(interruption, parameters=None, layer=None, seed=0, threads=0, batch_size=0):
+def _run_options(
+    interruption, parameters=None, layer=None, draws=None, seed=0, threads=0, batch_size=0,
+):
+    """The options of a call; what they point to lives as long as they do."""
     parameters = parameters or {}
-    array = (_abi.Parameter * len(parameters))(
-        *(_abi.Parameter(name.encode(), float(value)) for name, value in parameters.items()))
-    return _abi.RunOptions(
-        parameters=array, parameter_count=len(array), layer=layer and layer.encode(), seed=seed,
-        progress=interruption.callback, threads=threads, batch_size=batch_size)
+    words = {name: value for name, value in parameters.items() if isinstance(value, str)}
+    numbers = {name: _number(name, value) for name, value in parameters.items() if name not in words}
+    parameter_array = (_abi.Parameter * len(numbers))(
+        *(_abi.Parameter(name.encode(), value) for name, value in numbers.items()))
+    choice_array = (_abi.Choice * len(words))(
+        *(_abi.Choice(name.encode(), value.encode()) for name, value in words.items()))
+    fed = Feeds(draws or {}, "draws")
+    layers = _name_array([] if layer is None else layer)
+    options = _abi.RunOptions(
+        parameters=parameter_array, parameter_count=len(parameter_array), seed=seed, progress=interruption.callback,
+        threads=threads, batch_size=batch_size, choices=choice_array, choice_count=len(choice_array),
+        draws=fed.views, draw_count=len(fed), layers=layers, layer_count=len(layers))
+    options.keep = fed
+    return options
+
+
+def _number(name, value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"the parameter {name!r} must be a number or a word; not {value!r}") from None

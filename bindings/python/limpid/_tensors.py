@@ -18,10 +18,10 @@ _DTYPES = {number: np.dtype(name) for name, number in _NUMBERS.items() if number
 
 
 class Feeds:
-    """Views of the arrays in a dict, which live as long as this object."""
+    """Views of the arrays in a dict, which live as long as this object; `kind` is how messages call one."""
 
-    def __init__(self, arrays):
-        self._arrays = {name: _dense(name, array) for name, array in arrays.items()}
+    def __init__(self, arrays, kind="feed"):
+        self._arrays = {name: _dense(kind, name, array) for name, array in arrays.items()}
         self._shapes = [(ctypes.c_int64 * a.ndim)(*a.shape) for a in self._arrays.values()]
         self.views = (_abi.TensorView * len(arrays))(*(
             _abi.TensorView(
@@ -45,18 +45,19 @@ class NativeTensors:
         """{name: a copy}, in the order that was asked for."""
         views = (library.limpid_tensors_get(self._handle, i)
                  for i in range(library.limpid_tensors_count(self._handle)))
-        return {text(view.name): _array(view) for view in views}
+        return {text(view.name): view_array(view) for view in views}
 
 
-def _dense(name, value):
+def _dense(kind, name, value):
     array = np.asarray(value)
     if array.dtype.name not in _NUMBERS:
-        raise InvalidArgument(f"feed {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
+        raise InvalidArgument(f"{kind} {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
     # ascontiguousarray would give a scalar an axis; bfloat16 comes from the package ml_dtypes
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def _array(view):
+def view_array(view):
+    """A copy of a tensor of the library."""
     shape = tuple(view.shape[i] for i in range(view.rank))
     dtype = np.dtype(np.uint16) if view.type == _BFLOAT16 else _DTYPES[view.type]
     count = int(np.prod(shape, dtype=np.int64))

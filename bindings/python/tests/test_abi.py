@@ -16,6 +16,7 @@ STRUCTS = {
     "limpid_parameter_info": _abi.ParameterInfo, "limpid_parameter": _abi.Parameter,
     "limpid_run_options": _abi.RunOptions, "limpid_map_view": _abi.MapView,
     "limpid_tensor_view": _abi.TensorView, "limpid_render_options": _abi.RenderOptions,
+    "limpid_choice": _abi.Choice, "limpid_field": _abi.Field,
 }
 CONSTANTS = {
     "LIMPID_PIXEL_RGB8": _abi.RGB8, "LIMPID_PIXEL_RGBA8": _abi.RGBA8, "LIMPID_PIXEL_GRAY8": _abi.GRAY8,

@@ -32,7 +32,7 @@ def test_what_is_no_image_is_refused(model, x, words):
     (limpid.NotFound, LookupError, lambda m, t: m.classify("/no/such.png")),
     (limpid.NotFound, LookupError, lambda m, t: m.explain(t, "scooter")),
     (limpid.NotFound, LookupError, lambda m, t: m.explain(t, slots=1)),
-    (limpid.NotFound, LookupError, lambda m, t: m.explain(t, layer="layer9")),
+    (limpid.NotFound, LookupError, lambda m, t: m.explain(t, nonsense=1)),
     (limpid.NotFound, LookupError, lambda m, t: m.fetch(t, ["nothing"])),
     (limpid.NotFound, LookupError, lambda m, t: m.explain(t)[0].overlay(colormap="mauve")),
     (limpid.ReadWriteError, OSError, lambda m, t: limpid.Model("/")),
@@ -50,8 +50,8 @@ def test_what_is_no_image_is_refused(model, x, words):
     (limpid.InvalidArgument, ValueError, lambda m, t: m.classify(t, threads=2**32)),
     (limpid.InvalidArgument, ValueError, lambda m, t: limpid.Model(COLOURS, precision="exact")),
     (limpid.InvalidArgument, ValueError, lambda m, t: limpid.Model(COLOURS, memory_limit=-1)),
-    (limpid.InvalidArgument, ValueError, lambda m, t: m.picture([t, t])),
-    (limpid.Unsupported, NotImplementedError, lambda m, t: m.picture(t)),
+    (limpid.InvalidArgument, ValueError, lambda m, t: m.preprocess([t, t])),
+    (limpid.Unsupported, NotImplementedError, lambda m, t: m.preprocess(t)),
 ])
 def test_each_failure_has_its_class(model, tensor, kind, base, call):
     with pytest.raises(kind) as caught:

@@ -120,14 +120,13 @@ def test_the_reproductions_counts(made, name, weighting, words):
 @pytest.mark.parametrize("attention", ["projection", "activation", "image", "original"])
 def test_one_image_seen_in_each_way(made, name, attention):
     c = made(name)
-    number = limpid._abi.ATTENTION[attention]
-    (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, words=20, attention=number,
+    (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, words=20, attention=attention,
                              threshold=float(c.arrays["threshold_p80"]))
     c.check(why.words, c.arrays[f"emb_{attention}"])
     expected = c.arrays[f"top20_idx_{attention}"]
     check_ranking([int(w[1:]) for w, _ in why.words], expected, c.arrays[f"top20_sim_{attention}"])
     if attention in ("activation", "image"):
-        (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, words=20, attention=number,
+        (why,) = c.model.explain(c.images[0], "lavise", filter=c.filter, words=20, attention=attention,
                                  threshold=float(c.arrays["threshold_p995"][0]))
         region = (c.arrays["features_u"] if attention == "activation" else c.arrays["mask_up_p995"])
         if (region > (c.arrays["threshold_p995"][0] if attention == "activation" else 0)).any():
@@ -168,7 +167,7 @@ def test_regions_as_the_reproduction_takes_them(resnet, attention):
 
 def test_a_filter_that_no_image_excites_is_inactive(resnet):
     silent = int(np.flatnonzero(resnet.arrays["max_acts"][1] <= 0)[0])
-    for attention in limpid._abi.ATTENTION:
+    for attention in ("projection", "activation", "image", "original"):
         (found,) = resnet.model.name_filters([resnet.images[silent]], [resnet.sparse], attention=attention)
         assert found.inactive and found.words == [] and found.filter == resnet.sparse
     (why,) = resnet.model.explain(resnet.images[silent], "lavise", filter=resnet.sparse)
@@ -209,8 +208,8 @@ def test_progress_grows_to_the_end_and_stops(resnet):
 @pytest.mark.parametrize("arguments, message", [
     (dict(filters=[512]), "filter 512 is out of range; the layer has 512 filters, 0 to 511"),
     (dict(filters=[3, 3]), "a filter is given twice"), (dict(filters=[]), "no filters to name"),
-    (dict(filters=[-1]), "numbers from 0"), (dict(attention="grad"), "no attention 'grad'"),
-    (dict(words=0), "must be between 1"), (dict(quantile=2), "must be between 0"),
+    (dict(filters=[-1]), "numbers from 0"), (dict(attention="grad"), "must be projection, activation, image or original"),
+    (dict(words=0), "whole number between 1"), (dict(quantile=2), "a number between 0"),
 ])
 def test_wrong_arguments(resnet, arguments, message):
     with pytest.raises(limpid.InvalidArgument, match=message):

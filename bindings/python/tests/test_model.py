@@ -27,7 +27,8 @@ def test_methods_list_their_parameters(model):
     assert scouter.name == "scouter" and scouter.summary
     assert [p.name for p in scouter.parameters] == ["slot"]
     assert scouter.parameters[0].default == -1
-    assert all(p.minimum <= p.default <= p.maximum for m in model.methods for p in m.parameters)
+    assert all(p.default in p.choices if p.choices else p.minimum <= p.default <= p.maximum
+               for m in model.methods for p in m.parameters)
 
 
 def test_classify_gives_the_softmax_of_the_logits(model, tensor):
@@ -144,7 +145,7 @@ def test_run_takes_strided_and_foreign_byte_order_arrays(model, tensor):
 
 
 def test_picture_is_what_the_model_sees(model, red):
-    seen = np.asarray(model.picture(red))
+    seen = np.asarray(model.preprocess(red))
     assert seen.shape == (32, 32, 3) and seen[0, 0].tolist() == [255, 0, 0]
 
 

@@ -5,13 +5,13 @@ import Parallel
 import Tensors
 
 extension FilterExplainer {
-  /// Features [1, C, h, w] of picture `row` of `inputs` in which all but the region of `filter` is zero, the
+  /// Features [1, C, h, w] of image `row` of `inputs` in which all but the region of `filter` is zero, the
   /// mean colour; nil where there is no region.
   ///
   /// The region is where the filter's map, enlarged to the size of the input, is above the threshold.
   func features(
     ofRegion filter: Int, above threshold: Double, _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int,
-    _ parallel: Parallel
+    _ parallel: Parallel, _ progress: Progress
   ) throws -> Tensor? {
     guard let input = model.input, inputs.type == .float32, inputs.shape.rank == 4, row < inputs.shape[0] else {
       throw Failure(.unsupported, "the model has no floating-point input for images")
@@ -25,6 +25,7 @@ extension FilterExplainer {
       filled = channels * region.count
     }
     return try model.engine.run(
-      [(input.value, Tensor(masked, [1, channels, height, width]))], fetch: [features], parallel: parallel)[0]
+      [(input.value, Tensor(masked, [1, channels, height, width]))], fetch: [features], parallel: parallel,
+      progress: progress)[0]
   }
 }

@@ -1,17 +1,13 @@
-/// How what a filter looks at is taken from a picture's feature maps (LaViSE, table 2).
-public enum Attention: Int, Sendable, CaseIterable {
+/// How what a filter looks at is taken from an image's feature maps (LaViSE, table 2).
+public enum FilterAttention: String, Sendable, CaseIterable {
   /// Filter attention, the paper's method: each map weighted with the filter's own, g = mean F_k·A / |A|.
   case projection
   /// The positions where the filter is above its threshold, the others counting as zero.
   case activation
-  /// The picture with all but the filter's region at the mean colour, seen by the whole network.
+  /// The image with all but the filter's region at the mean colour, seen by the whole network.
   case image
   /// All positions alike: no filter is involved.
   case original
-
-  public var name: String { "\(self)" }
-
-  public static func named(_ name: String) -> Attention? { allCases.first { $0.name == name } }
 
   /// Whether a threshold decides what belongs to the filter's region.
   var needsThreshold: Bool { self == .activation || self == .image }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// What the words of one picture count in a filter's name.
-public enum Weighting: Int, Sendable, CaseIterable {
+public enum Weighting: String, Sendable, CaseIterable {
   /// Once (the paper; the seed-004 reproduction's default).
   case once
   /// The picture's largest activation, rounded down (the authors' program): pictures below 1 count nothing.

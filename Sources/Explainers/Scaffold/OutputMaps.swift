@@ -1,14 +1,16 @@
+import Explanations
 import Graph
 import Models
+import Parallel
 import Tensors
 
 /// Maps that a model makes itself, in the pass that classifies.
-extension Task {
-  /// Channel `channel(class)` of the value `output`, which is [pictures, channels, height, width]. The range is that
-  /// over all channels of the picture.
-  func explainWithHead(_ output: String, channel: (Int) -> Int) throws -> [Explanation] {
-    try explain(fetching: [model.value(named: output)]) { tensors, classes in
-      let maps = try HeadMaps(tensors[0], named: output, count: classes.count)
+extension ExplanationRequest {
+  /// Channel `channel(class)` of the value `output`, which is [images, channels, height, width]. The range is that
+  /// over all channels of the image.
+  func explainWithOutput(_ output: String, channel: (Int) -> Int) throws -> [Explanation] {
+    try explain(fetching: [model.value(named: output)]) { tensors, classes, _ in
+      let maps = try OutputMaps(tensors[0], named: output, count: classes.count)
       return try classes.enumerated().map { i, wanted in
         let range = maps.range(i)
         return try wanted.map { (try maps.grid(i, channel($0)), range) }
@@ -16,23 +18,30 @@ extension Task {
     }
   }
 
-  /// Runs the model and lets `draw` make the maps of a batch from the fetched values and the classes of each picture.
+  /// Runs the model and lets `draw` make the maps of a batch from the fetched values and the classes of each image.
+  /// `bodyCost` is what that takes where the run of the batch is 1.
   func explain(
     fetching values: [ValueID],
-    _ draw: ([Tensor], [[Int]]) throws -> [[(grid: Grid, range: ClosedRange<Float>)]]
+    bodyCost: Double = 0,
+    _ draw: ([Tensor], [[Int]], Progress) throws -> [[(grid: Heatmap, range: ClosedRange<Float>)]]
   ) throws -> [Explanation] {
     guard let logits = model.scores?.value else { throw Failure(.unsupported, "the model has no scores") }
     var explanations: [Explanation] = []
-    try model.forEachBatch(of: pictures, fetch: [logits] + values, call) { first, count, tensors in
-      let scores = try Scores(tensors[0], count: count)
-      let classes = try (0..<count).map { try resolvedClasses(first + $0, scores, row: $0) }
-      let maps = try draw(Array(tensors[1...]), classes)
+    try model.forEachBatch(
+      of: model.stream(images), fetch: [logits] + values, call, progress, bodyCost: bodyCost
+    ) { batch in
+      let scores = try Scores(batch.tensors[0], count: batch.count)
+      let classes = try batch.items.enumerated().map { row, image in
+        try resolvedClasses(image, scores, row: row)
+      }
+      let maps = try draw(Array(batch.tensors[1...]), classes, batch.progress)
       for (i, wanted) in classes.enumerated() {
-        let field = try model.field(of: pictures[first + i])
+        let image = batch.items[i]
+        let field = try model.field(of: images[image])
         for (c, map) in zip(wanted, maps[i]) {
           explanations.append(
             Explanation(
-              picture: first + i, classIndex: c, score: scores[i][c], grid: map.grid, range: map.range, field: field))
+              image: image, classIndex: c, score: scores[i][c], grid: map.grid, range: map.range, field: field))
         }
       }
     }
@@ -40,8 +49,8 @@ extension Task {
   }
 }
 
-/// The maps of a batch of pictures, [count, channels, height, width]. Only those that are asked for are copied.
-struct HeadMaps {
+/// The maps of a batch of images, [count, channels, height, width]. Only those that are asked for are copied.
+struct OutputMaps {
   let channels: Int
   private let tensor: Tensor
   private let height: Int
@@ -51,7 +60,7 @@ struct HeadMaps {
     guard tensor.type == .float32, tensor.shape.rank == 4, tensor.shape[0] == count, tensor.shape.count > 0 else {
       throw Failure(
         .invalidModel,
-        "the maps \"\(name)\" are \(tensor.type) \(tensor.shape), not float32 [images, maps, height, width]")
+        "the maps \(quoted(name)) are \(tensor.type) \(tensor.shape), not float32 [images, maps, height, width]")
     }
     self.tensor = try tensor.aligned()
     channels = tensor.shape[1]
@@ -59,15 +68,15 @@ struct HeadMaps {
     width = tensor.shape[3]
   }
 
-  func grid(_ i: Int, _ channel: Int) throws -> Grid {
+  func grid(_ i: Int, _ channel: Int) throws -> Heatmap {
     guard channel >= 0, channel < channels else {
       throw Failure(.invalidModel, "the model has \(channels) maps, but map \(channel) was asked for")
     }
     let values = withValues(from: i * channels + channel, count: 1) { Array($0) }
-    return Grid(values, width: width, height: height)
+    return Heatmap(values, width: width, height: height)
   }
 
-  /// The smallest and largest finite value of all maps of a picture; 0…0 where there is none.
+  /// The smallest and largest finite value of all maps of an image; 0…0 where there is none.
   func range(_ i: Int) -> ClosedRange<Float> {
     withValues(from: i * channels, count: channels) { values in
       var (low, high) = (Float.infinity, -Float.infinity)

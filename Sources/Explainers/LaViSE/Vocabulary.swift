@@ -67,7 +67,7 @@ public struct Vocabulary: Sendable {
   /// The `limit` words that are most similar to each of `embeddings`, [rows, size]: by cosine, most similar
   /// first, of equal ones the first in the vocabulary. Zero vectors are similar to nothing.
   public func nearest(
-    _ limit: Int, to embeddings: [Float], kernels: Kernels, parallel: Parallel, progress: Progress = Progress()
+    _ limit: Int, to embeddings: [Float], kernels: Kernels, parallel: Parallel, progress: Progress
   ) throws -> [[Match]] {
     precondition(embeddings.count % size == 0)
     guard !embeddings.isEmpty else { return [] }

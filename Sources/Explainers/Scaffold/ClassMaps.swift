@@ -1,52 +1,43 @@
+import Explanations
 import Graph
 import Models
 import Parallel
 import Tensors
 
 /// Methods whose attention gives one map per class, shown each on its own scale: TAME and L-CAM.
-extension Task {
+extension ExplanationRequest {
   static let classMapParameters = [
     Parameter(
-      "normalize", default: 1, in: 0...1,
-      "1: each map is spread over 0…1, before it is enlarged, as the authors do; 0: the attention as it is.")
+      "normalize", choices: ["map", "none"], default: "map",
+      "map: each map is spread over 0…1, before it is enlarged, as the authors do; none: the attention as it is.")
   ]
 
   /// Explains with the maps that the metadata of `method` names, in one pass for any number of classes.
   func explainWithClassMaps(of method: String) throws -> [Explanation] {
     let output = model.metadata.parameter("output", of: method) ?? "attention"
-    let isSpread = flag("normalize")
+    let isSpread = try settings.word("normalize") == "map"
     guard let rows = try ClassRows(model, output, model.metadata.parameter("class_weights", of: method)) else {
-      return try explain(fetching: [model.value(named: output)]) { tensors, classes in
-        let maps = try HeadMaps(tensors[0], named: output, count: classes.count)
+      return try explain(fetching: [model.value(named: output)]) { tensors, classes, _ in
+        let maps = try OutputMaps(tensors[0], named: output, count: classes.count)
         return try classes.enumerated().map { i, wanted in
           try wanted.map { Self.shown(try maps.grid(i, $0), isSpread) }
         }
       }
     }
-    return try explain(fetching: rows.features) { features, classes in
+    // The rest of the model is small beside what comes before it.
+    return try explain(fetching: rows.features, bodyCost: 0.1) { features, classes, progress in
       var places: [Int: Int] = [:]
       for c in classes.joined() where places[c] == nil { places[c] = places.count }
       guard !places.isEmpty else { return classes.map { _ in [] } }
-      let maps = try rows.maps(of: places.sorted { $0.value < $1.value }.map(\.key), features, call)
+      let maps = try rows.maps(of: places.sorted { $0.value < $1.value }.map(\.key), features, call, progress)
       return try classes.enumerated().map { i, wanted in
         try wanted.map { Self.shown(try maps.grid(i, places[$0]!), isSpread) }
       }
     }
   }
 
-  private static func shown(_ grid: Grid, _ isSpread: Bool) -> (grid: Grid, range: ClosedRange<Float>) {
+  private static func shown(_ grid: Heatmap, _ isSpread: Bool) -> (grid: Heatmap, range: ClosedRange<Float>) {
     isSpread ? (grid.spread, 0...1) : (grid, grid.range)
-  }
-}
-
-extension Grid {
-  /// The values between 0 (the smallest) and 1 (the largest). All 0 where they are equal: the authors' code divides
-  /// zero by zero there.
-  var spread: Grid {
-    let range = range
-    let extent = range.upperBound - range.lowerBound
-    return Grid(
-      values.map { extent > 0 ? ($0 - range.lowerBound) / extent : 0 }, width: width, height: height)
   }
 }
 
@@ -60,7 +51,7 @@ struct ClassRows {
   let features: [ValueID]
   private let model: Model
   private let output: String
-  private let weights: [(name: String, tensor: Tensor)]
+  private let weights: [(value: ValueID, tensor: Tensor)]
 
   /// nil where `names` is: the metadata does not name weights with a row for each class.
   init?(_ model: Model, _ output: String, _ names: String?) throws {
@@ -69,12 +60,13 @@ struct ClassRows {
     let values = try names.map { try model.value(named: $0) }
     let weights = try zip(names, values).map { name, value in
       guard let tensor = graph.constants[value], tensor.shape.rank > 0, tensor.shape[0] > 0 else {
-        throw Failure(.invalidModel, "the class weights \"\(name)\" are no weights of the model")
+        throw Failure(.invalidModel, "the class weights \(quoted(name)) are no weights of the model")
       }
-      return (name: name, tensor: tensor)
+      return (value: value, tensor: tensor)
     }
     guard weights.allSatisfy({ $0.tensor.shape[0] == weights[0].tensor.shape[0] }) else {
-      throw Failure(.invalidModel, "the class weights \(names.joined(separator: ", ")) are for different classes")
+      throw Failure(
+        .invalidModel, "the class weights \(names.map(quoted).joined(separator: ", ")) are for different classes")
     }
     var features: [ValueID] = []
     for node in graph.nodes where node.inputs.dropFirst().contains(where: { $0.map(values.contains) ?? false }) {
@@ -87,13 +79,11 @@ struct ClassRows {
   }
 
   /// The maps of `classes` in this order, from the values of `features`.
-  func maps(of classes: [Int], _ features: [Tensor], _ call: Call) throws -> HeadMaps {
-    var call = call
-    call.progress = Progress()  // has gone on to the next batch
-    let given = zip(self.features, features).map { (name: model.graph.name(of: $0), tensor: $1) }
-    let rows = try weights.map { (name: $0.name, tensor: try $0.tensor.rows(classes)) }
-    let maps = try model.run(given + rows, fetch: [output], call)[0]
-    let result = try HeadMaps(maps, named: output, count: features.first?.shape.dimensions.first ?? 0)
+  func maps(of classes: [Int], _ features: [Tensor], _ call: Call, _ progress: Progress) throws -> OutputMaps {
+    let given = zip(self.features, features).map { (value: $0, tensor: $1) }
+    let rows = try weights.map { (value: $0.value, tensor: try $0.tensor.rows(classes)) }
+    let maps = try model.run(given + rows, fetch: [model.value(named: output)], call, progress)[0]
+    let result = try OutputMaps(maps, named: output, count: features.first?.shape.dimensions.first ?? 0)
     guard result.channels == classes.count else {
       throw Failure(.invalidModel, "the class weights give \(result.channels) maps for \(classes.count) classes")
     }

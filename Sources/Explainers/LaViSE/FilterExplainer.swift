@@ -28,7 +28,7 @@ public struct FilterExplainer: Sendable {
     guard Self.isIn(model) else {
       throw Failure(
         .unsupported,
-        "this model of family \"\(model.metadata.family)\" does not name filters; limpid-convert lavise makes "
+        "this model of family \(quoted(model.metadata.family)) does not name filters; limpid-convert lavise makes "
           + "models that do")
     }
     func value(_ parameter: String) throws -> ValueID {
@@ -77,7 +77,7 @@ public struct FilterExplainer: Sendable {
   }
 
   /// The word vectors of `rows` rows of `attended`, [rows, E].
-  func embeddings(of attended: [Float], rows: Int, _ parallel: Parallel) throws -> [Float] {
+  func embeddings(of attended: [Float], rows: Int, _ parallel: Parallel, _ progress: Progress) throws -> [Float] {
     guard rows > 0 else { return [] }
     let width = attended.count / rows
     var result: [Float] = []
@@ -88,7 +88,8 @@ public struct FilterExplainer: Sendable {
       let count = min(size, rows - first)
       let part = attended[first * width..<(first + count) * width] + Array(repeating: 0, count: (size - count) * width)
       let made = try model.engine.run(
-        [(pooled, Tensor(Array(part), [size, width]))], fetch: [embedding], parallel: parallel)
+        [(pooled, Tensor(Array(part), [size, width]))], fetch: [embedding], parallel: parallel,
+        progress: progress.range(first..<first + count, of: rows))
       guard made[0].type == .float32, made[0].shape == [size, vocabulary.size] else {
         throw Failure(
           .invalidModel,

@@ -1,4 +1,4 @@
-import FilterNaming
+import Explainers
 import Testing
 
 @Test func thresholdsAreThoseOfNumPyAndTorch() throws {

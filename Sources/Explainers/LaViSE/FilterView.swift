@@ -3,7 +3,7 @@ public import Models
 import Parallel
 public import Tensors
 
-/// What one filter sees in one picture, and where.
+/// What one filter sees in one image, and where.
 public struct FilterView: Sendable {
   public let reading: FilterReading
   /// The filter's map, row by row: its region alone, zero elsewhere.
@@ -12,11 +12,11 @@ public struct FilterView: Sendable {
   public let height: Int
 }
 
-/// How single pictures are looked at.
+/// How single images are looked at.
 public struct Lens: Sendable {
-  /// nil: the filter that is most active in the picture.
+  /// nil: the filter that is most active in the image.
   public var filter: Int?
-  public var attention = Attention.projection
+  public var attention = FilterAttention.projection
   /// What activations of the region are above.
   public var threshold = 0.0
   public var words = 5
@@ -25,31 +25,36 @@ public struct Lens: Sendable {
 }
 
 extension FilterExplainer {
-  /// Looks at pictures one by one, some of them in one pass: `body` gets the index of the first, a view of
+  /// Looks at images one by one, some of them in one pass: `body` gets their places in the stream, a view of
   /// each, and the values `fetches` for them.
   public func forEachBatch(
-    of pictures: [Picture], through lens: Lens, fetch fetches: [ValueID], _ call: Call,
-    _ body: (Int, [FilterView], [Tensor]) throws -> Void
+    of images: some InputStream, through lens: Lens, fetch fetches: [ValueID], _ call: Call, _ progress: Progress,
+    _ body: ([Int], [FilterView], [Tensor]) throws -> Void
   ) throws {
     guard let input = model.input?.value else { throw Failure(.unsupported, "the model has no input for images") }
     let own = lens.attention == .image ? [features, input] : [features]
-    try model.forEachBatch(of: pictures, fetch: fetches + own, call) { first, count, tensors in
-      let (others, own) = (Array(tensors.prefix(fetches.count)), tensors.suffix(own.count))
+    // The image with all but a region masked goes through the whole network once more.
+    let cost = lens.attention == .image ? 1 : 0.1
+    try model.forEachBatch(of: images, fetch: fetches + own, call, progress, bodyCost: cost) { batch in
+      let (others, own) = (Array(batch.tensors.prefix(fetches.count)), batch.tensors.suffix(own.count))
       guard let maps = own.first, let inputs = own.last else { return }
-      let views = try (0..<count).map { row in
-        try view(FeatureMaps(maps, row), inputs, row, lens, model.parallel(for: call))
+      let views = try (0..<batch.count).map { row in
+        try view(
+          FeatureMaps(maps, row), inputs, row, lens, model.parallel(for: call),
+          batch.progress.range(row..<row + 1, of: batch.count))
       }
-      try body(first, views, others)
+      try body(batch.items, views, others)
     }
   }
 
   private func view(
-    _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ lens: Lens, _ parallel: Parallel
+    _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ lens: Lens, _ parallel: Parallel, _ progress: Progress
   ) throws -> FilterView {
     let filter = lens.filter ?? mostActive(maps)
     try check(filter, of: maps)
-    let embedding = try embedding(of: filter, maps, inputs, row, lens, parallel)
-    let matches = try words(lens.words, near: embedding, parallel, Progress()).first ?? []
+    let parts = progress.parts(8, 1)
+    let embedding = try embedding(of: filter, maps, inputs, row, lens, parallel, parts[0])
+    let matches = try words(lens.words, near: embedding, parallel, parts[1]).first ?? []
     let reading = FilterReading(
       filter: filter, activation: maps.maximum(of: filter),
       words: matches.map { .init(text: vocabulary[$0.index], index: $0.index, similarity: $0.similarity) })
@@ -67,7 +72,8 @@ extension FilterExplainer {
 
   /// Empty where the filter sees nothing.
   private func embedding(
-    of filter: Int, _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ lens: Lens, _ parallel: Parallel
+    of filter: Int, _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ lens: Lens, _ parallel: Parallel,
+    _ progress: Progress
   ) throws -> [Float] {
     let activation = maps.maximum(of: filter)
     guard activation > 0 || lens.attention == .original else { return [] }
@@ -75,11 +81,11 @@ extension FilterExplainer {
     var weights = lens.attention.weights(of: maps[filter], threshold: lens.threshold)
     guard weights.contains(where: { $0 != 0 }) else { return [] }
     if lens.attention == .image {
-      guard let masked = try features(ofRegion: filter, above: lens.threshold, maps, inputs, row, parallel)
+      guard let masked = try features(ofRegion: filter, above: lens.threshold, maps, inputs, row, parallel, progress)
       else { return [] }
       maps = try FeatureMaps(masked, 0)
       weights = Array(repeating: 1, count: maps.positions)
     }
-    return try embeddings(of: attended(maps, weights, parallel), rows: 1, parallel)
+    return try embeddings(of: attended(maps, weights, parallel), rows: 1, parallel, progress.polling)
   }
 }

@@ -1,16 +1,16 @@
 /// What a filter is called, and after what.
 public struct FilterName: Sendable {
-  /// A word that pictures of the filter have in common.
+  /// A word that images of the filter have in common.
   public struct Word: Sendable {
     public let text: String
     public let index: Int
-    /// How many pictures it is a word of, weighted.
+    /// How many images it is a word of, weighted.
     public let count: Double
   }
 
-  /// A picture that excites the filter.
-  public struct Picture: Sendable {
-    /// Its place among the pictures of the call.
+  /// An image that excites the filter.
+  public struct Image: Sendable {
+    /// Its place among the images of the call.
     public let index: Int
     /// The largest activation.
     public let activation: Float
@@ -21,16 +21,16 @@ public struct FilterName: Sendable {
   public let filter: Int
   /// Most common first.
   public let words: [Word]
-  /// Those that it is named after, most exciting first. None where the filter is inactive: no picture excites
+  /// Those that it is named after, most exciting first. None where the filter is inactive: no image excites
   /// it.
-  public let pictures: [Picture]
+  public let images: [Image]
   /// What activations of the filter's region are above; nil where the method needs no region.
   public let threshold: Double?
 
-  public var isInactive: Bool { pictures.isEmpty }
+  public var isInactive: Bool { images.isEmpty }
 }
 
-/// What a filter sees in one picture.
+/// What a filter sees in one image.
 public struct FilterReading: Sendable {
   public struct Word: Sendable {
     public let text: String
@@ -41,6 +41,6 @@ public struct FilterReading: Sendable {
   public let filter: Int
   /// The largest activation; nothing was seen where it is not positive.
   public let activation: Float
-  /// Nearest first; none where the filter is inactive in the picture.
+  /// Nearest first; none where the filter is inactive in the image.
   public let words: [Word]
 }

@@ -1,9 +1,9 @@
 import Engine
 public import Images
-import Tensors
+public import Tensors
 
 /// One image that a caller gives: pixels to be prepared as the model's metadata says, or numbers fed as they are.
-public enum Picture {
+public enum ImageInput {
   case pixels(PixelView)
   /// Planar float32, [channels, height, width].
   case planes(UnsafePointer<Float>, width: Int, height: Int)
@@ -24,7 +24,7 @@ public enum Picture {
 }
 
 extension Model {
-  /// The picture as the model sees it: resized and cropped, before it becomes numbers.
+  /// The image as the model sees it: resized and cropped, before it becomes numbers.
   public func shown(_ view: PixelView) throws -> Image { try preprocessing().shown(view) }
 
   /// How images become the model's input. Throws `invalidArgument` where the model file does not say it.
@@ -38,10 +38,10 @@ extension Model {
     return preprocessing
   }
 
-  /// The shape [channels, height, width] that a picture has at the model's input.
-  func preparedShape(of picture: Picture) throws -> Shape {
+  /// The shape [channels, height, width] that an image has at the model's input.
+  func preparedShape(of image: ImageInput) throws -> Shape {
     let found: (channels: Int, height: Int, width: Int)
-    switch picture {
+    switch image {
     case .planes(_, let width, let height):
       guard let channels = inputSize.channels else {
         throw Failure(
@@ -65,20 +65,41 @@ extension Model {
     return try Shape(checking: [found.channels, found.height, found.width])
   }
 
-  /// The model's input for pictures of one prepared shape, [batch, channels, height, width]. Where `batch` is more than
-  /// the pictures, the rest is zero.
-  func prepared(_ pictures: ArraySlice<Picture>, shape: Shape, batch: Int) throws -> Tensor {
-    let full = try Shape(checking: [batch] + shape.dimensions)
-    try engine.limit.check(full.count * 4, for: "the batch of \(batch) images")
+  /// The model's input for one image, [1, channels, height, width]: what variants of it start from.
+  public func prepared(_ image: ImageInput) throws -> Tensor {
+    let shape = try preparedShape(of: image)
+    let full = try Shape(checking: [1] + shape.dimensions)
+    try engine.limit.check(full.count * 4, for: "the image")
     let tensor = try Tensor(.float32, full)
-    let target = tensor.data.assumingMemoryBound(to: Float.self)
-    for (i, picture) in pictures.enumerated() {
-      switch picture {
-      case .pixels(let view): try metadata.preprocessing?.tensor(from: view, into: target + i * shape.count)
-      case .planes(let values, _, _): (target + i * shape.count).update(from: values, count: shape.count)
-      }
-    }
-    (target + pictures.count * shape.count).update(repeating: 0, count: (batch - pictures.count) * shape.count)
+    try write(image, shape, into: tensor.data.assumingMemoryBound(to: Float.self))
     return tensor
+  }
+
+  fileprivate func write(_ image: ImageInput, _ shape: Shape, into target: UnsafeMutablePointer<Float>) throws {
+    switch image {
+    case .pixels(let view): try preprocessing().tensor(from: view, into: target)
+    case .planes(let values, _, _): target.update(from: values, count: shape.count)
+    }
+  }
+
+  /// Images as a stream of inputs.
+  public func stream(_ images: [ImageInput]) -> some InputStream { ImageStream(model: self, images: images) }
+}
+
+private struct ImageStream: InputStream {
+  let model: Model
+  let images: [ImageInput]
+
+  var count: Int { images.count }
+
+  func shape(_ i: Int) throws -> Shape? { try located(i) { try model.preparedShape(of: images[i]) } }
+
+  func write(_ i: Int, into target: UnsafeMutablePointer<Float>) throws {
+    try located(i) { try model.write(images[i], model.preparedShape(of: images[i]), into: target) }
+  }
+
+  /// One image alone needs no number.
+  private func located<R>(_ i: Int, _ body: () throws -> R) throws -> R {
+    images.count == 1 ? try body() : try locating("image \(i)", body)
   }
 }

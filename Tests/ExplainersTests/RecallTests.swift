@@ -1,4 +1,4 @@
-import FilterNaming
+import Explainers
 import Images
 import Testing
 

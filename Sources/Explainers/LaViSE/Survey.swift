@@ -4,36 +4,38 @@ import Models
 import Parallel
 import Tensors
 
-/// One run of `Naming`: what is known of each filter while pictures go by.
+/// One run of `Naming`: what is known of each filter while images go by.
 struct Survey {
   private let naming: Naming
   /// Empty until the layer is known, where all of its filters are named.
   private var filters: [Int]
   private let explainer: FilterExplainer
-  private let pictures: PictureSet
+  private let images: ImageSet
   private let call: Call
   private let parallel: Parallel
-  /// For each filter, its most exciting pictures: activation descending, then index ascending.
+  /// For each filter, its most exciting images: activation descending, then index ascending.
   private var best: [[Candidate]] = []
   private var tails: [Tail] = []
   private var thresholds: [Double?] = []
-  /// Pictures done so far, in both passes.
-  private var done = 0
-  /// Units of progress: a picture seen is one.
-  private let units: (first: Int, second: Int, words: Int)
+  /// Of the passes over all images and over the chosen ones again, and of finding words.
+  private let progress: (first: Progress, second: Progress, words: Progress)
 
-  init(_ naming: Naming, _ filters: [Int]?, _ explainer: FilterExplainer, _ pictures: PictureSet, _ call: Call) {
+  init(
+    _ naming: Naming, _ filters: [Int]?, _ explainer: FilterExplainer, _ images: ImageSet, _ call: Call,
+    _ progress: Progress
+  ) {
     self.naming = naming
     self.filters = filters ?? []
     self.explainer = explainer
-    self.pictures = pictures
+    self.images = images
     self.call = call
     parallel = explainer.model.parallel(for: call)
-    let chosen = min(pictures.count, (filters?.count ?? pictures.count) * naming.pictures)
-    units = (pictures.count, naming.attention.needsThreshold ? chosen : 0, max(1, pictures.count / 8))
+    let chosen = min(images.count, (filters?.count ?? images.count) * naming.images)
+    // An image seen is one; with a region it runs twice.
+    let second = naming.attention == .image ? 2 * chosen : naming.attention.needsThreshold ? chosen : 0
+    let parts = progress.parts(Double(images.count), Double(second), max(1, Double(images.count) / 8))
+    self.progress = (parts[0], parts[1], parts[2])
   }
-
-  private var total: Int { units.first + units.second + units.words }
 
   mutating func run() throws -> [FilterName] {
     try lookAtAll()
@@ -48,17 +50,18 @@ struct Survey {
     }
   }
 
-  // MARK: All pictures
+  // MARK: All images
 
   private mutating func lookAtAll() throws {
-    try forEachBatch(of: Array(0..<pictures.count), done: 0, fetch: [explainer.features]) { survey, indices, tensors in
-      for (row, index) in indices.enumerated() {
-        try survey.look(at: FeatureMaps(tensors[0], row), of: index)
+    let all = Array(0..<images.count)
+    try forEachBatch(of: all, fetch: [explainer.features], progress.first) { survey, batch in
+      for (row, index) in batch.items.enumerated() {
+        try survey.look(at: FeatureMaps(batch.tensors[0], row), of: index, batch.progress)
       }
     }
   }
 
-  private mutating func look(at maps: FeatureMaps, of picture: Int) throws {
+  private mutating func look(at maps: FeatureMaps, of image: Int, _ progress: Progress) throws {
     var entered: [Int] = []
     if best.isEmpty { try prepare(maps) }
     for (f, filter) in filters.enumerated() {
@@ -66,11 +69,11 @@ struct Survey {
       if !tails.isEmpty { tails[f].add(maps[filter]) }
       let activation = maps.maximum(of: filter)
       guard activation > 0, accepts(f, activation) else { continue }
-      enter(f, Candidate(picture: picture, activation: activation, strength: try strength(maps, filter, activation)))
+      enter(f, Candidate(image: image, activation: activation, strength: try strength(maps, filter, activation)))
       entered.append(f)
     }
     guard !naming.attention.needsThreshold else { return }
-    try embed(entered, maps, picture) { naming, map, _ in naming.attention.weights(of: map, threshold: 0) }
+    try embed(entered, maps, image, progress) { naming, map, _ in naming.attention.weights(of: map, threshold: 0) }
   }
 
   /// Makes room, once the layer is known.
@@ -82,25 +85,25 @@ struct Survey {
   }
 
   private mutating func prepareTails(_ positions: Int) throws {
-    let (count, overflow) = pictures.count.multipliedReportingOverflow(by: positions)
-    guard !overflow, count < 1 << 40 else { throw Failure(.unsupported, "\(pictures.count) images are too many") }
+    let (count, overflow) = images.count.multipliedReportingOverflow(by: positions)
+    guard !overflow, count < 1 << 40 else { throw Failure(.unsupported, "\(images.count) images are too many") }
     let size = Tail.capacity(naming.quantile, count).multipliedReportingOverflow(by: 4 * filters.count)
     guard !size.overflow else { throw Failure(.unsupported, "\(filters.count) filters are too many") }
     try explainer.model.engine.limit.check(
       size.partialValue,
-      for: "the quantile \(naming.quantile) of \(filters.count) filters over \(pictures.count) images")
+      for: "the quantile \(naming.quantile) of \(filters.count) filters over \(images.count) images")
     tails = Array(repeating: Tail(quantile: naming.quantile, of: count), count: filters.count)
   }
 
-  /// Pictures come in order, so one that is only as exciting stands behind.
+  /// Images come in order, so one that is only as exciting stands behind.
   private func accepts(_ f: Int, _ activation: Float) -> Bool {
-    best[f].count < naming.pictures || (best[f].last.map { $0.activation < activation } ?? false)
+    best[f].count < naming.images || (best[f].last.map { $0.activation < activation } ?? false)
   }
 
   private mutating func enter(_ f: Int, _ candidate: Candidate) {
     let place = best[f].firstIndex { $0.activation < candidate.activation } ?? best[f].count
     best[f].insert(candidate, at: place)
-    if best[f].count > naming.pictures { best[f].removeLast() }
+    if best[f].count > naming.images { best[f].removeLast() }
   }
 
   private func strength(_ maps: FeatureMaps, _ filter: Int, _ activation: Float) throws -> Float {
@@ -109,44 +112,49 @@ struct Survey {
     return FeatureMaps.maximum(try maps.enlarged(filter, to: (width, height)))
   }
 
-  /// Word vectors of what the filters at `places` see in a picture, with weights from `weights(naming, map,
+  /// Word vectors of what the filters at `places` see in an image, with weights from `weights(naming, map,
   /// place)`.
   private mutating func embed(
-    _ places: [Int], _ maps: FeatureMaps, _ picture: Int,
+    _ places: [Int], _ maps: FeatureMaps, _ image: Int, _ progress: Progress,
     _ weights: (Naming, UnsafeBufferPointer<Float>, Int) -> [Float]
   ) throws {
-    // In parts, because a layer of thousands of filters enters at once in the first pictures.
+    // In parts, because a layer of thousands of filters enters at once in the first images.
     for first in stride(from: 0, to: places.count, by: 64) {
       let part = places[first..<min(places.count, first + 64)]
       let all = part.flatMap { weights(naming, maps[filters[$0]], $0) }
-      let made = try explainer.embeddings(of: explainer.attended(maps, all, parallel), rows: part.count, parallel)
-      for (row, f) in part.enumerated() { set(made, row, f, picture) }
+      let made = try explainer.embeddings(
+        of: explainer.attended(maps, all, parallel), rows: part.count, parallel, progress)
+      for (row, f) in part.enumerated() { set(made, row, f, image) }
     }
   }
 
-  private mutating func set(_ embeddings: [Float], _ row: Int, _ f: Int, _ picture: Int) {
-    guard let place = best[f].firstIndex(where: { $0.picture == picture }) else { return }
+  private mutating func set(_ embeddings: [Float], _ row: Int, _ f: Int, _ image: Int) {
+    guard let place = best[f].firstIndex(where: { $0.image == image }) else { return }
     let size = explainer.vocabulary.size
     best[f][place].embedding = Array(embeddings[row * size..<(row + 1) * size])
   }
 
-  // MARK: The chosen pictures again, with thresholds
+  // MARK: The chosen images again, with thresholds
 
   private mutating func lookAgain() throws {
     guard let input = explainer.model.input?.value else {
       throw Failure(.unsupported, "the model has no input for images")
     }
-    let chosen = Set(best.joined().map(\.picture)).sorted()
+    let chosen = Set(best.joined().map(\.image)).sorted()
     let fetches = naming.attention == .image ? [explainer.features, input] : [explainer.features]
-    try forEachBatch(of: chosen, done: units.first, fetch: fetches) { survey, indices, tensors in
-      for (row, index) in indices.enumerated() {
-        let maps = try FeatureMaps(tensors[0], row)
-        let places = survey.filters.indices.filter { f in survey.best[f].contains { $0.picture == index } }
+    let cost = naming.attention == .image ? 1.0 : 0
+    try forEachBatch(of: chosen, fetch: fetches, progress.second, bodyCost: cost) { survey, batch in
+      for (row, item) in batch.items.enumerated() {
+        let index = chosen[item]
+        let maps = try FeatureMaps(batch.tensors[0], row)
+        let places = survey.filters.indices.filter { f in survey.best[f].contains { $0.image == index } }
         if survey.naming.attention == .image {
-          try survey.embedMasked(places, maps, tensors[1], row, index)
+          try survey.embedMasked(
+            places, maps, batch.tensors[1], row, index, batch.progress.range(row..<row + 1, of: batch.count))
         } else {
           let thresholds = survey.thresholds
-          try survey.embed(places.filter { survey.sees($0, maps) }, maps, index) { naming, map, f in
+          try survey.embed(places.filter { survey.sees($0, maps) }, maps, index, batch.progress) {
+            naming, map, f in
             naming.attention.weights(of: map, threshold: thresholds[f] ?? 0)
           }
         }
@@ -160,20 +168,22 @@ struct Survey {
     Double(maps.maximum(of: filters[f])) > thresholds[f] ?? 0
   }
 
-  /// The whole network on the picture with only the filter's region left.
+  /// The whole network on the image with only the filter's region left.
   private mutating func embedMasked(
-    _ places: [Int], _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ picture: Int
+    _ places: [Int], _ maps: FeatureMaps, _ inputs: Tensor, _ row: Int, _ image: Int, _ progress: Progress
   ) throws {
-    for f in places {
-      try call.progress.advance(done, of: total)
+    for (i, f) in places.enumerated() {
       guard
         let features = try explainer.features(
-          ofRegion: filters[f], above: thresholds[f] ?? 0, maps, inputs, row, parallel)
+          ofRegion: filters[f], above: thresholds[f] ?? 0, maps, inputs, row, parallel,
+          progress.range(i..<i + 1, of: places.count))
       else { continue }
       let masked = try FeatureMaps(features, 0)
       let weights = [Float](repeating: 1, count: masked.positions)
       set(
-        try explainer.embeddings(of: explainer.attended(masked, weights, parallel), rows: 1, parallel), 0, f, picture)
+        try explainer.embeddings(
+          of: explainer.attended(masked, weights, parallel), rows: 1, parallel, progress.polling),
+        0, f, image)
     }
   }
 
@@ -181,8 +191,7 @@ struct Survey {
 
   private mutating func findWords() throws {
     let all = best.joined().flatMap(\.embedding)
-    let progress = call.progress.range(units.first + units.second..<total, of: total)
-    var found = try explainer.words(naming.words, near: all, parallel, progress)[...]
+    var found = try explainer.words(naming.words, near: all, parallel, progress.words)[...]
     for f in best.indices {
       for i in best[f].indices { best[f][i].words = found.popFirst() ?? [] }
     }
@@ -191,20 +200,12 @@ struct Survey {
   // MARK: Batches
 
   private mutating func forEachBatch(
-    of indices: [Int], done before: Int, fetch: [ValueID], _ body: (inout Survey, [Int], [Tensor]) throws -> Void
+    of indices: [Int], fetch: [ValueID], _ progress: Progress, bodyCost: Double = 0,
+    _ body: (inout Survey, OutputBatch) throws -> Void
   ) throws {
-    let wanted = call.batchSize > 0 ? call.batchSize : Call.defaultBatchSize
-    let size = pictures.limit > 0 ? min(wanted, pictures.limit) : wanted
-    for first in stride(from: 0, to: indices.count, by: size) {
-      let part = Array(indices[first..<min(indices.count, first + size)])
-      var call = call
-      call.progress = call.progress.range(before + first..<before + first + part.count, of: total)
-      try pictures.lend(part) { lent in
-        try explainer.model.forEachBatch(of: lent.map(\.picture), fetch: fetch, call) { start, count, tensors in
-          done = before + first + (start + count) * part.count / lent.count
-          try body(&self, lent[start..<start + count].map(\.index), tensors)
-        }
-      }
-    }
+    let model = explainer.model
+    try model.forEachBatch(
+      of: model.stream(images, indices), fetch: fetch, call, progress, bodyCost: bodyCost
+    ) { try body(&self, $0) }
   }
 }

@@ -1,0 +1,80 @@
+public import Explanations
+public import Graph
+public import Models
+public import Parallel
+public import Tensors
+
+/// What an explainer is asked for, checked against what it declares.
+public struct ExplanationRequest {
+  public let model: Model
+  public let images: [ImageInput]
+  /// For each image, the classes to explain; nil stands for the predicted one.
+  public let classes: [[Int?]]
+  /// Values of the method's parameters: `request.settings.number("rate")`.
+  public let settings: Settings
+  /// The values to tap; empty where the caller names none.
+  public let layers: [ValueID]
+  public let seed: UInt64
+  /// Threads and batch size, for the runs of the method.
+  public let call: Call
+  public let progress: Progress
+
+  public init(
+    _ model: Model, _ images: [ImageInput], _ classes: [[Int?]], _ call: Call, _ progress: Progress,
+    _ method: any Explainer
+  ) throws {
+    let owner = "the method \(quoted(method.name))"
+    settings = try Settings(method.parameters, call.parameters, of: owner)
+    try call.refuse(layers: !method.tapsLayers, seed: !method.drawsNumbers, draws: method.draws, for: owner)
+    layers = try call.layers.map { name in try locating("layer") { try model.value(named: name) } }
+    seed = call.seed ?? 0
+    guard classes.count == images.count else {
+      throw Failure(.invalidArgument, "classes for \(classes.count) images, but there are \(images.count)")
+    }
+    if let count = model.classCount {
+      for index in classes.joined().compactMap(\.self) { try Self.check(index, count) }
+    }
+    self.model = model
+    self.images = images
+    self.classes = classes
+    self.call = call
+    self.progress = progress
+  }
+
+  /// The classes of image `i`, the predicted one filled in; `row` is that of the image in `scores`.
+  public func resolvedClasses(_ i: Int, _ scores: Scores, row: Int) throws -> [Int] {
+    try classes[i].map { wanted in
+      let index = wanted ?? scores.predicted(row)
+      try Self.check(index, scores.classCount)
+      return index
+    }
+  }
+
+  private static func check(_ index: Int, _ count: Int) throws {
+    guard index >= 0, index < count else {
+      throw Failure(
+        .invalidArgument, "class \(index) is out of range; the model has \(count) classes, 0 to \(count - 1)")
+    }
+  }
+
+  /// What the caller feeds under `name`, as float32; nil where it feeds nothing. `shape` has nil where any extent will
+  /// do. Throws `invalidArgument` for another shape.
+  public func draw(_ name: String, _ shape: [Int?]) throws -> Tensor? {
+    guard let tensor = call.draws[name] else { return nil }
+    let fits = tensor.shape.rank == shape.count
+      && zip(tensor.shape.dimensions, shape).allSatisfy { actual, wanted in wanted.map { $0 == actual } ?? true }
+    guard fits else {
+      let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: "×")
+      throw Failure(.invalidArgument, "the draws \(quoted(name)) are of shape \(tensor.shape), not [\(wanted)]")
+    }
+    return try locating("draws \(quoted(name))") { try tensor.floats() }
+  }
+}
+
+extension Tensor {
+  /// The same numbers as float32, whatever they are stored in.
+  func floats() throws -> Tensor {
+    if type.computed == .float32 { return try computed().aligned() }
+    return try Tensor(integers().map { Float($0) }, shape)
+  }
+}

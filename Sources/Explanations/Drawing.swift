@@ -1,0 +1,38 @@
+public import Images
+
+extension Explanation {
+  /// The grid in colours, over the image that was explained where it is given, as RGB. The one way to draw an
+  /// explanation, behind C, Python and the command line.
+  ///
+  /// The papers' styles draw on the image as the model saw it, the standard one on the whole image, which stays as it
+  /// is outside of the model's view. Without one it is the map alone, at the size of the image. `rendering.region` is
+  /// overwritten.
+  public func drawn(over image: PixelView?, _ rendering: Rendering) throws -> Image {
+    var rendering = rendering
+    rendering.region = nil
+    guard let image else { return try colored(over: nil, rendering) }
+    if rendering.style != .standard, let preprocessing = field.preprocessing {
+      return try preprocessing.shown(image).withView { try colored(over: $0, rendering) }
+    }
+    rendering.region = field.region
+    return try colored(over: image, rendering)
+  }
+
+  /// The size of what `drawn` draws on, before it is enlarged.
+  public func canvas(_ image: PixelView, _ rendering: Rendering) throws -> (width: Int, height: Int) {
+    guard rendering.style != .standard, let preprocessing = field.preprocessing else {
+      return (image.width, image.height)
+    }
+    let size = try preprocessing.outputSize(for: (image.width, image.height))
+    return (size.width, size.height)
+  }
+
+  private func colored(over image: PixelView?, _ rendering: Rendering) throws -> Image {
+    let map = image == nil ? map() : grid
+    return try map.values.withUnsafeBufferPointer { values in
+      let view = try MapView(
+        values: values, width: map.width, height: map.height, minimum: range.lowerBound, maximum: range.upperBound)
+      return try render(view, over: image, rendering)
+    }
+  }
+}
