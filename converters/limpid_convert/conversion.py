@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from limpid_convert import metadata, verify
 from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import write_model
+from limpid_convert.notes import say
 
 
 def add_output_options(parser):
@@ -17,9 +17,14 @@ def add_output_options(parser):
     parser.add_argument("--inline", action="store_true", help="weights inside the .onnx file, whatever their size")
 
 
-def say(text):
-    """Progress and notes for the user."""
-    print(text, file=sys.stderr)
+def add_checkpoint_options(parser, second=None):
+    """Options of every command that reads a checkpoint. second: what the command's second checkpoint is of."""
+    for which in ("", f"{second}-") if second else ("",):
+        of = f" of the {which[:-1]}" if which else ""
+        parser.add_argument(f"--{which}key", metavar="KEY", help=f"where the state dict{of} is in its file, parts with "
+                            "dots between; else it is looked for")
+        parser.add_argument(f"--{which}prefix", metavar="NAME", help=f"take the tensors{of} whose names begin so, "
+                            "without it")
 
 
 def finish(builder, options, architecture, checkpoints):

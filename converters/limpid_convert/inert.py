@@ -1,86 +1,20 @@
-"""What a checkpoint may contain besides plain values: tensors, torch and NumPy types, a run's arguments.
+"""What a checkpoint may contain besides plain values: tensors, torch and NumPy types, a run's arguments, containers.
 
 `lookup` is the whole allow-list. Each entry makes data that is described, not run; anything else is refused by name.
 """
 
 from __future__ import annotations
 
-import math
+import datetime
 
-import numpy as np
-
+from limpid_convert import element_types, numpy_values
+from limpid_convert.element_types import ElementType
 from limpid_convert.errors import ConversionError
-from limpid_convert.unpickle import Constructor, Inert, plain_key
+from limpid_convert.numpy_values import Encoded, NumpyType, StoredArray
+from limpid_convert.stored import Storage, StoredTensor
+from limpid_convert.unpickle import Collection, Constructor, Inert, plain_key
 
-_LARGEST_RANK = 16
-
-
-class ElementType:
-    """An element type under torch's name. `stored` is NumPy's type of the same bytes."""
-
-    def __init__(self, name, stored):
-        self.name, self.stored = name, np.dtype(stored)
-
-    def __repr__(self):
-        return self.name
-
-
-_TYPES = {
-    "Float": ElementType("float32", "<f4"),
-    "Double": ElementType("float64", "<f8"),
-    "Half": ElementType("float16", "<f2"),
-    "BFloat16": ElementType("bfloat16", "<u2"),
-    "Long": ElementType("int64", "<i8"),
-    "Int": ElementType("int32", "<i4"),
-    "Short": ElementType("int16", "<i2"),
-    "Char": ElementType("int8", "i1"),
-    "Byte": ElementType("uint8", "u1"),
-    "Bool": ElementType("bool", "u1"),
-}
-
-
-class Storage:
-    """`count` elements in the file; `read()` gives their bytes. The container checks that they are all there."""
-
-    def __init__(self, key, element_type, count, read):
-        self.key, self.element_type, self.count, self._read = key, element_type, count, read
-
-    def array(self):
-        """The elements as a flat NumPy array in little-endian order; bfloat16 widened to float32."""
-        flat = np.frombuffer(self._read(self), dtype=self.element_type.stored, count=self.count)
-        if self.element_type.name == "bfloat16":
-            return (flat.astype(np.uint32) << 16).view(np.float32)
-        return flat.astype(bool) if self.element_type.name == "bool" else flat
-
-
-class StoredTensor:
-    """A view of a storage. Nothing is read before `numpy()`."""
-
-    def __init__(self, storage, offset, shape, strides):
-        numbers = [offset, *shape, *strides]
-        if any(type(n) is not int or n < 0 for n in numbers) or len(shape) != len(strides):
-            raise ConversionError("the checkpoint has a tensor with a malformed shape")
-        if len(shape) > _LARGEST_RANK:
-            raise ConversionError(f"the checkpoint has a tensor with {len(shape)} axes")
-        count = math.prod(shape)
-        last = offset + sum((d - 1) * s for d, s in zip(shape, strides)) if count else 0
-        if count > storage.count or (count and last >= storage.count):
-            raise ConversionError(
-                f"the checkpoint has a tensor of shape {list(shape)} in a storage of only {storage.count} elements"
-            )
-        self.storage, self.offset, self.shape, self.strides = storage, offset, tuple(shape), tuple(strides)
-
-    @property
-    def element_type(self):
-        return self.storage.element_type.name
-
-    def numpy(self):
-        """The elements, contiguous, in the stored type (bfloat16 as float32)."""
-        flat = self.storage.array()[self.offset :]
-        strides = [s * flat.itemsize for s in self.strides]
-        if math.prod(self.shape) == 0:
-            return np.zeros(self.shape, flat.dtype)
-        return np.array(np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False), order="C")
+_LONGEST_PATH = 4096
 
 
 class Namespace(Inert):
@@ -97,59 +31,19 @@ class Namespace(Inert):
         self.values = state
 
 
-class _NumpyType(Inert):
-    """`numpy.dtype` of a plain number, under construction: byte order comes as state."""
+class _Described(Inert):
+    """An object of which nothing but its type is known."""
 
-    __slots__ = ("dtype",)
+    __slots__ = ("kind",)
 
-    def __init__(self, code):
-        if type(code) is not str or code[:1] not in "fiub" or not code[1:] in ("1", "2", "4", "8"):
-            raise ConversionError("the checkpoint has a NumPy value that is no plain number")
-        self.dtype = np.dtype(code)
+    def __init__(self, kind):
+        self.kind = kind
 
-    def set_state(self, state):
-        if type(state) is tuple and len(state) > 1 and state[1] == ">":
-            self.dtype = self.dtype.newbyteorder(">")
-
-
-class StoredArray(Inert):
-    """A NumPy array as data; `numpy()` gives it."""
-
-    __slots__ = ("shape", "_dtype", "_data")
-
-    def __init__(self):
-        self.shape, self._dtype, self._data = (0,), np.dtype("f4"), b""
+    def __repr__(self):
+        return self.kind
 
     def set_state(self, state):
-        if type(state) is not tuple or len(state) != 5 or not isinstance(state[2], _NumpyType) or state[3]:
-            raise ConversionError("the checkpoint has a NumPy array of a form that limpid-convert does not read")
-        _, shape, kind, _, data = state
-        if type(shape) is not tuple or any(type(d) is not int or d < 0 for d in shape) or len(shape) > _LARGEST_RANK:
-            raise ConversionError("the checkpoint has a NumPy array with a malformed shape")
-        if not isinstance(data, (bytes, _Encoded)) or math.prod(shape) * kind.dtype.itemsize != len(data):
-            raise ConversionError("the checkpoint has a NumPy array whose data do not fill its shape")
-        self.shape, self._dtype, self._data = shape, kind.dtype, data
-
-    def numpy(self):
-        return np.frombuffer(_raw(self._data), self._dtype).reshape(self.shape)
-
-
-class _Encoded:
-    """Bytes that Python 3 wrote as text (`_codecs.encode(text, "latin1")`), converted when needed, not before."""
-
-    def __init__(self, text):
-        self.text = text
-
-    def __len__(self):
-        return len(self.text)
-
-
-def _raw(data):
-    """The bytes of `bytes` or _Encoded."""
-    try:
-        return data.text.encode("latin-1") if isinstance(data, _Encoded) else data
-    except UnicodeEncodeError:
-        raise ConversionError("the checkpoint has a NumPy value whose data are not bytes") from None
+        pass
 
 
 def _arguments(name, args, *kinds):
@@ -169,73 +63,221 @@ def _ordered_dict(args, spend):
     return {plain_key(k): v for k, v in pairs}
 
 
-def _counter(args, spend):
-    (counts,) = _arguments("collections.Counter", args, dict)
-    spend(len(counts))
-    return dict(counts)
+def _dictionary(args, spend):
+    """A dict or one of its kinds: empty, or a copy."""
+    if not args or type(args[0]) is not dict:
+        return {}
+    spend(len(args[0]))
+    return dict(args[0])
+
+
+def _collection(kind):
+    def build(args, spend):
+        if not args:
+            return Collection(kind)
+        (values,) = _arguments(kind, args, (list, tuple))
+        spend(len(values))
+        return Collection(kind, values)
+
+    return build
 
 
 def _tensor(args, spend):
+    """(storage, offset, shape, strides, requires_grad, hooks[, bits])"""
     storage, offset, shape, strides = _arguments("torch._utils._rebuild_tensor_v2", args, Storage, int, tuple, tuple)
+    return _view(storage, offset, shape, strides, spend, args[6:7])
+
+
+def _untyped_tensor(args, spend):
+    """(storage of bytes, offset, shape, strides, requires_grad, hooks, element type[, bits])"""
+    storage, offset, shape, strides, _, _, kind = _arguments(
+        "torch._utils._rebuild_tensor_v3", args, Storage, int, tuple, tuple, object, object, ElementType)
+    return _view(storage, offset, shape, strides, spend, args[7:8], kind)
+
+
+def _view(storage, offset, shape, strides, spend, bits, kind=None):
     spend(len(shape) + len(strides))
-    return StoredTensor(storage, offset, shape, strides)
+    bits = bits[0] if bits and type(bits[0]) is dict else {}
+    if set(bits) - {"neg", "conj"}:
+        raise ConversionError("the checkpoint has a tensor with a property that limpid-convert does not know")
+    if kind is None and storage.element_type is element_types.UNTYPED:
+        raise ConversionError("the checkpoint has a tensor without an element type")
+    return StoredTensor(storage, offset, shape, strides, spend, kind, bits.get("neg") is True, bits.get("conj") is True)
 
 
 def _parameter(args, spend):
     return _arguments("torch._utils._rebuild_parameter", args, StoredTensor)[0]
 
 
-def _size(args, spend):
-    return _arguments("torch.Size", args, (tuple, list))[0]
+def _subclassed(args, spend):
+    """(function, class, its arguments, attributes): a tensor that Python gave attributes."""
+    function, _, inner = _arguments("torch._tensor._rebuild_from_type_v2", args, Constructor, object, tuple)
+    if function.build not in (_tensor, _untyped_tensor, _parameter, _parameter_with_state):
+        raise ConversionError("the checkpoint rebuilds a tensor in a way that limpid-convert does not know")
+    return function.build(inner, spend)
 
 
-def _device(args, spend):
-    return _arguments("torch.device", args, str)[0]
+def _parameter_with_state(args, spend):
+    return _parameter(args, spend)
+
+
+def _first(*kinds):
+    """A call that stands for its first argument."""
+    def build(args, spend):
+        return _arguments("a torch type", args, kinds)[0]
+
+    return build
 
 
 def _encode(args, spend):
     text, codec = _arguments("_codecs.encode", args, str, str)
     if codec not in ("latin1", "latin-1"):
         raise ConversionError("the checkpoint encodes text in a way that NumPy does not")
-    return _Encoded(text)
+    return Encoded(text)
 
 
 def _numpy_type(args, spend):
-    return _NumpyType(args[0] if args else None)
+    return NumpyType(args[0] if args else None)
 
 
 def _numpy_scalar(args, spend):
-    kind, data = _arguments("numpy scalar", args, _NumpyType, (bytes, _Encoded))
-    if len(data) != kind.dtype.itemsize:
-        raise ConversionError("the checkpoint has a NumPy number of the wrong size")
-    return np.frombuffer(_raw(data), kind.dtype)[0].item()
+    return numpy_values.scalar(*_arguments("numpy scalar", args, NumpyType, (bytes, Encoded)))
 
 
 def _numpy_array(args, spend):
     return StoredArray()
 
 
+def _numpy_from_buffer(args, spend):
+    data, kind, shape, order = _arguments("numpy array", args, (bytes, Encoded), NumpyType, tuple, str)
+    array = StoredArray()
+    array.fill(shape, kind, order, data)
+    return array
+
+
+def _path(args, spend):
+    """Paths become text."""
+    if any(type(part) is not str for part in args) or sum(map(len, args)) > _LONGEST_PATH:
+        raise ConversionError("the checkpoint has a malformed path")
+    return "/".join(args).replace("//", "/", 1)
+
+
+def _moment(kind, size):
+    """Dates and times become text in ISO form."""
+    def build(args, spend):
+        (data,) = _arguments(f"datetime.{kind.__name__}", args, (bytes, Encoded))
+        if len(data) != size:
+            raise ConversionError("the checkpoint has a malformed date")
+        try:
+            zone = [str(a) for a in args[1:2]]
+            return "".join([kind(numpy_values.raw(data)).isoformat(), *zone])
+        except (TypeError, ValueError):
+            raise ConversionError("the checkpoint has a malformed date") from None
+
+    return build
+
+
+def _duration(args, spend):
+    numbers = _arguments("datetime.timedelta", args, int, int, int)
+    try:
+        return str(datetime.timedelta(*numbers))
+    except OverflowError:
+        raise ConversionError("the checkpoint has a malformed time span") from None
+
+
+def _zone(args, spend):
+    return f" UTC+{args[0]}" if args and type(args[0]) is str else " UTC"
+
+
+def _complex(args, spend):
+    return complex(*_arguments("complex", args, (int, float), (int, float)))
+
+
+def _bytes(args, spend):
+    if not args:
+        return b""
+    return numpy_values.raw(_arguments("bytes", args, (bytes, Encoded))[0])
+
+
+def _as_tuple(args, spend):
+    return args
+
+
+_CALLS = {
+    "collections.OrderedDict": _ordered_dict,
+    "collections.Counter": _dictionary,
+    "collections.defaultdict": _dictionary,
+    "collections.deque": lambda args, spend: Collection("deque", _collection("deque")(args[:1], spend)),
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _untyped_tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter_with_state,
+    "torch._tensor._rebuild_from_type_v2": _subclassed,
+    "torch.Size": _first(tuple, list),
+    "torch.device": _first(str),
+    "torch.serialization._get_layout": _first(str),
+    "_codecs.encode": _encode,
+    "numpy.dtype": _numpy_type,
+    "uuid.UUID": lambda args, spend: _Described("uuid.UUID"),
+    "decimal.Decimal": _first(str),
+    "fractions.Fraction": _first(str),
+    "datetime.datetime": _moment(datetime.datetime, 10),
+    "datetime.date": _moment(datetime.date, 4),
+    "datetime.time": _moment(datetime.time, 6),
+    "datetime.timedelta": _duration,
+    "datetime.timezone": _zone,
+    "types.SimpleNamespace": lambda args, spend: Namespace(),
+}
+
+#: Classes that are dictionaries.
+_DICTIONARIES = (
+    "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "easydict.EasyDict", "addict.addict.Dict",
+    "yacs.config.CfgNode", "pytorch_lightning.utilities.parsing.AttributeDict",
+    "lightning.pytorch.utilities.parsing.AttributeDict", "lightning.fabric.utilities.data.AttributeDict",
+    "lightning_fabric.utilities.data.AttributeDict", "lightning_utilities.core.rank_zero.AttributeDict",
+)
+
+#: Names that stand for themselves: they are only ever arguments.
+_MARKS = ("numpy.ndarray", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
+          "torch.per_tensor_affine", "torch.contiguous_format", "torch.channels_last", "torch.preserve_format",
+          "torch.strided")
+
+
 def _allowed():
-    calls = {
-        "collections.OrderedDict": _ordered_dict,
-        "collections.Counter": _counter,
-        "torch._utils._rebuild_tensor_v2": _tensor,
-        "torch._utils._rebuild_parameter": _parameter,
-        "torch.Size": _size,
-        "torch.device": _device,
-        "_codecs.encode": _encode,
-        "numpy.dtype": _numpy_type,
-    }
+    calls = dict(_CALLS)
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
         calls[module + ".scalar"] = _numpy_scalar
         calls[module + "._reconstruct"] = _numpy_array
+    for module in ("numpy.core.numeric", "numpy._core.numeric"):
+        calls[module + "._frombuffer"] = _numpy_from_buffer
+    for module in ("pathlib", "pathlib._local"):
+        for name in ("Path", "PurePath", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"):
+            calls[f"{module}.{name}"] = _path
+    for module in ("builtins", "__builtin__"):
+        calls.update({f"{module}.{name}": _collection(name) for name in ("set", "frozenset", "list")})
+        calls.update({f"{module}.{name}": build for name, build in (
+            ("dict", _dictionary), ("complex", _complex), ("bytearray", _bytes), ("bytes", _bytes),
+            ("slice", _as_tuple), ("range", _as_tuple), ("xrange", _as_tuple))})
+        for name in ("int", "float", "str", "tuple", "bool", "object"):
+            calls[f"{module}.{name}"] = _no_call(name)
     table = {name: Constructor(name, build) for name, build in calls.items()}
+    for name in _DICTIONARIES:
+        table[name] = Constructor(name, calls.get(name, _dictionary), dict)
     table["argparse.Namespace"] = Constructor("argparse.Namespace", lambda args, spend: Namespace(), Namespace)
-    table["numpy.ndarray"] = "numpy.ndarray"  # only ever the argument of _reconstruct
-    for prefix, kind in _TYPES.items():
-        table[f"torch.{prefix}Storage"] = kind
-        table[f"torch.{kind.name}"] = kind
+    table["uuid.UUID"].new = lambda: _Described("uuid.UUID")
+    table.update({name: name for name in _MARKS})
+    table.update({f"torch.{name}": kind for name, kind in element_types.BY_NAME.items()})
+    table.update({f"torch.{prefix}Storage": kind for prefix, kind in element_types.BY_STORAGE.items()})
+    table["torch.storage.UntypedStorage"] = table["torch.UntypedStorage"] = element_types.UNTYPED
     return table
+
+
+def _no_call(name):
+    """A type that a defaultdict may make its values with; here it only has a name."""
+    def build(args, spend):
+        raise ConversionError(f"the checkpoint calls {name}, which no torch checkpoint needs")
+
+    return build
 
 
 _ALLOWED = _allowed()
@@ -247,7 +289,9 @@ def lookup(module, name):
         return _ALLOWED[f"{module}.{name}"]
     except KeyError:
         asked = f"{module}.{name}"[:100]
+        whole = ("it was saved as a whole object: " if ".nn." in asked or ".models." in asked else "")
         raise ConversionError(
-            f"the checkpoint asks for `{asked}`; limpid-convert reads tensors and plain values only and runs nothing. "
-            "Save it again with only its state dict in it, if you trust where it comes from"
+            f"the checkpoint asks for `{asked}`; {whole}limpid-convert reads tensors and plain values only and runs "
+            "nothing. Save it again with only its state dict in it (torch.save(model.state_dict(), FILE)), if you trust "
+            "where it comes from"
         ) from None

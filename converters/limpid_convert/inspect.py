@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from limpid_convert import checkpoint, values
+from limpid_convert import checkpoint, conversion, values
 from limpid_convert.errors import printable
 from limpid_convert.families import FAMILIES
 from limpid_convert.graph import read_model
-from limpid_convert.inert import Namespace, StoredArray, StoredTensor
+from limpid_convert.inert import Namespace
+from limpid_convert.numpy_values import StoredArray
+from limpid_convert.stored import StoredTensor
 
 _DEEPEST, _MOST_ITEMS, _LONGEST = 3, 40, 80
 
 
 def add_command(subparsers):
-    parser = subparsers.add_parser("inspect", help="what is in a checkpoint (.pth, .pt) or a model (.onnx)")
+    parser = subparsers.add_parser("inspect", help="what is in a checkpoint (.pth, .pt, .ckpt, .safetensors) or a model (.onnx)")
     parser.add_argument("file")
+    conversion.add_checkpoint_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
     """The table, on standard output."""
-    lines = _model(options.file) if options.file.endswith(".onnx") else _checkpoint(options.file)
+    lines = _model(options.file) if options.file.endswith(".onnx") else _checkpoint(options)
     for line in lines:
         print(line)
 
 
-def _checkpoint(path):
-    read = checkpoint.read(path)
+def _checkpoint(options):
+    path = options.file
+    read = checkpoint.read(path, options.key, options.prefix)
     tensors = read.tensors()
     args = read.arguments()
     guess = next((f.NAME for f in FAMILIES if f.recognises(tensors)), "unknown")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 
+from limpid_convert.element_types import ElementType
 from limpid_convert.errors import ConversionError
 
 #: Opcodes, and values copied by constructors, that one pickle may cost. A checkpoint of 1000 tensors with optimizer
@@ -19,6 +20,7 @@ BUDGET = 4_000_000
 LONGEST_INTEGER = 32
 
 _KEY_TYPES = (str, int, float, bool, bytes, type(None))
+_LARGEST_KEY, _DEEPEST_KEY = 64, 4
 
 
 class Constructor:
@@ -32,12 +34,23 @@ class Constructor:
 
 
 class Inert:
-    """A value that accepts pickled state. `set_state` keeps it as data."""
+    """A value that accepts pickled state. `set_state` keeps it as data. As a dictionary's key it is itself only."""
 
     __slots__ = ()
 
     def set_state(self, state):
         raise NotImplementedError
+
+
+class Collection(list):
+    """A set, deque or other list of values that need not be hashed: `kind` says what it was."""
+
+    __slots__ = ("kind",)
+    __hash__ = object.__hash__
+
+    def __init__(self, kind, values=()):
+        super().__init__(values)
+        self.kind = kind
 
 
 class Machine:
@@ -104,7 +117,7 @@ class Machine:
 
     def _top(self, kind):
         floor = self.marks[-1] if self.marks else 0
-        if len(self.stack) <= floor or type(self.stack[-1]) is not kind:
+        if len(self.stack) <= floor or not isinstance(self.stack[-1], kind):
             raise self._malformed(f"a {kind.__name__} is missing")
         return self.stack[-1]
 
@@ -144,6 +157,9 @@ class Machine:
     def _appends(self):
         values = self._pop_mark()
         self._top(list).extend(values)
+
+    def _frozen_set(self):
+        self._push(Collection("frozenset", self._pop_mark()))
 
     def _set_item(self):
         value, key = self._pop(), self._pop()
@@ -205,15 +221,21 @@ class Machine:
         target = self.stack[-1]
         if isinstance(target, Inert):
             target.set_state(state)
-        elif type(target) is not dict:  # an OrderedDict's attributes (torch: `_metadata`) mean nothing to us
+        elif type(target) not in (dict, Collection):  # attributes (torch: `_metadata` of a dict) mean nothing to us
             raise self._malformed(f"state for a {type(target).__name__}")
 
 
 def plain_key(key):
     """`key`, if it may be a dictionary's key: hashing a deeply nested tuple would exhaust the C stack."""
-    if type(key) not in _KEY_TYPES:
+    if not _is_key(key, _DEEPEST_KEY):
         raise ConversionError(f"the checkpoint has a dictionary key of type {type(key).__name__}, not text or a number")
     return key
+
+
+def _is_key(key, depth):
+    if type(key) is tuple:
+        return depth > 0 and len(key) <= _LARGEST_KEY and all(_is_key(k, depth - 1) for k in key)
+    return type(key) in _KEY_TYPES or isinstance(key, (Inert, Collection, Constructor, ElementType))
 
 
 _OPERATIONS = {
@@ -239,7 +261,11 @@ _OPERATIONS = {
     0x43: lambda m: m._bytes(1),  # SHORT_BINBYTES
     0x42: lambda m: m._bytes(4),  # BINBYTES
     0x8E: lambda m: m._bytes(8),  # BINBYTES8
+    0x96: lambda m: m._bytes(8),  # BYTEARRAY8
     0x5D: lambda m: m._push([]),  # EMPTY_LIST
+    0x8F: lambda m: m._push(Collection("set")),  # EMPTY_SET
+    0x90: Machine._appends,  # ADDITEMS
+    0x91: Machine._frozen_set,  # FROZENSET
     0x61: Machine._append,  # APPEND
     0x65: Machine._appends,  # APPENDS
     0x7D: lambda m: m._push({}),  # EMPTY_DICT

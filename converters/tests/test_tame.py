@@ -220,3 +220,53 @@ def test_a_second_head_and_a_wrong_file_are_refused(attach, command, tmp_path):
     assert "has a TAME head already" in command(*again)[2]
     write_zip(tmp_path / "a.pt", {"state_dict": {"attnM.op.weight": np.zeros((5, 8, 1, 1), np.float32)}})
     assert "an L-CAM checkpoint (limpid-convert lcam)" in command(*again)[2]
+
+
+def narrow_classifier():
+    """A VGG of one convolution a stage, by torchvision's names; its fourth and fifth pools are features.11 and 14."""
+    state, channels = {}, 3
+    for i, width in zip((0, 3, 6, 9, 12), (4, 4, 6, 8, 8)):
+        state[f"features.{i}.weight"], state[f"features.{i}.bias"] = stand_in(f"c{i}", (width, channels, 3, 3)), stand_in("b", (width,))
+        channels = width
+    for i, inputs, outputs in ((0, 8 * 49, 6), (3, 6, 6), (6, 6, CLASSES)):
+        state[f"classifier.{i}.weight"], state[f"classifier.{i}.bias"] = stand_in(f"l{i}", (outputs, inputs)), stand_in("d", (outputs,))
+    return state
+
+
+def t_tame(path, own, hyper_parameters, prefix="generic.attn_mech."):
+    head = {prefix + n[len("attn."):]: t for n, t in attention((8, 8), CLASSES, "TAME").items()}
+    both = {**{"generic.body." + n: t for n, t in own.items()}, **head}
+    write_zip(path, {"epoch": 7, "state_dict": both, "optimizer_states": [], "hyper_parameters": hyper_parameters})
+    return path
+
+
+@pytest.mark.parametrize("known, options", [
+    ({"layers": ["features.11", "features.14"], "attention_version": "TTAME"}, ()),
+    ({"layers": "features.11 features.14", "attention_version": "TAME"}, ()),
+    ({}, ("--layers", "features.11,features.14")), ({}, ("--layers", "features.11,features.14", "--backbone", "t.ckpt")),
+    ({"layers": ["features.2"]}, ("--layers", "features.11,features.14", "--backbone", "plain.pth")),
+])
+@pytest.mark.parametrize("prefix", ["generic.attn_mech.", "generic.attn_mech.attn."])
+def test_t_tames_one_file_gives_what_two_files_give(command, tmp_path, monkeypatch, known, options, prefix):
+    monkeypatch.chdir(tmp_path)
+    write_zip("plain.pth", narrow_classifier())
+    write_zip("a.pt", {"state_dict": attention((8, 8), CLASSES, "TAME")})
+    size = ("--input-size", 64, 64)
+    status, _, said = command("tame", "a.pt", "plain.onnx", "--backbone", "plain.pth", "--layers", "features.11,features.14", *size)
+    assert status == 0, said
+    status, _, said = command("tame", t_tame("t.ckpt", narrow_classifier(), known, prefix), "m.onnx", *options, *size)
+    assert status == 0, said
+    x = np.random.default_rng(1).random((2, 3, 64, 64)).astype(np.float32)
+    first, second = run_model("plain.onnx", x), run_model("m.onnx", x)
+    assert list(first) == list(second) == ["logits", "attention"]
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_t_tames_network_is_named_by_its_checkpoint_and_transformers_are_refused(command, tmp_path):
+    path = t_tame(tmp_path / "t.ckpt", narrow_classifier(), {"model_name": "resnet18", "layers": ["layer3", "layer4"]})
+    assert "missing      conv1.weight" in command("tame", path, tmp_path / "m.onnx")[2]
+    path = t_tame(tmp_path / "t.ckpt", {"conv_proj.weight": stand_in("p", (8, 3, 4, 4))}, {})
+    assert "vision transformer" in command("tame", path, tmp_path / "m.onnx")[2]
+    write_zip(tmp_path / "a.pt", {"state_dict": attention((8, 8), CLASSES, "TAME")})
+    assert "give its classifier as --backbone FILE" in command("tame", tmp_path / "a.pt", tmp_path / "m.onnx")[2]

@@ -5,11 +5,15 @@ A backbone is a module with
     matches(state)                          whether a state dict looks like it
     build(layers, x, architecture, last)    Taps: its features up to the stage `last`
     classify(layers, taps)                  the value with its own class scores, after a whole build
+and mostly
+    EXTRACTED                               pairs for `re.sub`: torchvision's feature extraction numbers what a module
+                                            computes by itself (`features.6.add`); its names, and those of the values here
 To add one: write the module and list it in `_BACKBONES`.
 """
 
 from __future__ import annotations
 
+from limpid_convert import state_dict
 from limpid_convert.backbones import (
     alexnet, convnext, densenet, efficientnet, mobilenet, resnest, resnet, vgg,
 )
@@ -17,13 +21,47 @@ from limpid_convert.errors import ConversionError
 
 _BACKBONES = (resnest, resnet, convnext, efficientnet, vgg, alexnet, densenet, mobilenet)
 
+#: Networks that are not built here, by tensors that tell them.
+_FOREIGN = (
+    (("_blocks.0._se_reduce.weight",), "an EfficientNet of the package efficientnet_pytorch"),
+    (("blocks.0.0.conv_dw.weight",), "timm's EfficientNet or MobileNet"),
+    (("stages.0.blocks.0.conv_dw.weight",), "timm's ConvNeXt"),
+    (("patch_embed.proj.weight",), "timm's vision transformer"),
+    (("conv_proj.weight", "class_token"), "torchvision's vision transformer"),
+    (("embeddings.patch_embeddings.projection.weight",), "a vision transformer of Hugging Face"),
+    (("embedder.embedder.convolution.weight",), "a ResNet of Hugging Face"),
+    (("features.1.block.0.0.weight",), "torchvision's MobileNet v3"),
+    (("features.0.0.weight", "features.1.0.norm1.weight"), "torchvision's Swin transformer"),
+    (("Conv2d_1a_3x3.conv.weight",), "torchvision's Inception"),
+    (("features.3.squeeze.weight",), "torchvision's SqueezeNet"),
+    (("stage2.0.branch2.0.weight",), "torchvision's ShuffleNet"),
+    (("stem.0.weight", "trunk_output.block1.block1-0.f.a.0.weight"), "torchvision's RegNet"),
+)
+_EXPORT = ("export the network to ONNX (torch.onnx.export) and use `limpid-convert annotate`, or give the .onnx file to "
+           "`tame --backbone`")
+
 
 def select(architecture, state):
     """The backbone module for a name, or where the name is None for what the tensors look like."""
     for backbone in _BACKBONES:
         if architecture in backbone.ARCHITECTURES or (architecture is None and backbone.matches(state)):
+            if not backbone.matches(state):
+                _check_prefix(architecture, state, [backbone])
             return backbone
     known = ", ".join(sorted(name for b in _BACKBONES for name in b.ARCHITECTURES))
+    foreign = next((what for names, what in _FOREIGN if all(n in state for n in names)), None)
+    if foreign:
+        raise ConversionError(f"the tensors are those of {foreign}, which limpid-convert does not build; {_EXPORT}")
     if architecture is None:
-        raise ConversionError(f"the tensors are of no known network; name one with --architecture ({known})")
-    raise ConversionError(f"limpid-convert does not know the network {architecture!r}; it knows {known}")
+        _check_prefix("a network that limpid-convert builds", state, _BACKBONES)
+        raise ConversionError(f"the tensors are of no known network; name one with --architecture ({known}), or {_EXPORT}")
+    raise ConversionError(f"limpid-convert does not know the network {architecture!r}; it knows {known}; or {_EXPORT}")
+
+
+def _check_prefix(what, state, backbones):
+    """Raises where the tensors of a network are there under names that all begin with something."""
+    for prefix in state_dict.prefixes(state.names()):
+        if any(b.matches(state.scope(prefix)) for b in backbones):
+            raise ConversionError(f"the tensors of {what} are there, under names that begin with {prefix!r}: give "
+                                  f"--prefix {prefix} (--backbone-prefix or --classifier-prefix where the network has a "
+                                  "file of its own)")

@@ -15,6 +15,11 @@ from limpid_convert.layers import Feature
 ARCHITECTURES = {"convnext_tiny": (3, 3, 9, 3), "convnext_small": (3, 3, 27, 3), "convnext_base": (3, 3, 27, 3),
                  "convnext_large": (3, 3, 27, 3)}
 
+EXTRACTED = (
+    (r"(features\.\d+\.\d+)\.add", r"\1"), (r"(features\.\d+\.\d+)\.(mul|stochastic_depth)", r"\1.block.scaled"),
+    (r"(features\.\d+\.\d+)\.permute_1", r"\1.first"),
+)
+
 _EPSILON = 1e-6
 _TO_LAST, _TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 

@@ -12,6 +12,20 @@ ARCHITECTURES = {"densenet121": (6, 12, 24, 16), "densenet169": (6, 12, 32, 32),
                  "densenet161": (6, 12, 36, 24)}
 
 
+def _joined_before(match):
+    """The channels that a dense layer reads: what the layer before it has joined, or what enters the block."""
+    block, layer = int(match[1]), int(match[2])
+    if layer > 1:
+        return f"features.denseblock{block}.denselayer{layer - 1}.out"
+    return f"features.transition{block - 1}.pool" if block > 1 else "features.pool0"
+
+
+EXTRACTED = (
+    (r"(features\.denseblock\d+)\.cat", r"\1"), (r"features\.denseblock(\d+)\.denselayer(\d+)\.cat", _joined_before),
+    ("adaptive_avg_pool2d", "global_pool"),
+)
+
+
 def matches(state):
     return "features.denseblock1.denselayer1.conv1.weight" in state
 

@@ -24,6 +24,10 @@ _LARGE_EPSILON = 1e-3
 _TOP = len(_STAGES) + 1
 
 
+#: A block's branch ends in the normalisation of its last convolution: `block.2.1`, or `block.3.1` where it widens.
+EXTRACTED = ((r"(features\.\d+\.\d+)\.add", r"\1"), (r"(features\.\d+\.\d+)\.stochastic_depth", r"\1.block"))
+
+
 def matches(state):
     return "features.1.0.block.1.fc1.weight" in state
 

@@ -14,6 +14,9 @@ ARCHITECTURES = {"mobilenet_v2": None}
 _STRIDED = (0, 2, 4, 7, 14)
 
 
+EXTRACTED = ((r"(features\.\d+)\.add", r"\1.conv.add"), ("adaptive_avg_pool2d", "global_pool"))
+
+
 def matches(state):
     return "features.1.conv.0.0.weight" in state and state.size("features.1.conv.0.0.weight", 1, 4) == 1
 

@@ -22,6 +22,7 @@ ARCHITECTURES = {
 
 
 classify = resnet.classify
+EXTRACTED = resnet.EXTRACTED
 
 
 def matches(state):

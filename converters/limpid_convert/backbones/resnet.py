@@ -17,6 +17,12 @@ ARCHITECTURES.update({"wide_resnet50_2": _DEPTHS[50], "wide_resnet101_2": _DEPTH
                       "resnext50_32x4d": _DEPTHS[50], "resnext101_32x8d": _DEPTHS[101]})
 
 
+EXTRACTED = (
+    (r"(layer\d+\.\d+)\.relu", r"\1.relu1"), (r"(layer\d+\.\d+)\.relu_1", r"\1.relu2"),
+    (r"(layer\d+\.\d+)\.relu_2", r"\1.relu3"), (r"(layer\d+\.\d+)\.act(\d)", r"\1.relu\2"), ("avgpool", "global_pool"),
+)
+
+
 def matches(state):
     return "layer1.0.conv2.weight" in state and "layer1.0.bn2.weight" in state
 

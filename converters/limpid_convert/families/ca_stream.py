@@ -7,10 +7,13 @@ from limpid_convert.errors import ConversionError
 from limpid_convert.families import ca_stream_head, ca_stream_names
 from limpid_convert.families.ca_stream_names import PLANS, VARIANTS
 from limpid_convert.graph import Builder
+from limpid_convert.judge import judge
 from limpid_convert.layers import Feature, Layers
 from limpid_convert.state import State
 
 NAME = "ca-stream"
+TITLE = "a CA-Stream checkpoint"
+ABSENT = "no CA-Stream model, which is a ResNet, ConvNeXt or EfficientNet with torchvision's names"
 SIDE = 224
 
 recognises = ca_stream_names.recognises
@@ -31,6 +34,7 @@ def add_command(subparsers):
     parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
     parser.add_argument("--input-size", type=int, nargs=2, default=(SIDE, SIDE), metavar=("W", "H"),
                         help=f"picture size, {SIDE} {SIDE} by default")
+    conversion.add_checkpoint_options(parser)
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -38,8 +42,10 @@ def add_command(subparsers):
 def run(options):
     """Reads the checkpoint, builds the network, writes and checks the model."""
     architecture, variant = ca_stream_names.model(options.architecture, options.variant)
-    source = checkpoint.read(options.checkpoint)
+    source = checkpoint.read(options.checkpoint, options.key, options.prefix)
     tensors = ca_stream_names.unified(source.tensors())
+    if not any(network.matches(State(tensors)) for network in PLANS):
+        judge(source, NAME)
     network = _network(architecture, State(tensors))
     tensors, foreign = PLANS[network].sort(tensors)
     if foreign:

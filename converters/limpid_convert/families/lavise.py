@@ -11,10 +11,13 @@ from limpid_convert.backbones.taps import count_blocks
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import lavise_head, lavise_vocabulary
 from limpid_convert.graph import Builder
+from limpid_convert.judge import judge
 from limpid_convert.layers import Feature, Layers
 from limpid_convert.state import State
 
 NAME = "lavise"
+TITLE = "a LaViSE checkpoint"
+ABSENT = "no LaViSE explainer, whose tensors begin like fc.0.running_mean or classifier.0.running_mean"
 
 _MOST_SHOWN = 5
 
@@ -30,7 +33,7 @@ def add_command(subparsers):
     )
     parser.add_argument("explainer", help="what training saved, ckpt_….pth.tar")
     parser.add_argument("output", help="model to write, .onnx")
-    parser.add_argument("--vocabulary", required=True, metavar="FILE",
+    parser.add_argument("--vocabulary", metavar="FILE",
                         help="words and vectors: GloVe's .txt, torchtext's .pth, or .npz with words and vectors")
     parser.add_argument("--limit-words", type=int, metavar="N", help="keep the first N words; changes the results")
     parser.add_argument("--classifier", metavar="FILE",
@@ -40,6 +43,7 @@ def add_command(subparsers):
     parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
     parser.add_argument("--preprocess", metavar="STEPS", default="imagenet",
                         help="how a picture becomes the input; steps separated by ';' (default imagenet)")
+    conversion.add_checkpoint_options(parser, "classifier")
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -48,8 +52,13 @@ def run(options):
     """Reads the files, builds network and explainer, writes and checks the model."""
     if options.limit_words is not None and options.limit_words < 1:
         raise ConversionError(f"--limit-words {options.limit_words}: at least one word is needed")
-    explainer = checkpoint.read(options.explainer)
-    classifier = checkpoint.read(options.classifier) if options.classifier else None
+    explainer = checkpoint.read(options.explainer, options.key, options.prefix)
+    judge(explainer, NAME)
+    if not options.vocabulary:
+        raise ConversionError("the words are not in the checkpoint; give --vocabulary FILE")
+    classifier = None
+    if options.classifier:
+        classifier = checkpoint.read(options.classifier, options.classifier_key, options.classifier_prefix)
     vocabulary = lavise_vocabulary.read(options.vocabulary, options.limit_words)
     builder = build(explainer, classifier, vocabulary, options)
     sources = [explainer, classifier, vocabulary] if classifier else [explainer, vocabulary]
@@ -60,9 +69,6 @@ def build(explainer, classifier, vocabulary, options):
     """The model. Raises one ConversionError for all tensors that do not fit."""
     tensors = explainer.tensors()
     replaced = lavise_head.classifier_of(tensors)
-    if replaced is None:
-        raise ConversionError(f"{options.explainer}: no LaViSE explainer, whose tensors begin like fc.0.running_mean "
-                              "or classifier.0.running_mean")
     state = State(tensors)
     layer = _layer(state, replaced, options)
     steps, channels, height, width = _picture(options)

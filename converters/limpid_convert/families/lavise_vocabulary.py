@@ -9,7 +9,8 @@ import numpy as np
 
 from limpid_convert import checkpoint
 from limpid_convert.errors import ConversionError
-from limpid_convert.inert import StoredArray, StoredTensor
+from limpid_convert.numpy_values import StoredArray
+from limpid_convert.stored import StoredTensor
 
 _LONGEST_VECTOR = 1 << 14
 _LARGEST_FILE = 16 << 30

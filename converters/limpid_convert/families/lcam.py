@@ -7,10 +7,13 @@ from limpid_convert.errors import ConversionError
 from limpid_convert.families import tame_picture
 from limpid_convert.families.tame import explanation
 from limpid_convert.graph import Builder
+from limpid_convert.judge import judge
 from limpid_convert.layers import Layers
 from limpid_convert.state import State
 
 NAME = "lcam"
+TITLE = "an L-CAM checkpoint"
+ABSENT = "no L-CAM model, which has a tensor attnM.op.weight"
 VARIANTS = ("img", "imga", "fm", "fma")
 
 
@@ -26,20 +29,21 @@ def add_command(subparsers):
     parser.add_argument("checkpoint", help="what training saved, .pth.tar")
     parser.add_argument("output", help="model to write, .onnx")
     parser.add_argument("--architecture", metavar="NAME", help="vgg16, resnet50, …; else what the tensors look like")
-    parser.add_argument("--variant", required=True, choices=VARIANTS, help="which of the original's models it is")
+    parser.add_argument("--variant", choices=VARIANTS, help="which of the original's models it is")
     parser.add_argument("--grid", type=int, choices=(7, 14), help="VGG: attention behind (7) or before the last pool")
     tame_picture.add_options(parser)
+    conversion.add_checkpoint_options(parser)
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
     """Reads the checkpoint, builds classifier and attention, writes and checks the model."""
-    source = checkpoint.read(options.checkpoint)
-    tensors = source.tensors()
-    if not recognises(tensors):
-        raise ConversionError(f"{options.checkpoint}: no L-CAM model, which has a tensor attnM.op.weight"
-                              + ("; a TAME one (limpid-convert tame)" if "attn.fuser.weight" in tensors else ""))
+    source = checkpoint.read(options.checkpoint, options.key, options.prefix)
+    tensors = judge(source, NAME)
+    if options.variant is None:
+        raise ConversionError(f"{options.checkpoint} does not say which of the original's models it is; give --variant, "
+                              f"one of {', '.join(VARIANTS)}")
     builder = build(State(tensors), options)
     conversion.finish(builder, options, options.architecture, [source])
 

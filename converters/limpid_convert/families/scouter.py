@@ -8,15 +8,18 @@ from limpid_convert.errors import ConversionError
 from limpid_convert.families import scouter_head
 from limpid_convert.families.scouter_config import DATASETS, configure
 from limpid_convert.graph import Builder
+from limpid_convert.judge import judge
 from limpid_convert.layers import Feature, Layers
 from limpid_convert.state import State
 
 NAME = "scouter"
+TITLE = "a SCOUTER checkpoint"
+ABSENT = "no SCOUTER checkpoint, whose tensors begin with backbone. and slot."
 
 
 def recognises(tensors):
     """Whether a state dict is SCOUTER's; its FC baseline is told by the prefix of its backbone."""
-    return "slot.initial_slots" in tensors or "backbone.fc.weight" in tensors
+    return "backbone.fc.weight" in tensors or any(name.startswith("slot.") for name in tensors)
 
 
 def add_command(subparsers):
@@ -35,14 +38,15 @@ def add_command(subparsers):
     parser.add_argument("--input-size", type=int, nargs=2, metavar=("W", "H"), help="picture size, 260 260 by default")
     parser.add_argument("--mean", type=float, nargs="+", metavar="M", help="per channel, of values in 0…1")
     parser.add_argument("--std", type=float, nargs="+", metavar="S", help="per channel")
+    conversion.add_checkpoint_options(parser)
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
     """Reads the checkpoint, builds the network, writes and checks the model."""
-    source = checkpoint.read(options.checkpoint)
-    state = State(source.tensors())
+    source = checkpoint.read(options.checkpoint, options.key, options.prefix)
+    state = State(judge(source, NAME))
     config = configure(options, source.arguments(), state)
     builder = build(state, config)
     conversion.say(f"{config.architecture or 'backbone by shapes'}: {config.summary()}")

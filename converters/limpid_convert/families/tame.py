@@ -1,4 +1,7 @@
-"""TAME: Ntrougkas et al., ISM 2022 (arXiv:2301.07407). Attention on feature maps of a frozen classifier."""
+"""TAME: Ntrougkas et al., ISM 2022 (arXiv:2301.07407). Attention on feature maps of a frozen classifier.
+
+T-TAME (IEEE Access 2024) has the same attention on convolutional networks, and another checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from onnx import version_converter
 from limpid_convert import annotate, checkpoint, conversion, metadata, preprocessing, values
 from limpid_convert.conversion import say
 from limpid_convert.errors import ConversionError
-from limpid_convert.families import tame_head, tame_picture, tame_taps
+from limpid_convert.families import tame_head, tame_names, tame_picture, tame_taps
 from limpid_convert.graph import OPSET, Builder, read_model
+from limpid_convert.judge import judge
 from limpid_convert.layers import Layers
 from limpid_convert.state import State
 
 NAME = "tame"
+TITLE = "a TAME checkpoint"
+ABSENT = "no TAME attention mechanism, which has a tensor attn.fuser.weight"
 
 #: The layers of the published models.
 LAYERS = {"vgg16": ("features.16", "features.23", "features.30"), "resnet50": ("layer2", "layer3", "layer4")}
@@ -22,46 +28,67 @@ LAYERS = {"vgg16": ("features.16", "features.23", "features.30"), "resnet50": ("
 _OLDEST_OPSET = 13
 
 
-def recognises(tensors):
-    return "attn.fuser.weight" in tensors
+recognises = tame_names.recognises
 
 
 def add_command(subparsers):
     parser = subparsers.add_parser(
-        NAME, help="a TAME attention mechanism and the classifier it was trained on",
-        description="The classifier is a torchvision checkpoint or any ONNX model. Layers may be given in any order.",
+        NAME, help="a TAME or T-TAME attention mechanism and the classifier it was trained on",
+        description="The classifier is a torchvision checkpoint, any ONNX model, or in the same file (T-TAME). Layers "
+                    "may be given in any order.",
     )
-    parser.add_argument("attention", help="what training saved, epoch_N.pt")
+    parser.add_argument("attention", help="what training saved, epoch_N.pt or .ckpt")
     parser.add_argument("output", help="model to write, .onnx")
-    parser.add_argument("--backbone", required=True, metavar="FILE", help="the classifier, .pth or .onnx")
-    parser.add_argument("--architecture", metavar="NAME", help="of a .pth classifier: vgg16, resnet50, …")
+    parser.add_argument("--backbone", metavar="FILE", help="the classifier, .pth, .safetensors or .onnx")
+    parser.add_argument("--architecture", metavar="NAME", help="of a classifier that is no .onnx: vgg16, resnet50, …")
     parser.add_argument("--layers", metavar="A,B", help="feature maps that it reads; the published ones by default")
     parser.add_argument("--version", choices=tuple(tame_head.VERSIONS), help="read from the file where possible")
     parser.add_argument("--no-in-place", action="store_true",
                         help="take layers literally where the original would find them changed by an activation")
     tame_picture.add_options(parser)
+    conversion.add_checkpoint_options(parser, "backbone")
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
-    """Reads both files, attaches the attention to the classifier, writes and checks the model."""
-    source = checkpoint.read(options.attention)
-    tensors = source.tensors()
-    if not recognises(tensors):
-        raise ConversionError(f"{options.attention}: no TAME attention mechanism, which has a tensor attn.fuser.weight"
-                              + ("; an L-CAM checkpoint (limpid-convert lcam)" if "attnM.op.weight" in tensors else ""))
-    load = _from_model if options.backbone.endswith(".onnx") else _from_checkpoint
-    builder, classes, names, sources = load(options)
-    features = _features(builder, names, options)
+    """Reads the files, attaches the attention to the classifier, writes and checks the model."""
+    source = checkpoint.read(options.attention, options.key, options.prefix)
+    tensors, own = tame_names.parts(judge(source, NAME), options.attention)
+    _fill_in(options, source.hyper_parameters())
+    if options.backbone is None and not own:
+        raise ConversionError(f"{options.attention} holds the attention alone; give its classifier as --backbone FILE")
+    if options.backbone and options.backbone.endswith(".onnx"):
+        builder, classes, names, aliases, sources = _from_model(options)
+    else:
+        builder, classes, names, aliases, sources = _from_checkpoint(options, own)
+    features = _features(builder, names, options, aliases)
     _attach(builder, State(tensors), features, classes, options)
     conversion.finish(builder, options, options.architecture, [source, *sources])
 
 
-def _from_checkpoint(options):
-    """(builder, classes, layers, checkpoints) of a classifier with torchvision's tensor names."""
-    source = checkpoint.read(options.backbone)
-    state = State(source.tensors())
+def _fill_in(options, known):
+    """Options from what T-TAME's Lightning checkpoint says of its training."""
+    name, layers, version = (known.get(key) for key in ("model_name", "layers", "attention_version"))
+    if options.architecture is None and isinstance(name, str) and not (options.backbone or "").endswith(".onnx"):
+        options.architecture = name
+    if options.layers is None and layers:
+        named = layers.split() if isinstance(layers, str) else layers
+        if isinstance(named, (list, tuple)) and all(isinstance(layer, str) for layer in named):
+            options.layers = ",".join(named)
+    options.stored_version = version if isinstance(version, str) else None
+
+
+def _from_checkpoint(options, own):
+    """(builder, classes, layers, other names of layers, checkpoints) of a classifier with torchvision's tensor names.
+
+    own: the classifier's tensors in the attention's file, which are taken unless --backbone names another.
+    """
+    sources = []
+    if options.backbone and os.path.realpath(options.backbone) != os.path.realpath(options.attention):
+        source = checkpoint.read(options.backbone, options.backbone_key, options.backbone_prefix)
+        own, sources = tame_names.body(source.tensors()) or source.tensors(), [source]
+    state = State(own)
     builder = Builder(NAME)
     layers = Layers(builder, state)
     _, module, taps = tame_picture.backbone(layers, options)
@@ -75,7 +102,7 @@ def _from_checkpoint(options):
     names = _named(options) or LAYERS.get(options.architecture)
     if not names:
         raise ConversionError(f"give --layers; the published ones are known for {' and '.join(LAYERS)} only")
-    return builder, classes, names, [source]
+    return builder, classes, names, getattr(module, "EXTRACTED", ()), sources
 
 
 class _Source:
@@ -111,7 +138,7 @@ def _from_model(options):
     if not options.layers:
         raise ConversionError(f"give --layers: the values of {options.backbone} that the attention reads "
                               f"(limpid-convert inspect {options.backbone} lists them)")
-    return builder, classes, _named(options), [_Source(options.backbone)]
+    return builder, classes, _named(options), (), [_Source(options.backbone)]
 
 
 def _recent(model, path):
@@ -134,9 +161,9 @@ def _last_dimension(builder, name):
     return values.infer(builder.outline())[name].dimensions[-1]
 
 
-def _features(builder, names, options):
+def _features(builder, names, options, aliases):
     width, height = tame_picture.size(options)
-    return tame_taps.select(tame_taps.Outline.of(builder, height, width), names, not options.no_in_place)
+    return tame_taps.select(tame_taps.Outline.of(builder, height, width), names, not options.no_in_place, aliases)
 
 
 def _attach(builder, state, features, classes, options):
@@ -184,7 +211,7 @@ def _version(state, options):
             raise ConversionError(f"--version {options.version}: the tensors are those of {' or '.join(possible)}")
         return options.version
     directory = os.path.basename(os.path.dirname(os.path.abspath(options.attention)))
-    version = next((v for v in possible if directory.endswith("_" + v)), possible[0])
+    version = next((v for v in possible if directory.endswith("_" + v) or v == options.stored_version), possible[0])
     if len(possible) > 1:
         say(f"note: {' and '.join(possible)} have the same tensors; taken for {version} (--version says otherwise)")
     return version

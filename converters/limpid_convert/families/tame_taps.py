@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from limpid_convert import values
@@ -34,15 +35,16 @@ class Outline:
         return cls(model.graph, values.infer(model))
 
 
-def select(outline, names, in_place=True):
+def select(outline, names, in_place=True, aliases=()):
     """The features called `names`, in graph order whatever the order of the names, as the original has them.
 
-    A name is a value's, a node's, or a module's, which stands for the last map that the module makes.
+    A name is a value's, a node's, or a module's, which stands for the last map that the module makes. aliases: pairs
+    of a pattern of names that torchvision's feature extraction gives, and what `re.sub` makes the name here of it.
     """
     position = {name: index for index, name in enumerate(outline.known)}
     found = {}
     for name in names:
-        value = _resolve(outline, name)
+        value = _resolve(outline, named(outline, name, aliases))
         if in_place and (result := _activated(outline.graph, value)):
             say(f"note: {value} is only read by an activation, which the original computes in place; "
                 f"tapping its result {result} (--no-in-place taps {value} itself)")
@@ -51,6 +53,13 @@ def select(outline, names, in_place=True):
             raise ConversionError(f"{name!r} names the same value as another layer, {value}")
         found[name] = value
     return [_feature(outline, value) for value in sorted(found.values(), key=position.__getitem__)]
+
+
+def named(outline, name, aliases):
+    """The name here of a layer that torchvision calls `name`; names that exist here are taken as they are."""
+    if any(n == name or n.startswith(name + ".") for n in outline.known):
+        return name
+    return next((re.sub(pattern, made, name) for pattern, made in aliases if re.fullmatch(pattern, name)), name)
 
 
 def _resolve(outline, name):

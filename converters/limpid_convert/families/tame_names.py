@@ -1,0 +1,43 @@
+"""How TAME's and T-TAME's checkpoints call what they hold: the attention alone, or both parts in one file.
+
+TAME saves `attn.*`; its model in memory has `attn_mech.attn.*` beside the classifier's `body.*`. T-TAME (IEEE Access
+2024) saves both with Lightning, as `generic.attn_mech.*` and `generic.body.*`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from limpid_convert.errors import ConversionError
+
+_ATTENTION = re.compile(r"(?:generic\.)?(?:attn_mech\.)?(?:attn\.)?((?:convs|bns)\.\d{1,4}\..+|fuser\..+)")
+_BODY = re.compile(r"(?:generic\.)?body\.(.+)")
+_TRANSFORMERS = ("conv_proj.weight", "patch_embed.proj.weight")
+
+
+def attention(tensors):
+    """The attention's tensors under TAME's names."""
+    found = ((_ATTENTION.fullmatch(name), tensor) for name, tensor in tensors.items())
+    return {f"attn.{match[1]}": tensor for match, tensor in found if match}
+
+
+def body(tensors):
+    """The classifier's tensors of a file with both parts, under the names of its own checkpoint; {} in other files."""
+    found = ((_BODY.fullmatch(name), tensor) for name, tensor in tensors.items())
+    return {match[1]: tensor for match, tensor in found if match}
+
+
+def recognises(tensors):
+    return "attn.fuser.weight" in attention(tensors)
+
+
+def parts(tensors, path):
+    """(attention, classifier) of what a file holds. Tensors that are neither stay with the attention, to be reported."""
+    first, second = attention(tensors), body(tensors)
+    if any(name in second for name in _TRANSFORMERS):
+        raise ConversionError(f"{path}: T-TAME on a vision transformer; limpid-convert converts TAME and T-TAME on "
+                              "convolutional networks only")
+    if second:
+        return first, second
+    rest = {name: t for name, t in tensors.items() if not _ATTENTION.fullmatch(name)}
+    return {**first, **rest}, {}
