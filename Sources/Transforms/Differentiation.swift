@@ -48,7 +48,8 @@ extension Emitter {
   ) throws -> [ValueID?] {
     var reached = Set(values)
     for node in nodes where node.inputs.contains(where: { $0.map(reached.contains) ?? false }) {
-      reached.formUnion(node.outputs.compactMap { $0 })
+      // What is known depends on shapes at most.
+      reached.formUnion(node.outputs.compactMap { $0 }.filter { operands[$0]?.constant == nil })
     }
     let outer = active
     active = reached

@@ -1,7 +1,7 @@
 """Calls of operators whose gradients are judged: each axis, stride, pad and broadcast form that a rule treats apart.
 
 A case is (operator, inputs, attributes, options). Inputs are arrays: floating-point ones are fed and differentiated
-unless wrapped in `Weight`; integer ones are constants. Options: "opset", "outputs" (how many), "domain".
+unless wrapped in `Weight`; integer ones are constants. Options: "opset", "outputs" (how many), "cuts" (pads below 0).
 """
 
 import itertools
@@ -60,8 +60,6 @@ def elementwise(c):
     c.add("Clip", [c.x(3, 5), None, Weight(np.float64(0.71))])
     c.add("Clip", [c.x(3, 5)])
     c.add("Shrink", [c.x(3, 5)], {"lambd": 0.4, "bias": 0.1})
-    for name in "Sign Floor Ceil Round".split():
-        c.add(name, [c.x(3, 5)])
 
 
 def broadcast(c):
@@ -128,7 +126,7 @@ def movement(c):
     for mode in ("constant", "reflect", "edge", "wrap"):
         c.add("Pad", [c.x(3, 4), ints(1, 2, 0, 1)], {"mode": mode}, opset=19)
         c.add("Pad", [c.x(1, 2, 3, 4), ints(0, 0, 1, 2, 0, 0, 2, 0)], {"mode": mode}, opset=19)
-    c.add("Pad", [c.x(3, 4), ints(-1, 1, 0, -2)], {"mode": "constant"})
+    c.add("Pad", [c.x(3, 4), ints(-1, 1, 0, -2)], {"mode": "constant"}, cuts=True)
     c.add("DepthToSpace", [c.x(1, 8, 2, 3)], {"blocksize": 2, "mode": "DCR"})
     c.add("DepthToSpace", [c.x(1, 8, 2, 3)], {"blocksize": 2, "mode": "CRD"})
     c.add("SpaceToDepth", [c.x(2, 3, 4, 6)], {"blocksize": 2})

@@ -49,9 +49,9 @@ extension Emitter {
     return try reshape(reduce("ReduceSum", value, axes: axes), dimensions)
   }
 
-  public mutating func zeros(like value: ValueID) throws -> ValueID {
-    try expand(constant(Float(0)), shape(value))
-  }
+  public mutating func zeros(like value: ValueID) throws -> ValueID { try zeros(of: shape(value)) }
+
+  public mutating func zeros(of dimensions: [Int]) throws -> ValueID { try expand(constant(Float(0)), dimensions) }
 
   /// `condition ? a : b`, element by element.
   public mutating func pick(_ condition: ValueID, _ a: ValueID, else b: ValueID) throws -> ValueID {

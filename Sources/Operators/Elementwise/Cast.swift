@@ -12,9 +12,15 @@ enum Cast {
         throw Failure(.unsupported, "a cast to element type \(code) is not supported")
       }
       return try plan(request, to: type)
-    },
-    OperatorDefinition("CastLike") { try plan($0, to: $0.input(1).type) },
+    }.gradient(passing),
+    OperatorDefinition("CastLike") { try plan($0, to: $0.input(1).type) }.gradient(passing),
   ]
+
+  /// Between floating-point types the gradient passes, as if nothing were rounded; through integers there is none.
+  private static let passing = GradientRule.emitted { e, node, gradients in
+    let isFloat = try e.operand(e.input(node, 0)).type == .float32 && e.operand(e.output(node)).type == .float32
+    return isFloat ? [gradients.first ?? nil] : []
+  }
 
   private static func plan(_ request: Request, to type: ElementType) throws -> Step {
     let x = try request.input(0)

@@ -16,8 +16,19 @@ enum Logic {
       ]
     } + [
       OperatorDefinition("BitShift", plan: planShift),
-      OperatorDefinition("Where", plan: planWhere),
+      OperatorDefinition("Where", plan: planWhere).gradient(whereGradient),
     ]
+
+  /// Each element's gradient goes to the side that it was taken from.
+  private static let whereGradient = GradientRule.emitted { e, node, gradients in
+    guard let dy = gradients.first ?? nil else { return [] }
+    let (condition, zero) = (try e.input(node, 0), try e.constant(Float(0)))
+    return [
+      nil,
+      try e.isActive(node, 1) ? e.sum(e.pick(condition, dy, else: zero), to: e.shape(e.input(node, 1))) : nil,
+      try e.isActive(node, 2) ? e.sum(e.pick(condition, zero, else: dy), to: e.shape(e.input(node, 2))) : nil,
+    ]
+  }
 
   enum Comparison: Sendable {
     case equal, greater, greaterOrEqual, less, lessOrEqual

@@ -4,7 +4,7 @@ import Tensors
 
 /// Einsum: operands are combined two at a time, from left to right, as products of stacks of matrices.
 enum Einsum {
-  static let definitions = [OperatorDefinition("Einsum", plan: plan)]
+  static let definitions = [OperatorDefinition("Einsum", plan: plan).gradient(EinsumGradient.rule)]
 
   private static func plan(_ request: Request) throws -> Step {
     // They are combined in quadratic time.
@@ -33,6 +33,8 @@ enum Einsum {
   struct Equation {
     /// By operand: its labels, repeated ones among them, with their strides; axes that are broadcast are left out.
     private(set) var terms: [Term] = []
+    /// By operand: a label for each axis.
+    private(set) var operands: [[Label]] = []
     private(set) var output: [Label] = []
     private(set) var extents: [Label: Int] = [:]
 
@@ -62,6 +64,7 @@ enum Einsum {
           extents[label] = extent
         }
       }
+      operands = named
       let known = extents
       terms = zip(named, shapes).map { labels, shape in
         Term(zip(labels, zip(shape.dimensions, shape.strides)).compactMap { label, axis in

@@ -6,9 +6,9 @@ import Tensors
 /// Gather, GatherElements and GatherND.
 enum Gather {
   static let definitions = [
-    OperatorDefinition("Gather", plan: planGather),
-    OperatorDefinition("GatherElements", plan: planElements),
-    OperatorDefinition("GatherND", plan: planND),
+    OperatorDefinition("Gather", plan: planGather).gradient(IndexGradients.gather),
+    OperatorDefinition("GatherElements", plan: planElements).gradient(IndexGradients.gatherElements),
+    OperatorDefinition("GatherND", plan: planND).gradient(IndexGradients.gatherND),
   ]
 
   /// Reads indices of either integer type from a run's input, each checked against the extent that it indexes.

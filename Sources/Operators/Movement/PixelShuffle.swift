@@ -5,9 +5,13 @@ import Tensors
 /// DepthToSpace and SpaceToDepth: transpositions of a tensor that is seen with more axes.
 enum PixelShuffle {
   static let definitions = [
-    OperatorDefinition("DepthToSpace", plan: planDepthToSpace),
-    OperatorDefinition("SpaceToDepth", plan: planSpaceToDepth),
+    OperatorDefinition("DepthToSpace", plan: planDepthToSpace).gradient(inverse("SpaceToDepth")),
+    OperatorDefinition("SpaceToDepth", plan: planSpaceToDepth).gradient(inverse("DepthToSpace")),
   ]
+
+  private static func inverse(_ operation: String) -> GradientRule {
+    .unary { e, node, dy in try e(operation, dy, attributes: node.attributes) }
+  }
 
   private static func planDepthToSpace(_ request: Request) throws -> Step {
     let (x, b) = try operands(request)

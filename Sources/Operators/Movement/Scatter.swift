@@ -6,9 +6,9 @@ import Tensors
 /// by, or combined with, updates.
 enum Scatter {
   static let definitions = [
-    OperatorDefinition("Scatter", plan: planElements),
-    OperatorDefinition("ScatterElements", plan: planElements),
-    OperatorDefinition("ScatterND", plan: planND),
+    OperatorDefinition("Scatter", plan: planElements).gradient(IndexGradients.scatterElements),
+    OperatorDefinition("ScatterElements", plan: planElements).gradient(IndexGradients.scatterElements),
+    OperatorDefinition("ScatterND", plan: planND).gradient(IndexGradients.scatterND),
   ]
 
   private static func combination(_ request: Request) throws -> IntegerOperation? {

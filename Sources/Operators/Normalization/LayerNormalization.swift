@@ -7,18 +7,20 @@ import Tensors
 /// GroupNormalization.
 enum LayerNormalization {
   static let definitions = [
-    OperatorDefinition("LayerNormalization") { try planLayer($0, subtractMean: true) },
-    OperatorDefinition("RMSNormalization") { try planLayer($0, subtractMean: false) },
+    OperatorDefinition("LayerNormalization") { try planLayer($0, subtractMean: true) }
+      .gradient(NormalizationGradients.layer),
+    OperatorDefinition("RMSNormalization") { try planLayer($0, subtractMean: false) }
+      .gradient(NormalizationGradients.rootMeanSquare),
     OperatorDefinition("InstanceNormalization") { request in
       let x = try request.input(0).shape
       return try planGroups(request, groups: x.rank > 1 ? x[1] : 1)
-    },
+    }.gradient(NormalizationGradients.instance),
     OperatorDefinition("GroupNormalization") { request in
       guard let groups = try request.node.int("num_groups") else {
         throw Failure(.invalidModel, "num_groups is missing")
       }
       return try planGroups(request, groups: groups)
-    },
+    }.gradient(NormalizationGradients.group),
   ]
 
   private static func planLayer(_ request: Request, subtractMean: Bool) throws -> Step {

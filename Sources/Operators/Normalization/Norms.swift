@@ -7,9 +7,9 @@ import Tensors
 /// LpNormalization, MeanVarianceNormalization and LRN.
 enum Norms {
   static let definitions = [
-    OperatorDefinition("LpNormalization", plan: planLength),
-    OperatorDefinition("MeanVarianceNormalization", plan: planVariance),
-    OperatorDefinition("LRN", plan: planLocal),
+    OperatorDefinition("LpNormalization", plan: planLength).gradient(NormGradients.length),
+    OperatorDefinition("MeanVarianceNormalization", plan: planVariance).gradient(NormalizationGradients.meanVariance),
+    OperatorDefinition("LRN", plan: planLocal).gradient(NormGradients.local),
   ]
 
   private static func planLength(_ request: Request) throws -> Step {

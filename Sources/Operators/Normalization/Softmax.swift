@@ -12,15 +12,15 @@ enum Softmax {
           outer: split.outer, axis: split.axis, inner: split.inner, run.input(0), into: run.output(), log: false,
           run.parallel)
       }
-    }.gradient(NormalizationGradients.softmax),
+    }.gradient(NormGradients.softmax),
     OperatorDefinition("LogSoftmax") { request in
       try plan(request) { kernels, split, run in
         kernels.softmax(
           outer: split.outer, axis: split.axis, inner: split.inner, run.input(0), into: run.output(), log: true,
           run.parallel)
       }
-    }.gradient(NormalizationGradients.logSoftmax),
-    OperatorDefinition("Hardmax") { try plan($0) { hardmax($1, $2) } },
+    }.gradient(NormGradients.logSoftmax),
+    OperatorDefinition("Hardmax") { try plan($0) { hardmax($1, $2) } }.gradient(.emitted { _, _, _ in [] }),
   ]
 
   private static func plan(

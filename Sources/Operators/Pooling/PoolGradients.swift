@@ -11,14 +11,19 @@ enum PoolGradients {
   static let maximum = GradientRule.emitted { e, node, gradients in
     guard let dy = gradients[0] else { return [] }
     let x = try e.input(node, 0)
-    guard try e.shape(x).count <= 4 else {
-      throw Failure(.unsupported, "the gradient of a maximum over more than two spatial axes is not supported")
-    }
     return [try e("MaxPoolGradient", x, e.output(node), dy, domain: "limpid", attributes: node.attributes)]
   }
 
   /// An average is one along each axis in turn; what it divides by is the product of the axes' counts.
   static let average = GradientRule.unary { e, node, dy in
+    try spread(&e, node, dy) { covered in 1 / Double(max(1, covered)) }
+  }
+
+  /// `value`, which has an element for each window, added to what the windows cover, times a weight for each axis that
+  /// depends on how much of the window counts.
+  private static func spread(
+    _ e: inout Emitter, _ node: Node, _ value: ValueID, _ weight: (_ covered: Int) -> Double
+  ) throws -> ValueID {
     let shape = try e.shape(e.input(node, 0))
     guard let kernel = try node.ints("kernel_shape"), kernel.count == shape.count - 2 else {
       throw Failure(.invalidModel, "kernel_shape must list \(shape.count - 2) extents")
@@ -29,15 +34,17 @@ enum PoolGradients {
     var filters: [Int: [ResizeFilter]] = [:]
     for axis in kernel.indices {
       let extent = shape[2 + axis]
+      let (dilation, length) = (window.dilations[axis], kernel[axis])
+      try AxisFilters.check(taps: counts[axis], of: min(length, extent))
       filters[2 + axis] = (0..<counts[axis]).map { i in
         let first = i * window.strides[axis] - window.padBegin[axis]
-        let taps = (0..<kernel[axis]).map { first + $0 * window.dilations[axis] }
-        let inside = taps.filter { $0 >= 0 && $0 < extent }
-        let covered = countsPadding ? taps.count { $0 < extent + window.padEnd[axis] } : inside.count
-        return ResizeFilter(inside.map { ($0, 1 / Double(max(1, covered))) })
+        let inside = Kernels.Pooling.inside(first, dilation, length, extent)
+        let room = extent + window.padEnd[axis] - first
+        let share = weight(countsPadding ? min(length, (room + dilation - 1) / dilation) : inside.count)
+        return ResizeFilter(inside.map { (first + $0 * dilation, share) })
       }
     }
-    return try e.transposing(filters, dy, to: shape)
+    return try e.transposing(filters, value, to: shape)
   }
 
   static let globalAverage = GradientRule.unary { e, node, dy in
@@ -53,29 +60,32 @@ enum PoolGradients {
     return try e.multiply(dy, e.divide(mask, e.reduce("ReduceSum", mask, axes: axes)))
   }
 
-  /// (Σ|x|^p)^(1/p): dy · sign(x)|x|^(p−1) / y^(p−1); of windows the sum is p-th powers' average times their count.
-  static let globalNorm = GradientRule.unary { e, node, dy in
-    try norm(&e, node, e.input(node, 0)) { e, _ in dy }
-  }
+  /// (Σ|x|^p)^(1/p): sign(x)·|x|^(p−1)·dy/y^(p−1), where y is 0 nothing.
+  static let globalNorm = norm { _, _, value in value }
+  static let norm = norm { e, node, value in try spread(&e, node, value) { _ in 1 } }
 
   private static func norm(
-    _ e: inout Emitter, _ node: Node, _ x: ValueID, _ spread: (inout Emitter, ValueID) throws -> ValueID
-  ) throws -> ValueID {
-    let p = Float(try node.int("p", default: 2))
-    let y = try e.output(node)
-    if p == 1 { return try e.multiply(spread(&e, y), e("Sign", x)) }
-    let ratio = try e.divide(e("Abs", x), y)
-    let isZero = try e("Equal", y, e.constant(Float(0)))
-    let power = try e.pick(isZero, e.constant(Float(0)), else: e("Pow", ratio, e.constant(p - 1)))
-    return try e.multiply(spread(&e, y), e.multiply(e("Sign", x), power))
+    _ spread: @escaping @Sendable (inout Emitter, Node, ValueID) throws -> ValueID
+  ) -> GradientRule {
+    .unary { e, node, dy in
+      let (x, y) = (try e.input(node, 0), try e.output(node))
+      let p = Float(try node.int("p", default: 2))
+      if p == 1 { return try e.multiply(spread(&e, node, dy), e("Sign", x)) }
+      let zero = try e.constant(Float(0))
+      let divisor = try p == 2 ? y : e("Pow", y, e.constant(p - 1))
+      let quotient = try e.pick(e("Greater", divisor, zero), e.divide(dy, divisor), else: zero)
+      let power = try p == 2 ? x : e.multiply(e("Sign", x), e("Pow", e("Abs", x), e.constant(p - 1)))
+      return try e.multiply(spread(&e, node, quotient), power)
+    }
   }
 
   // MARK: MaxPoolGradient
 
   /// Inputs: x, the maxima y, their gradient; attributes as of MaxPool.
   private static func planMaximum(_ request: Request) throws -> Step {
-    let (pooling, output) = try Pool.geometry(request)
     let x = try request.input(0).shape
+    if x.rank > 4 { return try VolumePool.planMaximumGradient(request) }
+    let (pooling, output) = try Pool.geometry(request)
     guard try request.input(1).shape == output, try request.input(2).shape == output else {
       throw Failure(.internal, "maxima and gradient must have the shape \(output)")
     }

@@ -48,7 +48,7 @@ enum ReduceGradients {
       let isZero = try e("Equal", y, e.constant(Float(0)))
       return try e.pick(isZero, e.constant(Float(0)), else: e.divide(x, y))
     case .sumSquare: return try e.scaled(x, by: 2)
-    case .logSum: return try e.divide(e.constant(Float(1)), e("Exp", y))
+    case .logSum: return try e.expand(e.divide(e.constant(Float(1)), e("Exp", y)), e.shape(x))
     case .logSumExp: return try e("Exp", e.subtract(x, y))
     }
   }

@@ -4,12 +4,30 @@ import Tensors
 /// CumSum, Trilu, ReverseSequence, Compress and NonZero: operators that walk along an axis or through all elements.
 enum Scan {
   static let definitions = [
-    OperatorDefinition("CumSum", plan: planSum),
-    OperatorDefinition("Trilu", plan: planTriangle),
-    OperatorDefinition("ReverseSequence", plan: planReverse),
-    OperatorDefinition("Compress", plan: planCompress),
+    OperatorDefinition("CumSum", plan: planSum).gradient(sumGradient),
+    OperatorDefinition("Trilu", plan: planTriangle).gradient(again),
+    OperatorDefinition("ReverseSequence", plan: planReverse).gradient(again),
+    OperatorDefinition("Compress", plan: planCompress).gradient(compressGradient),
     OperatorDefinition("NonZero", plan: planNonZero),
   ]
+
+  /// What the operator does to its input, it does to the gradient.
+  private static let again = GradientRule.unary { e, node, dy in
+    try e.add(node.operation, [dy] + node.inputs.dropFirst(), outputs: 1, attributes: node.attributes)[0]
+  }
+
+  /// Summed from the other end.
+  private static let sumGradient = GradientRule.unary { e, node, dy in
+    var attributes = node.attributes
+    attributes["reverse"] = .int(try node.flag("reverse") ? 0 : 1)
+    return try e("CumSum", dy, e.input(node, 1), attributes: attributes)
+  }
+
+  private static let compressGradient = GradientRule.unary { e, node, dy in
+    let shape = try e.operand(e.input(node, 0)).shape
+    let (choices, from) = try compressing(e.request(node))
+    return try e.reshape(e.scattering(choices, dy, to: from), shape.dimensions)
+  }
 
   // MARK: CumSum
 
@@ -119,27 +137,33 @@ enum Scan {
 
   private static func planCompress(_ request: Request) throws -> Step {
     let x = try request.input(0)
-    guard let condition = try request.constant(1), condition.type == .bool else {
-      throw Failure(.invalidModel, "input 1, the condition, must be bool")
-    }
-    try Extent.check(table: condition.count)
-    let chosen = condition.array(of: UInt8.self).enumerated().filter { $0.element != 0 }.map(\.offset)
-    let flat = Operand(x.type, [x.shape.count], constant: x.constant?.reshaped([x.shape.count]))
-    let axis = try request.node.int("axis")
-    let operand = axis == nil ? flat : x
-    let place = try request.axis(axis ?? 0, rank: operand.shape.rank)
-    guard chosen.allSatisfy({ $0 < operand.shape[place] }) else {
-      throw Failure(.invalidModel, "a condition of \(condition.count) for \(operand.shape[place]) elements")
-    }
-    var choices = [[Int]?](repeating: nil, count: operand.shape.rank)
-    choices[place] = chosen
-    let shape = Shape(trusted: choices.indices.map { choices[$0]?.count ?? operand.shape[$0] })
-    let selection = Selection(from: operand.shape.dimensions, choices)
+    let (choices, from) = try compressing(request)
+    let shape = Shape(trusted: choices.indices.map { choices[$0]?.count ?? from[$0] })
+    let selection = Selection(from: from, choices)
     let size = x.type.byteCount
     return Step(inputs: request.standardLayouts, outputs: [Operand(x.type, shape)]) { run in
       selection.copy(
         run.input(0, as: UInt8.self), into: run.output(0, as: UInt8.self), elementSize: size, run.parallel)
     }
+  }
+
+  /// Which indices of each axis are taken, of the input or, without an axis, of all its elements in a row.
+  private static func compressing(_ request: Request) throws -> (choices: [[Int]?], from: [Int]) {
+    let x = try request.input(0).shape
+    guard let condition = try request.constant(1), condition.type == .bool else {
+      throw Failure(.invalidModel, "input 1, the condition, must be bool")
+    }
+    try Extent.check(table: condition.count)
+    let chosen = condition.array(of: UInt8.self).enumerated().filter { $0.element != 0 }.map(\.offset)
+    let axis = try request.node.int("axis")
+    let from = axis == nil ? [x.count] : x.dimensions
+    let place = try request.axis(axis ?? 0, rank: from.count)
+    guard chosen.allSatisfy({ $0 < from[place] }) else {
+      throw Failure(.invalidModel, "a condition of \(condition.count) for \(from[place]) elements")
+    }
+    var choices = [[Int]?](repeating: nil, count: from.count)
+    choices[place] = chosen
+    return (choices, from)
   }
 
   /// The result's shape depends on the values, so they must be known.

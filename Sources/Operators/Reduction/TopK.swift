@@ -4,7 +4,7 @@ import Tensors
 
 /// TopK.
 enum TopK {
-  static let definitions = [OperatorDefinition("TopK", plan: plan)]
+  static let definitions = [OperatorDefinition("TopK", plan: plan).gradient(IndexGradients.topK)]
 
   private static func plan(_ request: Request) throws -> Step {
     let x = try request.input(0)

@@ -47,6 +47,14 @@ enum AxisFilters {
     }
   }
 
+  /// Before filters of `count` elements with up to `taps` weights each are made.
+  static func check(taps count: Int, of taps: Int) throws {
+    let (total, overflow) = count.multipliedReportingOverflow(by: taps)
+    guard !overflow, total <= Extent.limit else {
+      throw Failure(.unsupported, "its gradient needs \(count) sums of \(taps) elements along one axis")
+    }
+  }
+
   private static func read(_ node: Node, _ i: Int) throws -> [ResizeFilter] {
     let (counts, indices) = (try node.ints("counts\(i)") ?? [], try node.ints("indices\(i)") ?? [])
     let weights = try node.floats("weights\(i)") ?? []
