@@ -94,7 +94,8 @@ extension Emitter {
   /// The gradient of `value`, the sum of all parts; nil where there are none. Later calls give the same value.
   private mutating func sum(_ parts: inout [ValueID: [ValueID]], of value: ValueID) throws -> ValueID? {
     guard var known = parts[value], let first = known.first else { return nil }
-    guard try operand(value).type == .float32 else { return nil }
+    // Quantised values have gradients too; truth values and indices have none.
+    guard try ![.bool, .int64].contains(operand(value).type) else { return nil }
     known = try [known.dropFirst().reduce(first) { try self("Add", $0, $1) }]
     parts[value] = known
     return known[0]

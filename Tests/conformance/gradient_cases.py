@@ -120,6 +120,12 @@ def movement(c):
         c.add("ScatterElements", [c.x(3, 3), np.array([[1, 0, 2], [0, 2, 1]], np.int64), c.x(2, 3)],
               {"axis": 0, "reduction": reduction}, opset=18)
         c.add("ScatterND", [c.x(4, 3), np.array([[2], [0]], np.int64), c.x(2, 3)], {"reduction": reduction}, opset=18)
+    duplicates = np.array([[1, 1, 2], [1, 2, 2]], np.int64)
+    c.add("ScatterElements", [c.x(3, 3), duplicates, c.x(2, 3)], {"axis": 0}, opset=18)
+    c.add("ScatterND", [c.x(4, 3), np.array([[2], [2]], np.int64), c.x(2, 3)], opset=18)
+    c.add("ScatterND", [c.x(4, 3), np.array([[2, 0], [-1, 1], [0, 0]], np.int64), c.x(3)], {"reduction": "add"}, opset=18)
+    c.add("Compress", [c.x(3, 4), np.array([True, False, True])], {"axis": 0})
+    c.add("Compress", [c.x(3, 4), np.array([True, False, True, False, False, True])])
     c.add("Expand", [c.x(3, 1), ints(2, 3, 4)])
     c.add("Expand", [c.x(1, 3, 1, 1), ints(2, 3, 4, 5)])
     c.add("Tile", [c.x(2, 3), ints(2, 3)])
@@ -151,6 +157,7 @@ def reductions(c):
     c.add("Softmax", [c.x(2, 3, 4)], {"axis": 1}, opset=11)
     c.add("LogSoftmax", [c.x(2, 3, 4)], {"axis": 1}, opset=11)
     c.add("TopK", [c.x(3, 6), ints(2)], {"axis": -1}, outputs=2)
+    c.add("TopK", [c.x(3, 6), ints(2)], {"axis": 0, "largest": 0}, outputs=2)
 
 
 def products(c):
@@ -165,7 +172,8 @@ def products(c):
     c.add("Gemm", [c.x(3, 4), c.x(4, 5)])
     for equation, *shapes in [("ij,jk->ik", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)), ("bhqd,bhkd->bhqk", (1, 2, 3, 4), (1, 2, 5, 4)),
                               ("ij->ji", (2, 3)), ("ij->i", (2, 3)), ("i,j->ij", (3,), (4,)), ("bij,kj->bik", (2, 3, 4), (5, 4)),
-                              ("ii->i", (3, 3)), ("...ij,...jk->...ik", (2, 3, 4), (2, 4, 2))]:
+                              ("ii->i", (3, 3)), ("iij,jk->ki", (3, 3, 2), (2, 4)), ("ij,ij,jk->k", (2, 3), (2, 3), (3, 4)),
+                              ("bij,bjk->ik", (1, 3, 4), (2, 4, 2)), ("a...,...b->ba...", (2, 3, 4), (3, 4, 5)), ("ij,kl->", (2, 3), (4, 2)), ("...ij,...jk->...ik", (2, 3, 4), (2, 4, 2))]:
         c.add("Einsum", [c.x(*s) for s in shapes], {"equation": equation})
 
 
@@ -188,6 +196,8 @@ def convolutions(c):
     ]
     for x, w, attributes in forms:
         c.add("Conv", [c.x(*x), Weight(c.x(*w)), Weight(c.x(w[0]))], attributes)
+    for x, w, attributes in forms[:-1]:
+        c.add("Conv", [c.x(*x), c.x(*w)], attributes)
     c.add("Conv", [c.x(1, 2, 4, 4), Weight(c.x(3, 2, 3, 3)), c.x(3)])
     for x, w, attributes in [
         ((1, 3, 4, 5), (3, 4, 3, 3), {}), ((2, 3, 4, 5), (3, 4, 3, 3), {"strides": (2, 2), "pads": (1, 1, 1, 1)}),
@@ -199,6 +209,7 @@ def convolutions(c):
         ((1, 3, 4, 4), (3, 2, 3, 3), {"output_shape": (9, 9), "strides": (2, 2)}), ((2, 3, 5), (3, 4, 3), {"strides": (2,)}),
     ]:
         c.add("ConvTranspose", [c.x(*x), Weight(c.x(*w))], attributes)
+        c.add("ConvTranspose", [c.x(*x), c.x(*w)], attributes)
 
 
 def pools(c):
@@ -217,6 +228,9 @@ def pools(c):
     c.add("MaxPool", [c.x(1, 2, 8, 8)], {"kernel_shape": (2, 2), "dilations": (2, 3)})
     c.add("AveragePool", [c.x(1, 2, 5, 6, 4)], {"kernel_shape": (2, 2, 2), "strides": (2, 2, 2)}, opset=19)
     c.add("MaxPool", [c.x(1, 2, 4, 4, 4)], {"kernel_shape": (2, 2, 2), "strides": (2, 2, 2)})
+    for p in (1, 3):
+        c.add("LpPool", [c.x(1, 2, 7, 8)], {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1), "p": p}, opset=18)
+    c.add("MaxPool", [c.x(2, 2, 5, 4, 6)], {"kernel_shape": (3, 2, 3), "strides": (2, 1, 2), "pads": (1, 0, 1, 1, 1, 0)})
     for name in "GlobalAveragePool GlobalMaxPool GlobalLpPool".split():
         c.add(name, [c.x(2, 3, 4, 5)])
 
@@ -226,6 +240,14 @@ def normalizations(c):
         return [Weight(c.positive(n)), Weight(c.x(n))]
 
     c.add("BatchNormalization", [c.x(2, 3, 4, 4), *channels(3), Weight(c.x(3)), Weight(c.positive(3))])
+    c.add("BatchNormalization", [c.x(2, 3, 4, 4), c.positive(3), c.x(3), c.x(3), c.positive(3)])
+    c.add("BatchNormalization", [c.x(2, 3, 4, 4), c.positive(3), c.x(3), Weight(c.x(3)), Weight(c.positive(3))],
+          {"training_mode": 1})
+    c.add("InstanceNormalization", [c.x(2, 3, 4, 5), c.positive(3), c.x(3)])
+    c.add("LayerNormalization", [c.x(2, 3, 4), c.positive(3, 4), c.x(3, 4)], {"axis": 1}, opset=17)
+    c.add("LayerNormalization", [c.x(2, 3, 4), Weight(c.positive(4)), Weight(c.x(4))], opset=17, outputs=3)
+    c.add("RMSNormalization", [c.x(2, 3, 4), c.positive(4)], opset=23)
+    c.add("GroupNormalization", [c.x(2, 4, 3, 3), c.positive(4), c.x(4)], {"num_groups": 2}, opset=21)
     c.add("InstanceNormalization", [c.x(2, 3, 4, 5), *channels(3)])
     c.add("InstanceNormalization", [c.x(2, 3, 6), *channels(3)], {"epsilon": 1e-3})
     for axis in (-1, 1, 2):
@@ -252,6 +274,10 @@ def sampling(c):
     c.add("Resize", [c.x(1, 2, 8, 8), None, None, ints(1, 2, 3, 3)], {"mode": "linear", "antialias": 1}, opset=18)
     c.add("Resize", [c.x(1, 2, 4, 4), None, Weight(np.array([1, 1, 2, 1.5], np.float32))], {"mode": "linear"}, opset=18)
     grid = c.random.uniform(-1.1, 1.1, (2, 3, 4, 2))
+    for mode, padding in itertools.product(("linear", "cubic"), ("zeros", "border", "reflection")):
+        c.add("GridSample", [c.x(2, 2, 5, 6), grid * 1.2], {"mode": mode, "padding_mode": padding}, opset=20)
+    c.add("GridSample", [c.x(2, 2, 5, 6), grid * 1.2],
+          {"mode": "linear", "padding_mode": "reflection", "align_corners": 1}, opset=20)
     for mode, padding, corners in itertools.product(("linear", "nearest", "cubic"), ("zeros", "border", "reflection"), (0, 1)):
         c.add("GridSample", [c.x(2, 2, 5, 6), Weight(grid)],
               {"mode": mode, "padding_mode": padding, "align_corners": corners}, opset=20)

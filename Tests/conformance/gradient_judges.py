@@ -61,6 +61,46 @@ def local_response(x, size, alpha=1e-4, beta=0.75, bias=1.0):
     return [x / (bias + alpha / size * squares) ** beta]
 
 
+def _confined(places, extent, padding, align_corners):
+    if padding == "zeros":
+        return places
+    if padding == "reflection":
+        low, high = (0, extent - 1) if align_corners else (-0.5, extent - 0.5)
+        distance = np.abs(places - low) % (2 * (high - low))
+        places = low + np.minimum(distance, 2 * (high - low) - distance)
+    return np.clip(places, 0, extent - 1)
+
+
+def _cubic(d, a=-0.75):
+    near, far = ((a + 2) * d - (a + 3)) * d * d + 1, ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0))
+
+
+def grid_sample(x, grid, mode, padding_mode, align_corners=0):
+    """The reference evaluator computes places in float32; and where cubic taps leave a border it moves the place, unlike
+    ONNX Runtime and PyTorch, which repeat the outer elements."""
+    taps, kernel = {
+        "nearest": (range(1), lambda d: np.ones_like(d)), "linear": (range(2), lambda d: 1 - d),
+        "cubic": (range(-1, 3), _cubic)}[mode]
+    table = []
+    for axis, extent in enumerate(x.shape[:1:-1]):
+        places = grid[..., axis]
+        places = (places + 1) / 2 * (extent - 1) if align_corners else ((places + 1) * extent - 1) / 2
+        if mode != "cubic":
+            places = _confined(places, extent, padding_mode, align_corners)
+        first = np.round(places) if mode == "nearest" else np.floor(places)
+        table.append([])
+        for k in taps:
+            i, weight = first + k, kernel(np.abs(places - first - k))
+            weight = weight * (((i >= 0) & (i < extent)) | (padding_mode != "zeros"))
+            i = np.clip(np.round(_confined(i, extent, padding_mode, align_corners)), 0, extent - 1).astype(int)
+            table[-1].append((i, weight))
+    batch = np.arange(len(x))[:, None, None]
+    parts = [(row_weight * column_weight)[..., None] * x[batch, :, row, column]
+             for row, row_weight in table[1] for column, column_weight in table[0]]
+    return [sum(parts).transpose(0, 3, 1, 2)]
+
+
 def transposed_convolution(x, w, group=1, strides=(1, 1)):
     """Over two axes, without padding."""
     (n, _, height, width), (_, depth, rows, columns) = x.shape, w.shape
@@ -87,4 +127,5 @@ def judge(operator, attributes, options):
     return {
         "Erf": erf, "Gelu": gelu, "GlobalLpPool": global_norm, "MeanVarianceNormalization": mean_variance,
         "GroupNormalization": groups, "LpNormalization": length, "LRN": local_response,
+        "GridSample": grid_sample,
     }.get(operator)

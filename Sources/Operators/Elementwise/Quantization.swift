@@ -4,8 +4,8 @@ import Tensors
 /// QuantizeLinear and DequantizeLinear, with one scale, one for each index of an axis, or one for each block of it.
 enum Quantization {
   static let definitions = [
-    OperatorDefinition("QuantizeLinear", plan: planQuantize),
-    OperatorDefinition("DequantizeLinear", plan: planDequantize),
+    OperatorDefinition("QuantizeLinear", plan: planQuantize).gradient(QuantizationGradients.quantize),
+    OperatorDefinition("DequantizeLinear", plan: planDequantize).gradient(QuantizationGradients.dequantize),
   ]
 
   /// How the elements of input 0 find their scale and zero point.

@@ -4,29 +4,17 @@ import Tensors
 
 /// GridSample over two spatial axes: the input read at the places that a grid [N, H, W, 2] names as (x, y).
 enum GridSample {
-  static let definitions = [OperatorDefinition("GridSample", plan: plan)]
-
-  private enum Mode { case nearest, linear, cubic }
-  private enum Padding: String { case zeros, border, reflection }
+  static let definitions = [
+    OperatorDefinition("GridSample", plan: plan).gradient(gradient),
+    OperatorDefinition("GridSampleInputGradient", domain: "limpid", plan: planInputGradient),
+    OperatorDefinition("GridSampleGridGradient", domain: "limpid", plan: planGridGradient),
+  ]
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)
-    try request.require(1, .float32)
-    let (x, grid) = (try request.input(0).shape, try request.input(1).shape)
-    guard x.rank == 4, grid.rank == 4, grid[0] == x[0], grid[3] == 2, x[2] > 0, x[3] > 0 else {
-      throw Failure(.unsupported, "input \(x) and grid \(grid); supported: [N, C, H, W] and [N, height, width, 2]")
-    }
-    let modes: [String: Mode] = [
-      "bilinear": .linear, "linear": .linear, "nearest": .nearest, "bicubic": .cubic, "cubic": .cubic,
-    ]
-    let name = try request.node.string("mode", default: "linear")
-    let border = try request.node.string("padding_mode", default: "zeros")
-    guard let mode = modes[name], let padding = Padding(rawValue: border) else {
-      throw Failure(.invalidModel, "mode \"\(name)\" with padding_mode \"\(border)\"")
-    }
-    let sampler = Sampler(
-      height: x[2], width: x[3], channels: x[1], mode: mode, padding: padding,
-      alignsCorners: try request.node.flag("align_corners"))
+    let x = try request.input(0).shape
+    let sampler = try sampler(request)
+    let grid = try request.input(1).shape
     let output = try Shape(checking: [x[0], x[1], grid[1], grid[2]])
     let pixels = grid[1] * grid[2]
     return Step(
@@ -36,75 +24,95 @@ enum GridSample {
       let places: UnsafePointer<Float> = run.input(1)
       run.parallel.forEach(x[0] * pixels, grain: 64) { range in
         for pixel in range {
-          let picture = source + pixel / pixels * x[1] * x[2] * x[3]
           sampler.sample(
-            picture, places[2 * pixel], places[2 * pixel + 1], into: target + pixel * sampler.channels)
+            source + pixel / pixels * x[1] * x[2] * x[3], places[2 * pixel], places[2 * pixel + 1],
+            into: target + pixel * sampler.channels)
         }
       }
     }
   }
 
-  private struct Sampler: Sendable {
-    let height: Int
-    let width: Int
-    let channels: Int
-    let mode: Mode
-    let padding: Padding
-    let alignsCorners: Bool
+  /// From the attributes, for input 0 [N, C, H, W] and input 1, the grid.
+  private static func sampler(_ request: Request) throws -> GridSampler {
+    try request.require(1, .float32)
+    let (x, grid) = (try request.input(0).shape, try request.input(1).shape)
+    guard x.rank == 4, grid.rank == 4, grid[0] == x[0], grid[3] == 2, x[2] > 0, x[3] > 0 else {
+      throw Failure(.unsupported, "input \(x) and grid \(grid); supported: [N, C, H, W] and [N, height, width, 2]")
+    }
+    let modes: [String: GridSampler.Mode] = [
+      "bilinear": .linear, "linear": .linear, "nearest": .nearest, "bicubic": .cubic, "cubic": .cubic,
+    ]
+    let name = try request.node.string("mode", default: "linear")
+    let border = try request.node.string("padding_mode", default: "zeros")
+    guard let mode = modes[name], let padding = GridSampler.Padding(rawValue: border) else {
+      throw Failure(.invalidModel, "mode \"\(name)\" with padding_mode \"\(border)\"")
+    }
+    return GridSampler(
+      height: x[2], width: x[3], channels: x[1], mode: mode, padding: padding,
+      alignsCorners: try request.node.flag("align_corners"))
+  }
 
-    func sample(_ x: UnsafePointer<Float>, _ gridX: Float, _ gridY: Float, into target: UnsafeMutablePointer<Float>) {
-      target.update(repeating: 0, count: channels)
-      for (row, rowWeight) in taps(gridY, height) {
-        for (column, columnWeight) in taps(gridX, width) {
-          let weight = rowWeight * columnWeight
-          let source = x + (row * width + column) * channels
-          for c in 0..<channels { target[c] += weight * source[c] }
+  // MARK: Gradients
+
+  private static let gradient = GradientRule.emitted { e, node, gradients in
+    guard let dy = gradients.first ?? nil else { return [] }
+    let (x, grid) = (try e.input(node, 0), try e.input(node, 1))
+    func part(_ e: inout Emitter, _ operation: String) throws -> ValueID {
+      try e(operation, x, grid, dy, domain: "limpid", attributes: node.attributes)
+    }
+    return [
+      try e.isActive(node, 0) ? part(&e, "GridSampleInputGradient") : nil,
+      try e.isActive(node, 1) ? part(&e, "GridSampleGridGradient") : nil,
+    ]
+  }
+
+  /// Inputs: x (for its shape), the grid, the result's gradient; each pixel's goes to what it was made of.
+  private static func planInputGradient(_ request: Request) throws -> Step {
+    let x = try request.input(0).shape
+    let sampler = try sampler(request)
+    let grid = try request.input(1).shape
+    let pixels = grid[1] * grid[2]
+    try check(request, [x[0], x[1], grid[1], grid[2]])
+    return Step(
+      inputs: [.channelsLast, .standard, .channelsLast], outputs: [Operand(.float32, x, layout: .channelsLast)]
+    ) { run in
+      let (places, gradient): (UnsafePointer<Float>, UnsafePointer<Float>) = (run.input(1), run.input(2))
+      let target: UnsafeMutablePointer<Float> = run.output()
+      target.update(repeating: 0, count: x.count)
+      // Pixels share what they are made of, so an image is one thread's.
+      run.parallel.forEach(x[0]) { images in
+        for pixel in images.lowerBound * pixels..<images.upperBound * pixels {
+          sampler.scatter(
+            gradient + pixel * sampler.channels, places[2 * pixel], places[2 * pixel + 1],
+            into: target + pixel / pixels * x[1] * x[2] * x[3])
         }
       }
     }
+  }
 
-    /// The indices along one axis that make up a place from -1 to 1, with their weights.
-    private func taps(_ place: Float, _ extent: Int) -> [(Int, Float)] {
-      let size = Float(extent)
-      var x = alignsCorners ? (place + 1) / 2 * (size - 1) : ((place + 1) * size - 1) / 2
-      // Places that are no number, or far outside, must not overflow an index.
-      guard x.isFinite, abs(x) < 1e9 else { return padding == .zeros ? [] : [(0, 1)] }
-      if mode != .cubic { x = confined(x, extent) }
-      if mode == .nearest { return tap(Int(x.rounded(.toNearestOrEven)), 1, extent) }
-      let first = x.rounded(.down)
-      let t = x - first
-      let i = Int(first)
-      if mode == .linear { return tap(i, 1 - t, extent) + tap(i + 1, t, extent) }
-      return (-1...2).flatMap { tap(i + $0, cubic(abs(Float($0) - t)), extent) }
-    }
-
-    private func tap(_ i: Int, _ weight: Float, _ extent: Int) -> [(Int, Float)] {
-      if i >= 0, i < extent { return [(i, weight)] }
-      if padding == .zeros { return [] }
-      return [(min(max(Int(confined(Float(i), extent).rounded()), 0), extent - 1), weight)]
-    }
-
-    /// A place outside of the axis brought onto it, as the border demands.
-    private func confined(_ x: Float, _ extent: Int) -> Float {
-      let last = Float(extent - 1)
-      switch padding {
-      case .zeros: return x
-      case .border: return min(max(x, 0), last)
-      case .reflection:
-        // Between the centres of the outer elements, or between their outer edges.
-        let (low, high): (Float, Float) = alignsCorners ? (0, last) : (-0.5, last + 0.5)
-        let range = high - low
-        if range == 0 { return 0 }
-        let distance = abs(x - low).truncatingRemainder(dividingBy: 2 * range)
-        return min(max(low + (distance > range ? 2 * range - distance : distance), 0), last)
+  /// Inputs: x, the grid, the result's gradient; how the result changes as each place moves.
+  private static func planGridGradient(_ request: Request) throws -> Step {
+    let x = try request.input(0).shape
+    let sampler = try sampler(request)
+    let grid = try request.input(1).shape
+    let pixels = grid[1] * grid[2]
+    try check(request, [x[0], x[1], grid[1], grid[2]])
+    return Step(inputs: [.channelsLast, .standard, .channelsLast], outputs: [Operand(.float32, grid)]) { run in
+      let (source, places): (UnsafePointer<Float>, UnsafePointer<Float>) = (run.input(0), run.input(1))
+      let (gradient, target): (UnsafePointer<Float>, UnsafeMutablePointer<Float>) = (run.input(2), run.output())
+      run.parallel.forEach(x[0] * pixels, grain: 64) { range in
+        for pixel in range {
+          (target[2 * pixel], target[2 * pixel + 1]) = sampler.slopes(
+            source + pixel / pixels * x[1] * x[2] * x[3], gradient + pixel * sampler.channels, places[2 * pixel],
+            places[2 * pixel + 1])
+        }
       }
     }
+  }
 
-    /// Keys' cubic (1981) with a = -0.75.
-    private func cubic(_ x: Float) -> Float {
-      let a: Float = -0.75
-      if x <= 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
-      return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0
+  private static func check(_ request: Request, _ expected: [Int]) throws {
+    guard try request.input(2).shape.dimensions == expected else {
+      throw Failure(.internal, "the gradient must have the shape \(expected)")
     }
   }
 }
