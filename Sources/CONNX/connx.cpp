@@ -2,18 +2,32 @@
 #include "connx.h"
 
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <onnx/onnx_pb.h>
 
 #include <climits>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "skeleton.h"
 
+/// A function, and what its attributes are where a call does not give them.
+struct xi_onnx_function {
+  const onnx::FunctionProto &proto;
+  std::vector<onnx::AttributeProto> defaults;
+};
+
+struct xi_onnx_model {
+  std::unique_ptr<onnx::ModelProto> proto;
+  std::deque<xi_onnx_function> functions;
+};
+
 namespace {
 
-/// Each opaque C type is the protobuf message of its name.
+/// Each other opaque C type is the protobuf message of its name.
 template <class Message, class Opaque> const Message &as(const Opaque *opaque) {
   return *reinterpret_cast<const Message *>(opaque);
 }
@@ -21,12 +35,14 @@ template <class Opaque, class Message> const Opaque *opaque(const Message &messa
   return reinterpret_cast<const Opaque *>(&message);
 }
 
-const onnx::ModelProto &of(const xi_onnx_model *model) { return as<onnx::ModelProto>(model); }
+const onnx::ModelProto &of(const xi_onnx_model *model) { return *model->proto; }
 const onnx::GraphProto &of(const xi_onnx_graph *graph) { return as<onnx::GraphProto>(graph); }
 const onnx::NodeProto &of(const xi_onnx_node *node) { return as<onnx::NodeProto>(node); }
 const onnx::AttributeProto &of(const xi_onnx_attribute *attribute) { return as<onnx::AttributeProto>(attribute); }
 const onnx::TensorProto &of(const xi_onnx_tensor *tensor) { return as<onnx::TensorProto>(tensor); }
 const onnx::ValueInfoProto &of(const xi_onnx_value *value) { return as<onnx::ValueInfoProto>(value); }
+const onnx::SparseTensorProto &of(const xi_onnx_sparse *sparse) { return as<onnx::SparseTensorProto>(sparse); }
+const onnx::FunctionProto &of(const xi_onnx_function *function) { return function->proto; }
 
 xi_onnx_text text(const std::string &string) { return {string.data(), string.size()}; }
 size_t count(int size) { return static_cast<size_t>(size); }
@@ -51,6 +67,28 @@ std::unique_ptr<onnx::ModelProto> parse(const std::string &skeleton) {
   return model;
 }
 
+/// The field `attribute_proto` of a function, which an older libonnx does not know.
+std::vector<onnx::AttributeProto> defaults(const onnx::FunctionProto &function) {
+  std::vector<onnx::AttributeProto> result;
+  const auto &fields = function.GetReflection()->GetUnknownFields(function);
+  for (int i = 0; i < fields.field_count(); i++) {
+    const auto &field = fields.field(i);
+    if (field.number() != connx::attributeDefaults
+        || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) {
+      continue;
+    }
+    if (!result.emplace_back().ParseFromString(field.length_delimited())) {
+      throw connx::Malformed("this is not an ONNX model: protobuf cannot read an attribute of a function");
+    }
+  }
+  if (const auto *known = function.GetDescriptor()->FindFieldByNumber(connx::attributeDefaults)) {
+    for (int i = 0; i < function.GetReflection()->FieldSize(function, known); i++) {
+      result.emplace_back().CopyFrom(function.GetReflection()->GetRepeatedMessage(function, known, i));
+    }
+  }
+  return result;
+}
+
 /// IR versions 1 and 2 do not store the type.
 xi_onnx_attribute_type type(const onnx::AttributeProto &a) {
   if (a.has_type()) return static_cast<xi_onnx_attribute_type>(a.type());
@@ -70,8 +108,12 @@ xi_onnx_attribute_type type(const onnx::AttributeProto &a) {
 xi_onnx_status xi_onnx_read(
   const void *bytes, size_t size, xi_onnx_model **model, char *message, size_t message_size) {
   try {
-    auto proto = parse(connx::skeleton(static_cast<const uint8_t *>(bytes), size));
-    *model = reinterpret_cast<xi_onnx_model *>(proto.release());
+    auto result = std::make_unique<xi_onnx_model>();
+    result->proto = parse(connx::skeleton(static_cast<const uint8_t *>(bytes), size));
+    for (const auto &function : result->proto->functions()) {
+      result->functions.push_back({function, defaults(function)});
+    }
+    *model = result.release();
     return XI_ONNX_OK;
   } catch (const connx::Malformed &error) {
     report(error.what(), message, message_size);
@@ -88,7 +130,7 @@ xi_onnx_status xi_onnx_read(
   }
 }
 
-void xi_onnx_free(xi_onnx_model *model) { delete reinterpret_cast<onnx::ModelProto *>(model); }
+void xi_onnx_free(xi_onnx_model *model) { delete model; }
 
 xi_onnx_model_info xi_onnx_model_get(const xi_onnx_model *model) {
   const auto &m = of(model);
@@ -107,8 +149,36 @@ xi_onnx_entry xi_onnx_model_metadata(const xi_onnx_model *model, size_t index) {
   return {text(entry.key()), text(entry.value())};
 }
 
-xi_onnx_text xi_onnx_model_function(const xi_onnx_model *model, size_t index) {
-  return text(of(model).functions(at(index)).name());
+const xi_onnx_function *xi_onnx_model_function(const xi_onnx_model *model, size_t index) {
+  return &model->functions[index];
+}
+
+xi_onnx_function_info xi_onnx_function_get(const xi_onnx_function *function) {
+  const auto &f = of(function);
+  return {
+    text(f.name()), text(f.domain()), count(f.input_size()), count(f.output_size()), count(f.node_size()),
+    count(f.opset_import_size()), function->defaults.size()};
+}
+
+xi_onnx_text xi_onnx_function_input(const xi_onnx_function *function, size_t index) {
+  return text(of(function).input(at(index)));
+}
+
+xi_onnx_text xi_onnx_function_output(const xi_onnx_function *function, size_t index) {
+  return text(of(function).output(at(index)));
+}
+
+const xi_onnx_node *xi_onnx_function_node(const xi_onnx_function *function, size_t index) {
+  return opaque<xi_onnx_node>(of(function).node(at(index)));
+}
+
+xi_onnx_opset xi_onnx_function_opset(const xi_onnx_function *function, size_t index) {
+  const auto &opset = of(function).opset_import(at(index));
+  return {text(opset.domain()), opset.version()};
+}
+
+const xi_onnx_attribute *xi_onnx_function_default(const xi_onnx_function *function, size_t index) {
+  return opaque<xi_onnx_attribute>(function->defaults[index]);
 }
 
 xi_onnx_graph_info xi_onnx_graph_get(const xi_onnx_graph *graph) {
@@ -126,8 +196,8 @@ const xi_onnx_tensor *xi_onnx_graph_initializer(const xi_onnx_graph *graph, size
   return opaque<xi_onnx_tensor>(of(graph).initializer(at(index)));
 }
 
-xi_onnx_text xi_onnx_graph_sparse_initializer(const xi_onnx_graph *graph, size_t index) {
-  return text(of(graph).sparse_initializer(at(index)).values().name());
+const xi_onnx_sparse *xi_onnx_graph_sparse_initializer(const xi_onnx_graph *graph, size_t index) {
+  return opaque<xi_onnx_sparse>(of(graph).sparse_initializer(at(index)));
 }
 
 const xi_onnx_value *xi_onnx_graph_input(const xi_onnx_graph *graph, size_t index) {
@@ -163,6 +233,7 @@ xi_onnx_attribute_info xi_onnx_attribute_get(const xi_onnx_attribute *attribute)
   info.s = text(a.s());
   info.t = a.has_t() ? opaque<xi_onnx_tensor>(a.t()) : nullptr;
   info.g = a.has_g() ? opaque<xi_onnx_graph>(a.g()) : nullptr;
+  info.sparse = a.has_sparse_tensor() ? opaque<xi_onnx_sparse>(a.sparse_tensor()) : nullptr;
   info.floats = a.floats().data();
   info.float_count = count(a.floats_size());
   info.ints = a.ints().data();
@@ -206,6 +277,13 @@ xi_onnx_tensor_info xi_onnx_tensor_get(const xi_onnx_tensor *tensor) {
 xi_onnx_entry xi_onnx_tensor_external(const xi_onnx_tensor *tensor, size_t index) {
   const auto &entry = of(tensor).external_data(at(index));
   return {text(entry.key()), text(entry.value())};
+}
+
+xi_onnx_sparse_info xi_onnx_sparse_get(const xi_onnx_sparse *sparse) {
+  const auto &s = of(sparse);
+  return {
+    s.has_values() ? opaque<xi_onnx_tensor>(s.values()) : nullptr,
+    s.has_indices() ? opaque<xi_onnx_tensor>(s.indices()) : nullptr, s.dims().data(), count(s.dims_size())};
 }
 
 xi_onnx_value_info xi_onnx_value_get(const xi_onnx_value *value) {

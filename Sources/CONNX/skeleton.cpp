@@ -57,7 +57,7 @@ constexpr Field fields[] = {
   {Part::attribute, onnx::AttributeProto::kSFieldNumber, Part::keep},
   {Part::attribute, onnx::AttributeProto::kTFieldNumber, Part::tensor},
   {Part::attribute, onnx::AttributeProto::kGFieldNumber, Part::graph},
-  {Part::attribute, onnx::AttributeProto::kSparseTensorFieldNumber, Part::empty},
+  {Part::attribute, onnx::AttributeProto::kSparseTensorFieldNumber, Part::sparse},
   {Part::attribute, onnx::AttributeProto::kTpFieldNumber, Part::empty},
   {Part::attribute, onnx::AttributeProto::kFloatsFieldNumber, Part::keep},
   {Part::attribute, onnx::AttributeProto::kIntsFieldNumber, Part::keep},
@@ -79,6 +79,8 @@ constexpr Field fields[] = {
   {Part::tensor, onnx::TensorProto::kDataLocationFieldNumber, Part::keep},
   {Part::tensor, onnx::TensorProto::kExternalDataFieldNumber, Part::entry},
   {Part::sparse, onnx::SparseTensorProto::kValuesFieldNumber, Part::tensor},
+  {Part::sparse, onnx::SparseTensorProto::kIndicesFieldNumber, Part::tensor},
+  {Part::sparse, onnx::SparseTensorProto::kDimsFieldNumber, Part::keep},
   {Part::value, onnx::ValueInfoProto::kNameFieldNumber, Part::keep},
   {Part::value, onnx::ValueInfoProto::kTypeFieldNumber, Part::type},
   {Part::type, onnx::TypeProto::kTensorTypeFieldNumber, Part::tensorType},
@@ -97,6 +99,12 @@ constexpr Field fields[] = {
   {Part::opset, onnx::OperatorSetIdProto::kDomainFieldNumber, Part::keep},
   {Part::opset, onnx::OperatorSetIdProto::kVersionFieldNumber, Part::keep},
   {Part::function, onnx::FunctionProto::kNameFieldNumber, Part::keep},
+  {Part::function, onnx::FunctionProto::kDomainFieldNumber, Part::keep},
+  {Part::function, onnx::FunctionProto::kInputFieldNumber, Part::keep},
+  {Part::function, onnx::FunctionProto::kOutputFieldNumber, Part::keep},
+  {Part::function, onnx::FunctionProto::kNodeFieldNumber, Part::node},
+  {Part::function, onnx::FunctionProto::kOpsetImportFieldNumber, Part::opset},
+  {Part::function, attributeDefaults, Part::attribute},
 };
 
 const Field *find(Part message, int number) {

@@ -18,6 +18,9 @@ struct RawData {
   uint64_t size;
 };
 
+/// The number of the field `attribute_proto` of a FunctionProto.
+constexpr int attributeDefaults = 11;
+
 /// A serialised ModelProto with only the fields that the loader reads, and with each tensor's `raw_data`
 /// replaced by the bytes of a `RawData`: protobuf then neither copies weights nor touches their pages.
 ///

@@ -66,9 +66,15 @@ public final class Engine: Sendable {
   /// Bytes that wait for the next runs: working memory, and packed weights.
   public var kept: (working: Int, packed: Int) { (pool.idleByteCount, weights.byteCount) }
 
-  /// Throws where the graph has an operator that Limpid does not know, without planning anything.
+  /// Throws where what the outputs depend on has an operator that Limpid does not know, or a constant that it cannot
+  /// read, without planning anything.
   public func checkOperators() throws {
-    for node in graph.nodes where !(node.domain.isEmpty && PlanBuilder.controlFlow.contains(node.operation)) {
+    for i in graph.live(for: graph.outputs.map(\.value), known: Set(graph.constants.keys)) {
+      let node = graph.nodes[i]
+      for case let input? in node.inputs {
+        if let reason = graph.unreadable[input] { throw Failure(.unsupported, reason) }
+      }
+      if node.domain.isEmpty, PlanBuilder.controlFlow.contains(node.operation) { continue }
       try locating(node.title) { _ = try Operators.definition(for: node, in: graph) }
     }
   }

@@ -170,6 +170,7 @@ struct PlanBuilder {
   /// Makes a weight known to the plan, in the type that it is computed in.
   mutating func bring(_ value: ValueID) throws {
     guard values[value] == nil else { return }
+    if let reason = graph.unreadable[value] { throw Failure(.unsupported, reason) }
     guard let tensor = graph.constants[value] else {
       throw Failure(.invalidModel, "its input \"\(graph.name(of: value))\" is neither fed nor made by any node")
     }

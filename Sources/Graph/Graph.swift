@@ -77,6 +77,8 @@ public struct Graph: Sendable {
   private var ids: [String: ValueID] = [:]
   /// Weights and other values known when the model was loaded.
   public var constants: [ValueID: Tensor] = [:]
+  /// Constants whose elements cannot be computed with (strings, floats of eight bits), and why.
+  public var unreadable: [ValueID: String] = [:]
   /// The inputs that a caller must feed (constants that a file also lists as inputs are not among them).
   public var inputs: [Declaration] = []
   public var outputs: [Declaration] = []

@@ -4,17 +4,23 @@ import Tensors
 extension Graph {
   /// Appends a copy of `body`'s nodes, its inputs bound to `arguments` (what is not bound must be captured by name).
   /// Returns the new nodes, in an order in which they can run, and the values that the body's outputs have become.
-  public mutating func inline(_ body: Graph, arguments: [ValueID]) throws -> (nodes: [Node], outputs: [ValueID]) {
+  /// With a `prefix`, new values are named `prefix/name` where that is free.
+  public mutating func inline(
+    _ body: Graph, arguments: [ValueID], under prefix: String? = nil
+  ) throws -> (nodes: [Node], outputs: [ValueID]) {
     var mapped: [ValueID: ValueID] = [:]
     for (input, argument) in zip(body.inputs, arguments) { mapped[input.value] = argument }
     var renamed: [String: String] = [:]
     func fresh(_ value: ValueID) -> ValueID {
-      // A name that no model can have taken, so that subgraphs inside of the body still find the value.
-      let new = addValue("\(body.name(of: value))\u{1}\(valueCount)")
+      // Else a name that no model can have taken, so that subgraphs inside of the body still find the value.
+      let wish = prefix.map { "\($0)/\(body.name(of: value))" }
+      let name = wish.flatMap { self.value(named: $0) == nil ? $0 : nil }
+      let new = addValue(name ?? "\(body.name(of: value))\u{1}\(valueCount)")
       mapped[value] = new
       return new
     }
     for (value, tensor) in body.constants { constants[fresh(value)] = tensor }
+    for (value, reason) in body.unreadable { unreadable[fresh(value)] = reason }
     for case let output? in body.nodes.flatMap(\.outputs) { _ = fresh(output) }
     for (value, new) in mapped { renamed[body.name(of: value)] = name(of: new) }
     func resolve(_ value: ValueID) throws -> ValueID {
@@ -52,7 +58,7 @@ extension Graph {
   /// This subgraph with other names for the values that it takes from the graphs around it.
   private func renamingCaptures(_ renamed: [String: String]) -> Graph {
     var copy = self
-    var own = Set(inputs.map(\.value)).union(constants.keys)
+    var own = Set(inputs.map(\.value)).union(constants.keys).union(unreadable.keys)
     own.formUnion(nodes.flatMap(\.outputs).compactMap { $0 })
     for i in 0..<valueCount where !own.contains(ValueID(i)) {
       if let name = renamed[names[i]] { copy.rename(ValueID(i), name) }

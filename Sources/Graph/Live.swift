@@ -30,7 +30,7 @@ extension Graph {
 
   /// The values of this graph that a subgraph refers to by name.
   func captured(by body: Graph) -> [ValueID] {
-    var own = Set(body.inputs.map(\.value)).union(body.constants.keys)
+    var own = Set(body.inputs.map(\.value)).union(body.constants.keys).union(body.unreadable.keys)
     var used: [ValueID] = body.outputs.map(\.value)
     var found: [ValueID] = []
     for node in body.nodes {

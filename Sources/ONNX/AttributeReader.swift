@@ -6,6 +6,8 @@ import Tensors
 /// Attributes of nodes. Graphs among them are built inside of the graph that they are in.
 struct AttributeReader {
   let weights: WeightReader
+  /// What the attributes of a function's nodes may refer to; nil outside of functions.
+  let arguments: [String: Attribute]?
   /// Builds the graph of an attribute.
   let graph: (OpaquePointer) throws -> Graph
 
@@ -14,7 +16,7 @@ struct AttributeReader {
     for i in 0..<count {
       guard let message = xi_onnx_node_attribute(node, i) else { continue }
       let name = try string(xi_onnx_attribute_get(message).name, "an attribute's name")
-      let value = try locating("attribute \(quoted(name))") { try attribute(message) }
+      guard let value = try locating("attribute \(quoted(name))", { try attribute(message) }) else { continue }
       guard attributes.updateValue(value, forKey: name) == nil else {
         throw Failure(.invalidModel, "attribute \(quoted(name)) is given twice")
       }
@@ -22,10 +24,14 @@ struct AttributeReader {
     return attributes
   }
 
-  private func attribute(_ message: OpaquePointer) throws -> Attribute {
+  /// nil for a reference to an attribute that a call of the function leaves out.
+  func attribute(_ message: OpaquePointer) throws -> Attribute? {
     let info = xi_onnx_attribute_get(message)
     guard info.reference.count == 0 else {
-      throw Failure(.invalidModel, "it refers to \(shown(info.reference)) of a function, but is not in one")
+      guard let arguments else {
+        throw Failure(.invalidModel, "it refers to \(shown(info.reference)) of a function, but is not in one")
+      }
+      return arguments[try string(info.reference, "the attribute that it refers to")]
     }
     switch info.type {
     case XI_ONNX_ATTRIBUTE_FLOAT: return .float(info.f)
@@ -43,6 +49,10 @@ struct AttributeReader {
       return .ints(UnsafeBufferPointer(start: info.ints, count: info.int_count).map(Int.init))
     case XI_ONNX_ATTRIBUTE_STRINGS:
       return .strings(try (0..<info.string_count).map { try string(xi_onnx_attribute_string(message, $0), "it") })
+    case XI_ONNX_ATTRIBUTE_SPARSE_TENSOR:
+      guard let sparse = info.sparse else { throw Failure(.invalidModel, "the tensor is missing") }
+      return .tensor(try weights.tensor(sparse: sparse))
+    case XI_ONNX_ATTRIBUTE_UNKNOWN: throw Failure(.invalidModel, "it has no value")
     default: throw refused(info.type)
     }
   }
@@ -52,11 +62,11 @@ struct AttributeReader {
       switch type {
       case XI_ONNX_ATTRIBUTE_TENSORS: "a list of tensors is"
       case XI_ONNX_ATTRIBUTE_GRAPHS: "a list of graphs is"
-      case XI_ONNX_ATTRIBUTE_SPARSE_TENSOR, XI_ONNX_ATTRIBUTE_SPARSE_TENSORS: "sparse tensors are"
+      case XI_ONNX_ATTRIBUTE_SPARSE_TENSORS: "a list of sparse tensors is"
       case XI_ONNX_ATTRIBUTE_TYPE_PROTO, XI_ONNX_ATTRIBUTE_TYPE_PROTOS: "types are"
       default: "values of this kind are"
       }
-    return Failure(.invalidModel, "\(what) not supported as an attribute")
+    return Failure(.unsupported, "\(what) not supported as an attribute")
   }
 
   /// The value of a `Constant` node: exactly one attribute says it.
@@ -65,12 +75,14 @@ struct AttributeReader {
       throw Failure(.invalidModel, "it must have exactly one attribute, its value")
     }
     switch (name, value) {
-    case ("value", .tensor(let tensor)): return tensor
+    case ("value", .tensor(let tensor)), ("sparse_value", .tensor(let tensor)): return tensor
     case ("value_float", .float(let value)): return try Tensor([value], .scalar)
     case ("value_floats", .floats(let values)): return try Tensor(values, Shape(trusted: [values.count]))
     case ("value_int", .int(let value)): return try Tensor([Int64(value)], .scalar)
     case ("value_ints", .ints(let values)):
       return try Tensor(values.map(Int64.init), Shape(trusted: [values.count]))
+    case ("value_string", .string), ("value_strings", .strings):
+      throw Failure(.unsupported, "elements of type string are not supported")
     default: throw Failure(.invalidModel, "a constant cannot be made of its attribute \(quoted(name))")
     }
   }

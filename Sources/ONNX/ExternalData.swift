@@ -18,26 +18,24 @@ final class ExternalData {
     }
   }
 
-  /// The whole file named `location`, which must be a plain file of the model's folder: a model must not be
-  /// able to read anything else of the machine it is loaded on.
+  /// The whole file named `location`, a relative path. The name must not lead out of the model's folder: a model must
+  /// not be able to name anything else of the machine that it is loaded on. Links that lie in the folder are followed:
+  /// whoever put them there (a download cache, say) meant them.
   func file(_ location: String) throws -> Storage {
     if let storage = files[location] { return storage }
-    let isPlain = !location.utf8.contains { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == 0 }
-    guard isPlain, !location.isEmpty, location != ".", location != ".." else {
-      throw Failure(.invalidModel, "its external data must be in a file beside the model, not \(quoted(location))")
+    let steps = location.split(separator: "/", omittingEmptySubsequences: false).filter { $0 != "." }
+    let isInside = steps.allSatisfy { !$0.isEmpty && $0 != ".." }
+    let isPlain = !location.utf8.contains { $0 == UInt8(ascii: "\\") || $0 == 0 }
+    guard isInside, isPlain, !steps.isEmpty else {
+      throw Failure(
+        .invalidModel, "its external data must be in a file in the model's folder or below, not \(quoted(location))")
     }
     let name = "external data file \(quoted(location))"
     let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw failure("cannot open the model's folder", errno) }
     defer { close(directory) }
-    let descriptor = openat(directory, location, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
-    guard descriptor >= 0 else {
-      let code = errno
-      if code == ELOOP {
-        throw Failure(.invalidModel, "the \(name) is a symbolic link, which is not followed; put the file there")
-      }
-      throw failure("cannot open the \(name)", code)
-    }
+    let descriptor = openat(directory, steps.joined(separator: "/"), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw failure("cannot open the \(name)", errno) }
     defer { close(descriptor) }
     let file = try MappedFile(descriptor: descriptor, name: "the \(name)")
     let storage = Storage(borrowing: file.bytes, owner: file)

@@ -9,33 +9,50 @@ import Tensors
 /// is neither an input nor a constant, and no node makes it.
 final class GraphBuilder {
   var graph = Graph()
-  private let weights: WeightReader
+  /// Why outputs of the file are not among those of the graph: strings, sequences and the like beside the numbers.
+  private(set) var refusedOutputs: [Failure] = []
+  let weights: WeightReader
   private let outer: GraphBuilder?
+  let functions: LocalFunctions
+  /// The call of a function whose body is being read.
+  let call: LocalFunctions.Call?
   /// What the node that is being read uses, also from within its graphs.
   private var uses: [ValueID] = []
 
-  init(opsets: [String: Int], weights: WeightReader, outer: GraphBuilder?) {
+  init(opsets: [String: Int], weights: WeightReader, functions: LocalFunctions, call: LocalFunctions.Call? = nil) {
     graph.opsets = opsets
     self.weights = weights
+    self.functions = functions
+    self.call = call
+    outer = nil
+  }
+
+  /// For a graph within a node of `outer`.
+  private init(in outer: GraphBuilder) {
+    graph.opsets = outer.graph.opsets
+    weights = outer.weights
+    functions = outer.functions
+    call = outer.call
     self.outer = outer
   }
 
   func build(_ message: OpaquePointer) throws {
     let info = xi_onnx_graph_get(message)
     graph.name = try string(info.name, "the graph's name")
-    if info.sparse_initializer_count > 0 {
-      let name = shown(xi_onnx_graph_sparse_initializer(message, 0))
-      throw Failure(.invalidModel, "tensor \(name) is sparse, which is not supported")
-    }
     for i in 0..<info.initializer_count {
       guard let tensor = xi_onnx_graph_initializer(message, i) else { continue }
-      try addInitializer(tensor)
+      let name = try string(xi_onnx_tensor_get(tensor).name, "a tensor's name")
+      try addInitializer(name) { try weights.tensor(tensor) }
+    }
+    for i in 0..<info.sparse_initializer_count {
+      guard let tensor = xi_onnx_graph_sparse_initializer(message, i) else { continue }
+      try addInitializer(WeightReader.name(sparse: tensor)) { try weights.tensor(sparse: tensor) }
     }
     for i in 0..<info.input_count {
       guard let value = xi_onnx_graph_input(message, i) else { continue }
       try addInput(value)
     }
-    try addNodes(message, info.node_count)
+    try addNodes((0..<info.node_count).compactMap { xi_onnx_graph_node(message, $0) })
     for i in 0..<info.output_count {
       guard let value = xi_onnx_graph_output(message, i) else { continue }
       try addOutput(value)
@@ -45,7 +62,7 @@ final class GraphBuilder {
   // MARK: Values
 
   /// A new value of this graph; throws where the name is taken.
-  private func define(_ name: String) throws -> ValueID {
+  func define(_ name: String) throws -> ValueID {
     guard graph.value(named: name) == nil else {
       throw Failure(.invalidModel, "value \(quoted(name)) is defined twice")
     }
@@ -60,17 +77,24 @@ final class GraphBuilder {
     return value
   }
 
-  private func addInitializer(_ message: OpaquePointer) throws {
-    let name = try string(xi_onnx_tensor_get(message).name, "a tensor's name")
+  private func addInitializer(_ name: String, _ read: () throws -> Tensor) throws {
     guard !name.isEmpty else { throw Failure(.invalidModel, "an initializer has no name") }
-    graph.constants[try define(name)] = try locating("tensor \(quoted(name))") { try weights.tensor(message) }
+    let value = try define(name)
+    try setConstant(value) { try locating("tensor \(quoted(name))", read) }
+  }
+
+  /// Elements of a type that Limpid does not compute with are no reason to refuse a model until a node needs them.
+  private func setConstant(_ value: ValueID, _ read: () throws -> Tensor) throws {
+    do { graph.constants[value] = try read() } catch let failure as Failure where failure.kind == .unsupported {
+      graph.unreadable[value] = failure.message
+    }
   }
 
   private func addInput(_ message: OpaquePointer) throws {
     let name = try string(xi_onnx_value_get(message).name, "an input's name")
     guard !name.isEmpty else { throw Failure(.invalidModel, "an input has no name") }
     // Up to IR version 3, initializers are listed as inputs, too.
-    if let value = graph.value(named: name), graph.constants[value] != nil { return }
+    if let value = graph.value(named: name), graph.constants[value] != nil || graph.unreadable[value] != nil { return }
     let value = try define(name)
     try locating("input \(quoted(name))") { graph.inputs.append(try declaration(of: value, message)) }
   }
@@ -80,20 +104,24 @@ final class GraphBuilder {
     guard !name.isEmpty, let value = resolve(name) else {
       throw Failure(.invalidModel, "no node makes the output \(quoted(name))")
     }
-    try locating("output \(quoted(name))") { graph.outputs.append(try declaration(of: value, message)) }
+    do {
+      graph.outputs.append(try locating("output \(quoted(name))") { try declaration(of: value, message) })
+    } catch let failure as Failure where failure.kind == .unsupported && outer == nil {
+      refusedOutputs.append(failure)
+    }
   }
 
   private func declaration(of value: ValueID, _ message: OpaquePointer) throws -> Declaration {
     let info = xi_onnx_value_get(message)
     guard info.kind != XI_ONNX_VALUE_OTHER else {
-      throw Failure(.invalidModel, "it is not a tensor; sequences, maps and optional values are not supported")
+      throw Failure(.unsupported, "it is not a tensor; sequences, maps and optional values are not supported")
     }
     // Graphs within nodes may leave types out; float32 then stands for what inference will find.
     let isOpen = outer != nil && info.type == 0
     let type = isOpen ? .float32 : try elementType(info.type)
     guard info.has_shape != 0 else { return Declaration(value: value, type: type, dimensions: nil) }
     guard info.rank <= 64 else {
-      throw Failure(.invalidModel, "it has \(info.rank) axes; at most 64 are supported")
+      throw Failure(.unsupported, "it has \(info.rank) axes; at most 64 are supported")
     }
     let dimensions = try (0..<info.rank).map { try dimension(xi_onnx_value_dimension(message, $0)) }
     return Declaration(value: value, type: type, dimensions: dimensions)
@@ -101,6 +129,8 @@ final class GraphBuilder {
 
   private func dimension(_ message: xi_onnx_dimension) throws -> Dimension {
     switch message.kind {
+    // Some exporters write -1 for any extent.
+    case XI_ONNX_DIMENSION_FIXED where message.extent == -1: return .unknown
     case XI_ONNX_DIMENSION_FIXED:
       // As in Shape: products of extents must not overflow.
       guard message.extent >= 0, message.extent <= 1 << 48 else {
@@ -116,19 +146,19 @@ final class GraphBuilder {
 
   // MARK: Nodes
 
-  private func addNodes(_ message: OpaquePointer, _ count: Int) throws {
+  func addNodes(_ messages: [OpaquePointer]) throws {
     // Nodes may come in any order, so all their outputs are defined before any input is resolved.
-    let messages = (0..<count).compactMap { xi_onnx_graph_node(message, $0) }
     let outputs = try messages.map { node in
       try locating(title(node)) { try defineOutputs(node) }
     }
     var nodes: [Node] = []
     var usesOfNodes: [[ValueID]] = []
-    for (node, outputs) in zip(messages, outputs) {
+    for (message, outputs) in zip(messages, outputs) {
       uses.removeAll()
-      guard let read = try locating(title(node), { try self.node(node, outputs) }) else { continue }
-      nodes.append(read)
-      usesOfNodes.append(uses)
+      let read = try locating(title(message)) { try self.nodes(message, outputs) }
+      nodes += read
+      // A function's nodes use each other, too.
+      usesOfNodes += read.count == 1 ? [uses] : read.map { graph.read(by: $0) }
     }
     let order = try topologicalOrder(of: nodes, uses: usesOfNodes, valueCount: graph.valueCount)
     graph.nodes = order.map { nodes[$0] }
@@ -149,32 +179,39 @@ final class GraphBuilder {
     }
   }
 
-  /// nil for a constant, which is not a node of a `Graph`.
-  private func node(_ message: OpaquePointer, _ outputs: [ValueID?]) throws -> Node? {
+  /// What a node of the file comes to: itself, the nodes of its function, or none for a constant.
+  private func nodes(_ message: OpaquePointer, _ outputs: [ValueID?]) throws -> [Node] {
     let info = xi_onnx_node_get(message)
     let domain = canonical(domain: try string(info.domain, "the domain"))
     let operation = try string(info.operation, "the operator's name")
     guard !operation.isEmpty else { throw Failure(.invalidModel, "it names no operator") }
+    guard domain != "limpid" else {
+      throw Failure(.unsupported, "the domain \"limpid\" is for the runtime's own operators; files cannot use it")
+    }
     guard graph.opsets[domain] != nil else {
       throw Failure(.invalidModel, "the model has no opset import for its domain \(quoted(domain))")
     }
     let inputs = try (0..<info.input_count).map { try input(xi_onnx_node_input(message, $0)) }
-    let reader = AttributeReader(weights: weights) { [unowned self] in
-      let builder = GraphBuilder(opsets: graph.opsets, weights: weights, outer: self)
-      try builder.build($0)
-      return builder.graph
-    }
-    let attributes = try reader.attributes(message, info.attribute_count)
     if operation == "Constant" && domain.isEmpty {
       guard outputs.count == 1, let output = outputs[0], inputs.isEmpty else {
         throw Failure(.invalidModel, "it must have no inputs and one output")
       }
-      graph.constants[output] = try AttributeReader.constant(attributes)
-      return nil
+      try setConstant(output) { try AttributeReader.constant(attributes(message, info.attribute_count)) }
+      return []
     }
-    let name = try string(info.name, "the name")
-    return Node(
-      operation, domain: domain, name: name, inputs: inputs, outputs: outputs, attributes: attributes)
+    let node = Node(
+      operation, domain: domain, name: try string(info.name, "the name"), inputs: inputs, outputs: outputs,
+      attributes: try attributes(message, info.attribute_count), version: domain.isEmpty ? call?.version : nil)
+    return try functions.body(of: node, in: self) ?? [node]
+  }
+
+  private func attributes(_ message: OpaquePointer, _ count: Int) throws -> [String: Attribute] {
+    let reader = AttributeReader(weights: weights, arguments: call?.attributes) { [unowned self] in
+      let builder = GraphBuilder(in: self)
+      try builder.build($0)
+      return builder.graph
+    }
+    return try reader.attributes(message, count)
   }
 
   private func input(_ text: xi_onnx_text) throws -> ValueID? {

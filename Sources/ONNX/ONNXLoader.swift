@@ -32,16 +32,16 @@ public enum ONNXLoader {
     guard let main = info.graph else {
       throw Failure(.invalidModel, "this is not an ONNX model: it has no graph")
     }
-    if info.function_count > 0 {
-      let name = shown(xi_onnx_model_function(model, 0))
-      throw Failure(.invalidModel, "the model defines the function \(name); inline its functions before loading")
-    }
-    let opsets = try opsets(model, info.opset_count)
-    let builder = GraphBuilder(opsets: opsets, weights: WeightReader(file, external: external), outer: nil)
+    let opsets = try opsets((0..<info.opset_count).map { xi_onnx_model_opset(model, $0) })
+    let builder = GraphBuilder(
+      opsets: opsets, weights: WeightReader(file, external: external), functions: try LocalFunctions(model))
     try builder.build(main)
-    guard !builder.graph.outputs.isEmpty else { throw Failure(.invalidModel, "the graph has no outputs") }
+    guard !builder.graph.outputs.isEmpty else {
+      if let refused = builder.refusedOutputs.first { throw refused }
+      throw Failure(.invalidModel, "the graph has no outputs")
+    }
     builder.graph.metadata = try metadata(model, info.metadata_count)
-    return builder.graph
+    return try Lowering.lower(builder.graph)
   }
 
   private static func parse(_ file: Storage) throws -> OpaquePointer {
@@ -60,10 +60,9 @@ public enum ONNXLoader {
   }
 
   /// Domain to version. The domain "ai.onnx" is also written "".
-  private static func opsets(_ model: OpaquePointer, _ count: Int) throws -> [String: Int] {
+  static func opsets(_ imports: [xi_onnx_opset]) throws -> [String: Int] {
     var opsets: [String: Int] = [:]
-    for i in 0..<count {
-      let opset = xi_onnx_model_opset(model, i)
+    for opset in imports {
       let domain = canonical(domain: try string(opset.domain, "the domain of an opset import"))
       guard opset.version > 0, opset.version <= Int32.max else {
         throw Failure(.invalidModel, "the opset import of domain \(quoted(domain)) has version \(opset.version)")

@@ -16,9 +16,9 @@ struct WeightReader {
   /// A tensor that borrows from the file where its elements lie there as they are in memory.
   func tensor(_ message: OpaquePointer) throws -> Tensor {
     let info = xi_onnx_tensor_get(message)
-    guard info.is_segment == 0 else { throw Failure(.invalidModel, "tensors in segments are not supported") }
+    guard info.is_segment == 0 else { throw Failure(.unsupported, "tensors in segments are not supported") }
     let type = try elementType(info.type)
-    let shape = try shape(info)
+    let shape = try shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank))
     let size = shape.count * type.byteCount
     if info.is_external != 0 { return try externalTensor(message, info, type, shape) }
     if info.has_raw != 0 {
@@ -29,8 +29,7 @@ struct WeightReader {
     return try typedTensor(info, type, shape)
   }
 
-  private func shape(_ info: xi_onnx_tensor_info) throws -> Shape {
-    let extents = UnsafeBufferPointer(start: info.dimensions, count: info.rank)
+  func shape(_ extents: UnsafeBufferPointer<Int64>) throws -> Shape {
     do { return try Shape(checking: extents.prefix(65).map(Int.init)) } catch let failure as Failure {
       throw Failure(.invalidModel, failure.message)
     }
@@ -115,5 +114,5 @@ func elementType(_ code: Int32) throws -> ElementType {
   ]
   if code == 0 { throw Failure(.invalidModel, "it has no element type") }
   guard let name = unsupported[code] else { throw Failure(.invalidModel, "unknown element type \(code)") }
-  throw Failure(.invalidModel, "elements of type \(name) are not supported")
+  throw Failure(.unsupported, "elements of type \(name) are not supported")
 }

@@ -11,7 +11,7 @@ import Testing
     "Weights inside the file, in typed fields and in other files are the same",
     arguments: [
       "raw", "typed", "initializer-listed-as-input", "opset-22", "unknown-fields", "misaligned", "external",
-      "external-defaults",
+      "external-defaults", "external-dot", "external-below", "external-dots-within", "external-link",
     ])
   func weights(_ name: String) throws {
     let graph = try load("good/\(name).onnx")
@@ -144,6 +144,74 @@ import Testing
     let graph = try load("good/symbolic.onnx")
     #expect(graph.inputs[0].dimensions == [.named("batch"), .fixed(3), .unknown, .fixed(0)])
     #expect(graph.outputs[0].dimensions == nil)
+  }
+
+  @Test("An extent of -1 stands for any")
+  func anyExtent() throws {
+    #expect(try load("good/any-extent.onnx").inputs[0].dimensions == [.unknown, .fixed(3)])
+  }
+
+  @Test("Sparse weights get their zeros", arguments: ["sparse-by-number", "sparse-by-axes", "sparse-constant"])
+  func sparse(_ name: String) throws {
+    let w = try load("good/\(name).onnx").constant("w")
+    #expect(w.shape == [2, 3])
+    #expect(w.array(of: Float.self) == [0, 0.25, 0, 0.75, 1, 0])
+  }
+
+  @Test(
+    "Elements that Limpid does not compute with are no reason to refuse a model that only has them",
+    arguments: [
+      "strings": "elements of type string", "complex64": "elements of type complex64",
+      "float8e4m3fn": "elements of type float8e4m3fn", "uint4": "elements of type uint4",
+      "int4": "elements of type int4", "segment": "tensors in segments", "value-string": "elements of type string",
+      "value-strings": "elements of type string", "sparse-huge": "3 elements is too sparse",
+    ])
+  func unreadable(_ name: String, _ reason: String) throws {
+    let graph = try load("good/\(name).onnx")
+    let w = try #require(graph.value(named: "w"))
+    #expect(graph.constants[w] == nil)
+    #expect(graph.unreadable[w]?.contains(reason) == true, "\(graph.unreadable)")
+  }
+
+  @Test("Outputs that are no numbers stand back behind those that are")
+  func outputOfStrings() throws {
+    let graph = try load("good/output-of-strings.onnx")
+    #expect(graph.outputs.map { graph.name(of: $0.value) } == ["y"])
+    #expect(graph.value(named: "label") != nil)
+  }
+
+  @Test("Calls of a model's own functions become their nodes")
+  func functions() throws {
+    let graph = try load("good/function.onnx")
+    #expect(graph.nodes.map(\.operation) == ["Add", "Identity"])
+    #expect(graph.names(graph.nodes[0].inputs) == ["x", "x"])
+    #expect(graph.names(graph.nodes[0].outputs) == ["call/b"])
+    #expect(graph.names(graph.nodes[1].outputs) == ["y"])
+    #expect(graph.brokenPromise() == nil)
+  }
+
+  @Test("Attributes of a call reach its nodes; what it leaves out is left out, or as the function says")
+  func functionAttributes() throws {
+    let graph = try load("good/function-attributes.onnx")
+    #expect(graph.nodes.map(\.operation) == ["LeakyRelu", "Elu", "Celu", "Clip", "Neg", "Identity"])
+    #expect(try graph.nodes[0].float("alpha") == 0.5)
+    #expect(try graph.nodes[1].float("alpha") == 0.25)
+    #expect(graph.nodes[2].attributes.isEmpty)
+    #expect(graph.names(graph.nodes[3].inputs) == ["call/c", nil, "x"])
+    #expect(graph.nodes.prefix(5).map { graph.opset(of: $0) } == [17, 17, 17, 17, 17])
+    #expect(graph.opset(of: graph.nodes[5]) == 13)
+    #expect(graph.brokenPromise() == nil)
+  }
+
+  @Test("Functions may call others, and have graphs in their nodes")
+  func functionInFunction() throws {
+    let graph = try load("good/function-in-function.onnx")
+    #expect(graph.nodes.map(\.operation) == ["Add", "Identity", "If", "Add", "Identity", "Identity"])
+    let then = try #require(try graph.nodes[2].graph("then_branch"))
+    #expect(then.names(then.nodes[0].inputs) == ["outer/t"])
+    let otherwise = try #require(try graph.nodes[2].graph("else_branch"))
+    #expect(otherwise.names(otherwise.nodes[0].inputs) == ["x"])
+    #expect(graph.brokenPromise() == nil)
   }
 
   @Test("Nodes are put into an order in which they can run")

@@ -57,8 +57,8 @@ extension Graph {
 
   /// What is wrong with a graph that the loader returned, which promises to keep some rules.
   func brokenPromise(within outer: Graph? = nil) -> String? {
-    var known = Set(inputs.map(\.value)).union(constants.keys)
-    if known.count != inputs.count + constants.count { return "an input is a constant" }
+    var known = Set(inputs.map(\.value)).union(constants.keys).union(unreadable.keys)
+    if known.count != inputs.count + constants.count + unreadable.count { return "an input is a constant" }
     let made = Set(nodes.flatMap(\.outputs).compactMap(\.self))
     func isKnown(_ value: ValueID) -> Bool {
       known.contains(value) || !made.contains(value) && outer?.value(named: name(of: value)) != nil

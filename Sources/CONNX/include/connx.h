@@ -21,6 +21,8 @@ typedef struct xi_onnx_node xi_onnx_node;
 typedef struct xi_onnx_attribute xi_onnx_attribute;
 typedef struct xi_onnx_tensor xi_onnx_tensor;
 typedef struct xi_onnx_value xi_onnx_value;
+typedef struct xi_onnx_function xi_onnx_function;
+typedef struct xi_onnx_sparse xi_onnx_sparse;
 
 /// Bytes of the file: not terminated, not necessarily UTF-8.
 typedef struct {
@@ -64,8 +66,26 @@ typedef struct {
 xi_onnx_model_info xi_onnx_model_get(const xi_onnx_model *model);
 xi_onnx_opset xi_onnx_model_opset(const xi_onnx_model *model, size_t index);
 xi_onnx_entry xi_onnx_model_metadata(const xi_onnx_model *model, size_t index);
-/// The function's name.
-xi_onnx_text xi_onnx_model_function(const xi_onnx_model *model, size_t index);
+const xi_onnx_function *xi_onnx_model_function(const xi_onnx_model *model, size_t index);
+
+/// A function of the model's own: what its calls stand for.
+typedef struct {
+  xi_onnx_text name;
+  xi_onnx_text domain;
+  size_t input_count;
+  size_t output_count;
+  size_t node_count;
+  size_t opset_count;
+  /// Attributes that have a value where a call does not give them.
+  size_t default_count;
+} xi_onnx_function_info;
+
+xi_onnx_function_info xi_onnx_function_get(const xi_onnx_function *function);
+xi_onnx_text xi_onnx_function_input(const xi_onnx_function *function, size_t index);
+xi_onnx_text xi_onnx_function_output(const xi_onnx_function *function, size_t index);
+const xi_onnx_node *xi_onnx_function_node(const xi_onnx_function *function, size_t index);
+xi_onnx_opset xi_onnx_function_opset(const xi_onnx_function *function, size_t index);
+const xi_onnx_attribute *xi_onnx_function_default(const xi_onnx_function *function, size_t index);
 
 typedef struct {
   xi_onnx_text name;
@@ -79,8 +99,7 @@ typedef struct {
 xi_onnx_graph_info xi_onnx_graph_get(const xi_onnx_graph *graph);
 const xi_onnx_node *xi_onnx_graph_node(const xi_onnx_graph *graph, size_t index);
 const xi_onnx_tensor *xi_onnx_graph_initializer(const xi_onnx_graph *graph, size_t index);
-/// The sparse tensor's name.
-xi_onnx_text xi_onnx_graph_sparse_initializer(const xi_onnx_graph *graph, size_t index);
+const xi_onnx_sparse *xi_onnx_graph_sparse_initializer(const xi_onnx_graph *graph, size_t index);
 const xi_onnx_value *xi_onnx_graph_input(const xi_onnx_graph *graph, size_t index);
 const xi_onnx_value *xi_onnx_graph_output(const xi_onnx_graph *graph, size_t index);
 
@@ -130,6 +149,8 @@ typedef struct {
   const xi_onnx_tensor *t;
   /// NULL if absent.
   const xi_onnx_graph *g;
+  /// NULL if absent.
+  const xi_onnx_sparse *sparse;
   const float *floats;
   size_t float_count;
   const int64_t *ints;
@@ -167,6 +188,18 @@ typedef struct {
 
 xi_onnx_tensor_info xi_onnx_tensor_get(const xi_onnx_tensor *tensor);
 xi_onnx_entry xi_onnx_tensor_external(const xi_onnx_tensor *tensor, size_t index);
+
+/// The elements of a tensor that are not zero.
+typedef struct {
+  /// Of rank 1; its name is that of the sparse tensor. NULL if absent.
+  const xi_onnx_tensor *values;
+  /// Where they stand: one number each, or one for each axis. NULL if absent.
+  const xi_onnx_tensor *indices;
+  const int64_t *dimensions;
+  size_t rank;
+} xi_onnx_sparse_info;
+
+xi_onnx_sparse_info xi_onnx_sparse_get(const xi_onnx_sparse *sparse);
 
 typedef enum { XI_ONNX_VALUE_UNDECLARED = 0, XI_ONNX_VALUE_TENSOR = 1, XI_ONNX_VALUE_OTHER = 2 } xi_onnx_value_kind;
 

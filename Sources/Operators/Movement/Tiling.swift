@@ -86,7 +86,7 @@ enum Tiling {
     }
     try Extent.check(extents)
     for (i, axis) in axes.enumerated() where pads[i] != 0 || pads[i + axes.count] != 0 {
-      choices[axis] = try (0..<extents[axis]).map { try border.index($0 - pads[i], of: x.shape[axis]) }
+      choices[axis] = try border.indices(extents[axis], of: x.shape[axis], pads[i], pads[i + axes.count])
     }
     return (choices, border)
   }
@@ -108,8 +108,20 @@ enum Tiling {
   private enum Border: String {
     case constant, reflect, edge, wrap
 
+    /// The indices of an axis that `count` elements between pads are made of. Negative pads take elements away before
+    /// the others repeat what is left.
+    func indices(_ count: Int, of extent: Int, _ begin: Int, _ end: Int) throws -> [Int] {
+      let first = max(0, -begin)
+      let left = extent - first - max(0, -end)
+      guard left >= 0 else { throw Failure(.invalidModel, "pads of \(begin) and \(end) on an axis of \(extent)") }
+      return try (0..<count).map { i in
+        let index = try index(i - max(0, begin), of: left)
+        return index == Selection.fill ? index : index + first
+      }
+    }
+
     /// Which index stands at `i`, that may lie outside of 0..<extent.
-    func index(_ i: Int, of extent: Int) throws -> Int {
+    private func index(_ i: Int, of extent: Int) throws -> Int {
       if i >= 0, i < extent { return i }
       if self == .constant { return Selection.fill }
       guard extent > 0 else { throw Failure(.invalidModel, "an empty axis has no \(rawValue) border") }

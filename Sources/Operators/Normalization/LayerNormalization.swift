@@ -28,11 +28,8 @@ enum LayerNormalization {
     let x = try request.input(0).shape
     let axis = try request.axis(request.node.int("axis", default: -1), rank: x.rank)
     let split = AxisSplit(x.dimensions, axes: axis..<x.rank)
-    for i in 1..<3 where request.has(i) {
-      let shape = try request.input(i).shape
-      guard shape.count == split.axis else {
-        throw Failure(.unsupported, "input \(i) has shape \(shape); supported: \(x.dimensions[axis...])")
-      }
+    guard try [1, 2].allSatisfy({ try !request.has($0) || isWhole(request.input($0).shape, x, from: axis) }) else {
+      return try planBroadcast(request, split, subtractMean: subtractMean)
     }
     let epsilon = try request.node.float("epsilon", default: 1e-5)
     let kernels = request.kernels
@@ -48,6 +45,40 @@ enum LayerNormalization {
         rows: split.outer, columns: split.axis, run.input(0), scale: hasScale ? run.input(1) : nil,
         shift: hasShift ? run.input(2) : nil, epsilon: epsilon, subtractMean: subtractMean, into: run.output(),
         run.parallel)
+    }
+  }
+
+  /// Whether a scale or shift has a number for each element of the normalised axes.
+  private static func isWhole(_ shape: Shape, _ x: Shape, from axis: Int) -> Bool {
+    shape.rank <= x.rank && shape.count == x.dimensions[axis...].reduce(1, *)
+      && zip(shape.dimensions.reversed(), x.dimensions.reversed()).allSatisfy { $0 == $1 || $0 == 1 }
+  }
+
+  /// For a scale or a shift that repeats along some axes: applied behind the normalisation.
+  private static func planBroadcast(_ request: Request, _ split: AxisSplit, subtractMean: Bool) throws -> Step {
+    let x = try request.input(0).shape
+    if let i = request.wanted.indices.dropFirst().first(where: { request.wanted[$0] }) {
+      throw Failure(.unsupported, "output \(i) beside a scale that is broadcast is not supported")
+    }
+    let epsilon = try request.node.float("epsilon", default: 1e-5)
+    let kernels = request.kernels
+    let parameters = try [1, 2].filter(request.has).map { i in
+      let operand = try request.input(i)
+      let broadcast = try Broadcast([Operand(.float32, x), Operand(.float32, operand.shape)])
+      guard broadcast.shape == x else {
+        throw Failure(.invalidModel, "input \(i) has shape \(operand.shape), which does not fit an input \(x)")
+      }
+      return (i, i == 1 ? Kernels.Binary.multiply : .add, broadcast)
+    }
+    return Step(inputs: request.standardLayouts, outputs: [Operand(.float32, x)]) { run in
+      let output: UnsafeMutablePointer<Float> = run.output()
+      kernels.normalizeRows(
+        rows: split.outer, columns: split.axis, run.input(0), scale: nil, shift: nil, epsilon: epsilon,
+        subtractMean: subtractMean, into: output, run.parallel)
+      for (i, op, broadcast) in parameters {
+        broadcast.run(
+          op, output, broadcast.strides[0], run.input(i), broadcast.strides[1], into: output, kernels, run.parallel)
+      }
     }
   }
 

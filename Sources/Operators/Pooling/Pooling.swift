@@ -20,6 +20,10 @@ enum Pool {
   ]
 
   private static func planWindow(_ request: Request, average: Bool) throws -> Step {
+    let type = try request.input(0).type
+    if !average, type == .uint8 || type == .int8 {
+      return try request.planInFloat { try planWindow($0, average: false) }
+    }
     if try request.input(0).shape.rank > 4 {
       return try VolumePool.plan(request, average ? .average : .maximum)
     }

@@ -15,7 +15,8 @@ enum Reduce {
 
   private static func plan(_ request: Request, _ reduction: Kernels.Reduction) throws -> Step {
     let x = try request.input(0)
-    guard let reduced = try Reduction(request, x) else {
+    let reduced = try Reduction(request, x)
+    if reduced.axes.isEmpty, reduction.isIdentityOfOne {
       return Step(viewing: 0, of: request.inputs.count, in: x.layout, as: x.withoutConstant)
     }
     let kernels = request.kernels
@@ -95,6 +96,16 @@ enum Reduce {
   }
 }
 
+extension Kernels.Reduction {
+  /// Whether the reduction of one number is that number.
+  fileprivate var isIdentityOfOne: Bool {
+    switch self {
+    case .sum, .mean, .maximum, .minimum, .product: true
+    default: false
+    }
+  }
+}
+
 /// Which axes of an operand a reduction takes together, and how the result lies.
 struct Reduction: Sendable {
   let inputLayout: Layout
@@ -104,18 +115,20 @@ struct Reduction: Sendable {
   /// Brings the reduced axes behind the others, where they do not lie together.
   private(set) var permutation: [Int]?
   let split: AxisSplit
+  let axes: Set<Int>
 
-  /// nil where nothing is reduced at all. Reads "axes" (an attribute, or input 1), "keepdims" and
-  /// "noop_with_empty_axes".
-  init?(_ request: Request, _ x: Operand) throws {
+  /// Reads "axes" (an attribute, or input 1), "keepdims" and "noop_with_empty_axes", with which there may be no axes at
+  /// all: each element is reduced by itself.
+  init(_ request: Request, _ x: Operand) throws {
     let rank = x.shape.rank
     let listed = try request.integers(attribute: "axes", orInput: 1) ?? []
-    if listed.isEmpty, try request.node.flag("noop_with_empty_axes") { return nil }
-    let axes = Set(try listed.isEmpty ? Array(0..<rank) : request.axes(listed, rank: rank))
+    let isWhole = try listed.isEmpty && !request.node.flag("noop_with_empty_axes")
+    let axes = Set(isWhole ? Array(0..<rank) : try request.axes(listed, rank: rank))
     self.init(x, axes: axes, keepsAxes: try request.node.flag("keepdims", default: true))
   }
 
   init(_ x: Operand, axes: Set<Int>, keepsAxes: Bool, type: ElementType? = nil) {
+    self.axes = axes
     let rank = x.shape.rank
     let (layout, outputLayout) = keepsAxes ? (x.layout, x.layout) : Self.layouts(x, without: axes)
     let order = layout.order(rank: rank)

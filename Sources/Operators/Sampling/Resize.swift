@@ -117,6 +117,12 @@ enum Resize {
     if rule.mode == "nearest", rule.regions == nil {
       return try request.selecting((0..<rank).map { axis in try axes[axis].map { try $0.nearest(rule) } })
     }
+    if x.type.isInteger, x.type.byteCount < 4, !axes.isEmpty {
+      guard !rule.isAntialiased else {
+        throw Failure(.unsupported, "antialias for elements of type \(x.type) is not supported")
+      }
+      return try request.planInFloat { try plan($0, rule, axes) }
+    }
     try request.require(0, .float32)
     return try AxisFilters.plan(request, filters(rule, axes), extrapolation: rule.extrapolation)
   }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Graph
+import Tensors
+
+/// DynamicQuantizeLinear, ConvInteger and MatMulInteger.
+extension Lowering {
+  static let integerRules: [String: Rule] = [
+    "DynamicQuantizeLinear": dynamicQuantization, "ConvInteger": integerConvolution, "MatMulInteger": integerProduct,
+  ]
+
+  /// The range of x, zero included, in 255 steps; a range of nothing in steps of 1.
+  private static func dynamicQuantization(_ lowering: inout Lowering, _ node: Node) throws {
+    let x = try lowering.input(node, 0)
+    let zero = try lowering.constant(Float(0))
+    let steps = try lowering.constant(Float(255))
+    let whole: [String: Attribute] = ["keepdims": .int(0)]
+    let low = lowering.emit("Min", [lowering.emit("ReduceMin", [x], whole), zero])
+    let high = lowering.emit("Max", [lowering.emit("ReduceMax", [x], whole), zero])
+    let range = lowering.emit("Sub", [high, low])
+    let isEmpty = lowering.emit("Equal", [range, zero])
+    let scale = lowering.emit(
+      "Where", [isEmpty, try lowering.constant(Float(1)), lowering.emit("Div", [range, steps])],
+      to: lowering.output(node, 1))
+    let place = lowering.emit("Sub", [zero, lowering.emit("Div", [low, scale])])
+    let rounded = lowering.emit("Round", [lowering.emit("Clip", [place, zero, steps])])
+    let zeroPoint = lowering.emit(
+      "Cast", [rounded], ["to": .int(Int(ElementType.uint8.rawValue))], to: lowering.output(node, 2))
+    lowering.emit("QuantizeLinear", [x, scale, zeroPoint], to: lowering.output(node))
+  }
+
+  /// `value - zero` in float32. A zero point for each index of `axis` must be constant.
+  mutating func difference(_ value: ValueID, _ zero: ValueID?, axis: Int) throws -> ValueID {
+    let shape = zero.flatMap { graph.constants[$0]?.shape } ?? .scalar
+    if shape.rank > 1, let zero {
+      let to: [String: Attribute] = ["to": .int(Int(ElementType.float32.rawValue))]
+      return emit("Sub", [emit("Cast", [value], to), emit("Cast", [zero], to)])
+    }
+    let ones = constant(try Tensor([Float](repeating: 1, count: shape.count), shape))
+    return dequantize(value, ones, zero, axis: axis)
+  }
+
+  /// Sums beyond 2^24 are rounded to float32 before they become integers.
+  private mutating func integer(_ sum: ValueID, to target: ValueID?) {
+    emit("Cast", [sum], ["to": .int(Int(ElementType.int32.rawValue))], to: target)
+  }
+
+  private static func integerConvolution(_ lowering: inout Lowering, _ node: Node) throws {
+    let x = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: 1)
+    let w = try lowering.difference(lowering.input(node, 1), lowering.optional(node, 3), axis: 0)
+    let y = lowering.newValue()
+    try lowering.lower(
+      Node("Conv", name: node.name, inputs: [x, w], outputs: [y], attributes: node.attributes, version: version))
+    lowering.integer(y, to: lowering.output(node))
+  }
+
+  private static func integerProduct(_ lowering: inout Lowering, _ node: Node) throws {
+    let a = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: -2)
+    let b = try lowering.difference(lowering.input(node, 1), lowering.optional(node, 3), axis: -1)
+    lowering.integer(lowering.emit("MatMul", [a, b]), to: lowering.output(node))
+  }
+}
