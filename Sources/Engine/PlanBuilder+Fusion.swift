@@ -18,9 +18,8 @@ extension PlanBuilder {
   private func openConvolution(making value: ValueID?) -> Int? {
     guard let value, readers[value] == 1, !fetched.contains(value), let maker = makers[value] else { return nil }
     let node = drafts[maker].node
-    guard node.operation == "Conv", node.domain == "limpid", node.attributes["activation"] == nil else { return nil }
-    // A file may name our domain, too, and leave inputs out.
-    return node.inputs.count > Self.residualSlot ? maker : nil
+    guard node.operation == "Conv", node.domain == "limpid" else { return nil }
+    return node.attributes["activation"] == nil ? maker : nil
   }
 
   private mutating func absorbActivation(_ node: Node) throws -> Bool {

@@ -132,6 +132,7 @@ struct ElementwiseTests {
       case .maximum: { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }
       case .remainder: { fmod($0, $1) }
       case .prelu: { $0 < 0 ? $0 * $1 : $0 }
+      case .passPositive: { $1 > 0 ? $0 : 0 }
       }
     var g = Generator(11)
     for (rows, columns) in [(1, 1), (1, 37), (37, 1), (5, 19), (3, 64)] {

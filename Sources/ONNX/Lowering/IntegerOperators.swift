@@ -28,9 +28,9 @@ extension Lowering {
     lowering.emit("QuantizeLinear", [x, scale, zeroPoint], to: lowering.output(node))
   }
 
-  /// `value - zero` in float32. A zero point for each index of `axis` must be constant.
+  /// `value - zero` in float32. Zero points for each index of `axis` must be constant, or of a declared shape.
   mutating func difference(_ value: ValueID, _ zero: ValueID?, axis: Int) throws -> ValueID {
-    let shape = zero.flatMap { graph.constants[$0]?.shape } ?? .scalar
+    let shape = zero.flatMap(weightShape) ?? .scalar
     if shape.rank > 1, let zero {
       let to: [String: Attribute] = ["to": .int(Int(ElementType.float32.rawValue))]
       return emit("Sub", [emit("Cast", [value], to), emit("Cast", [zero], to)])
