@@ -2,14 +2,18 @@ import Graph
 import Operators
 import Tensors
 
-/// If and Loop, whose conditions must be known when the plan is made: their bodies become a part of the plan.
+/// If and Loop, whose conditions must be known when the plan is made, and Scan: their bodies become a part of the plan.
 extension PlanBuilder {
-  static let controlFlow: Set<String> = ["If", "Loop"]
+  static let controlFlow: Set<String> = ["If", "Loop", "Scan"]
   /// Bounds what a hostile loop can make of a small file.
   private static let inliningLimit = 1 << 18
 
   mutating func addControlFlow(_ node: Node) throws {
-    if node.operation == "If" { try addBranch(node) } else { try addLoop(node) }
+    switch node.operation {
+    case "If": try addBranch(node)
+    case "Loop": try addLoop(node)
+    default: try addScan(node)
+    }
   }
 
   private mutating func addBranch(_ node: Node) throws {
@@ -52,7 +56,7 @@ extension PlanBuilder {
   }
 
   /// Plans a copy of `body`; returns what its outputs have become.
-  private mutating func addBody(_ body: Graph, arguments: [ValueID]) throws -> [ValueID] {
+  mutating func addBody(_ body: Graph, arguments: [ValueID]) throws -> [ValueID] {
     // Values count too: a body of no nodes would never end. So do branches that are not taken: they are copied.
     inlined += 1 + body.extent
     guard inlined <= Self.inliningLimit else {
@@ -70,30 +74,30 @@ extension PlanBuilder {
   }
 
   /// Gives the values `sources` the names that the rest of the graph knows them by.
-  private mutating func alias(_ outputs: [ValueID?], to sources: [ValueID]) throws {
+  mutating func alias(_ outputs: [ValueID?], to sources: [ValueID]) throws {
     for case (let output?, let source) in zip(outputs, sources) {
       try add(Node("Identity", inputs: [source], outputs: [output]))
     }
   }
 
-  /// Scan outputs: the values of all iterations along a new first axis.
-  private mutating func stack(_ parts: [ValueID], as output: ValueID?) throws {
+  /// The values of all iterations along a new axis.
+  mutating func stack(_ parts: [ValueID], as output: ValueID?, axis: Int = 0) throws {
     guard !parts.isEmpty else { throw Failure(.unsupported, "a loop of no iterations has no scan outputs here") }
-    let axes = constant(try Tensor([Int64(0)], [1]))
+    let axes = constant(try Tensor([Int64(axis)], [1]))
     let expanded = try parts.map { part in
       let value = graph.addValue()
       readers[value] = 1
       let attributes: [String: Attribute] = graph.opset(of: Node("Unsqueeze", inputs: [], outputs: [])) < 13
-        ? ["axes": .ints([0])] : [:]
+        ? ["axes": .ints([axis])] : [:]
       let inputs: [ValueID?] = attributes.isEmpty ? [part, axes] : [part]
       try add(Node("Unsqueeze", inputs: inputs, outputs: [value], attributes: attributes))
       return value
     }
-    try add(Node("Concat", inputs: expanded, outputs: [output], attributes: ["axis": .int(0)]))
+    try add(Node("Concat", inputs: expanded, outputs: [output], attributes: ["axis": .int(axis)]))
   }
 
   /// With a name that no model can have taken: graphs within a body find it by that.
-  private mutating func constant(_ tensor: Tensor) -> ValueID {
+  mutating func constant(_ tensor: Tensor) -> ValueID {
     let value = graph.addValue("\u{1}\(graph.valueCount)")
     graph.constants[value] = tensor
     return value

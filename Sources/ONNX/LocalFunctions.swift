@@ -11,10 +11,11 @@ final class LocalFunctions {
     let attributes: [String: Attribute]
     /// The version of the ONNX operator set that the body speaks, where it is not that of the model.
     let version: Int?
-    let depth: Int
+    /// The functions that are being read, from the model's own graph inwards.
+    fileprivate let names: [Name]
   }
 
-  private struct Name: Hashable { let domain, operation: String }
+  fileprivate struct Name: Hashable { let domain, operation: String }
 
   private let messages: [Name: OpaquePointer]
   /// What the bodies read so far come to: bounds what small files can make of themselves.
@@ -57,9 +58,11 @@ final class LocalFunctions {
   private func reader(
     _ message: OpaquePointer, _ info: xi_onnx_function_info, calledBy node: Node, in caller: GraphBuilder
   ) throws -> GraphBuilder {
-    let depth = (caller.call?.depth ?? 0) + 1
-    guard depth <= Self.depthLimit else {
-      throw Failure(.invalidModel, "functions call each other more than \(Self.depthLimit) deep")
+    let names = caller.call?.names ?? []
+    let name = Name(domain: node.domain, operation: node.operation)
+    guard !names.contains(name) else { throw Failure(.invalidModel, "its function calls itself, or others that call it") }
+    guard names.count < Self.depthLimit else {
+      throw Failure(.unsupported, "functions call each other more than \(Self.depthLimit) deep")
     }
     let imports = try ONNXLoader.opsets((0..<info.opset_count).map { xi_onnx_function_opset(message, $0) })
     let version = imports[""] == caller.graph.opsets[""] ? caller.call?.version : imports[""]
@@ -75,7 +78,7 @@ final class LocalFunctions {
     attributes.merge(node.attributes) { $1 }
     return GraphBuilder(
       opsets: imports, weights: caller.weights, functions: self,
-      call: Call(attributes: attributes, version: version, depth: depth))
+      call: Call(attributes: attributes, version: version, names: names + [name]))
   }
 }
 

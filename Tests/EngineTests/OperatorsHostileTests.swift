@@ -47,7 +47,7 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
     let results = (0..<outputs).map { graph.addValue("output\($0)") }
     graph.nodes = [Node(operation, inputs: inputs, outputs: results, attributes: attributes)]
     let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 28))
-    _ = try engine.run(feeds, fetch: results, parallel: .serial)
+    _ = try engine.run(feeds, fetch: results, parallel: .serial, progress: .unwatched)
   }
 
   private static let picture: Shape = [1, 4, 5, 5]
@@ -175,7 +175,7 @@ func anyInputsAreAnsweredByEveryOperator(operation: [String], isConstant: Bool) 
         Node(operation[0], domain: operation[1], inputs: (0..<count).map { ValueID($0) }, outputs: results)
       ]
       let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 24))
-      do { _ = try engine.run(feeds, fetch: results, parallel: .serial) } catch is Failure {}
+      do { _ = try engine.run(feeds, fetch: results, parallel: .serial, progress: .unwatched) } catch is Failure {}
     }
   }
 }

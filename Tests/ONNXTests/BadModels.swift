@@ -42,7 +42,7 @@ import Testing
     "sparse-negative": "tensor \"w\": a sparse tensor of shape [2×3] has the index -1",
     "sparse-few-indices": "tensor \"w\": the indices of a sparse tensor are int64 [2], for 3 values",
     "sparse-types": "tensor \"w\": the indices of a sparse tensor are float32 [3], for 3 values",
-    "function-of-itself": "functions call each other more than 32 deep",
+    "function-of-itself": "node Twice \"call\": node Twice \"inner\": its function calls itself",
     "function-inputs": "node Twice \"call\": 2 inputs and 1 outputs, where its function has 1 and 1",
     "function-output": "node Twice \"call\": no node makes the output \"b\" of its function",
     "name-not-utf8": "the graph's name is not valid UTF-8: \"sma\u{FFFD}l\"",

@@ -28,7 +28,7 @@ struct Lowering {
   ]
 
   private static let standardRules = joined(
-    quantizedRules, integerRules, volumeRules, sequenceRules, retiredRules, reductionRules)
+    quantizedRules, integerRules, volumeRules, sequenceRules, retiredRules, reductionRules, gridRules)
 
   private static let microsoftRules = joined(quantizedRules, microsoftQuantizedRules, fusedRules, transformerRules)
 
@@ -171,6 +171,10 @@ struct Lowering {
 
   mutating func constant(_ numbers: [Float]) throws -> ValueID {
     constant(try Tensor(numbers, Shape(trusted: [numbers.count])))
+  }
+
+  mutating func slice(_ x: ValueID, _ first: Int, _ end: Int, axis: Int, step: Int = 1) throws -> ValueID {
+    emit("Slice", [x, try constant([first]), try constant([end]), try constant([axis]), try constant([step])])
   }
 
   /// `value` between two places of layouts, [N, H, W, C] to [N, C, H, W] or back.

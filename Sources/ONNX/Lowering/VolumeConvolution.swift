@@ -73,10 +73,6 @@ extension Lowering {
   /// How many slices a window may see, each of which becomes a node.
   private static let kernelLimit = 64
 
-  private mutating func slice(_ x: ValueID, _ first: Int, _ end: Int, axis: Int, step: Int = 1) throws -> ValueID {
-    emit("Slice", [x, try constant([first]), try constant([end]), try constant([axis]), try constant([step])])
-  }
-
   /// `x` under a shape of parts that are numbers, or extents `from..<to` of another value.
   private mutating func reshape(
     _ x: ValueID, _ parts: [(like: ValueID?, extents: [Int])]
