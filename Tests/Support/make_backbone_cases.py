@@ -1,5 +1,7 @@
 """Writes Tests/Fixtures/backbones: scores that torchvision's own networks, made narrow, give. No test runs this.
 
+EfficientNet-Lite is judged by the package efficientnet-lite-pytorch 0.1.0, and by timm.
+
     python Tests/Support/make_backbone_cases.py
 
 Weights and picture are `stand_in`s, so a case is names, shapes and scores.
@@ -42,6 +44,19 @@ def vgg(stages, batch_norm):
     return network
 
 
+def efficientnet_lite(number, side):
+    from efficientnet_lite_pytorch import EfficientNet
+
+    narrow = {"width_coefficient": 0.25, "num_classes": 5, "image_size": side}
+    return EfficientNet.from_name(f"efficientnet-lite{number}", **narrow)
+
+
+def timm_lite(**style):
+    from timm.models import efficientnet
+
+    return efficientnet._gen_efficientnet_lite("efficientnet_lite0", 0.25, 1.0, num_classes=5, **style)
+
+
 #: Side of the picture and network. 64 and 100 make VGG's and AlexNet's averages overlap or repeat cells.
 CASES = {
     "alexnet": (100, alexnet),
@@ -49,6 +64,10 @@ CASES = {
     "vgg-by-shape": (72, lambda: vgg(((4,), (6, 6), (8,)), True)),
     "densenet": (64, lambda: DenseNet(4, (2, 3, 1, 2), 8, 2, num_classes=5)),
     "mobilenet_v2": (64, lambda: MobileNetV2(num_classes=5, width_mult=0.1)),
+    "efficientnet_lite0": (75, lambda: efficientnet_lite(0, 75)),  # odd sizes, whose padding differs from axis to axis
+    "efficientnet_lite1": (70, lambda: efficientnet_lite(1, 70)),
+    "timm-efficientnet_lite0": (75, lambda: timm_lite()),
+    "timm-tf_efficientnet_lite0": (75, lambda: timm_lite(pad_type="same", bn_eps=1e-3)),
 }
 
 

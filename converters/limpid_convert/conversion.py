@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from limpid_convert import metadata, verify
+from limpid_convert import metadata, values, verify
 from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import write_model
@@ -25,6 +25,11 @@ def add_checkpoint_options(parser, second=None):
                             "dots between; else it is looked for")
         parser.add_argument(f"--{which}prefix", metavar="NAME", help=f"take the tensors{of} whose names begin so, "
                             "without it")
+
+
+def last_dimension(builder, name):
+    """The extent of the last axis of a value under construction."""
+    return values.infer(builder.outline())[name].dimensions[-1]
 
 
 def finish(builder, options, architecture, checkpoints):

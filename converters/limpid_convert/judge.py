@@ -8,21 +8,24 @@ from limpid_convert.errors import ConversionError
 _MOST_SHOWN, _LONGEST = 4, 60
 
 
-def judge(source, name):
-    """The tensors of a Checkpoint if the family `name` recognises them, else an error that says what they are."""
+def judge(source, name, otherwise=None):
+    """The tensors of a Checkpoint if the family `name` recognises them, else an error that says what they are.
+
+    otherwise(): asked where no family does; it may raise a better error, or not, and then they are taken.
+    """
     from limpid_convert.families import FAMILIES  # which import this module
 
     family = next(f for f in FAMILIES if f.NAME == name)
     tensors = source.tensors()
-    if family.recognises(tensors):
+    found = next((f for f in FAMILIES if f.recognises(tensors)), None)
+    if found is family or (otherwise and found is None and otherwise()):
         return tensors
     start = f"{source.path}: {family.ABSENT}"
-    prefix = prefix_of(tensors, family.recognises)
+    prefix = prefix_of(tensors, family.recognises) if found is None else None
     if prefix:
         raise ConversionError(f"{start}; there is one under names that begin with {prefix!r}: give --prefix {prefix}")
-    other = next((f for f in FAMILIES if f.recognises(tensors)), None)
-    if other:
-        raise ConversionError(f"{start}; it looks like {other.TITLE} (limpid-convert {other.NAME})")
+    if found:
+        raise ConversionError(f"{start}; it looks like {found.TITLE} (limpid-convert {found.NAME})")
     raise ConversionError(f"{start}; it has {names_of(tensors)}")
 
 

@@ -42,10 +42,11 @@ class Layers:
     def constant(self, name, array):
         return self.builder.constant(self.path + name, array)
 
-    def conv(self, x, name, kernel=None, stride=1, padding=None, bias=False, out=None, groups=1):
+    def conv(self, x, name, kernel=None, stride=1, padding=None, bias=False, out=None, groups=1, same=False):
         """Convolution; kernel None takes its side from the tensor, padding None keeps the size at stride 1.
 
-        groups None takes them from the tensor (input channels of the feature / of the weight).
+        groups None takes them from the tensor (input channels of the feature / of the weight). same: TensorFlow's
+        padding, which gives ⌈size / stride⌉ and puts the odd element last.
         """
         found = self.state.shape(name + ".weight", 4)
         side = kernel or (found[2] if found else 1)
@@ -57,9 +58,11 @@ class Layers:
         inputs = [x.name, self.weight(name + ".weight", out, per_group, side, side)]
         if bias:
             inputs.append(self.weight(name + ".bias", out))
+        pads = [_same(size, side, stride) if same else (padding, padding) for size in (x.height, x.width)]
         value = self.node("Conv", name, inputs, kernel_shape=[side, side], strides=[stride, stride],
-                          pads=[padding] * 4, group=groups)
-        height, width = (_windows(size, side, stride, padding) for size in (x.height, x.width))
+                          pads=[pads[0][0], pads[1][0], pads[0][1], pads[1][1]], group=groups)
+        height, width = (-(-size // stride) if same else _windows(size, side, stride, padding)
+                         for size in (x.height, x.width))
         return Feature(value, out, height, width)
 
     def batch_norm(self, x, name, epsilon=BATCH_NORM_EPSILON):
@@ -69,6 +72,10 @@ class Layers:
 
     def relu(self, x, name):
         return self.same(x, self.node("Relu", name, [x.name]))
+
+    def relu6(self, x, name):
+        bounds = [self.constant(f"{name}.{end}", np.float32(value)) for end, value in (("min", 0), ("max", 6))]
+        return self.same(x, self.node("Clip", name, [x.name, *bounds]))
 
     def add(self, x, y, name):
         return self.same(x, self.node("Add", name, [x.name, y.name]))
@@ -135,6 +142,12 @@ def _shares(size, cells):
     index, first = np.arange(size), np.arange(cells)[:, None]
     inside = (index >= first * size // cells) & (index < -(-(first + 1) * size // cells))
     return (inside / inside.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _same(size, kernel, stride):
+    """TensorFlow's padding before and behind an axis."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 def _windows(size, kernel, stride, padding, ceil=False):

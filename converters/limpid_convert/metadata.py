@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from limpid_convert import __version__
 from limpid_convert.errors import ConversionError
 
@@ -9,7 +11,9 @@ UNKNOWN_LICENCE = "unknown: ask its authors"
 
 
 def read_labels(path, count=None):
-    """Class names from a text file, one a line, in index order."""
+    """Class names from a text file, one a line, in index order; `imagenet` names the list that comes with this."""
+    if path == "imagenet" and not os.path.exists(path):
+        path = os.path.join(os.path.dirname(__file__), "imagenet-labels.txt")
     try:
         with open(path, encoding="utf-8-sig") as file:
             labels = [line.strip() for line in file.read().splitlines()]

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from limpid_convert import state_dict
 from limpid_convert.backbones import (
-    alexnet, convnext, densenet, efficientnet, mobilenet, resnest, resnet, vgg,
+    alexnet, convnext, densenet, efficientnet, efficientnet_lite, mobilenet, resnest, resnet, vgg,
 )
 from limpid_convert.errors import ConversionError
 
-_BACKBONES = (resnest, resnet, convnext, efficientnet, vgg, alexnet, densenet, mobilenet)
+_BACKBONES = (resnest, resnet, convnext, efficientnet, efficientnet_lite, vgg, alexnet, densenet, mobilenet)
 
 #: Networks that are not built here, by tensors that tell them.
 _FOREIGN = (
@@ -39,6 +39,11 @@ _FOREIGN = (
 )
 _EXPORT = ("export the network to ONNX (torch.onnx.export) and use `limpid-convert annotate`, or give the .onnx file to "
            "`tame --backbone`")
+
+
+def matching(state):
+    """The backbone module that the tensors look like, or None."""
+    return next((backbone for backbone in _BACKBONES if backbone.matches(state)), None)
 
 
 def select(architecture, state):

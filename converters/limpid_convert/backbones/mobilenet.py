@@ -5,8 +5,6 @@ Widths come from the tensors, so every width multiplier is covered. The strides 
 
 from __future__ import annotations
 
-import numpy as np
-
 from limpid_convert.backbones.taps import Taps, count_blocks
 
 ARCHITECTURES = {"mobilenet_v2": None}
@@ -47,8 +45,7 @@ def classify(layers, taps):
 def _stage(module, x, stride=1, groups=1):
     """Convolution, normalisation and ReLU6, modules 0 to 2; its side is the tensor's."""
     x = module.batch_norm(module.conv(x, "0", stride=stride, groups=groups), "1")
-    bounds = [module.constant("2.min", np.float32(0)), module.constant("2.max", np.float32(6))]
-    return module.same(x, module.node("Clip", "2", [x.name, *bounds]))
+    return module.relu6(x, "2")
 
 
 def _inverted_residual(module, x, stride):

@@ -95,7 +95,7 @@ def _from_checkpoint(options, own):
     logits = module.classify(layers, taps)
     state.finish(options.architecture or module.__name__.split(".")[-1])
     builder.node("Identity", "logits", [logits])
-    classes = _last_dimension(builder, "logits")
+    classes = conversion.last_dimension(builder, "logits")
     builder.output("logits", ["N", classes])
     labels = metadata.read_labels(options.labels, classes) if options.labels else None
     metadata.describe(builder, NAME, tame_picture.steps(options), {"logits": "logits"}, labels, taps.layers)
@@ -155,10 +155,6 @@ def _recent(model, path):
 
 def _named(options):
     return [name.strip() for name in (options.layers or "").replace(",", " ").split()]
-
-
-def _last_dimension(builder, name):
-    return values.infer(builder.outline())[name].dimensions[-1]
 
 
 def _features(builder, names, options, aliases):
