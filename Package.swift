@@ -81,7 +81,9 @@ let package = Package(
     // One file per explanation method.
     .target(
       name: "Explainers",
-      dependencies: ["Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors"],
+      dependencies: [
+        "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
+      ],
       swiftSettings: numeric()),
     // The C functions, one file per noun of the header.
     .target(

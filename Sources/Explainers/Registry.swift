@@ -6,5 +6,11 @@ public enum Explainers {
     LCAM(),
     CAStream(),
     LaViSE(),
+    CAMMethod.gradCAM,
+    CAMMethod.gradCAMPlusPlus,
+    CAMMethod.xGradCAM,
+    CAMMethod.hiResCAM,
+    CAMMethod.layerCAM,
+    CAMMethod.gradCAMElementwise,
   ]
 }

@@ -19,6 +19,9 @@ public struct Explanation: Sendable {
   /// What one method alone says, in a type of its own.
   public var attachment: (any Sendable)?
 
+  /// Whether the map at the size of the image is spread over 0…1 once more, as some programs do.
+  public var isSpreadWhenEnlarged = false
+
   /// The method, filled in by the call that ran it, as are the next two.
   public var method = ""
   /// Every parameter of the method with the value that was used, in the order of its table.
@@ -48,5 +51,8 @@ public struct Explanation: Sendable {
 
   /// The map at the size of the image, in its place: bilinear (half-pixel centres) where the model saw the image, the
   /// smallest value outside of that.
-  public func map() -> Heatmap { grid.placed(in: field, outside: range.lowerBound) }
+  public func map() -> Heatmap {
+    let map = grid.placed(in: field, outside: range.lowerBound)
+    return isSpreadWhenEnlarged ? map.spread : map
+  }
 }

@@ -81,8 +81,10 @@ struct Windows {
     let firstY = pixels.lowerBound / c.outputWidth
     let lastY = (pixels.upperBound - 1) / c.outputWidth
     let inputRow = c.inputWidth * c.inputChannels
-    let left = min(c.padLeft * c.inputChannels, rowFloats)
-    let middle = min(inputRow, rowFloats - left)
+    let left = min(max(0, c.padLeft) * c.inputChannels, rowFloats)
+    // Padding below 0 cuts.
+    let skipped = min(max(0, -c.padLeft) * c.inputChannels, inputRow)
+    let middle = min(inputRow - skipped, rowFloats - left)
     for row in 0..<Windows.rows(c, lastY - firstY + 1) {
       let y = firstY * c.strideY - c.padTop + row
       let target = copy + row * rowFloats
@@ -91,7 +93,7 @@ struct Windows {
         continue
       }
       target.update(repeating: 0, count: left)
-      (target + left).update(from: picture + y * inputRow, count: middle)
+      (target + left).update(from: picture + y * inputRow + skipped, count: middle)
       (target + left + middle).update(repeating: 0, count: rowFloats - left - middle)
     }
     for ky in 0..<c.kernelHeight {

@@ -13,6 +13,8 @@ public final class BackwardPass: Sendable {
     public var feeds: [(value: ValueID, type: ElementType, shape: Shape)]
     public var target: ValueID
     public var values: [ValueID]
+    /// Others that are to be fetched of the forward pass.
+    public var early: [ValueID] = []
     public var rules = GradientRules.standard
 
     public init(feeds: [(value: ValueID, type: ElementType, shape: Shape)], target: ValueID, values: [ValueID]) {
@@ -34,7 +36,7 @@ public final class BackwardPass: Sendable {
   fileprivate init(_ engine: Engine, _ request: Request, _ parallel: Parallel) throws {
     self.request = request
     var emitter = try engine.trace(
-      feeds: request.feeds, fetches: [request.target] + request.values, parallel: parallel)
+      feeds: request.feeds, fetches: [request.target] + request.values + request.early, parallel: parallel)
     target = try emitter.operand(request.target)
     guard target.type == .float32 else {
       throw Failure(
@@ -47,15 +49,15 @@ public final class BackwardPass: Sendable {
     self.engine = engine.extended(to: emitter.graph)
   }
 
-  /// Runs the forward pass once, and the backward pass once for each of the tensors that `weights` makes of the `early`
-  /// values: the target's value is multiplied by it and summed, and that sum is differentiated. `body` gets the gradient
+  /// Runs the forward pass once, and the backward pass once for each of the tensors that `weights` makes of the request's
+  /// `early` values: the target's value is multiplied by it and summed, and that sum is differentiated. `body` gets the gradient
   /// at each of the request's values, in their shapes.
   public func run(
-    _ feeds: [Tensor], early: [ValueID], parallel: Parallel, progress: Progress,
+    _ feeds: [Tensor], parallel: Parallel, progress: Progress,
     weights makeWeights: ([Tensor]) throws -> [Tensor], _ body: (_ round: Int, _ gradients: [Tensor]) throws -> Void
   ) throws {
     try engine.run(
-      zip(request.feeds, feeds).map { (value: $0.value, tensor: $1) }, early: early, late: (weights, target),
+      zip(request.feeds, feeds).map { (value: $0.value, tensor: $1) }, early: request.early, late: (weights, target),
       fetch: gradients, parallel: parallel, progress: progress, rounds: makeWeights, body)
   }
 }
@@ -68,6 +70,7 @@ final class BackwardPasses: Sendable {
     let shapes: [Shape]
     let target: ValueID
     let values: [ValueID]
+    let early: [ValueID]
     let rules: String
   }
 
@@ -77,7 +80,7 @@ final class BackwardPasses: Sendable {
   func pass(_ engine: Engine, _ request: BackwardPass.Request, _ parallel: Parallel) throws -> BackwardPass {
     let key = Key(
       feeds: request.feeds.map(\.value), types: request.feeds.map(\.type), shapes: request.feeds.map(\.shape),
-      target: request.target, values: request.values, rules: request.rules.name)
+      target: request.target, values: request.values, early: request.early, rules: request.rules.name)
     if let known = made.withLock({ made in made.first { $0.key == key }?.pass }) { return known }
     let pass = try BackwardPass(engine, request, parallel)
     made.withLock { made in
@@ -115,7 +118,7 @@ extension Model {
     let ones = try weights ?? Tensor([Float](repeating: 1, count: pass.target.shape.count), pass.target.shape)
     var result: [Tensor] = []
     try pass.run(
-      given.map(\.tensor), early: [], parallel: parallel, progress: progress, weights: { _ in [ones] }
+      given.map(\.tensor), parallel: parallel, progress: progress, weights: { _ in [ones] }
     ) { result = $1 }
     return result
   }

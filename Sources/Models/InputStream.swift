@@ -79,7 +79,7 @@ extension Model {
     try progress.advance(1, of: 1)
   }
 
-  private func imageInput() throws -> ValueID {
+  func imageInput() throws -> ValueID {
     guard let input, graph.inputs.count == 1 else {
       throw Failure(
         .unsupported,
@@ -89,11 +89,11 @@ extension Model {
     return input.value
   }
 
-  private var declaredBatch: Int? {
+  var declaredBatch: Int? {
     if case .fixed(let extent)? = input?.dimensions?.first { extent } else { nil }
   }
 
-  private func batchSize(_ call: Call) -> Int {
+  func batchSize(_ call: Call) -> Int {
     if let declaredBatch { return max(1, declaredBatch) }
     if takesOneImage.load(ordering: .relaxed) { return 1 }
     return call.batchSize > 0 ? call.batchSize : Call.defaultBatchSize

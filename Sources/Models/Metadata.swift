@@ -7,7 +7,12 @@ public struct Metadata: Sendable {
   public enum Role: String, Sendable {
     case logits
     case logProbabilities = "log_probabilities"
+    /// Exclusive ones: of a softmax.
     case probabilities
+    /// One for each class, whatever the others are: of sigmoids.
+    case independentProbabilities = "independent_probabilities"
+    /// Numbers of their own: a regression.
+    case values
     case attention
     /// Maps of a layer, and word vectors of its filters (LaViSE).
     case features, embeddings
@@ -15,7 +20,7 @@ public struct Metadata: Sendable {
     /// Whether the output has a number for each class.
     var isScore: Bool {
       switch self {
-      case .logits, .logProbabilities, .probabilities: true
+      case .logits, .logProbabilities, .probabilities, .independentProbabilities, .values: true
       case .attention, .features, .embeddings: false
       }
     }

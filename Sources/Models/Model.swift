@@ -2,6 +2,7 @@ public import Engine
 public import Graph
 import Kernels
 import ONNX
+import Operators
 public import Parallel
 import Synchronization
 import Tensors
@@ -21,8 +22,8 @@ public final class Model: Sendable {
   public let parallel: Parallel
   /// The input that images are fed to.
   public let input: Declaration?
-  /// The output that holds a score for each class, and what kind of score.
-  public let scores: (value: ValueID, role: Metadata.Role)?
+  /// The output that holds a score for each class, and what kind of score; or why there is none.
+  let foundScores: Result<ScoreHead, Failure>
   /// What is fixed of [channels, height, width] at the image input.
   public let inputSize: (channels: Int?, height: Int?, width: Int?)
   /// nil where it depends on what is fed.
@@ -30,6 +31,7 @@ public final class Model: Sendable {
   /// Set once the graph turned out to work for one image at a time only, whatever it declares.
   let takesOneImage = Atomic<Bool>(false)
   let backwardPasses = BackwardPasses()
+  let analyses = Analyses()
 
   public var graph: Graph { engine.graph }
 
@@ -48,9 +50,15 @@ public final class Model: Sendable {
     engine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata)
     input = graph.inputs.first { $0.type.computed == .float32 && $0.dimensions?.count ?? 4 == 4 }
-    scores = Self.scores(of: graph, metadata)
     inputSize = try Self.inputSize(input, metadata)
-    classCount = try Self.classCount(engine, input, inputSize, scores?.value, parallel)
+    try engine.checkOperators()
+    let traced = try Self.traced(engine, input, inputSize, parallel)
+    foundScores = Result { [metadata] in
+      try ScoreHead.find(
+        traced?.graph ?? graph, metadata, named: nil, shape: { traced?.operands[$0]?.shape },
+        constants: { traced?.operands[$0]?.constant ?? graph.constants[$0] })
+    }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
+    classCount = try? foundScores.get().classCount
     if let classCount, !metadata.labels.isEmpty, metadata.labels.count != classCount {
       throw Failure(
         .invalidModel,
@@ -65,21 +73,11 @@ public final class Model: Sendable {
     throw Failure(.notFound, "the model has no value named \"\(name)\"; its outputs are \(outputs)")
   }
 
-  /// The output that the file marks as scores, else the first one; its kind from the file, else from its last operator.
-  private static func scores(of graph: Graph, _ metadata: Metadata) -> (ValueID, Metadata.Role)? {
-    for output in graph.outputs {
-      let role = metadata.role(of: graph.name(of: output.value))
-      if let role, role.isScore { return (output.value, role) }
-    }
-    // An output that the file says is something else is no score.
-    guard let first = graph.outputs.first?.value, metadata.role(of: graph.name(of: first)) == nil else { return nil }
-    let producer = graph.producers()[first].map { graph.nodes[$0].operation }
-    switch producer {
-    case "Softmax": return (first, .probabilities)
-    case "LogSoftmax": return (first, .logProbabilities)
-    default: return (first, .logits)
-    }
-  }
+  /// nil where no output holds scores.
+  public var scores: ScoreHead? { try? foundScores.get() }
+
+  /// The score output. Throws, listing the outputs, where none or several could be.
+  public func requiredScores() throws -> ScoreHead { try foundScores.get() }
 
   private static func inputSize(
     _ input: Declaration?, _ metadata: Metadata
@@ -92,22 +90,18 @@ public final class Model: Sendable {
     return (declared[1] ?? prepared?.channels, declared[2] ?? prepared?.height, declared[3] ?? prepared?.width)
   }
 
-  /// Plans the scores of one image, which also shows early what the model needs that Limpid lacks.
-  private static func classCount(
-    _ engine: Engine, _ input: Declaration?, _ size: (channels: Int?, height: Int?, width: Int?), _ scores: ValueID?,
-    _ parallel: Parallel
-  ) throws -> Int? {
-    try engine.checkOperators()
-    guard let input, let scores, engine.graph.inputs.count == 1, let channels = size.channels,
-      let height = size.height, let width = size.width
+  /// The graph with the shapes for one image, which also shows early what the model needs that Limpid lacks; nil where the
+  /// image's size is open.
+  private static func traced(
+    _ engine: Engine, _ input: Declaration?, _ size: (channels: Int?, height: Int?, width: Int?), _ parallel: Parallel
+  ) throws -> Emitter? {
+    guard let input, engine.graph.inputs.count == 1, let channels = size.channels, let height = size.height,
+      let width = size.width
     else { return nil }
     var batch = 1
     if case .fixed(let extent)? = input.dimensions?.first { batch = extent }
-    let plan = try engine.plan(
-      feeds: [(input.value, input.type, Shape(checking: [batch, channels, height, width]))], fetches: [scores],
-      parallel: parallel)
-    let shape = plan.fetchedShapes[0]
-    guard shape.rank >= 2, shape[0] == batch, batch > 0 else { return nil }
-    return shape.count / batch
+    return try engine.trace(
+      feeds: [(input.value, input.type, Shape(checking: [batch, channels, height, width]))],
+      fetches: engine.graph.outputs.map(\.value), parallel: parallel)
   }
 }

@@ -103,7 +103,7 @@ struct Inspect: Command {
 extension Model {
   /// What an output means: as the file says, and for the scores as the model is understood.
   fileprivate func role(of output: Declaration) -> Metadata.Role? {
-    if let scores, scores.value == output.value { return scores.role }
+    if let scores, scores.output == output.value { return scores.kind }
     return metadata.role(of: graph.name(of: output.value))
   }
 
@@ -121,7 +121,7 @@ extension Model {
 
   /// Bytes of working memory beside the weights.
   fileprivate func memoryOfOneRun() throws -> Int? {
-    try scores.flatMap { try plan([$0.value]) }?.byteCount
+    try scores.flatMap { try plan([$0.output]) }?.byteCount
   }
 
   /// What the nodes make, in the order in which they run.

@@ -32,12 +32,12 @@ struct LaViSE: Explainer {
     lens.words = try settings.integer("words")
     lens.attention = try settings.choice("attention")
     lens.threshold = try settings.number("threshold")
-    let logits = model.scores.map { [$0.value] } ?? []
+    let head = model.scores
     var explanations: [Explanation] = []
     try FilterExplainer(model).forEachBatch(
-      of: model.stream(request.images), through: lens, fetch: logits, request.call, request.progress
+      of: model.stream(request.images), through: lens, fetch: head.map { [$0.output] } ?? [], request.call, request.progress
     ) { images, views, tensors in
-      let scores = try tensors.first.map { try Scores($0, count: views.count) }
+      let scores = try head.map { try Scores(tensors[0], count: views.count, of: $0) }
       for (row, view) in views.enumerated() {
         let image = images[row]
         let field = try model.field(of: request.images[image])

@@ -25,12 +25,12 @@ extension ExplanationRequest {
     bodyCost: Double = 0,
     _ draw: ([Tensor], [[Int]], Progress) throws -> [[(grid: Heatmap, range: ClosedRange<Float>)]]
   ) throws -> [Explanation] {
-    guard let logits = model.scores?.value else { throw Failure(.unsupported, "the model has no scores") }
+    let head = try model.requiredScores()
     var explanations: [Explanation] = []
     try model.forEachBatch(
-      of: model.stream(images), fetch: [logits] + values, call, progress, bodyCost: bodyCost
+      of: model.stream(images), fetch: [head.output] + values, call, progress, bodyCost: bodyCost
     ) { batch in
-      let scores = try Scores(batch.tensors[0], count: batch.count)
+      let scores = try Scores(batch.tensors[0], count: batch.count, of: head)
       let classes = try batch.items.enumerated().map { row, image in
         try resolvedClasses(image, scores, row: row)
       }

@@ -3,8 +3,7 @@ import Kernels
 import Parallel
 import Tensors
 
-/// ConvTranspose over one or two spatial axes: for each tap of the kernel, one matrix product over all pixels, whose
-/// rows are added to the result where the tap falls.
+/// ConvTranspose over one or two spatial axes, as `TransposePhases` computes it.
 enum ConvTranspose {
   static let definitions = [
     OperatorDefinition("ConvTranspose", plan: plan).gradient(ConvolutionGradients.transposed)
@@ -12,58 +11,32 @@ enum ConvTranspose {
 
   private static func plan(_ request: Request) throws -> Step {
     let g = try Geometry(request)
-    let kernels = request.kernels
-    let taps = g.kernel[0] * g.kernel[1]
-    // [C, M / groups, taps] as one matrix [C / groups, M / groups] for each group and tap.
-    let product = MatrixProduct(
-      rows: g.input[0] * g.input[1], depth: g.channels, columns: g.columns, aRowStride: g.channels * g.groups,
-      bDepthStride: g.columns * taps, bColumnStride: taps, kernels: kernels)
-    let size = try product.packedByteCount.roundedUp(to: 64)
-    let (packedSize, overflow) = size.multipliedReportingOverflow(by: g.groups * taps)
-    guard !overflow else { throw Failure(.unsupported, "the weights are too large") }
-    let pack = { @Sendable (w: UnsafeRawPointer, target: UnsafeMutableRawPointer, parallel: Parallel) in
-      if packedSize == 0 { return }
-      for group in 0..<g.groups {
-        for tap in 0..<taps {
-          product.pack(
-            w + 4 * (group * g.channels * g.columns * taps + tap), into: target + (group * taps + tap) * size, parallel)
-        }
-      }
-    }
+    let phases = try TransposePhases(g, request.kernels)
     let w = try request.input(1)
     let packed = try w.constant.map { constant in
       try request.weights.packed(
-        [constant], as: "ConvTranspose \(w.shape) \(g.groups) \(kernels.variant)", byteCount: packedSize
+        [constant], as: "ConvTranspose \(phases.key) \(request.kernels.variant)", byteCount: phases.packedByteCount
       ) {
-        let storage = try Storage(byteCount: packedSize)
-        pack(constant.data, storage.base, request.parallel)
+        let storage = try Storage(byteCount: phases.packedByteCount)
+        phases.pack(constant.data, into: storage.base, request.parallel)
         return storage
       }
     }
-    let fedSize = packed == nil ? packedSize : 0
-    let scratch = try Shape(checking: [product.rows, product.columns]).count * 4
+    let fedSize = packed == nil ? phases.packedByteCount : 0
     let hasBias = request.has(2)
     var layouts = request.standardLayouts
     layouts[0] = .channelsLast
     let isEmpty = g.output.count == 0
     return Step(
       inputs: layouts, outputs: [Operand(.float32, g.output, layout: .channelsLast)],
-      workspace: fedSize + scratch
+      workspace: fedSize + (isEmpty ? 0 : phases.workspace(threads: request.parallel.threads)),
+      taken: packed == nil ? [] : [1]
     ) { run in
       if isEmpty { return }
-      if packed == nil { pack(run.input(1, as: UInt8.self), run.workspace, run.parallel) }
-      g.start(run.output(), bias: hasBias ? run.input(2) : nil)
-      let rows = (run.workspace + fedSize).assumingMemoryBound(to: Float.self)
-      for n in 0..<g.batch {
-        for group in 0..<g.groups {
-          for tap in 0..<taps {
-            product.run(
-              run.input(0) + n * product.rows * product.aRowStride + group * g.channels,
-              packed: (packed?.base ?? run.workspace) + (group * taps + tap) * size, into: rows, .none, run.parallel)
-            g.scatter(rows, into: run.output(), n, group, tap)
-          }
-        }
-      }
+      if packed == nil { phases.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
+      phases.run(
+        run.input(0), packed: packed?.base ?? run.workspace, bias: hasBias ? run.input(2) : nil, into: run.output(),
+        workspace: run.workspace + fedSize, run.parallel)
     }
   }
 
@@ -75,7 +48,7 @@ enum ConvTranspose {
   }
 
   /// Two spatial axes; one is taken as a picture of height 1.
-  private struct Geometry: Sendable {
+  struct Geometry: Sendable {
     let batch: Int
     let groups: Int
     /// Input and output channels of one group.
@@ -83,10 +56,11 @@ enum ConvTranspose {
     let columns: Int
     private(set) var input: [Int]
     private(set) var kernel: [Int]
-    private var strides: [Int]
-    private var dilations: [Int]
-    private var padBegin: [Int]
-    private var extents: [Int]
+    private(set) var strides: [Int]
+    private(set) var dilations: [Int]
+    private(set) var padBegin: [Int]
+    /// The spatial extents of the result.
+    private(set) var extents: [Int]
     let output: Shape
 
     init(_ request: Request) throws {
@@ -149,32 +123,6 @@ enum ConvTranspose {
         throw Failure(.invalidModel, "the result would have the extents \(extents)")
       }
       return (extents, begins)
-    }
-
-    func start(_ output: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?) {
-      let channels = columns * groups
-      output.update(repeating: 0, count: self.output.count)
-      guard let bias else { return }
-      for pixel in 0..<self.output.count / channels { (output + pixel * channels).update(from: bias, count: channels) }
-    }
-
-    /// Adds the rows [input pixels, columns] to the result.
-    func scatter(
-      _ rows: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ n: Int, _ group: Int, _ tap: Int
-    ) {
-      let shiftY = tap / kernel[1] * dilations[0] - padBegin[0]
-      let shiftX = tap % kernel[1] * dilations[1] - padBegin[1]
-      for y in 0..<input[0] {
-        let toY = y * strides[0] + shiftY
-        guard toY >= 0, toY < extents[0] else { continue }
-        for x in 0..<input[1] {
-          let toX = x * strides[1] + shiftX
-          guard toX >= 0, toX < extents[1] else { continue }
-          let target = output + ((n * extents[0] + toY) * extents[1] + toX) * columns * groups + group * columns
-          let source = rows + (y * input[1] + x) * columns
-          for k in 0..<columns { target[k] += source[k] }
-        }
-      }
     }
   }
 }

@@ -1,0 +1,84 @@
+import Explanations
+import Glibc
+import Graph
+import Models
+import Operators
+import Tensors
+
+/// What is explained of a model's scores: a function of the logits of one image, with its gradient by them.
+///
+/// By default it is the logit of a class, even where the graph ends in a softmax or sigmoid: a saturated probability has
+/// no gradient.
+struct Target {
+  enum Quantity: String, CaseIterable {
+    case logit, probability
+    case logProbability = "log-probability"
+  }
+
+  static let parameters = [
+    Parameter(
+      "of", default: Quantity.logit,
+      "What of the class is explained: its logit, even where the model ends in softmax or sigmoid; its probability; or "
+        + "the logarithm of that."),
+    Parameter("sign", default: 1, in: -1...1, "1: evidence for it; -1: evidence against it."),
+    Parameter(
+      "versus", default: -1, in: -1...1_000_000,
+      "A class whose score is subtracted, so that the map tells the two apart; -1: none."),
+  ]
+
+  let head: ScoreHead
+  private let quantity: Quantity
+  private let sign: Float
+  private let versus: Int?
+
+  init(_ request: ExplanationRequest) throws {
+    head = try request.model.requiredScores()
+    quantity = try request.settings.choice("of")
+    sign = try request.settings.integer("sign") < 0 ? -1 : 1
+    let other = try request.settings.integer("versus")
+    versus = other < 0 ? nil : other
+    if let versus, let count = head.classCount, versus >= count {
+      throw Failure(.invalidArgument, "versus is \(versus); the model has \(count) classes, 0 to \(count - 1)")
+    }
+  }
+
+  /// The derivative of the target for class `index` by each of an image's `logits`.
+  func weights(_ logits: [Float], class index: Int) -> [Float] {
+    var weights = derivative(logits, class: index)
+    if let versus {
+      for (i, weight) in derivative(logits, class: versus).enumerated() { weights[i] -= weight }
+    }
+    return sign < 0 ? weights.map { -$0 } : weights
+  }
+
+  private func derivative(_ logits: [Float], class index: Int) -> [Float] {
+    // A single logit z is that of class 1; class 0 has −z.
+    if head.isSingle, logits.count == 1 {
+      let side: Float = index == 1 ? 1 : -1
+      return [side * logistic(side * logits[0])]
+    }
+    var weights = [Float](repeating: 0, count: logits.count)
+    if quantity == .logit || head.kind == .values {
+      weights[index] = 1
+    } else if head.kind == .independentProbabilities {
+      weights[index] = logistic(logits[index])
+    } else {
+      let largest = Double(logits.max() ?? 0)
+      let powers = logits.map { exp(Double($0) - largest) }
+      let sum = powers.reduce(0, +)
+      let factor = quantity == .probability ? powers[index] / sum : 1
+      for i in logits.indices { weights[i] = Float(factor * ((i == index ? 1 : 0) - powers[i] / sum)) }
+    }
+    return weights
+  }
+
+  /// The derivative of the quantity of σ(z) by z.
+  private func logistic(_ z: Float) -> Float {
+    let p = 1 / (1 + exp(-Double(z)))
+    switch quantity {
+    case .logit: return 1
+    case .probability: return Float(p * (1 - p))
+    case .logProbability: return Float(1 - p)
+    }
+  }
+}
