@@ -293,6 +293,8 @@ def recurrences(c):
             c.add(name, inputs, {"hidden_size": h, "direction": direction}, outputs=3 if name == "LSTM" else 2)
             if name == "GRU":
                 c.add(name, inputs, {"hidden_size": h, "direction": direction, "linear_before_reset": 1}, outputs=2)
+        c.add(name, inputs[:1] + [w.array * 1.0 for w in inputs[1:]], {"hidden_size": h, "direction": direction},
+              outputs=3 if name == "LSTM" else 2)
         c.add(name, inputs[:1] + [Weight(w.array[:1]) for w in inputs[1:]] + [None, c.x(1, n, h)],
               {"hidden_size": h}, outputs=3 if name == "LSTM" else 2)
 
@@ -302,6 +304,13 @@ def attention(c):
     c.add("Attention", [c.x(2, 3, 8), c.x(2, 5, 8), c.x(2, 5, 8)], {"q_num_heads": 2, "kv_num_heads": 2}, opset=23)
     c.add("Attention", [c.x(1, 4, 3, 4), c.x(1, 2, 5, 4), c.x(1, 2, 5, 4)], {"scale": 0.3}, opset=23)
     c.add("Attention", [c.x(1, 2, 4, 4), c.x(1, 2, 4, 4), c.x(1, 2, 4, 4)], {"is_causal": 1}, opset=23)
+    qkv = [c.x(2, 2, 3, 4), c.x(2, 2, 5, 4), c.x(2, 2, 5, 6)]
+    c.add("Attention", [*qkv, c.x(3, 5)], opset=23)
+    c.add("Attention", [*qkv, c.x(2, 1, 3, 5)], {"softcap": 0.8}, opset=23)
+    c.add("Attention", [*qkv, c.random.random((2, 1, 3, 5)) < 0.7], opset=23)
+    c.add("Attention", [*qkv, None, c.x(2, 2, 3, 4), c.x(2, 2, 3, 6)], {"is_causal": 1}, opset=23, outputs=3)
+    for mode in (0, 3):
+        c.add("Attention", qkv, {"qk_matmul_output_mode": mode}, opset=23, outputs=4)
 
 
 def all_cases():

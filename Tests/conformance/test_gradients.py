@@ -74,10 +74,14 @@ def test_gradient_is_that_of_central_differences(case):
     ours = limpid.Model(model(operator, inputs, attributes, options, outputs, np.float32).SerializeToString())
     found = {name: np.zeros(x.shape) for name, x in fed.items()}
     for output, w in weights.items():
-        part = ours.run_gradient({k: v.astype(np.float32) for k, v in fed.items()}, output, list(fed), weights=w)
-        for name, gradient in part.items():
-            assert gradient.shape == fed[name].shape
-            found[name] += gradient
+        for name in fed:
+            try:
+                part = ours.run_gradient({k: v.astype(np.float32) for k, v in fed.items()}, output, [name], weights=w)
+            except limpid.InvalidArgument as error:  # not all of several outputs depend on all inputs
+                assert len(weights) > 1 and "does not depend" in str(error)
+                continue
+            assert part[name].shape == fed[name].shape
+            found[name] += part[name]
     scale = max(1e-3, *(np.abs(g).max() for g in found.values()))
 
     def f(values):

@@ -17,7 +17,8 @@ struct Activation {
 
   static let names = parameters.keys.sorted()
 
-  static func parameterCount(_ name: String) -> Int { parameters[name]?.count ?? 0 }
+  /// In the order in which recurrent operators list their values.
+  static func parameterNames(_ name: String) -> [String] { parameters[name]?.map(\.key) ?? [] }
 
   /// The function that a node of this operator computes.
   init(_ name: String, of node: Node) throws {

@@ -7,7 +7,7 @@ import Tensors
 /// Attention (version 23 on): softmax(scale · Q Kᵀ + mask) V for each head. Several query heads may share a key head,
 /// keys and values of earlier calls may come before those of this one.
 enum Attention {
-  static let definitions = [OperatorDefinition("Attention", plan: plan)]
+  static let definitions = [OperatorDefinition("Attention", plan: plan).gradient(AttentionGradient.rule)]
 
   private static func plan(_ request: Request) throws -> Step {
     let task = try AttentionTask(request)
@@ -105,14 +105,31 @@ struct AttentionMask: Sendable {
     strides.batch = extents[0] == 1 ? 0 : extents[1] * extents[2] * extents[3]
   }
 
-  /// The keys that a query may see as far as positions tell.
+  /// Truth values [batch or 1, 1, queries, keys]: what may be seen as far as positions tell; nil where that is all.
+  func places(batch: Int, keys: Int, lengths: [Int]?) throws -> Tensor? {
+    guard isCausal || left != nil || right != nil || lengths != nil else { return nil }
+    let count = lengths == nil ? 1 : batch
+    var table: [UInt8] = []
+    for n in 0..<count {
+      for query in 0..<queries {
+        let visible = visible(query, keys: keys, length: lengths?[n])
+        table += (0..<keys).map { visible.contains($0) ? 1 : 0 }
+      }
+    }
+    return try Tensor(table, .bool, Shape(checking: [count, 1, queries, keys]))
+  }
+
   private func visible(_ run: Invocation, _ batch: Int, _ query: Int, keys: Int) -> Range<Int> {
+    visible(query, keys: keys, length: hasLengths ? Int(clamping: run.input(6, as: Int64.self)[batch]) : nil)
+  }
+
+  /// The keys that a query may see as far as positions tell, of a sequence of `length` keys.
+  private func visible(_ query: Int, keys: Int, length: Int?) -> Range<Int> {
     var end = keys
     var before = past
-    if hasLengths {
-      let length = Int(min(max(run.input(6, as: Int64.self)[batch], 0), Int64(keys)))
-      end = length
-      before = length - queries
+    if let length {
+      end = min(max(length, 0), keys)
+      before = end - queries
     }
     let place = query + before
     if isCausal { end = min(end, place + 1) }
@@ -153,7 +170,7 @@ struct AttentionTask: Sendable {
   let key, value: AttentionHeads
   private let past: Int
   private let newKey, newValue: AttentionHeads
-  private let mask: AttentionMask
+  let mask: AttentionMask
   private let scale: Float
   private let softcap: Float
   /// Which stage of the scores output 3 shows: products, after softcap, after the mask, after softmax.

@@ -1,8 +1,8 @@
 import Graph
 import Tensors
 
-/// Gradients of what subtracts means and divides by deviations: BatchNormalization, LayerNormalization, InstanceNormalization,
-/// GroupNormalization, MeanVarianceNormalization; and of RMSNormalization.
+/// Gradients of what subtracts means and divides by deviations: Batch-, Layer-, Instance-, Group- and
+/// MeanVarianceNormalization; and of RMSNormalization.
 enum NormalizationGradients {
   /// By given statistics: dy·γ/√(σ² + ε), by channel; or by those of the batch itself.
   static let batch = GradientRule.emitted { e, node, gradients in

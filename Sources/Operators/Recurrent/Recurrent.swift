@@ -5,9 +5,9 @@ import Tensors
 /// RNN, GRU and LSTM.
 enum Recurrent {
   static let definitions = [
-    OperatorDefinition("RNN") { try plan($0, .plain) },
-    OperatorDefinition("GRU") { try plan($0, .gated) },
-    OperatorDefinition("LSTM") { try plan($0, .memory) },
+    OperatorDefinition("RNN") { try plan($0, .plain) }.gradient(RecurrentExpansion.rule(.plain)),
+    OperatorDefinition("GRU") { try plan($0, .gated) }.gradient(RecurrentExpansion.rule(.gated)),
+    OperatorDefinition("LSTM") { try plan($0, .memory) }.gradient(RecurrentExpansion.rule(.memory)),
   ]
 
   enum Kind {
@@ -65,7 +65,7 @@ enum Recurrent {
     }
   }
 
-  private static func settings(_ request: Request, _ kind: Kind) throws -> Settings {
+  static func settings(_ request: Request, _ kind: Kind) throws -> Settings {
     for i in [0, 1, 2, 3, 5, 6, 7] where request.has(i) { try request.require(i, .float32) }
     let node = request.node
     let (x, w, r) = (try request.input(0).shape, try request.input(1).shape, try request.input(2).shape)
@@ -104,6 +104,17 @@ enum Recurrent {
   }
 
   private static func activations(_ node: Node, _ kind: Kind, _ directions: Int) throws -> [[Kernels.Unary]] {
+    try activationCalls(node, kind, directions).map { calls in
+      try calls.map { call in
+        try Activation(call.name, of: Node(call.name, inputs: [], outputs: [], attributes: call.attributes)).function
+      }
+    }
+  }
+
+  /// By direction, the operator and attributes that each activation would be as a node.
+  static func activationCalls(
+    _ node: Node, _ kind: Kind, _ directions: Int
+  ) throws -> [[(name: String, attributes: [String: Attribute])]] {
     let each = kind.activations.count
     let names = try node.strings("activations") ?? (0..<directions).flatMap { _ in kind.activations }
     guard names.count == each * directions else {
@@ -112,13 +123,13 @@ enum Recurrent {
     // Only the activations that have parameters take from these lists.
     var alphas = try node.floats("activation_alpha") ?? []
     var betas = try node.floats("activation_beta") ?? []
-    let functions = try names.map { name in
-      let parameters = Activation.parameterCount(name)
-      var values: [Float] = []
-      if parameters > 0, !alphas.isEmpty { values.append(alphas.removeFirst()) }
-      if parameters > 1, !betas.isEmpty { values.append(betas.removeFirst()) }
-      return try Activation(name, values).function
+    let calls = names.map { name in
+      var attributes: [String: Attribute] = [:]
+      let parameters = Activation.parameterNames(name)
+      if let key = parameters.first, !alphas.isEmpty { attributes[key] = .float(alphas.removeFirst()) }
+      if parameters.count > 1, !betas.isEmpty { attributes[parameters[1]] = .float(betas.removeFirst()) }
+      return (name: name, attributes: attributes)
     }
-    return (0..<directions).map { Array(functions[$0 * each..<($0 + 1) * each]) }
+    return (0..<directions).map { Array(calls[$0 * each..<($0 + 1) * each]) }
   }
 }
