@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from onnx import TensorProto
-
-from limpid_convert import conversion, metadata, preprocessing, values
+from limpid_convert import conversion, metadata, picture_input, preprocessing, scores, values
 from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import read_model, set_metadata
 
-ROLES = {"Softmax": "probabilities", "LogSoftmax": "log_probabilities"}
+_ROLE = "limpid.output."
 
 
 def add_command(subparsers):
     parser = subparsers.add_parser("annotate", help="add class names, preprocessing and layers to an ONNX classifier")
     parser.add_argument("model", help="model to read, .onnx")
     parser.add_argument("output", help="model to write, .onnx")
-    parser.add_argument("--labels", metavar="FILE", help="class names, one a line")
+    parser.add_argument("--labels", metavar="FILE", help="class names, one a line; `imagenet`: those of ImageNet-1K")
     parser.add_argument("--preprocess", metavar="STEPS", required=True,
                         help=f"{', '.join(preprocessing.PRESETS)}, or steps separated by ';'")
-    parser.add_argument("--logits", metavar="NAME", help="output with the class scores")
+    parser.add_argument("--scores", metavar="NAME=KIND",
+                        help=f"output with the class scores, and what they are: {', '.join(scores.KINDS)}")
+    parser.add_argument("--logits", metavar="NAME", help="output with the class scores, of the kind that the graph computes")
+    parser.add_argument("--input", metavar="NAME", help="input that the image goes to, where there are several")
     parser.add_argument("--layers", metavar="A,B", help="values that CAM methods may tap, best first")
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
@@ -28,22 +29,21 @@ def add_command(subparsers):
 def run(options):
     """Reads, annotates, writes and checks."""
     steps = preprocessing.parse(options.preprocess)
+    named, stated = _stated(options)
     model = read_model(options.model)
     known = values.infer(model)
-    _check_input(model, known, steps)
-    scores = class_scores(model, known, options.logits)
-    classes = scores.dimensions[-1]
+    picture_input.check(picture_input.find(model, known, steps.channels, options.input), steps)
+    present = {p.key: p.value for p in model.metadata_props}
+    output = scores.choose(model, known, named or scored(present))
     entries = {
         "limpid.format": "1",
         "limpid.preprocess": steps.text,
-        f"limpid.output.{scores.name}": ROLES.get(scores.operator, "logits"),
+        _ROLE + output.name: _role(model, known, output, stated, present),
     }
-    present = {p.key for p in model.metadata_props}
     if "limpid.layers" not in present or options.layers:
         entries["limpid.layers"] = "\n".join(f"{name} nchw" for name in _layers(model, known, options.layers))
     if options.labels:
-        labels = metadata.read_labels(options.labels, classes if isinstance(classes, int) else None)
-        entries["limpid.labels"] = "\n".join(labels)
+        entries["limpid.labels"] = "\n".join(_labels(options.labels, scores.classes(output)))
     if "limpid.family" not in present:
         entries["limpid.family"] = "classifier"
     if "limpid.source" not in present or options.licence:
@@ -54,34 +54,45 @@ def run(options):
     conversion.write_and_check(model, options)
 
 
-def _check_input(model, known, steps):
-    """One float32 picture [N, C, H, W] whose size and channels are those that the preprocessing makes."""
-    weights = {w.name for w in model.graph.initializer}
-    inputs = [i for i in model.graph.input if i.name not in weights]
-    if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT:
-        raise ConversionError("the model must have one input, a float32 picture; it has "
-                              + (", ".join(i.name for i in inputs) or "none"))
-    dimensions = known[inputs[0].name].dimensions if inputs[0].name in known else ()
-    if len(dimensions) != 4:
-        raise ConversionError(f"input {inputs[0].name!r} is not of the form [N, C, H, W]")
-    _, channels, height, width = dimensions
-    made = (steps.channels, steps.height, steps.width)
-    for wanted, given, what in zip((channels, height, width), made, ("channels", "height", "width")):
-        if isinstance(wanted, int) and given is not None and wanted != given:
-            raise ConversionError(f"the preprocessing makes pictures of {what} {given}; the model reads {wanted}")
+def _stated(options):
+    """(output, kind) of --scores or --logits; None for what they leave open."""
+    if options.scores is None:
+        return options.logits, None
+    name, equals, kind = options.scores.rpartition("=")
+    kind = kind.replace(" ", "_")
+    if not equals or not name or kind not in scores.KINDS:
+        raise ConversionError(f"--scores {options.scores}: it must be NAME=KIND, and KIND one of {', '.join(scores.KINDS)}")
+    if options.logits not in (None, name):
+        raise ConversionError(f"--scores names the output {name!r} and --logits {options.logits!r}")
+    return name, kind
 
 
-def class_scores(model, known, name):
-    """The output with one number per class."""
-    outputs = [o.name for o in model.graph.output]
-    if name is None:
-        flat = [o for o in outputs if o in known and len(known[o].dimensions) == 2]
-        if len(flat) != 1:
-            raise ConversionError(f"which output has the class scores? Give --logits, one of {', '.join(outputs)}")
-        name = flat[0]
-    if name not in outputs or name not in known:
-        raise ConversionError(f"the model has no output {name!r} of known shape; its outputs are {', '.join(outputs)}")
-    return known[name]
+def scored(present):
+    """The output that the metadata of a model already calls scores, or None."""
+    return next((key[len(_ROLE):] for key, kind in present.items() if key.startswith(_ROLE) and kind in scores.KINDS), None)
+
+
+def _role(model, known, output, stated, present):
+    """An entry that exists; else what the user states; else what the graph computes."""
+    entry = present.get(_ROLE + output.name)
+    if entry is not None and entry not in scores.KINDS:
+        raise ConversionError(f"the model says {_ROLE}{output.name} = {entry[:40]}, which is no kind of class scores: "
+                              f"{', '.join(scores.KINDS)}")
+    if entry is not None:
+        if stated not in (None, entry):
+            conversion.say(f"note: the model says already that {output.name} has {entry}, which stays")
+        return entry
+    return stated or scores.kind(model, known, output.name)
+
+
+def _labels(path, count):
+    """One name a class; of a single unit, whose value is for class 1 of two, one or both."""
+    if count != 1:
+        return metadata.read_labels(path, count)
+    labels = metadata.read_labels(path)
+    if len(labels) > 2:
+        raise ConversionError(f"{path}: {len(labels)} names for a model of one unit, which takes one or two")
+    return labels
 
 
 def _layers(model, known, text):

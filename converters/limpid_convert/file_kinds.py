@@ -25,7 +25,7 @@ _SIGNATURES = (
     (b"\x89PNG", "a PNG image", _CHECKPOINTS),
     (b"\xff\xd8\xff", "a JPEG image", _CHECKPOINTS),
     (b"\x7fELF", "a program or library", _CHECKPOINTS),
-    (b"PK\x03\x04", "a zip archive", _CHECKPOINTS),
+    (b"PK\x03\x04", "a zip archive, as torch saves checkpoints in", _CHECKPOINTS),
     (b"PK\x05\x06", "an empty zip archive", _CHECKPOINTS),
 )
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")
@@ -36,6 +36,12 @@ def of(head):
     """One sentence about a file that begins with `head`."""
     what, advice = _kind(head)
     return f"{what}, not a torch checkpoint; {advice}"
+
+
+def known(head):
+    """What a file is that should be an ONNX model and is none; None where nothing tells."""
+    what = _kind(head)[0]
+    return None if what.startswith("a file of an unknown kind") or what == "an ONNX model" else what
 
 
 def _kind(head):

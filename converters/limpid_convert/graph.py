@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
-from limpid_convert import __version__
+from limpid_convert import __version__, file_kinds
 from limpid_convert.errors import ConversionError
 
 OPSET = 17
@@ -168,8 +168,16 @@ def read_model(path, weights=True):
     except OSError as error:
         raise ConversionError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # protobuf and onnx raise many kinds for a bad file
-        raise ConversionError(f"{path}: not a readable ONNX model ({str(error)[:200]})") from None
-    raise ConversionError(f"{path}: not an ONNX model, there is no graph in it")
+        raise ConversionError(f"{path}: not a readable ONNX model{_what_it_is(path, str(error)[:200])}") from None
+    raise ConversionError(f"{path}: not an ONNX model, there is no graph in it{_what_it_is(path, '')}")
+
+
+def _what_it_is(path, error):
+    """What the message says of a file that is no model: its kind where that is known, else onnx's own words."""
+    with open(path, "rb") as file:
+        kind = file_kinds.known(file.read(file_kinds.HEAD))
+    words = kind or error
+    return f" ({words})" if words else ""
 
 
 def write_model(model, path, inline=False):

@@ -16,7 +16,7 @@ _MAKERS = ("Conv", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "
 
 @dataclass(frozen=True)
 class Value:
-    """dimensions: numbers, symbolic names, or None where unknown. operator: of the node that makes it. modules: the
+    """dimensions: numbers, symbolic names, or None where unknown (older files of Paddle say -1). operator: of the node that makes it. modules: the
     paths of the modules that it was computed in, outermost first, where the file tells."""
 
     name: str
@@ -51,7 +51,8 @@ def _dimensions(info):
     kind = info.type.tensor_type
     if not kind.HasField("shape"):
         return None
-    return tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim)
+    return tuple((d.dim_value if d.dim_value >= 0 else None) if d.HasField("dim_value") else d.dim_param or None
+                 for d in kind.shape.dim)
 
 
 def is_map(value):

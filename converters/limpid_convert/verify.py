@@ -11,6 +11,8 @@ from limpid_convert.errors import ConversionError
 #: (other tiles, other sums), which heads that divide by small sums amplify; mixed-up pictures differ by about 1.
 _BATCH_TOLERANCE = 1e-2
 
+_FLOATS = {"float": np.float32, "float16": np.float16, "double": np.float64}
+
 
 def verify(path):
     """Lines that say what was checked. Raises ConversionError if the model is not right."""
@@ -31,20 +33,38 @@ def _run(onnxruntime, path):
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        feed = session.get_inputs()[0]
-        shape = [d if isinstance(d, int) else 224 for d in feed.shape[1:]]
-        batch = feed.shape[0] if isinstance(feed.shape[0], int) else 2
-        pictures = np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
+        inputs = session.get_inputs()
+        fixed = next((i.shape[0] for i in inputs if i.shape and isinstance(i.shape[0], int) and i.shape[0] > 0), None)
+        batch = fixed or 2
+        feeds = {i.name: _noise(i, batch, index) for index, i in enumerate(inputs)}
         names = [o.name for o in session.get_outputs()]
-        both = session.run(names, {feed.name: pictures})
-        fixed = isinstance(feed.shape[0], int)
-        alone = [both] if fixed else [session.run(names, {feed.name: pictures[i : i + 1]}) for i in range(batch)]
+        both = session.run(names, feeds)
+        alone = [both] if fixed else [
+            session.run(names, {n: a[i : i + 1] if a.ndim else a for n, a in feeds.items()}) for i in range(batch)]
     except Exception as error:  # onnxruntime has a class per status, none public
         raise ConversionError(f"{path}: ONNX Runtime does not run the written model ({str(error)[:300]})") from None
-    lines = [f"ran in ONNX Runtime {onnxruntime.__version__} on noise of shape {list(pictures.shape)}:"]
+    fed = ", ".join(str(list(array.shape)) for array in feeds.values())
+    lines = [f"ran in ONNX Runtime {onnxruntime.__version__} on noise of shape {fed}:"]
     for index, name in enumerate(names):
-        lines.append("  " + _compare(path, name, np.concatenate([a[index] for a in alone]), both[index]))
+        parts = [a[index] for a in alone]
+        if isinstance(both[index], np.ndarray) and both[index].dtype.kind == "f":  # labels beside the scores are not
+            lines.append("  " + _compare(path, name, np.concatenate(parts) if both[index].ndim else parts[0], both[index]))
     return lines
+
+
+def _noise(info, batch, seed):
+    """Numbers for an input: noise where they may be fractions, small whole numbers elsewhere. Open extents are 224 for
+    images and 1 for other inputs."""
+    if info.type == "tensor(string)":
+        return np.full([batch], "", dtype=object)
+    open_extent = 224 if len(info.shape) >= 3 else 1
+    shape = [d if isinstance(d, int) and d > 0 else open_extent for d in info.shape]
+    if shape and not (isinstance(info.shape[0], int) and info.shape[0] > 0):
+        shape[0] = batch
+    random, kind = np.random.default_rng(seed), info.type[len("tensor(") : -1]
+    if kind in _FLOATS:
+        return random.standard_normal(shape).astype(_FLOATS[kind])
+    return random.integers(0, 256 if kind == "uint8" else 2, shape).astype(kind if kind != "bool" else np.bool_)
 
 
 def _compare(path, name, alone, both):

@@ -9,7 +9,7 @@ import os
 
 from onnx import version_converter
 
-from limpid_convert import annotate, checkpoint, conversion, metadata, preprocessing, values
+from limpid_convert import annotate, checkpoint, conversion, metadata, preprocessing, scores, values
 from limpid_convert.conversion import say
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import tame_head, tame_names, tame_picture, tame_taps
@@ -118,12 +118,11 @@ def _from_model(options):
     builder = Builder.extending(model)
     present = {p.key: p.value for p in model.metadata_props}
     known = values.infer(model)
-    role = next((k for k, v in present.items() if k.startswith("limpid.output.") and v != "attention"), None)
-    scores = annotate.class_scores(model, known, role and role[len("limpid.output.") :])
-    classes = scores.dimensions[-1] if isinstance(scores.dimensions[-1], int) else None
+    output = scores.choose(model, known, annotate.scored(present))
+    classes, role = scores.classes(output), f"limpid.output.{output.name}"
     builder.metadata("limpid.format", 1)
     builder.metadata("limpid.family", NAME)
-    builder.metadata(f"limpid.output.{scores.name}", present.get(role) or annotate.ROLES.get(scores.operator, "logits"))
+    builder.metadata(role, present.get(role) or scores.kind(model, known, output.name))
     if options.preprocess:
         builder.metadata("limpid.preprocess", preprocessing.parse(options.preprocess).text)
     elif "limpid.preprocess" not in present:
