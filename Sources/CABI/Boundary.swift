@@ -13,7 +13,7 @@ func boundary(_ body: () throws -> Void) -> limpid_status {
     var message = failure.message
     message.withUTF8 { bytes in
       bytes.withMemoryRebound(to: CChar.self) { text in
-        if let base = text.baseAddress { xi_set_message(base, text.count) }
+        if let base = text.baseAddress { lp_set_message(base, text.count) }
       }
     }
     return limpid_status(rawValue: UInt32(failure.kind.rawValue))

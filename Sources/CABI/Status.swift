@@ -22,7 +22,7 @@ public func limpid_status_name(_ status: limpid_status) -> UnsafePointer<CChar>?
 }
 
 @c @implementation
-public func limpid_last_error() -> UnsafePointer<CChar>? { xi_message() }
+public func limpid_last_error() -> UnsafePointer<CChar>? { lp_message() }
 
 /// A literal as a C string: literals are NUL-terminated and stay in memory.
 func cString(_ literal: StaticString) -> UnsafePointer<CChar> {

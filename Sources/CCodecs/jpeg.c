@@ -27,7 +27,7 @@ static reader *reader_of(j_common_ptr decoder) { return decoder->client_data; }
 _Noreturn static void fail(j_common_ptr decoder) {
   char text[JMSG_LENGTH_MAX];
   decoder->err->format_message(decoder, text);
-  snprintf(reader_of(decoder)->message, XI_MESSAGE_SIZE, "%s", text);
+  snprintf(reader_of(decoder)->message, LP_MESSAGE_SIZE, "%s", text);
   longjmp(reader_of(decoder)->out, 1);
 }
 
@@ -51,7 +51,7 @@ static boolean refuse_to_invent_data(j_decompress_ptr decoder) {
 
 static void limit_scans(j_common_ptr common) {
   if (((j_decompress_ptr)common)->input_scan_number <= MOST_SCANS) return;
-  snprintf(reader_of(common)->message, XI_MESSAGE_SIZE, "it has more than %d scans", MOST_SCANS);
+  snprintf(reader_of(common)->message, LP_MESSAGE_SIZE, "it has more than %d scans", MOST_SCANS);
   longjmp(reader_of(common)->out, 1);
 }
 
@@ -65,24 +65,24 @@ static uint64_t least_bytes(j_decompress_ptr decoder) {
   return blocks / 8;
 }
 
-static xi_status choose_samples(j_decompress_ptr decoder, xi_samples *kind, char *message) {
+static lp_status choose_samples(j_decompress_ptr decoder, lp_samples *kind, char *message) {
   if (decoder->arith_code) {
-    snprintf(message, XI_MESSAGE_SIZE, "arithmetic coding is not supported");
-    return XI_UNSUPPORTED;
+    snprintf(message, LP_MESSAGE_SIZE, "arithmetic coding is not supported");
+    return LP_UNSUPPORTED;
   }
   switch (decoder->num_components) {
-    case 1: *kind = XI_GRAY8, decoder->out_color_space = JCS_GRAYSCALE; return XI_OK;
-    case 3: *kind = XI_RGB8, decoder->out_color_space = JCS_RGB; return XI_OK;
-    case 4: *kind = XI_CMYK8, decoder->out_color_space = JCS_CMYK; return XI_OK;
+    case 1: *kind = LP_GRAY8, decoder->out_color_space = JCS_GRAYSCALE; return LP_OK;
+    case 3: *kind = LP_RGB8, decoder->out_color_space = JCS_RGB; return LP_OK;
+    case 4: *kind = LP_CMYK8, decoder->out_color_space = JCS_CMYK; return LP_OK;
     default:
-      snprintf(message, XI_MESSAGE_SIZE, "%d colour components; 1, 3 and 4 are supported",
+      snprintf(message, LP_MESSAGE_SIZE, "%d colour components; 1, 3 and 4 are supported",
                decoder->num_components);
-      return XI_UNSUPPORTED;
+      return LP_UNSUPPORTED;
   }
 }
 
-static xi_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
-                           uint64_t max_pixels, xi_image *out) {
+static lp_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
+                           uint64_t max_pixels, lp_image *out) {
   j_decompress_ptr decoder = &r->decoder;
   jpeg_create_decompress(decoder);
   decoder->progress = &r->progress;
@@ -91,11 +91,11 @@ static xi_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t
   jpeg_read_header(decoder, TRUE);
 
   const uint32_t width = decoder->image_width, height = decoder->image_height;
-  xi_samples kind;
-  xi_status status = xi_check_size(width, height, max_side, max_pixels, r->message);
-  if (status == XI_OK) status = xi_check_claim(width, height, least_bytes(decoder), size, r->message);
-  if (status == XI_OK) status = choose_samples(decoder, &kind, r->message);
-  if (status != XI_OK) return status;
+  lp_samples kind;
+  lp_status status = lp_check_size(width, height, max_side, max_pixels, r->message);
+  if (status == LP_OK) status = lp_check_claim(width, height, least_bytes(decoder), size, r->message);
+  if (status == LP_OK) status = choose_samples(decoder, &kind, r->message);
+  if (status != LP_OK) return status;
 
   // Said explicitly: the networks were trained on the accurate transform and smooth chroma.
   decoder->dct_method = JDCT_ISLOW;
@@ -103,33 +103,33 @@ static xi_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t
   jpeg_start_decompress(decoder);
   const size_t row = (size_t)decoder->output_width * (size_t)decoder->output_components;
   r->pixels = malloc(row * height);
-  if (!r->pixels) return XI_NO_MEMORY;
+  if (!r->pixels) return LP_NO_MEMORY;
   while (decoder->output_scanline < height) {
     JSAMPROW target = r->pixels + row * decoder->output_scanline;
     jpeg_read_scanlines(decoder, &target, 1);
   }
   jpeg_finish_decompress(decoder);
 
-  *out = (xi_image){r->pixels, width, height, kind};
-  return XI_OK;
+  *out = (lp_image){r->pixels, width, height, kind};
+  return LP_OK;
 }
 
 /// The caller owns what a longjmp to here must not lose.
-static xi_status try_read(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
-                          uint64_t max_pixels, xi_image *out) {
-  return setjmp(r->out) ? XI_DAMAGED : read_jpeg(r, data, size, max_side, max_pixels, out);
+static lp_status try_read(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
+                          uint64_t max_pixels, lp_image *out) {
+  return setjmp(r->out) ? LP_DAMAGED : read_jpeg(r, data, size, max_side, max_pixels, out);
 }
 
-xi_status xi_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                         xi_image *out, char message[XI_MESSAGE_SIZE]) {
+lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+                         lp_image *out, char message[LP_MESSAGE_SIZE]) {
   reader r = {.message = message};
   r.decoder.err = jpeg_std_error(&r.errors);
   r.decoder.client_data = &r;
   r.errors.error_exit = fail;
   r.errors.emit_message = judge_warning;
   r.progress.progress_monitor = limit_scans;
-  const xi_status status = try_read(&r, data, size, max_side, max_pixels, out);
+  const lp_status status = try_read(&r, data, size, max_side, max_pixels, out);
   jpeg_destroy_decompress(&r.decoder);
-  if (status != XI_OK) free(r.pixels);
+  if (status != LP_OK) free(r.pixels);
   return status;
 }

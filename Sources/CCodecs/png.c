@@ -29,7 +29,7 @@ static void ignore_warning(png_structp png, png_const_charp text) { (void)png, (
 
 static void source_error(png_structp png, png_const_charp text) {
   source *s = png_get_error_ptr(png);
-  snprintf(s->message, XI_MESSAGE_SIZE, "%s", text);
+  snprintf(s->message, LP_MESSAGE_SIZE, "%s", text);
   longjmp(s->out, 1);
 }
 
@@ -41,22 +41,22 @@ static void source_read(png_structp png, png_bytep to, size_t count) {
 }
 
 /// 8-bit grey, 16-bit grey or 8-bit RGB, without alpha.
-static xi_samples request_samples(png_structp png, png_infop info) {
+static lp_samples request_samples(png_structp png, png_infop info) {
   const int color = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
   if (color == PNG_COLOR_TYPE_GRAY && depth == 16) {
     const uint16_t one = 1;
     if (*(const uint8_t *)&one == 1) png_set_swap(png);
-    return XI_GRAY16;
+    return LP_GRAY16;
   }
   if (color == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
   if (color == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
   if (depth == 16) png_set_strip_16(png);
   if (color & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(png);
-  return color & PNG_COLOR_MASK_COLOR ? XI_RGB8 : XI_GRAY8;
+  return color & PNG_COLOR_MASK_COLOR ? LP_RGB8 : LP_GRAY8;
 }
 
-static xi_status read_png(png_structp png, png_infop info, source *s, uint32_t max_side,
-                          uint64_t max_pixels, xi_image *out) {
+static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t max_side,
+                          uint64_t max_pixels, lp_image *out) {
   png_set_read_fn(png, s, source_read);
   // Compressed text and profiles could be bombs, and transparent colours would make palettes RGBA.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
@@ -65,47 +65,47 @@ static xi_status read_png(png_structp png, png_infop info, source *s, uint32_t m
   png_read_info(png, info);
 
   const uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-  xi_status status = xi_check_size(width, height, max_side, max_pixels, s->message);
-  if (status != XI_OK) return status;
+  lp_status status = lp_check_size(width, height, max_side, max_pixels, s->message);
+  if (status != LP_OK) return status;
   const uint64_t stored = (uint64_t)height * png_get_rowbytes(png, info);
-  status = xi_check_claim(width, height, stored / MOST_EXPANSION, s->size, s->message);
-  if (status != XI_OK) return status;
+  status = lp_check_claim(width, height, stored / MOST_EXPANSION, s->size, s->message);
+  if (status != LP_OK) return status;
 
-  const xi_samples kind = request_samples(png, info);
+  const lp_samples kind = request_samples(png, info);
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
   const size_t row = png_get_rowbytes(png, info);
   s->pixels = malloc(row * height);
-  if (!s->pixels) return XI_NO_MEMORY;
+  if (!s->pixels) return LP_NO_MEMORY;
   for (int pass = 0; pass < passes; pass++)
     for (uint32_t y = 0; y < height; y++) png_read_row(png, s->pixels + row * y, NULL);
   png_read_end(png, NULL);
 
-  *out = (xi_image){s->pixels, width, height, kind};
-  return XI_OK;
+  *out = (lp_image){s->pixels, width, height, kind};
+  return LP_OK;
 }
 
 /// The caller owns what a longjmp to here must not lose.
-static xi_status try_read(png_structp png, png_infop info, source *s, uint32_t max_side,
-                          uint64_t max_pixels, xi_image *out) {
-  return setjmp(s->out) ? XI_DAMAGED : read_png(png, info, s, max_side, max_pixels, out);
+static lp_status try_read(png_structp png, png_infop info, source *s, uint32_t max_side,
+                          uint64_t max_pixels, lp_image *out) {
+  return setjmp(s->out) ? LP_DAMAGED : read_png(png, info, s, max_side, max_pixels, out);
 }
 
-xi_status xi_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                        xi_image *out, char message[XI_MESSAGE_SIZE]) {
+lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+                        lp_image *out, char message[LP_MESSAGE_SIZE]) {
   source s = {.data = data, .size = size, .message = message};
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, source_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
-  xi_status status = XI_NO_MEMORY;
+  lp_status status = LP_NO_MEMORY;
   if (info) status = try_read(png, info, &s, max_side, max_pixels, out);
   png_destroy_read_struct(&png, &info, NULL);
-  if (status != XI_OK) free(s.pixels);
+  if (status != LP_OK) free(s.pixels);
   return status;
 }
 
 static void sink_error(png_structp png, png_const_charp text) {
   sink *s = png_get_error_ptr(png);
-  snprintf(s->message, XI_MESSAGE_SIZE, "%s", text);
+  snprintf(s->message, LP_MESSAGE_SIZE, "%s", text);
   longjmp(s->out, 1);
 }
 
@@ -124,9 +124,9 @@ static void sink_write(png_structp png, png_bytep from, size_t count) {
 
 static void sink_flush(png_structp png) { (void)png; }
 
-static xi_status try_write(png_structp png, png_infop info, sink *s, const uint8_t *pixels, uint32_t width,
+static lp_status try_write(png_structp png, png_infop info, sink *s, const uint8_t *pixels, uint32_t width,
                            uint32_t height, uint32_t channels) {
-  if (setjmp(s->out)) return XI_NO_MEMORY;
+  if (setjmp(s->out)) return LP_NO_MEMORY;
   const int color = channels == 1   ? PNG_COLOR_TYPE_GRAY
                     : channels == 3 ? PNG_COLOR_TYPE_RGB
                                     : PNG_COLOR_TYPE_RGB_ALPHA;
@@ -140,20 +140,20 @@ static xi_status try_write(png_structp png, png_infop info, sink *s, const uint8
   png_write_info(png, info);
   for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)width * channels * y);
   png_write_end(png, NULL);
-  return XI_OK;
+  return LP_OK;
 }
 
-xi_status xi_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
-                        xi_bytes *out, char message[XI_MESSAGE_SIZE]) {
+lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                        lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
   sink s = {.message = message};
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, sink_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
-  xi_status status = XI_NO_MEMORY;
+  lp_status status = LP_NO_MEMORY;
   if (info) status = try_write(png, info, &s, pixels, width, height, channels);
   png_destroy_write_struct(&png, &info);
-  if (status == XI_OK) *out = (xi_bytes){s.data, s.size};
+  if (status == LP_OK) *out = (lp_bytes){s.data, s.size};
   else free(s.data);
   return status;
 }
 
-void xi_free(void *memory) { free(memory); }
+void lp_free(void *memory) { free(memory); }

@@ -3,19 +3,19 @@
 
 #include <sched.h>
 
-uint32_t xi_processor_features(void) {
+uint32_t lp_processor_features(void) {
   uint32_t features = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) features |= XI_AVX2_FMA;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) features |= LP_AVX2_FMA;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-    features |= XI_AVX512;
+    features |= LP_AVX512;
 #endif
   return features;
 }
 
-int xi_available_cores(void) {
+int lp_available_cores(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   int count = CPU_COUNT(&set);

@@ -6,9 +6,9 @@
 // In place, so that neither an error nor the end of a thread allocates or frees.
 static _Thread_local char message[1024];
 
-const char *xi_message(void) { return message; }
+const char *lp_message(void) { return message; }
 
-void xi_set_message(const char *text, size_t size) {
+void lp_set_message(const char *text, size_t size) {
   if (size >= sizeof message) {
     size = sizeof message - 1;
     // The bytes of a character after its first are 10xxxxxx.

@@ -58,7 +58,7 @@ extension PlanBuilder {
   /// Plans a copy of `body`; returns what its outputs have become.
   mutating func addBody(_ body: Graph, arguments: [ValueID]) throws -> [ValueID] {
     // Values count too: a body of no nodes would never end. So do branches that are not taken: they are copied.
-    inlined += 1 + body.extent
+    inlined += 1 + body.copyCost
     guard inlined <= Self.inliningLimit else {
       throw Failure(.unsupported, "its bodies come to more than \(Self.inliningLimit) nodes, operands and values")
     }

@@ -22,7 +22,7 @@ extension PlanBuilder {
     }
     for (i, value) in fetches.enumerated() {
       guard let known = values[value] ?? constantValue(value) else {
-        throw Failure(.notFound, "the model has no value named \"\(graph.name(of: value))\"")
+        throw Failure(.notFound, "the model has no value named \(quoted(graph.name(of: value)))")
       }
       if case .buffer(let buffer)? = known.places[known.operand.layout] {
         let end = seam.map { i < $0.earlyCount ? $0.steps : drafts.count } ?? drafts.count

@@ -172,7 +172,7 @@ struct PlanBuilder {
     guard values[value] == nil else { return }
     if let reason = graph.unreadable[value] { throw Failure(.unsupported, reason) }
     guard let tensor = graph.constants[value] else {
-      throw Failure(.invalidModel, "its input \"\(graph.name(of: value))\" is neither fed nor made by any node")
+      throw Failure(.invalidModel, "its input \(quoted(graph.name(of: value))) is neither fed nor made by any node")
     }
     if tensor.type.computed == tensor.type { return setConstant(value, tensor) }
     let storage = try weights.packed([tensor], as: "float32", byteCount: 4 * tensor.count) {

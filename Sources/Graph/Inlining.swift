@@ -46,11 +46,11 @@ extension Graph {
 
   /// What a copy of this graph costs: its nodes, their operands, its values, and those of the graphs within it. A name
   /// counts by its length, since it is copied too.
-  public var extent: Int {
+  public var copyCost: Int {
     let values = names.reduce(inputs.count + outputs.count) { $0 + 1 + $1.utf8.count / 64 }
     return nodes.reduce(values) { sum, node in
       node.attributes.values.reduce(sum + 1 + node.inputs.count + node.outputs.count) { sum, attribute in
-        if case .graph(let body) = attribute { sum + body.extent } else { sum }
+        if case .graph(let body) = attribute { sum + body.copyCost } else { sum }
       }
     }
   }

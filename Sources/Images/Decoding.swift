@@ -12,9 +12,9 @@ extension Image {
   public static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
     let starts = { (signature: [UInt8]) in bytes.starts(with: signature) }
     if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-      return try decode(bytes, "PNG", xi_decode_png)
+      return try decode(bytes, "PNG", lp_decode_png)
     }
-    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, "JPEG", xi_decode_jpeg) }
+    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, "JPEG", lp_decode_jpeg) }
     let start = bytes.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
     throw Failure(
       .invalidImage,
@@ -23,38 +23,38 @@ extension Image {
   }
 
   private typealias Decoder = (
-    UnsafePointer<UInt8>?, Int, UInt32, UInt64, UnsafeMutablePointer<xi_image>?, UnsafeMutablePointer<CChar>?
-  ) -> xi_status
+    UnsafePointer<UInt8>?, Int, UInt32, UInt64, UnsafeMutablePointer<lp_image>?, UnsafeMutablePointer<CChar>?
+  ) -> lp_status
 
   private static func decode(_ bytes: UnsafeRawBufferPointer, _ format: String, _ decoder: Decoder) throws
     -> Image
   {
-    var decoded = xi_image()
+    var decoded = lp_image()
     try checked("this \(format) image cannot be read", .invalidImage) { message in
       decoder(
         bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count, UInt32(maximumSide),
         UInt64(maximumPixels), &decoded, message)
     }
-    defer { xi_free(decoded.samples) }
+    defer { lp_free(decoded.samples) }
     guard let samples = decoded.samples else { throw Failure(.internal, "a decoder gave no pixels") }
     return rgb(samples, decoded.kind, Int(decoded.width), Int(decoded.height))
   }
 
   /// Pillow's conversions to RGB of the kinds of samples that the decoders give.
-  private static func rgb(_ samples: UnsafeRawPointer, _ kind: xi_samples, _ width: Int, _ height: Int)
+  private static func rgb(_ samples: UnsafeRawPointer, _ kind: lp_samples, _ width: Int, _ height: Int)
     -> Image
   {
     let bytes = samples.assumingMemoryBound(to: UInt8.self)
     let count = width * height
     return make(width, height, 3) { target in
       switch kind {
-      case XI_RGB8:
+      case LP_RGB8:
         target.update(from: bytes, count: 3 * count)
-      case XI_GRAY16:
+      case LP_GRAY16:
         // Clipped, not scaled: Pillow holds such an image as integers and cuts them off.
         let words = samples.assumingMemoryBound(to: UInt16.self)
         for i in 0..<count { spread(UInt8(clamping: words[i]), target + 3 * i) }
-      case XI_CMYK8:
+      case LP_CMYK8:
         for i in 0..<count { convertCMYK(bytes + 4 * i, target + 3 * i) }
       default:
         for i in 0..<count { spread(bytes[i], target + 3 * i) }
@@ -90,12 +90,12 @@ func dividedBy255(_ x: UInt32) -> UInt32 {
 /// Runs a call of the codecs; a failure becomes a `Failure` that starts with `what` and ends with the codec's
 /// message.
 func checked(
-  _ what: String, _ damaged: Failure.Kind, _ call: (UnsafeMutablePointer<CChar>?) -> xi_status
+  _ what: String, _ damaged: Failure.Kind, _ call: (UnsafeMutablePointer<CChar>?) -> lp_status
 ) throws {
-  var message = [CChar](repeating: 0, count: Int(XI_MESSAGE_SIZE))
+  var message = [CChar](repeating: 0, count: Int(LP_MESSAGE_SIZE))
   let status = message.withUnsafeMutableBufferPointer { call($0.baseAddress) }
-  if status == XI_OK { return }
-  if status == XI_NO_MEMORY { throw Failure(.unsupported, "\(what): no memory") }
+  if status == LP_OK { return }
+  if status == LP_NO_MEMORY { throw Failure(.unsupported, "\(what): no memory") }
   let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-  throw Failure(status == XI_UNSUPPORTED ? .unsupported : damaged, "\(what): \(text)")
+  throw Failure(status == LP_UNSUPPORTED ? .unsupported : damaged, "\(what): \(text)")
 }

@@ -12,7 +12,7 @@ public struct Preprocessing: Sendable, Equatable {
     var steps: [Step] = []
     let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     for (index, line) in lines.enumerated() where !line.allSatisfy(\.isWhitespace) {
-      let place = "line \(index + 1) of the preprocessing, \"\(line.prefix(120))\""
+      let place = "line \(index + 1) of the preprocessing, \(quoted(String(line)))"
       guard let step = Step(parsing: line) else {
         throw Failure(.invalidModel, "\(place): it must be one of \(Step.forms)")
       }
@@ -76,7 +76,7 @@ public struct Preprocessing: Sendable, Equatable {
     }
   }
 
-  /// The picture as the network sees it, RGB, before `scale` and `normalize`: resized and cropped.
+  /// The image as the network sees it, RGB, before `scale` and `normalize`: resized and cropped.
   public func shown(_ view: PixelView) throws -> Image { try pixels(of: view).rgb }
 
   /// RGB or grey, after the steps on pixels.
@@ -127,7 +127,7 @@ extension Preprocessing.Step {
       let longer = Int(Double(shorter * long) / Double(short))
       let result =
         size.width <= size.height ? (width: shorter, height: longer) : (width: longer, height: shorter)
-      try locating("\"\(self)\" of an image of \(size.width)x\(size.height) pixels") {
+      try locating("\(quoted(description)) of an image of \(size.width)x\(size.height) pixels") {
         try Image.checkSize(result.width, result.height)
       }
       return result

@@ -37,7 +37,7 @@ public struct MapView {
   }
 }
 
-/// How a map becomes a picture.
+/// How a map becomes an image.
 public struct Rendering: Sendable {
   /// Arithmetic and defaults.
   public enum Style: String, Sendable, CaseIterable {
@@ -53,16 +53,16 @@ public struct Rendering: Sendable {
   public var style = Style.standard
   /// Nil: the style's.
   public var colormap: Colormap?
-  /// Of the map over the picture, 0...1. Nil: the style's.
+  /// Of the map over the image, 0...1. Nil: the style's.
   public var opacity: Float?
-  /// Of the result. Both 0: the size of the picture, or of the map without one; one 0: the aspect ratio is
+  /// Of the result. Both 0: the size of the image, or of the map without one; one 0: the aspect ratio is
   /// kept.
   public var width = 0
   public var height = 0
-  /// Every pixel of the picture becomes a square of so many before anything else; 0 as 1.
+  /// Every pixel of the image becomes a square of so many before anything else; 0 as 1.
   public var scale = 0
-  /// The part of the picture that the map covers, in pixels of the picture (see `Preprocessing.footprint`);
-  /// around it the picture stays as it is. Nil: all of it. Without a picture it says nothing.
+  /// The part of the image that the map covers, in pixels of the image (see `Preprocessing.footprint`);
+  /// around it the image stays as it is. Nil: all of it. Without an image it says nothing.
   public var region: Region?
 
   public init(_ style: Style = .standard) { self.style = style }
@@ -77,21 +77,21 @@ public struct Region: Sendable, Equatable {
   }
 }
 
-/// The colours of `map`, over `picture` where there is one, as RGB.
+/// The colours of `map`, over `image` where there is one, as RGB.
 ///
 /// Throws `invalidArgument` for options out of range, `unsupported` for results beyond the size limits.
 public func render(
-  _ map: MapView, over picture: PixelView? = nil, _ rendering: Rendering = Rendering()
+  _ map: MapView, over image: PixelView? = nil, _ rendering: Rendering = Rendering()
 ) throws -> Image {
   let opacity = rendering.opacity ?? rendering.style.opacity
   guard (0...1).contains(opacity) else {
     throw Failure(.invalidArgument, "an opacity of \(opacity); it must be between 0 and 1")
   }
-  let own = picture.map { (width: $0.width, height: $0.height) } ?? (width: map.width, height: map.height)
+  let own = image.map { (width: $0.width, height: $0.height) } ?? (width: map.width, height: map.height)
   let full = try rendering.scaled(own)
   let size = try rendering.size(for: full)
   let colors = (rendering.colormap ?? rendering.style.colormap).entries
-  guard let picture else {
+  guard let image else {
     let levels = try rendering.style.levels(of: map, size.width, size.height)
     return Image.make(size.width, size.height, 3) { target in
       for (i, level) in levels.enumerated() {
@@ -99,7 +99,7 @@ public func render(
       }
     }
   }
-  var canvas = Image(opaque: picture).rgb
+  var canvas = Image(opaque: image).rgb
   if full != own { canvas = try canvas.resized(width: full.width, height: full.height, filter: .nearest) }
   canvas = try canvas.resized(width: size.width, height: size.height, filter: .bilinear)
   let frame = try Frame(rendering.region, of: own, on: size)
@@ -119,7 +119,7 @@ extension Rendering {
 
   fileprivate func size(for full: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
     guard width >= 0, height >= 0, width <= Image.maximumSide, height <= Image.maximumSide else {
-      throw Failure(.invalidArgument, "a picture of \(width)x\(height) pixels cannot be drawn")
+      throw Failure(.invalidArgument, "an image of \(width)x\(height) pixels cannot be drawn")
     }
     let size =
       switch (width, height) {

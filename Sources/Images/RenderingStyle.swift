@@ -6,7 +6,7 @@ extension Rendering.Style {
   public static func named(_ name: String) throws -> Rendering.Style {
     if let style = Rendering.Style(rawValue: name) { return style }
     let names = allCases.map(\.rawValue).joined(separator: ", ")
-    throw Failure(.notFound, "there is no render style \"\(name)\"; there are \(names)")
+    throw Failure(.notFound, "there is no render style \(quoted(name)); there are \(names)")
   }
 
   var colormap: Colormap {

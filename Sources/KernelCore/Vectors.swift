@@ -2,81 +2,81 @@ public import CVectors
 
 extension SIMD4: Vector where Scalar == Float {
   @inlinable @inline(__always)
-  public static func adding(_ a: Self, _ b: Self) -> Self { xi_add4(a, b) }
+  public static func adding(_ a: Self, _ b: Self) -> Self { lp_add4(a, b) }
   @inlinable @inline(__always)
-  public static func subtracting(_ a: Self, _ b: Self) -> Self { xi_subtract4(a, b) }
+  public static func subtracting(_ a: Self, _ b: Self) -> Self { lp_subtract4(a, b) }
   @inlinable @inline(__always)
-  public static func multiplying(_ a: Self, _ b: Self) -> Self { xi_multiply4(a, b) }
+  public static func multiplying(_ a: Self, _ b: Self) -> Self { lp_multiply4(a, b) }
   @inlinable @inline(__always)
-  public static func dividing(_ a: Self, _ b: Self) -> Self { xi_divide4(a, b) }
+  public static func dividing(_ a: Self, _ b: Self) -> Self { lp_divide4(a, b) }
   @inlinable @inline(__always)
-  public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { xi_fma4(sum, a, b) }
+  public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { lp_fma4(sum, a, b) }
   @inlinable @inline(__always)
-  public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { xi_pick4(a, b, x, y) }
+  public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { lp_pick4(a, b, x, y) }
   @inlinable @inline(__always)
-  public static func maximum(_ a: Self, _ b: Self) -> Self { xi_maximum4(a, b) }
+  public static func maximum(_ a: Self, _ b: Self) -> Self { lp_maximum4(a, b) }
   @inlinable @inline(__always)
-  public static func minimum(_ a: Self, _ b: Self) -> Self { xi_minimum4(a, b) }
+  public static func minimum(_ a: Self, _ b: Self) -> Self { lp_minimum4(a, b) }
   @inlinable @inline(__always)
-  public static func squareRoot(_ x: Self) -> Self { xi_sqrt4(x) }
+  public static func squareRoot(_ x: Self) -> Self { lp_sqrt4(x) }
   @inlinable @inline(__always)
-  public static func magnitude(_ x: Self) -> Self { xi_abs4(x) }
+  public static func magnitude(_ x: Self) -> Self { lp_abs4(x) }
   @inlinable @inline(__always)
-  public static func magnitude(_ x: Self, signOf y: Self) -> Self { xi_copysign4(x, y) }
+  public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign4(x, y) }
   @inlinable @inline(__always)
-  public static func powerOfTwo(_ n: Self) -> Self { xi_power_of_two4(n) }
+  public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two4(n) }
 }
 
 extension SIMD8: Vector where Scalar == Float {
   @inlinable @inline(__always)
-  public static func adding(_ a: Self, _ b: Self) -> Self { xi_add8(a, b) }
+  public static func adding(_ a: Self, _ b: Self) -> Self { lp_add8(a, b) }
   @inlinable @inline(__always)
-  public static func subtracting(_ a: Self, _ b: Self) -> Self { xi_subtract8(a, b) }
+  public static func subtracting(_ a: Self, _ b: Self) -> Self { lp_subtract8(a, b) }
   @inlinable @inline(__always)
-  public static func multiplying(_ a: Self, _ b: Self) -> Self { xi_multiply8(a, b) }
+  public static func multiplying(_ a: Self, _ b: Self) -> Self { lp_multiply8(a, b) }
   @inlinable @inline(__always)
-  public static func dividing(_ a: Self, _ b: Self) -> Self { xi_divide8(a, b) }
+  public static func dividing(_ a: Self, _ b: Self) -> Self { lp_divide8(a, b) }
   @inlinable @inline(__always)
-  public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { xi_fma8(sum, a, b) }
+  public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { lp_fma8(sum, a, b) }
   @inlinable @inline(__always)
-  public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { xi_pick8(a, b, x, y) }
+  public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { lp_pick8(a, b, x, y) }
   @inlinable @inline(__always)
-  public static func maximum(_ a: Self, _ b: Self) -> Self { xi_maximum8(a, b) }
+  public static func maximum(_ a: Self, _ b: Self) -> Self { lp_maximum8(a, b) }
   @inlinable @inline(__always)
-  public static func minimum(_ a: Self, _ b: Self) -> Self { xi_minimum8(a, b) }
+  public static func minimum(_ a: Self, _ b: Self) -> Self { lp_minimum8(a, b) }
   @inlinable @inline(__always)
-  public static func squareRoot(_ x: Self) -> Self { xi_sqrt8(x) }
+  public static func squareRoot(_ x: Self) -> Self { lp_sqrt8(x) }
   @inlinable @inline(__always)
-  public static func magnitude(_ x: Self) -> Self { xi_abs8(x) }
+  public static func magnitude(_ x: Self) -> Self { lp_abs8(x) }
   @inlinable @inline(__always)
-  public static func magnitude(_ x: Self, signOf y: Self) -> Self { xi_copysign8(x, y) }
+  public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign8(x, y) }
   @inlinable @inline(__always)
-  public static func powerOfTwo(_ n: Self) -> Self { xi_power_of_two8(n) }
+  public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two8(n) }
 }
 
 extension SIMD16: Vector where Scalar == Float {
   @inlinable @inline(__always)
-  public static func adding(_ a: Self, _ b: Self) -> Self { xi_add16(a, b) }
+  public static func adding(_ a: Self, _ b: Self) -> Self { lp_add16(a, b) }
   @inlinable @inline(__always)
-  public static func subtracting(_ a: Self, _ b: Self) -> Self { xi_subtract16(a, b) }
+  public static func subtracting(_ a: Self, _ b: Self) -> Self { lp_subtract16(a, b) }
   @inlinable @inline(__always)
-  public static func multiplying(_ a: Self, _ b: Self) -> Self { xi_multiply16(a, b) }
+  public static func multiplying(_ a: Self, _ b: Self) -> Self { lp_multiply16(a, b) }
   @inlinable @inline(__always)
-  public static func dividing(_ a: Self, _ b: Self) -> Self { xi_divide16(a, b) }
+  public static func dividing(_ a: Self, _ b: Self) -> Self { lp_divide16(a, b) }
   @inlinable @inline(__always)
-  public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { xi_fma16(sum, a, b) }
+  public static func fused(_ sum: Self, _ a: Self, _ b: Self) -> Self { lp_fma16(sum, a, b) }
   @inlinable @inline(__always)
-  public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { xi_pick16(a, b, x, y) }
+  public static func pick(_ a: Self, lessThan b: Self, _ x: Self, else y: Self) -> Self { lp_pick16(a, b, x, y) }
   @inlinable @inline(__always)
-  public static func maximum(_ a: Self, _ b: Self) -> Self { xi_maximum16(a, b) }
+  public static func maximum(_ a: Self, _ b: Self) -> Self { lp_maximum16(a, b) }
   @inlinable @inline(__always)
-  public static func minimum(_ a: Self, _ b: Self) -> Self { xi_minimum16(a, b) }
+  public static func minimum(_ a: Self, _ b: Self) -> Self { lp_minimum16(a, b) }
   @inlinable @inline(__always)
-  public static func squareRoot(_ x: Self) -> Self { xi_sqrt16(x) }
+  public static func squareRoot(_ x: Self) -> Self { lp_sqrt16(x) }
   @inlinable @inline(__always)
-  public static func magnitude(_ x: Self) -> Self { xi_abs16(x) }
+  public static func magnitude(_ x: Self) -> Self { lp_abs16(x) }
   @inlinable @inline(__always)
-  public static func magnitude(_ x: Self, signOf y: Self) -> Self { xi_copysign16(x, y) }
+  public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign16(x, y) }
   @inlinable @inline(__always)
-  public static func powerOfTwo(_ n: Self) -> Self { xi_power_of_two16(n) }
+  public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two16(n) }
 }

@@ -26,7 +26,7 @@ public struct Kernels: Sendable, CustomStringConvertible {
     guard Self.available.contains(variant) else {
       let names = Self.available.map(\.rawValue).joined(separator: ", ")
       throw Failure(
-        .unsupported, "the processor does not run the kernels \"\(variant.rawValue)\"; it runs \(names)")
+        .unsupported, "the processor does not run the kernels \(quoted(variant.rawValue)); it runs \(names)")
     }
     let table =
       switch variant {
@@ -50,10 +50,10 @@ public struct Kernels: Sendable, CustomStringConvertible {
 
   /// What this processor can run, best first.
   public static let available: [Variant] = {
-    let features = xi_processor_features()
+    let features = lp_processor_features()
     var variants: [Variant] = [.openblas, .portable]
-    if features & UInt32(XI_AVX2_FMA) != 0 { variants.insert(.avx2, at: 0) }
-    if features & UInt32(XI_AVX512) != 0 { variants.insert(.avx512, at: 0) }
+    if features & UInt32(LP_AVX2_FMA) != 0 { variants.insert(.avx2, at: 0) }
+    if features & UInt32(LP_AVX512) != 0 { variants.insert(.avx512, at: 0) }
     return variants
   }()
 
@@ -67,7 +67,7 @@ public struct Kernels: Sendable, CustomStringConvertible {
   package init(named name: String) throws {
     guard let variant = Variant(rawValue: name) else {
       let names = Variant.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(.invalidArgument, "there are no kernels \"\(name)\"; there are \(names)")
+      throw Failure(.invalidArgument, "there are no kernels \(quoted(name)); there are \(names)")
     }
     try self.init(variant)
   }

@@ -21,7 +21,7 @@ func forEachTask(_ count: Int, _ parallel: Parallel, _ body: (_ task: Int, _ slo
 /// An output matrix cut into tasks: blocks of rows, and chunks of columns.
 ///
 /// The blocks do not depend on the number of threads.
-struct Grid {
+struct TaskGrid {
   let rows, columns, blockRows, chunkColumns: Int
 
   /// `rowFloats`: floats read for one row. Its operand should stay in the second-level cache while all panels of
@@ -29,7 +29,7 @@ struct Grid {
   init(rows: Int, columns: Int, rowFloats: Int, chunkColumns: (_ blocks: Int) -> Int) {
     self.rows = rows
     self.columns = columns
-    let tiles = max(2, min(20, Grid.cacheFloats / (12 * max(1, rowFloats))))
+    let tiles = max(2, min(20, TaskGrid.cacheFloats / (12 * max(1, rowFloats))))
     blockRows = max(1, min(rows, 12 * tiles))
     self.chunkColumns = max(1, chunkColumns((rows + blockRows - 1) / blockRows))
   }
@@ -50,8 +50,8 @@ struct Grid {
 extension Kernels {
   /// All columns at once, or as many chunks of whole panels as keep the threads busy. OpenBLAS gets chunks of one size
   /// only, since its sums depend on that.
-  func grid(rows: Int, columns: Int, rowFloats: Int, threads: Int) -> Grid {
-    Grid(rows: rows, columns: columns, rowFloats: rowFloats) { blocks in
+  func grid(rows: Int, columns: Int, rowFloats: Int, threads: Int) -> TaskGrid {
+    TaskGrid(rows: rows, columns: columns, rowFloats: rowFloats) { blocks in
       if variant == .openblas { return 128 }
       let chunks = threads == 1 ? 1 : max(1, 4 * threads / max(1, blocks))
       let panels = (columns + panelWidth - 1) / panelWidth

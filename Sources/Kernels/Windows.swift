@@ -4,7 +4,7 @@
 /// `kernelWidth * inputChannels` channels: in a copy of the picture that has its padding, they are neighbours.
 struct Windows {
   let c: Kernels.Convolution
-  let grid: Grid
+  let grid: TaskGrid
   let taps, channels: Int
   /// Memory of one task: a `Scratch`, then zeros or the copy.
   let slotBytes: Int

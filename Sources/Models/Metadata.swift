@@ -38,7 +38,7 @@ public struct Metadata: Sendable {
     self.entries = entries
     if let format = entries["limpid.format"], format != "1" {
       throw Failure(
-        .unsupported, "the model file has metadata of format \"\(format)\"; this version of Limpid reads format 1")
+        .unsupported, "the model file has metadata of format \(quoted(format)); this version of Limpid reads format 1")
     }
     family = entries["limpid.family"] ?? "classifier"
     labels = Self.lines(entries["limpid.labels"])
@@ -57,7 +57,7 @@ public struct Metadata: Sendable {
   public func number(_ name: String, of method: String) throws -> Double? {
     guard let text = parameter(name, of: method) else { return nil }
     guard let value = Double(text), value.isFinite else {
-      throw Failure(.invalidModel, "metadata limpid.explain.\(method).\(name) is \"\(text)\", not a number")
+      throw Failure(.invalidModel, "metadata limpid.explain.\(method).\(name) is \(quoted(text)), not a number")
     }
     return value
   }

@@ -69,8 +69,8 @@ public final class Model: Sendable {
   /// A value of the model, by name; an error that names near ones where there is none.
   public func value(named name: String) throws -> ValueID {
     if let value = graph.value(named: name) { return value }
-    let outputs = graph.outputs.map { "\"\(graph.name(of: $0.value))\"" }.joined(separator: ", ")
-    throw Failure(.notFound, "the model has no value named \"\(name)\"; its outputs are \(outputs)")
+    let outputs = graph.outputs.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", ")
+    throw Failure(.notFound, "the model has no value named \(quoted(name)); its outputs are \(outputs)")
   }
 
   /// nil where no output holds scores.

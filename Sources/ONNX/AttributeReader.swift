@@ -14,8 +14,8 @@ struct AttributeReader {
   func attributes(_ node: OpaquePointer, _ count: Int) throws -> [String: Attribute] {
     var attributes: [String: Attribute] = [:]
     for i in 0..<count {
-      guard let message = xi_onnx_node_attribute(node, i) else { continue }
-      let name = try string(xi_onnx_attribute_get(message).name, "an attribute's name")
+      guard let message = lp_onnx_node_attribute(node, i) else { continue }
+      let name = try string(lp_onnx_attribute_get(message).name, "an attribute's name")
       guard let value = try locating("attribute \(quoted(name))", { try attribute(message) }) else { continue }
       guard attributes.updateValue(value, forKey: name) == nil else {
         throw Failure(.invalidModel, "attribute \(quoted(name)) is given twice")
@@ -26,7 +26,7 @@ struct AttributeReader {
 
   /// nil for a reference to an attribute that a call of the function leaves out.
   func attribute(_ message: OpaquePointer) throws -> Attribute? {
-    let info = xi_onnx_attribute_get(message)
+    let info = lp_onnx_attribute_get(message)
     guard info.reference.count == 0 else {
       guard let arguments else {
         throw Failure(.invalidModel, "it refers to \(shown(info.reference)) of a function, but is not in one")
@@ -34,36 +34,36 @@ struct AttributeReader {
       return arguments[try string(info.reference, "the attribute that it refers to")]
     }
     switch info.type {
-    case XI_ONNX_ATTRIBUTE_FLOAT: return .float(info.f)
-    case XI_ONNX_ATTRIBUTE_INT: return .int(Int(info.i))
-    case XI_ONNX_ATTRIBUTE_STRING: return .string(try string(info.s, "it"))
-    case XI_ONNX_ATTRIBUTE_TENSOR:
+    case LP_ONNX_ATTRIBUTE_FLOAT: return .float(info.f)
+    case LP_ONNX_ATTRIBUTE_INT: return .int(Int(info.i))
+    case LP_ONNX_ATTRIBUTE_STRING: return .string(try string(info.s, "it"))
+    case LP_ONNX_ATTRIBUTE_TENSOR:
       guard let tensor = info.t else { throw Failure(.invalidModel, "the tensor is missing") }
       return .tensor(try weights.tensor(tensor))
-    case XI_ONNX_ATTRIBUTE_GRAPH:
+    case LP_ONNX_ATTRIBUTE_GRAPH:
       guard let graph = info.g else { throw Failure(.invalidModel, "the graph is missing") }
       return .graph(try self.graph(graph))
-    case XI_ONNX_ATTRIBUTE_FLOATS:
+    case LP_ONNX_ATTRIBUTE_FLOATS:
       return .floats(Array(UnsafeBufferPointer(start: info.floats, count: info.float_count)))
-    case XI_ONNX_ATTRIBUTE_INTS:
+    case LP_ONNX_ATTRIBUTE_INTS:
       return .ints(UnsafeBufferPointer(start: info.ints, count: info.int_count).map(Int.init))
-    case XI_ONNX_ATTRIBUTE_STRINGS:
-      return .strings(try (0..<info.string_count).map { try string(xi_onnx_attribute_string(message, $0), "it") })
-    case XI_ONNX_ATTRIBUTE_SPARSE_TENSOR:
+    case LP_ONNX_ATTRIBUTE_STRINGS:
+      return .strings(try (0..<info.string_count).map { try string(lp_onnx_attribute_string(message, $0), "it") })
+    case LP_ONNX_ATTRIBUTE_SPARSE_TENSOR:
       guard let sparse = info.sparse else { throw Failure(.invalidModel, "the tensor is missing") }
       return .tensor(try weights.tensor(sparse: sparse))
-    case XI_ONNX_ATTRIBUTE_UNKNOWN: throw Failure(.invalidModel, "it has no value")
+    case LP_ONNX_ATTRIBUTE_UNKNOWN: throw Failure(.invalidModel, "it has no value")
     default: throw refused(info.type)
     }
   }
 
-  private func refused(_ type: xi_onnx_attribute_type) -> Failure {
+  private func refused(_ type: lp_onnx_attribute_type) -> Failure {
     let what =
       switch type {
-      case XI_ONNX_ATTRIBUTE_TENSORS: "a list of tensors is"
-      case XI_ONNX_ATTRIBUTE_GRAPHS: "a list of graphs is"
-      case XI_ONNX_ATTRIBUTE_SPARSE_TENSORS: "a list of sparse tensors is"
-      case XI_ONNX_ATTRIBUTE_TYPE_PROTO, XI_ONNX_ATTRIBUTE_TYPE_PROTOS: "types are"
+      case LP_ONNX_ATTRIBUTE_TENSORS: "a list of tensors is"
+      case LP_ONNX_ATTRIBUTE_GRAPHS: "a list of graphs is"
+      case LP_ONNX_ATTRIBUTE_SPARSE_TENSORS: "a list of sparse tensors is"
+      case LP_ONNX_ATTRIBUTE_TYPE_PROTO, LP_ONNX_ATTRIBUTE_TYPE_PROTOS: "types are"
       default: "values of this kind are"
       }
     return Failure(.unsupported, "\(what) not supported as an attribute")

@@ -24,9 +24,9 @@ final class LocalFunctions {
 
   init(_ model: OpaquePointer) throws {
     var messages: [Name: OpaquePointer] = [:]
-    for i in 0..<xi_onnx_model_get(model).function_count {
-      guard let message = xi_onnx_model_function(model, i) else { continue }
-      let info = xi_onnx_function_get(message)
+    for i in 0..<lp_onnx_model_get(model).function_count {
+      guard let message = lp_onnx_model_function(model, i) else { continue }
+      let info = lp_onnx_function_get(message)
       let name = Name(
         domain: canonical(domain: try string(info.domain, "the domain of a function")),
         operation: try string(info.name, "the name of a function"))
@@ -38,9 +38,9 @@ final class LocalFunctions {
   }
 
   /// The nodes that `node` stands for, made of values of `caller`'s graph; nil where it does not call a function.
-  func body(of node: Node, in caller: GraphBuilder) throws -> [Node]? {
+  func body(of node: Node, in caller: GraphReader) throws -> [Node]? {
     guard let message = messages[Name(domain: node.domain, operation: node.operation)] else { return nil }
-    let info = xi_onnx_function_get(message)
+    let info = lp_onnx_function_get(message)
     guard node.inputs.count <= info.input_count, node.outputs.count <= info.output_count else {
       throw Failure(
         .invalidModel, "\(node.inputs.count) inputs and \(node.outputs.count) outputs, where its function has "
@@ -48,7 +48,7 @@ final class LocalFunctions {
     }
     let builder = try reader(message, info, calledBy: node, in: caller)
     try builder.buildBody(message, info, leavingOut: { $0 >= node.inputs.count || node.inputs[$0] == nil })
-    extent += 1 + builder.graph.extent
+    extent += 1 + builder.graph.copyCost
     guard extent <= Self.extentLimit else {
       throw Failure(.unsupported, "calls of functions come to more than \(Self.extentLimit) nodes, operands and values")
     }
@@ -56,46 +56,46 @@ final class LocalFunctions {
   }
 
   private func reader(
-    _ message: OpaquePointer, _ info: xi_onnx_function_info, calledBy node: Node, in caller: GraphBuilder
-  ) throws -> GraphBuilder {
+    _ message: OpaquePointer, _ info: lp_onnx_function_info, calledBy node: Node, in caller: GraphReader
+  ) throws -> GraphReader {
     let names = caller.call?.names ?? []
     let name = Name(domain: node.domain, operation: node.operation)
     guard !names.contains(name) else { throw Failure(.invalidModel, "its function calls itself, or others that call it") }
     guard names.count < Self.depthLimit else {
       throw Failure(.unsupported, "functions call each other more than \(Self.depthLimit) deep")
     }
-    let imports = try ONNXLoader.opsets((0..<info.opset_count).map { xi_onnx_function_opset(message, $0) })
+    let imports = try ONNXLoader.opsets((0..<info.opset_count).map { lp_onnx_function_opset(message, $0) })
     let version = imports[""] == caller.graph.opsets[""] ? caller.call?.version : imports[""]
     let constants = AttributeReader(weights: caller.weights, arguments: nil) { _ in
       throw Failure(.unsupported, "a graph as what a function's attribute is by default is not supported")
     }
     var attributes: [String: Attribute] = [:]
     for i in 0..<info.default_count {
-      guard let attribute = xi_onnx_function_default(message, i) else { continue }
-      let name = try string(xi_onnx_attribute_get(attribute).name, "an attribute's name")
+      guard let attribute = lp_onnx_function_default(message, i) else { continue }
+      let name = try string(lp_onnx_attribute_get(attribute).name, "an attribute's name")
       attributes[name] = try locating("attribute \(quoted(name))") { try constants.attribute(attribute) }
     }
     attributes.merge(node.attributes) { $1 }
-    return GraphBuilder(
+    return GraphReader(
       opsets: imports, weights: caller.weights, functions: self,
       call: Call(attributes: attributes, version: version, names: names + [name]))
   }
 }
 
-extension GraphBuilder {
+extension GraphReader {
   /// Reads a function's body; what a call leaves out is left out of its nodes too.
   fileprivate func buildBody(
-    _ message: OpaquePointer, _ info: xi_onnx_function_info, leavingOut isMissing: (Int) -> Bool
+    _ message: OpaquePointer, _ info: lp_onnx_function_info, leavingOut isMissing: (Int) -> Bool
   ) throws {
     var missing = Set<ValueID>()
     for i in 0..<info.input_count {
-      let value = try define(try string(xi_onnx_function_input(message, i), "an input's name"))
+      let value = try define(try string(lp_onnx_function_input(message, i), "an input's name"))
       if isMissing(i) { missing.insert(value) }
       graph.inputs.append(Declaration(value: value, type: .float32, dimensions: nil))
     }
-    try addNodes((0..<info.node_count).compactMap { xi_onnx_function_node(message, $0) })
+    try addNodes((0..<info.node_count).compactMap { lp_onnx_function_node(message, $0) })
     for i in 0..<info.output_count {
-      let name = try string(xi_onnx_function_output(message, i), "an output's name")
+      let name = try string(lp_onnx_function_output(message, i), "an output's name")
       guard let value = graph.value(named: name), !missing.contains(value) else {
         throw Failure(.invalidModel, "no node makes the output \(quoted(name)) of its function")
       }

@@ -27,13 +27,13 @@ public enum ONNXLoader {
 
   private static func read(_ file: Storage, external: ExternalData?) throws -> Graph {
     let model = try parse(file)
-    defer { xi_onnx_free(model) }
-    let info = xi_onnx_model_get(model)
+    defer { lp_onnx_free(model) }
+    let info = lp_onnx_model_get(model)
     guard let main = info.graph else {
       throw Failure(.invalidModel, "this is not an ONNX model: it has no graph")
     }
-    let opsets = try opsets((0..<info.opset_count).map { xi_onnx_model_opset(model, $0) })
-    let builder = GraphBuilder(
+    let opsets = try opsets((0..<info.opset_count).map { lp_onnx_model_opset(model, $0) })
+    let builder = GraphReader(
       opsets: opsets, weights: WeightReader(file, external: external), functions: try LocalFunctions(model))
     try builder.build(main)
     guard !builder.graph.outputs.isEmpty else {
@@ -48,19 +48,19 @@ public enum ONNXLoader {
     var model: OpaquePointer?
     var message = [CChar](repeating: 0, count: 256)
     let status = withExtendedLifetime(file) {
-      xi_onnx_read(file.base, file.byteCount, &model, &message, message.count)
+      lp_onnx_read(file.base, file.byteCount, &model, &message, message.count)
     }
-    if status == XI_ONNX_OK, let model { return model }
+    if status == LP_ONNX_OK, let model { return model }
     let text = message.withUnsafeBufferPointer { buffer in buffer.baseAddress.map(String.init(cString:)) ?? "" }
     switch status {
-    case XI_ONNX_MALFORMED: throw Failure(.invalidModel, text)
-    case XI_ONNX_NO_MEMORY: throw Failure(.unsupported, text)
+    case LP_ONNX_MALFORMED: throw Failure(.invalidModel, text)
+    case LP_ONNX_NO_MEMORY: throw Failure(.unsupported, text)
     default: throw Failure(.internal, text)
     }
   }
 
   /// Domain to version. The domain "ai.onnx" is also written "".
-  static func opsets(_ imports: [xi_onnx_opset]) throws -> [String: Int] {
+  static func opsets(_ imports: [lp_onnx_opset]) throws -> [String: Int] {
     var opsets: [String: Int] = [:]
     for opset in imports {
       let domain = canonical(domain: try string(opset.domain, "the domain of an opset import"))
@@ -81,7 +81,7 @@ public enum ONNXLoader {
   private static func metadata(_ model: OpaquePointer, _ count: Int) throws -> [String: String] {
     var metadata: [String: String] = [:]
     for i in 0..<count {
-      let entry = xi_onnx_model_metadata(model, i)
+      let entry = lp_onnx_model_metadata(model, i)
       let key = try string(entry.key, "a metadata key")
       let value = try string(entry.value, "the metadata \(quoted(key))")
       guard metadata.updateValue(value, forKey: key) == nil else {

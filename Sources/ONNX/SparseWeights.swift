@@ -9,7 +9,7 @@ extension WeightReader {
 
   /// The tensor with its zeros.
   func tensor(sparse message: OpaquePointer) throws -> Tensor {
-    let info = xi_onnx_sparse_get(message)
+    let info = lp_onnx_sparse_get(message)
     guard let valueMessage = info.values else { throw Failure(.invalidModel, "it has no values") }
     let values = try tensor(valueMessage)
     let shape = try shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank))
@@ -29,14 +29,14 @@ extension WeightReader {
 
   /// The name of a sparse tensor is that of its values.
   static func name(sparse message: OpaquePointer) throws -> String {
-    guard let values = xi_onnx_sparse_get(message).values else {
+    guard let values = lp_onnx_sparse_get(message).values else {
       throw Failure(.invalidModel, "a sparse initializer has no values")
     }
-    return try string(xi_onnx_tensor_get(values).name, "a tensor's name")
+    return try string(lp_onnx_tensor_get(values).name, "a tensor's name")
   }
 
   /// Where each value stands among all elements.
-  private func places(_ info: xi_onnx_sparse_info, _ values: Tensor, _ shape: Shape) throws -> [Int] {
+  private func places(_ info: lp_onnx_sparse_info, _ values: Tensor, _ shape: Shape) throws -> [Int] {
     guard values.shape.rank == 1 else {
       throw Failure(.invalidModel, "the values of a sparse tensor have the shape \(values.shape)")
     }

@@ -15,7 +15,7 @@ struct WeightReader {
 
   /// A tensor that borrows from the file where its elements lie there as they are in memory.
   func tensor(_ message: OpaquePointer) throws -> Tensor {
-    let info = xi_onnx_tensor_get(message)
+    let info = lp_onnx_tensor_get(message)
     guard info.is_segment == 0 else { throw Failure(.unsupported, "tensors in segments are not supported") }
     let type = try elementType(info.type)
     let shape = try shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank))
@@ -42,7 +42,7 @@ struct WeightReader {
   }
 
   /// Elements in the typed fields of the message, of which small types share `int32_data`.
-  private func typedTensor(_ info: xi_onnx_tensor_info, _ type: ElementType, _ shape: Shape) throws -> Tensor {
+  private func typedTensor(_ info: lp_onnx_tensor_info, _ type: ElementType, _ shape: Shape) throws -> Tensor {
     switch type {
     case .float32: try copy(info.floats, info.float_count, type, shape) { $0 }
     case .float64: try copy(info.doubles, info.double_count, type, shape) { $0 }
@@ -66,14 +66,14 @@ struct WeightReader {
   }
 
   private func externalTensor(
-    _ message: OpaquePointer, _ info: xi_onnx_tensor_info, _ type: ElementType, _ shape: Shape
+    _ message: OpaquePointer, _ info: lp_onnx_tensor_info, _ type: ElementType, _ shape: Shape
   ) throws -> Tensor {
     guard let external else {
       throw Failure(.invalidModel, "its data is in another file; a model in memory cannot have external data")
     }
     var entries: [String: String] = [:]
     for i in 0..<info.external_count {
-      let entry = xi_onnx_tensor_external(message, i)
+      let entry = lp_onnx_tensor_external(message, i)
       let key = try string(entry.key, "a key of its external data")
       let value = try string(entry.value, "the \(quoted(key)) of its external data")
       guard entries.updateValue(value, forKey: key) == nil else {

@@ -11,7 +11,7 @@ public struct Parallel: Sendable {
   public static let serial = Parallel(threads: 1)
 
   /// One thread per core that this process may use.
-  public static var available: Parallel { Parallel(threads: Int(xi_available_cores())) }
+  public static var available: Parallel { Parallel(threads: Int(lp_available_cores())) }
 
   /// Calls `body` with disjoint ranges that together make `0..<count`, at least `grain` long but for the last,
   /// on up to `threads` threads, and returns when all have ended.

@@ -1,7 +1,7 @@
 import Models
 import Tensors
 
-/// Which classes of a picture to explain: what `--class` says.
+/// Which classes of an image to explain: what `--class` says.
 enum ClassChoice {
   case predicted
   /// The least probable class: the one that a negative model has most to say about.

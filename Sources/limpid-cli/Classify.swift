@@ -5,7 +5,7 @@ import Tensors
 struct Classify: Command {
   static let usage = Usage(
     name: "classify", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
-    summary: "Say what pictures show: their most probable classes.",
+    summary: "Say what images show: their most probable classes.",
     options: [Option("top", "N", "classes to show for each image (default 5)"), .json, .threads])
 
   private let model: String

@@ -7,7 +7,7 @@ import Tensors
 struct Fetch: Command {
   static let usage = Usage(
     name: "fetch", operands: "MODEL IMAGE", operandCount: 2...2,
-    summary: "Write any values of a model, for one picture, as NumPy files.",
+    summary: "Write any values of a model, for one image, as NumPy files.",
     options: [
       Option("names", "A,B,…", "names of the values (see limpid inspect --values); repeat it for more"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"), .json, .threads,

@@ -3,7 +3,7 @@ import Images
 import Tensors
 
 extension Image {
-  /// A picture file, as RGB.
+  /// An image file, as RGB.
   static func read(_ path: String) throws -> Image {
     let file = try MappedFile(path: path)
     return try locating(quoted(path)) { try decode(file.bytes) }

@@ -38,7 +38,7 @@ struct Inspect: Command {
       table.add("output", "\(graph.name(of: output.value).printable)  \(output.text)\(role)")
     }
     table.add("classes", model.classCount.map(String.init) ?? "depends on the input")
-    let preprocessing = model.metadata.preprocessing?.description ?? "none in the file, so pictures cannot be fed"
+    let preprocessing = model.metadata.preprocessing?.description ?? "none in the file, so images cannot be fed"
     table.add("preprocessing", preprocessing.split(separator: "\n").joined(separator: "; "))
     for layer in model.metadata.layers { table.add("layer", layer.printable) }
     for domain in graph.opsets.keys.sorted() {

@@ -109,7 +109,8 @@ struct FusedConvolution: Sendable, CustomTestStringConvertible {
     if isRectified { attributes["activation"] = .string("Relu") }
     graph.nodes = [Node("Conv", domain: "limpid", inputs: inputs, outputs: [output], attributes: attributes)]
     let engine = Engine(graph, kernels: try Kernels(kernels), limit: MemoryLimit(bytes: 1 << 30))
-    return try engine.run(feeds, fetch: [output], parallel: Parallel(threads: threads), progress: .unwatched)[0].array(of: Float.self)
+    let parallel = Parallel(threads: threads)
+    return try engine.run(feeds, fetch: [output], parallel: parallel, progress: .unwatched)[0].array(of: Float.self)
   }
 
   static let all: [FusedConvolution] = [

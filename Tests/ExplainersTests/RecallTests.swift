@@ -95,24 +95,24 @@ func recallOfGrowingNamesAsTheOtherReproductionGivesIt(limit: Int) throws {
   let found = try Case()
   let means = try (0..<2).map { filter in
     let threshold = found.threshold(filter, 0.8)
-    let pictures = try found.images(filter).map { image in
+    let images = try found.images(filter).map { image in
       let map = found.map(image, filter)
       let region = map.map { Double($0) > threshold }
-      return Recall.Picture(
+      return Recall.Image(
         truth: Recall.words(in: region, of: found.annotations(image, to: found.side)),
         words: found.words(image, filter),
         weight: Weighting.enlarged.weight(of: try enlarged(map, found.side, to: 224).max() ?? 0))
     }
-    return Recall.mean(Recall.cumulative(pictures, limit: limit))
+    return Recall.mean(Recall.cumulative(images, limit: limit))
   }
   #expect(abs(try #require(Recall.mean(means)) - found.fixture.doubles("stable\(limit)")[0]) < 1e-12)
 }
 
 @Test func wordsThatTrainingSawCountForTheNameButNotForTheTruth() {
-  let pictures = [Recall.Picture(truth: [1, 2], words: [1, 5], weight: 1), .init(truth: [], words: [9], weight: 9)]
-  #expect(Recall.cumulative(pictures, limit: 1, seen: [2]) == [1, nil])
-  #expect(Recall.cumulative(pictures, limit: 1, seen: [1]) == [0, nil])
-  #expect(Recall.cumulative(pictures, limit: 1, seen: [1, 2]) == [nil, nil])
+  let images = [Recall.Image(truth: [1, 2], words: [1, 5], weight: 1), .init(truth: [], words: [9], weight: 9)]
+  #expect(Recall.cumulative(images, limit: 1, seen: [2]) == [1, nil])
+  #expect(Recall.cumulative(images, limit: 1, seen: [1]) == [0, nil])
+  #expect(Recall.cumulative(images, limit: 1, seen: [1, 2]) == [nil, nil])
 }
 
 @Test func masksOfBoxesAreThoseOfThePrograms() throws {

@@ -6,30 +6,30 @@
 
 enum { MAX_SIDE = 65535, MAX_PIXELS = 1 << 22, ENCODED_PIXELS = 1 << 14 };
 
-static void encode(const xi_image *image) {
-  char message[XI_MESSAGE_SIZE];
-  const uint32_t channels = image->kind == XI_GRAY8 ? 1 : 3;
+static void encode(const lp_image *image) {
+  char message[LP_MESSAGE_SIZE];
+  const uint32_t channels = image->kind == LP_GRAY8 ? 1 : 3;
   const size_t size = (size_t)image->width * image->height;
-  xi_bytes png;
-  xi_image again;
-  if (size > ENCODED_PIXELS || (image->kind != XI_GRAY8 && image->kind != XI_RGB8)) return;
-  if (xi_encode_png(image->samples, image->width, image->height, channels, &png, message) != XI_OK) abort();
-  if (xi_decode_png(png.data, png.size, MAX_SIDE, MAX_PIXELS, &again, message) != XI_OK) abort();
+  lp_bytes png;
+  lp_image again;
+  if (size > ENCODED_PIXELS || (image->kind != LP_GRAY8 && image->kind != LP_RGB8)) return;
+  if (lp_encode_png(image->samples, image->width, image->height, channels, &png, message) != LP_OK) abort();
+  if (lp_decode_png(png.data, png.size, MAX_SIDE, MAX_PIXELS, &again, message) != LP_OK) abort();
   if (again.kind != image->kind || memcmp(again.samples, image->samples, size * channels) != 0) abort();
-  xi_free(again.samples);
-  xi_free(png.data);
+  lp_free(again.samples);
+  lp_free(png.data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char message[XI_MESSAGE_SIZE] = "";
-  xi_image image;
+  char message[LP_MESSAGE_SIZE] = "";
+  lp_image image;
   /* The signatures decide in the library; here the first byte does, so that both decoders see all inputs. */
   const int is_png = size > 0 && data[0] == 0x89;
   memset(&image, 0, sizeof image);
-  if ((is_png ? xi_decode_png : xi_decode_jpeg)(data, size, MAX_SIDE, MAX_PIXELS, &image, message) == XI_OK) {
+  if ((is_png ? lp_decode_png : lp_decode_jpeg)(data, size, MAX_SIDE, MAX_PIXELS, &image, message) == LP_OK) {
     if (!image.samples || image.width < 1 || image.height < 1) abort();
     encode(&image);
-    xi_free(image.samples);
+    lp_free(image.samples);
   } else if (image.samples || message[0] == '\0') {
     abort();
   }

@@ -67,6 +67,21 @@ static int words(const limpid_model *model, const limpid_image_view *views, size
   return 0;
 }
 
+static int draw(const limpid_model *model, const limpid_image_view *view, const char *path, const char *style) {
+  limpid_render_options options = LIMPID_RENDER_OPTIONS_INIT;
+  limpid_explanation *why = NULL;
+  limpid_image *drawn = NULL;
+  limpid_image_view result;
+  options.style = style;
+  if (limpid_explain(model, NULL, view, 1, NULL, 1, NULL, &why)) return fail();
+  if (limpid_explanation_render(why, 0, view, &options, &drawn)) return fail();
+  result = limpid_image_get_view(drawn);
+  if (limpid_save_png(&result, path)) return fail();
+  limpid_image_free(drawn);
+  limpid_explanation_free(why);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   enum { MOST = 32 };
   limpid_model *model = NULL;
@@ -85,6 +100,8 @@ int main(int argc, char **argv) {
     result = words(model, views, count, (int32_t)atol(argv[argc - 1]));
   else if (strcmp(argv[1], "fetch") == 0)
     result = fetch(model, views, argv + 4, (size_t)argc - 4);
+  else if (strcmp(argv[1], "draw") == 0)
+    result = draw(model, views, argv[4], argv[5]);
   else
     result = explain(model, views, argv[4], (size_t)atol(argv[5]));
   for (i = 0; i < count; i++) limpid_image_free(images[i]);

@@ -106,6 +106,24 @@ def test_a_class_alone_has_the_map_that_it_has_among_all(method):
             model.explain(pictures[0], method=method, classes=10)
 
 
+@pytest.mark.parametrize("method", ["tame", "lcam"])
+def test_every_step_of_both_passes_can_be_stopped_and_counts(method):
+    import limpid
+
+    pictures = [np.full((64, 64, 3), level, np.uint8) for level in (0, 90, 200)]
+    with limpid.Model(DIGITS / f"{method}.onnx") as model:
+        shares, classifying = [], []
+        model.explain(pictures, method=method, progress=lambda done, total: shares.append(done / total))
+        model.classify(pictures, progress=lambda done, total: classifying.append(done / total))
+        assert shares == sorted(shares) and shares[-1] == 1
+        # The part behind the features reports its own steps, and comes before the end.
+        assert len(shares) > len(classifying) and sum(share > 0.92 for share in shares) >= 3
+        for last in range(len(shares)):
+            asked = iter(range(last))
+            with pytest.raises(limpid.Cancelled):
+                model.explain(pictures, method=method, progress=lambda done, total: next(asked, None) is not None)
+
+
 def test_a_constant_map_is_zero_and_marked(tmp_path):
     """The original divides zero by zero there."""
     import limpid

@@ -65,7 +65,7 @@ def test_metadata_says_everything_that_the_graph_cannot(converted):
     explain = {k.rsplit(".", 1)[1]: v for k, v in found.items() if k.startswith("limpid.explain.scouter.")}
     assert explain == {"output": "attention", "slot_output": "slot_attention", "slots_per_class": "3",
                        "sign": "negative", "normalize": "minmax_all_classes", "quantize": "truncate",
-                       "upsample": "bilinear_u8", "colormap": "jet", "alpha": "0.4", "power": "2", "lambda": "10.0"}
+                       "upsample": "bilinear_u8", "power": "2", "lambda": "10.0"}
     assert found["limpid.layers"].splitlines()[0] == "backbone.layer4.1.relu2 nchw"
     source = dict(line.split(" ", 1) for line in found["limpid.source"].splitlines())
     assert source["architecture"] == "resnet18" and source["licence"] == "unknown: ask its authors"

@@ -5,13 +5,13 @@
 
 /* Instruction sets that both the processor and the operating system offer. */
 enum {
-  XI_AVX2_FMA = 1 << 0,
-  XI_AVX512 = 1 << 1 /* F, VL, BW and DQ */
+  LP_AVX2_FMA = 1 << 0,
+  LP_AVX512 = 1 << 1 /* F, VL, BW and DQ */
 };
 
-uint32_t xi_processor_features(void);
+uint32_t lp_processor_features(void);
 
 /* The number of cores that this process may use; at least 1. */
-int xi_available_cores(void);
+int lp_available_cores(void);
 
 #endif

@@ -1,7 +1,7 @@
 import Images
 import Tensors
 
-/// The maps of a layer's filters for one picture.
+/// The maps of a layer's filters for one image.
 struct FeatureMaps {
   let channels: Int
   let height: Int
@@ -12,7 +12,7 @@ struct FeatureMaps {
 
   var positions: Int { height * width }
 
-  /// Picture `index` of the batch `tensor`, [pictures, channels, height, width].
+  /// Image `index` of the batch `tensor`, [images, channels, height, width].
   init(_ tensor: Tensor, _ index: Int) throws {
     guard tensor.type == .float32, tensor.shape.rank == 4, index < tensor.shape[0], tensor.count > 0 else {
       throw Failure(

@@ -1,7 +1,7 @@
 /// How many of the words that people gave to a filter's region are among those found for it (LaViSE, section
 /// 4.1, as its two reproductions compute it; the authors' program does not).
 public enum Recall {
-  /// Something annotated in a picture: its word, and where it is.
+  /// Something annotated in an image: its word, and where it is.
   public struct Annotation: Sendable {
     public let word: Int
     /// As many positions as the region has.
@@ -31,15 +31,15 @@ public enum Recall {
     truth.isEmpty ? nil : Double(truth.intersection(found).count) / Double(truth.count)
   }
 
-  /// The mean of what is defined; nil where nothing is. Over all pictures of all filters it is the seed-004
-  /// reproduction's recall; over each filter's pictures, then over filters, the other's.
+  /// The mean of what is defined; nil where nothing is. Over all images of all filters it is the FACT2023
+  /// reproduction's recall; over each filter's images, then over filters, the other's.
   public static func mean(_ shares: some Sequence<Double?>) -> Double? {
     let defined = shares.compactMap { $0 }
     return defined.isEmpty ? nil : defined.reduce(0, +) / Double(defined.count)
   }
 
-  /// One picture of a filter: what is annotated in its region, what was found, and what that counts.
-  public struct Picture: Sendable {
+  /// One image of a filter: what is annotated in its region, what was found, and what that counts.
+  public struct Image: Sendable {
     public let truth: Set<Int>
     public let words: [Int]
     public let weight: Double
@@ -51,14 +51,14 @@ public enum Recall {
     }
   }
 
-  /// For each picture the recall among the first `limit` words of the name that the filter has by then;
-  /// pictures without truth do not count for the name either. `seen`: words to leave out of the truth.
-  public static func cumulative(_ pictures: [Picture], limit: Int, seen: Set<Int> = []) -> [Double?] {
+  /// For each image the recall among the first `limit` words of the name that the filter has by then;
+  /// images without truth do not count for the name either. `seen`: words to leave out of the truth.
+  public static func cumulative(_ images: [Image], limit: Int, seen: Set<Int> = []) -> [Double?] {
     var counts = WordCounts()
-    return pictures.map { picture in
-      guard !picture.truth.isEmpty else { return nil }
-      counts.add(picture.words, weight: picture.weight)
-      return share(of: picture.truth.subtracting(seen), in: counts.ranked.prefix(limit).map(\.word))
+    return images.map { image in
+      guard !image.truth.isEmpty else { return nil }
+      counts.add(image.words, weight: image.weight)
+      return share(of: image.truth.subtracting(seen), in: counts.ranked.prefix(limit).map(\.word))
     }
   }
 

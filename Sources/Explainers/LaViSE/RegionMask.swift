@@ -1,9 +1,9 @@
 import Images
 import Tensors
 
-/// Where annotations lie, seen as the network sees the picture (LaViSE's masks of boxes).
+/// Where annotations lie, seen as the network sees the image (LaViSE's masks of boxes).
 public struct RegionMask: Sendable {
-  /// In pixels of the picture.
+  /// In pixels of the image.
   public struct Box: Sendable {
     public let x, y, width, height: Int
 
@@ -16,10 +16,10 @@ public struct RegionMask: Sendable {
   private static let crop = 224
 
   /// Which of `size` cells of the network's view the boxes cover: resized (shorter side 256) and cropped
-  /// (224) as the picture, then to `size`, each time taking the nearest pixel.
+  /// (224) as the image, then to `size`, each time taking the nearest pixel.
   ///
-  /// `swapped`: as all three programs do, which give the mask as many rows as the picture has columns, so
-  /// that masks of pictures that are not square are cut off and distorted.
+  /// `swapped`: as all three programs do, which give the mask as many rows as the image has columns, so
+  /// that masks of images that are not square are cut off and distorted.
   public static func cells(
     of boxes: [Box], width: Int, height: Int, to size: (width: Int, height: Int), swapped: Bool = false
   ) throws -> [Bool] {

@@ -1,12 +1,12 @@
 import Glibc
 
-/// What the words of one picture count in a filter's name.
+/// What the words of one image count in a filter's name.
 public enum Weighting: String, Sendable, CaseIterable {
-  /// Once (the paper; the seed-004 reproduction's default).
+  /// Once (the paper; the FACT2023 reproduction's default).
   case once
-  /// The picture's largest activation, rounded down (the authors' program): pictures below 1 count nothing.
+  /// The image's largest activation, rounded down (the authors' program): images below 1 count nothing.
   case floor
-  /// Rounded up (the seed-004 reproduction with weights).
+  /// Rounded up (the FACT2023 reproduction with weights).
   case ceiling
   /// The largest activation of the map enlarged to the model's input, rounded down (the other reproduction).
   case enlarged

@@ -18,7 +18,7 @@ struct Window: Sendable {
       guard values.count == count, values.allSatisfy({ $0 >= least && $0 <= Self.limit }) else {
         throw Failure(
           .invalidModel,
-          "attribute \"\(key)\" is \(values); expected \(count) numbers from \(least) to \(Self.limit)")
+          "attribute \(quoted(key)) is \(values); expected \(count) numbers from \(least) to \(Self.limit)")
       }
       return values
     }
@@ -31,7 +31,7 @@ struct Window: Sendable {
     padding = try node.string("auto_pad", default: "NOTSET")
     guard ["NOTSET", "", "SAME_UPPER", "SAME_LOWER", "VALID"].contains(padding) else {
       throw Failure(
-        .invalidModel, "auto_pad is \"\(padding)\"; expected NOTSET, SAME_UPPER, SAME_LOWER or VALID")
+        .invalidModel, "auto_pad is \(quoted(padding)); expected NOTSET, SAME_UPPER, SAME_LOWER or VALID")
     }
     let isExplicit = padding == "NOTSET" || padding.isEmpty
     let pads = isExplicit ? try list("pads", 2 * rank, default: 0, from: 0) : [Int](repeating: 0, count: 2 * rank)

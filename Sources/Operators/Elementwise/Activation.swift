@@ -26,7 +26,7 @@ struct Activation {
     if name == "Gelu" {
       let form = try node.string("approximate", default: "none")
       guard form == "none" || form == "tanh" else {
-        throw Failure(.invalidModel, "approximate is \"\(form)\"; expected none or tanh")
+        throw Failure(.invalidModel, "approximate is \(quoted(form)); expected none or tanh")
       }
       values = [form == "tanh" ? 1 : 0]
     }
@@ -55,7 +55,7 @@ struct Activation {
     case "Softplus": function = .softplus
     case "Softsign": function = .softsign
     case "Tanh": function = .tanh
-    default: throw Failure(.unsupported, "the activation \"\(name)\" is not supported")
+    default: throw Failure(.unsupported, "the activation \(quoted(name)) is not supported")
     }
   }
 

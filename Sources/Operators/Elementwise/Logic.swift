@@ -88,7 +88,7 @@ enum Logic {
     switch try request.node.string("direction", default: "") {
     case "LEFT": return try Binary.planIntegers(request, pair(request), .shiftLeft)
     case "RIGHT": return try Binary.planIntegers(request, pair(request), .shiftRight)
-    case let other: throw Failure(.invalidModel, "direction is \"\(other)\"; expected LEFT or RIGHT")
+    case let other: throw Failure(.invalidModel, "direction is \(quoted(other)); expected LEFT or RIGHT")
     }
   }
 

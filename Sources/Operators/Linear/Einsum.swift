@@ -87,7 +87,7 @@ enum Einsum {
       let dots = text.range(of: "...")
       let (before, after) = dots.map { (text[..<$0.lowerBound], text[$0.upperBound...]) } ?? (text[...], "")
       guard (before + after).allSatisfy(\.isLetter) else {
-        throw Failure(.invalidModel, "the term \"\(text)\" of the equation has other signs than letters")
+        throw Failure(.invalidModel, "the term \(quoted(String(text))) of the equation has other signs than letters")
       }
       let middle = dots == nil ? [] : (0..<count).reversed().map { Label.ellipsis($0) }
       return before.map { .letter($0) } + middle + after.map { .letter($0) }

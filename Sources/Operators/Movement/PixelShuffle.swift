@@ -38,7 +38,7 @@ enum PixelShuffle {
   private static func isDepthFirst(_ request: Request) throws -> Bool {
     let mode = try request.node.string("mode", default: "DCR")
     guard mode == "DCR" || mode == "CRD" else {
-      throw Failure(.invalidModel, "mode is \"\(mode)\"; expected DCR or CRD")
+      throw Failure(.invalidModel, "mode is \(quoted(mode)); expected DCR or CRD")
     }
     return mode == "DCR"
   }

@@ -18,7 +18,7 @@ enum Scatter {
     case "mul": return .multiply
     case "max": return .maximum
     case "min": return .minimum
-    case let other: throw Failure(.invalidModel, "reduction is \"\(other)\"; expected none, add, mul, max or min")
+    case let other: throw Failure(.invalidModel, "reduction is \(quoted(other)); expected none, add, mul, max or min")
     }
   }
 

@@ -73,7 +73,7 @@ enum Tiling {
     }
     let mode = try request.node.string("mode", default: "constant")
     guard let border = Border(rawValue: mode) else {
-      throw Failure(.invalidModel, "mode is \"\(mode)\"; expected constant, reflect, edge or wrap")
+      throw Failure(.invalidModel, "mode is \(quoted(mode)); expected constant, reflect, edge or wrap")
     }
     var choices = [[Int]?](repeating: nil, count: rank)
     var extents = x.shape.dimensions

@@ -72,7 +72,7 @@ enum Recurrent {
     let batchFirst = try node.flag("layout")
     let direction = try node.string("direction", default: "forward")
     guard let directions = ["forward": [false], "reverse": [true], "bidirectional": [false, true]][direction] else {
-      throw Failure(.invalidModel, "direction is \"\(direction)\"; expected forward, reverse or bidirectional")
+      throw Failure(.invalidModel, "direction is \(quoted(direction)); expected forward, reverse or bidirectional")
     }
     guard x.rank == 3, w.rank == 3, r.rank == 3 else {
       throw Failure(.invalidModel, "x \(x), w \(w), r \(r); expected three axes each")

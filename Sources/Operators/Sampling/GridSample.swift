@@ -45,7 +45,7 @@ enum GridSample {
     let name = try request.node.string("mode", default: "linear")
     let border = try request.node.string("padding_mode", default: "zeros")
     guard let mode = modes[name], let padding = GridSampler.Padding(rawValue: border) else {
-      throw Failure(.invalidModel, "mode \"\(name)\" with padding_mode \"\(border)\"")
+      throw Failure(.invalidModel, "mode \(quoted(name)) with padding_mode \(quoted(border))")
     }
     return GridSampler(
       height: x[2], width: x[3], channels: x[1], mode: mode, padding: padding,

@@ -29,7 +29,7 @@ enum Resize {
     let node = request.node
     var rule = ResizeRule(mode: try node.string("mode", default: "nearest"))
     guard ["nearest", "linear", "cubic"].contains(rule.mode) else {
-      throw Failure(.invalidModel, "mode is \"\(rule.mode)\"; expected nearest, linear or cubic")
+      throw Failure(.invalidModel, "mode is \(quoted(rule.mode)); expected nearest, linear or cubic")
     }
     let isOld = request.opset < 11
     rule.coordinates = try node.string("coordinate_transformation_mode", default: isOld ? "asymmetric" : "half_pixel")
@@ -90,7 +90,7 @@ enum Resize {
     var sizes = sizes
     if policy != "stretch", let least = scales.min(), let most = scales.max() {
       guard policy == "not_larger" || policy == "not_smaller" else {
-        throw Failure(.invalidModel, "keep_aspect_ratio_policy is \"\(policy)\"")
+        throw Failure(.invalidModel, "keep_aspect_ratio_policy is \(quoted(policy))")
       }
       let scale = policy == "not_larger" ? least : most
       scales = scales.map { _ in scale }

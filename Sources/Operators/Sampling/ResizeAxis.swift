@@ -51,7 +51,7 @@ struct ResizeAxis: Sendable {
       return count > 1
         ? start * (extent - 1) + x * (end - start) * (extent - 1) / (count - 1) : 0.5 * (start + end) * (extent - 1)
     case let other:
-      throw Failure(.unsupported, "coordinate_transformation_mode \"\(other)\" is not supported")
+      throw Failure(.unsupported, "coordinate_transformation_mode \(quoted(other)) is not supported")
     }
   }
 
@@ -65,7 +65,7 @@ struct ResizeAxis: Sendable {
       case "round_prefer_ceil": index = (x + 0.5).rounded(.down)
       case "floor": index = x.rounded(.down)
       case "ceil": index = x.rounded(.up)
-      case let other: throw Failure(.invalidModel, "nearest_mode is \"\(other)\"")
+      case let other: throw Failure(.invalidModel, "nearest_mode is \(quoted(other))")
       }
       return Int(min(max(index, 0), Double(extent - 1)))
     }

@@ -13,8 +13,7 @@ int main(int argc, char **argv) try {
   const limpid_image_view view = limpid_image_get_view(image);
 
   limpid::Explanation why(limpid_explain, model, nullptr, &view, 1, nullptr, 1, nullptr);
-  const limpid_map_view map = limpid_explanation_map(why, 0);
-  limpid::Image overlay(limpid_render, &map, &view, nullptr);
+  limpid::Image overlay(limpid_explanation_render, why, 0, &view, nullptr);
   const limpid_image_view picture = limpid_image_get_view(overlay);
   limpid::check(limpid_save_png(&picture, argv[3]));
 

@@ -22,7 +22,7 @@ class InvalidModel(LimpidError, ValueError):
 
 
 class InvalidImage(LimpidError, ValueError):
-    """Not a PNG or JPEG picture, or a damaged one."""
+    """Not a PNG or JPEG image, or a damaged one."""
 
 
 class Unsupported(LimpidError, NotImplementedError):

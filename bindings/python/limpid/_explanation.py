@@ -122,7 +122,7 @@ class Explanation:
         draw on the image as the model saw it. Returns a Pillow image, or without Pillow a uint8 array
         [height, width, 3].
         """
-        return self._render(colormap, opacity, style, size, scale).picture()
+        return self._render(colormap, opacity, style, size, scale).image()
 
     def save(self, path, **options):
         """Writes the overlay, with the options of `overlay`, to a PNG file."""

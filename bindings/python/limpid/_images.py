@@ -1,4 +1,4 @@
-"""Whatever a user calls an image, as the views that the library takes; and pictures on the way back."""
+"""Whatever a user calls an image, as the views that the library takes; and images on the way back."""
 
 import ctypes
 import os
@@ -58,7 +58,7 @@ class NativeImage:
             ctypes.cast(view.pixels, ctypes.POINTER(ctypes.c_uint8)), (view.height, stride))
         return rows[:, : view.width * 3].reshape(view.height, view.width, 3).copy()
 
-    def picture(self):
+    def image(self):
         """A Pillow image, or where Pillow is not installed the array."""
         try:
             from PIL import Image as pillow

@@ -289,7 +289,7 @@ class Model:
             raise InvalidArgument(f"preprocess takes one image, not {len(batch)}")
         out = ctypes.c_void_p()
         library.limpid_model_preprocess(self._handle, batch.views, ctypes.byref(out))
-        return NativeImage(out.value).picture()
+        return NativeImage(out.value).image()
 
     def _batch(self, x):
         return Batch(x, self.info.input_channels)

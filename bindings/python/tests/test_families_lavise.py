@@ -116,6 +116,21 @@ def test_the_reproductions_counts(made, name, weighting, words):
     assert short[0].words == found[0].words[:3]
 
 
+@pytest.mark.parametrize("attention", ["projection", "image"])
+def test_every_pass_over_an_image_can_be_stopped(made, attention):
+    c = made(SMALL[0])
+    shares = []
+    c.model.explain(c.images[:2], "lavise", filter=c.filter, attention=attention,
+                    progress=lambda done, total: shares.append(done / total))
+    assert shares == sorted(shares) and shares[-1] == 1
+    for last in range(len(shares)):
+        asked = iter(range(last))
+        with pytest.raises(limpid.Cancelled):
+            c.model.explain(c.images[:2], "lavise", filter=c.filter, attention=attention,
+                            progress=lambda done, total: next(asked, None) is not None)
+
+
+
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("attention", ["projection", "activation", "image", "original"])
 def test_one_image_seen_in_each_way(made, name, attention):

@@ -88,8 +88,6 @@ def _explanation(config):
         "normalize": "minmax_all_classes",
         "quantize": "truncate",
         "upsample": "bilinear_u8",
-        "colormap": "jet",
-        "alpha": "0.4",
     }
     if config.slots > 1:
         parameters["slot_output"] = "slot_attention"

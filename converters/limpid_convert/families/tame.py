@@ -195,7 +195,7 @@ def explanation(output, weights):
     weights: those with a row for each map, so that single maps can be computed alone.
     """
     return {"output": output, "class_weights": " ".join(weights), "normalize": "minmax", "upsample": "bilinear",
-            "quantize": "truncate", "colormap": "opencv_jet", "alpha": "0.5"}
+            "quantize": "truncate"}
 
 
 def _version(state, options):

@@ -7,12 +7,12 @@ import Tensors
 ///
 /// A value that a graph takes from a graph around it is, in both, a value of that name; in the inner one it
 /// is neither an input nor a constant, and no node makes it.
-final class GraphBuilder {
+final class GraphReader {
   var graph = Graph()
   /// Why outputs of the file are not among those of the graph: strings, sequences and the like beside the numbers.
   private(set) var refusedOutputs: [Failure] = []
   let weights: WeightReader
-  private let outer: GraphBuilder?
+  private let outer: GraphReader?
   let functions: LocalFunctions
   /// The call of a function whose body is being read.
   let call: LocalFunctions.Call?
@@ -28,7 +28,7 @@ final class GraphBuilder {
   }
 
   /// For a graph within a node of `outer`.
-  private init(in outer: GraphBuilder) {
+  private init(in outer: GraphReader) {
     graph.opsets = outer.graph.opsets
     weights = outer.weights
     functions = outer.functions
@@ -37,24 +37,24 @@ final class GraphBuilder {
   }
 
   func build(_ message: OpaquePointer) throws {
-    let info = xi_onnx_graph_get(message)
+    let info = lp_onnx_graph_get(message)
     graph.name = try string(info.name, "the graph's name")
     for i in 0..<info.initializer_count {
-      guard let tensor = xi_onnx_graph_initializer(message, i) else { continue }
-      let name = try string(xi_onnx_tensor_get(tensor).name, "a tensor's name")
+      guard let tensor = lp_onnx_graph_initializer(message, i) else { continue }
+      let name = try string(lp_onnx_tensor_get(tensor).name, "a tensor's name")
       try addInitializer(name) { try weights.tensor(tensor) }
     }
     for i in 0..<info.sparse_initializer_count {
-      guard let tensor = xi_onnx_graph_sparse_initializer(message, i) else { continue }
+      guard let tensor = lp_onnx_graph_sparse_initializer(message, i) else { continue }
       try addInitializer(WeightReader.name(sparse: tensor)) { try weights.tensor(sparse: tensor) }
     }
     for i in 0..<info.input_count {
-      guard let value = xi_onnx_graph_input(message, i) else { continue }
+      guard let value = lp_onnx_graph_input(message, i) else { continue }
       try addInput(value)
     }
-    try addNodes((0..<info.node_count).compactMap { xi_onnx_graph_node(message, $0) })
+    try addNodes((0..<info.node_count).compactMap { lp_onnx_graph_node(message, $0) })
     for i in 0..<info.output_count {
-      guard let value = xi_onnx_graph_output(message, i) else { continue }
+      guard let value = lp_onnx_graph_output(message, i) else { continue }
       try addOutput(value)
     }
   }
@@ -91,7 +91,7 @@ final class GraphBuilder {
   }
 
   private func addInput(_ message: OpaquePointer) throws {
-    let name = try string(xi_onnx_value_get(message).name, "an input's name")
+    let name = try string(lp_onnx_value_get(message).name, "an input's name")
     guard !name.isEmpty else { throw Failure(.invalidModel, "an input has no name") }
     // Up to IR version 3, initializers are listed as inputs, too.
     if let value = graph.value(named: name), graph.constants[value] != nil || graph.unreadable[value] != nil { return }
@@ -100,7 +100,7 @@ final class GraphBuilder {
   }
 
   private func addOutput(_ message: OpaquePointer) throws {
-    let name = try string(xi_onnx_value_get(message).name, "an output's name")
+    let name = try string(lp_onnx_value_get(message).name, "an output's name")
     guard !name.isEmpty, let value = resolve(name) else {
       throw Failure(.invalidModel, "no node makes the output \(quoted(name))")
     }
@@ -112,8 +112,8 @@ final class GraphBuilder {
   }
 
   private func declaration(of value: ValueID, _ message: OpaquePointer) throws -> Declaration {
-    let info = xi_onnx_value_get(message)
-    guard info.kind != XI_ONNX_VALUE_OTHER else {
+    let info = lp_onnx_value_get(message)
+    guard info.kind != LP_ONNX_VALUE_OTHER else {
       throw Failure(.unsupported, "it is not a tensor; sequences, maps and optional values are not supported")
     }
     // Graphs within nodes may leave types out; float32 then stands for what inference will find.
@@ -123,21 +123,21 @@ final class GraphBuilder {
     guard info.rank <= 64 else {
       throw Failure(.unsupported, "it has \(info.rank) axes; at most 64 are supported")
     }
-    let dimensions = try (0..<info.rank).map { try dimension(xi_onnx_value_dimension(message, $0)) }
+    let dimensions = try (0..<info.rank).map { try dimension(lp_onnx_value_dimension(message, $0)) }
     return Declaration(value: value, type: type, dimensions: dimensions)
   }
 
-  private func dimension(_ message: xi_onnx_dimension) throws -> Dimension {
+  private func dimension(_ message: lp_onnx_dimension) throws -> Dimension {
     switch message.kind {
     // Some exporters write -1 for any extent.
-    case XI_ONNX_DIMENSION_FIXED where message.extent == -1: return .unknown
-    case XI_ONNX_DIMENSION_FIXED:
+    case LP_ONNX_DIMENSION_FIXED where message.extent == -1: return .unknown
+    case LP_ONNX_DIMENSION_FIXED:
       // As in Shape: products of extents must not overflow.
       guard message.extent >= 0, message.extent <= 1 << 48 else {
         throw Failure(.invalidModel, "its extent \(message.extent) is not possible")
       }
       return .fixed(Int(message.extent))
-    case XI_ONNX_DIMENSION_NAMED:
+    case LP_ONNX_DIMENSION_NAMED:
       let name = try string(message.name, "the name of an extent")
       return name.isEmpty ? .unknown : .named(name)
     default: return .unknown
@@ -166,22 +166,22 @@ final class GraphBuilder {
 
   /// How messages name a node: by operator, and by name or else first output.
   private func title(_ message: OpaquePointer) -> String {
-    let info = xi_onnx_node_get(message)
+    let info = lp_onnx_node_get(message)
     let isNamed = info.name.count > 0 || info.output_count == 0
-    let name = isNamed ? info.name : xi_onnx_node_output(message, 0)
+    let name = isNamed ? info.name : lp_onnx_node_output(message, 0)
     return "node \(shown(info.operation).dropFirst().dropLast()) \(shown(name))"
   }
 
   private func defineOutputs(_ message: OpaquePointer) throws -> [ValueID?] {
-    try (0..<xi_onnx_node_get(message).output_count).map {
-      let name = try string(xi_onnx_node_output(message, $0), "an output's name")
+    try (0..<lp_onnx_node_get(message).output_count).map {
+      let name = try string(lp_onnx_node_output(message, $0), "an output's name")
       return name.isEmpty ? nil : try define(name)
     }
   }
 
   /// What a node of the file comes to: itself, the nodes of its function, or none for a constant.
   private func nodes(_ message: OpaquePointer, _ outputs: [ValueID?]) throws -> [Node] {
-    let info = xi_onnx_node_get(message)
+    let info = lp_onnx_node_get(message)
     let domain = canonical(domain: try string(info.domain, "the domain"))
     let operation = try string(info.operation, "the operator's name")
     guard !operation.isEmpty else { throw Failure(.invalidModel, "it names no operator") }
@@ -191,7 +191,7 @@ final class GraphBuilder {
     guard graph.opsets[domain] != nil else {
       throw Failure(.invalidModel, "the model has no opset import for its domain \(quoted(domain))")
     }
-    let inputs = try (0..<info.input_count).map { try input(xi_onnx_node_input(message, $0)) }
+    let inputs = try (0..<info.input_count).map { try input(lp_onnx_node_input(message, $0)) }
     if operation == "Constant" && domain.isEmpty {
       guard outputs.count == 1, let output = outputs[0], inputs.isEmpty else {
         throw Failure(.invalidModel, "it must have no inputs and one output")
@@ -207,14 +207,14 @@ final class GraphBuilder {
 
   private func attributes(_ message: OpaquePointer, _ count: Int) throws -> [String: Attribute] {
     let reader = AttributeReader(weights: weights, arguments: call?.attributes) { [unowned self] in
-      let builder = GraphBuilder(in: self)
+      let builder = GraphReader(in: self)
       try builder.build($0)
       return builder.graph
     }
     return try reader.attributes(message, count)
   }
 
-  private func input(_ text: xi_onnx_text) throws -> ValueID? {
+  private func input(_ text: lp_onnx_text) throws -> ValueID? {
     let name = try string(text, "an input's name")
     if name.isEmpty { return nil }
     guard let value = resolve(name) else {
