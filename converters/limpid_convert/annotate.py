@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limpid_convert import conversion, metadata, picture_input, preprocessing, scores, values
+from limpid_convert import conversion, metadata, image_input, preprocessing, scores, values
 from limpid_convert.checkpoint import digest
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import read_model, set_metadata
@@ -19,7 +19,8 @@ def add_command(subparsers):
                         help=f"{', '.join(preprocessing.PRESETS)}, or steps separated by ';'")
     parser.add_argument("--scores", metavar="NAME=KIND",
                         help=f"output with the class scores, and what they are: {', '.join(scores.KINDS)}")
-    parser.add_argument("--logits", metavar="NAME", help="output with the class scores, of the kind that the graph computes")
+    parser.add_argument("--logits", metavar="NAME",
+        help="output with the class scores, of the kind that the graph computes")
     parser.add_argument("--input", metavar="NAME", help="input that the image goes to, where there are several")
     parser.add_argument("--layers", metavar="A,B", help="values that CAM methods may tap, best first")
     conversion.add_output_options(parser)
@@ -32,7 +33,7 @@ def run(options):
     named, stated = _stated(options)
     model = read_model(options.model)
     known = values.infer(model)
-    picture_input.check(picture_input.find(model, known, steps.channels, options.input), steps)
+    image_input.check(image_input.find(model, known, steps.channels, options.input), steps)
     present = {p.key: p.value for p in model.metadata_props}
     output = scores.choose(model, known, named or scored(present))
     entries = {
@@ -61,7 +62,8 @@ def _stated(options):
     name, equals, kind = options.scores.rpartition("=")
     kind = kind.replace(" ", "_")
     if not equals or not name or kind not in scores.KINDS:
-        raise ConversionError(f"--scores {options.scores}: it must be NAME=KIND, and KIND one of {', '.join(scores.KINDS)}")
+        raise ConversionError(f"--scores {options.scores}: it must be NAME=KIND, and KIND one of "
+                              + ", ".join(scores.KINDS))
     if options.logits not in (None, name):
         raise ConversionError(f"--scores names the output {name!r} and --logits {options.logits!r}")
     return name, kind
@@ -69,7 +71,8 @@ def _stated(options):
 
 def scored(present):
     """The output that the metadata of a model already calls scores, or None."""
-    return next((key[len(_ROLE):] for key, kind in present.items() if key.startswith(_ROLE) and kind in scores.KINDS), None)
+    return next((key[len(_ROLE):] for key, kind in present.items() if key.startswith(_ROLE) and kind in scores.KINDS),
+        None)
 
 
 def _role(model, known, output, stated, present):

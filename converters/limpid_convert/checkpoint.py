@@ -31,7 +31,7 @@ class Checkpoint:
 
     def arguments(self):
         """The options of the training run, by name; empty where the file has none."""
-        return self._options("args")
+        return self._options("args") or self.hyper_parameters()
 
     def hyper_parameters(self):
         """What Lightning keeps of them."""

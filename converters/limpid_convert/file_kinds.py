@@ -11,7 +11,7 @@ _UNPACK = "unpack it first"
 
 #: First bytes, what the file is, and what to do.
 _SIGNATURES = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for", "fetch that with `git lfs pull`"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for", "fetch that: `git lfs pull`"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", _EXPORT),
     (b"\x1f\x8b", "a gzip archive", _UNPACK),
     (b"BZh", "a bzip2 archive", _UNPACK),
@@ -28,6 +28,8 @@ _SIGNATURES = (
     (b"PK\x03\x04", "a zip archive, as torch saves checkpoints in", _CHECKPOINTS),
     (b"PK\x05\x06", "an empty zip archive", _CHECKPOINTS),
 )
+_SECOND_FIELDS = (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42")
+_INSIDE = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".onnx", ".tar")
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")
 _SAYS_PAGE = "the download gave a page in place of the file; download it again, with the address of the file itself"
 
@@ -76,7 +78,7 @@ def _kind(head):
 
 def is_onnx(head):
     """ONNX begins with the field ir_version, a small number, and a second field of text or the graph."""
-    return head[:1] == b"\x08" and 1 <= (head[1:2] or b"\0")[0] <= 30 and head[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42")
+    return head[:1] == b"\x08" and 1 <= (head[1:2] or b"\0")[0] <= 30 and head[2:3] in _SECOND_FIELDS
 
 
 def _is_saved_model(head):
@@ -102,7 +104,7 @@ def of_archive(names):
         return "an office document"
     if any(n.endswith("saved_model.pb") for n in plain):
         return "a TensorFlow model in a zip archive"
-    inner = next((n for n in plain if n.endswith((".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".onnx", ".tar"))), None)
+    inner = next((n for n in plain if n.endswith(_INSIDE)), None)
     if inner:
         return f"a zip archive around {inner[:80]!r}, to be unpacked first"
     return "a zip archive, but not torch's (it has no data.pkl)"

@@ -208,6 +208,7 @@ _CALLS = {
     "collections.Counter": _dictionary,
     "collections.defaultdict": _dictionary,
     "collections.deque": lambda args, spend: Collection("deque", _collection("deque")(args[:1], spend)),
+    "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _untyped_tensor,
     "torch._utils._rebuild_parameter": _parameter,
@@ -231,7 +232,8 @@ _CALLS = {
 
 #: Classes that are dictionaries.
 _DICTIONARIES = (
-    "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "easydict.EasyDict", "addict.addict.Dict",
+    "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "easydict.EasyDict",
+    "addict.addict.Dict",
     "yacs.config.CfgNode", "pytorch_lightning.utilities.parsing.AttributeDict",
     "lightning.pytorch.utilities.parsing.AttributeDict", "lightning.fabric.utilities.data.AttributeDict",
     "lightning_fabric.utilities.data.AttributeDict", "lightning_utilities.core.rank_zero.AttributeDict",
@@ -292,6 +294,6 @@ def lookup(module, name):
         whole = ("it was saved as a whole object: " if ".nn." in asked or ".models." in asked else "")
         raise ConversionError(
             f"the checkpoint asks for `{asked}`; {whole}limpid-convert reads tensors and plain values only and runs "
-            "nothing. Save it again with only its state dict in it (torch.save(model.state_dict(), FILE)), if you trust "
-            "where it comes from"
+            "nothing. Save it again with only its state dict in it (torch.save(model.state_dict(), FILE)), if you "
+            "trust where it comes from"
         ) from None

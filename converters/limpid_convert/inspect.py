@@ -14,7 +14,8 @@ _DEEPEST, _MOST_ITEMS, _LONGEST = 3, 40, 80
 
 
 def add_command(subparsers):
-    parser = subparsers.add_parser("inspect", help="what is in a checkpoint (.pth, .pt, .ckpt, .safetensors) or a model (.onnx)")
+    parser = subparsers.add_parser("inspect",
+        help="what is in a checkpoint (.pth, .pt, .ckpt, .safetensors) or a model (.onnx)")
     parser.add_argument("file")
     conversion.add_checkpoint_options(parser)
     parser.set_defaults(run=run)
@@ -33,10 +34,11 @@ def _checkpoint(options):
     tensors = read.tensors()
     args = read.arguments()
     guess = next((f.NAME for f in FAMILIES if f.recognises(tensors)), "unknown")
-    yield f"{path}: torch checkpoint ({read.container} container), {len(tensors)} tensors, family {guess}"
+    container = "safetensors" if read.container == "safetensors" else f"torch checkpoint ({read.container} container)"
+    yield f"{path}: {container}, {len(tensors)} tensors, family {guess}"
     width = min(max(map(len, tensors)), _LONGEST)
     for name, tensor in tensors.items():
-        yield f"  {_plain(name):{width}}  {_sizes(tensor.shape)}  {tensor.element_type}"
+        yield f"  {_plain(name):{width}}  {values.written(tensor.shape)}  {tensor.element_type}"
     if isinstance(read.root, dict):
         for key, value in read.root.items():
             if value is not args and not isinstance(value, (StoredTensor, Namespace)):
@@ -48,7 +50,7 @@ def _checkpoint(options):
 def _brief(value, depth=0):
     """A value on one line, of bounded length and depth: a checkpoint may hold anything, itself included."""
     if isinstance(value, (StoredTensor, StoredArray)):
-        return f"tensor {_sizes(value.shape)}"
+        return f"tensor {values.written(value.shape)}"
     if isinstance(value, (dict, list, tuple)):
         if depth == _DEEPEST or len(value) > _MOST_ITEMS or any(isinstance(v, StoredTensor) for v in _items(value)):
             return f"{type(value).__name__} of {len(value)}"
@@ -74,7 +76,7 @@ def _model(path):
     for title, infos in (("input", model.graph.input), ("output", model.graph.output)):
         for info in infos:
             if info.name not in weights:
-                sizes = _sizes(known[info.name].dimensions) if info.name in known else "of unknown shape"
+                sizes = values.written(known[info.name].dimensions) if info.name in known else "of unknown shape"
                 yield f"{title}  {_plain(info.name)}  {sizes}"
     for entry in model.metadata_props:
         lines = entry.value.splitlines() or [""]
@@ -84,11 +86,7 @@ def _model(path):
     width = min(max((len(v.name) for v in maps), default=0), _LONGEST)
     for value in maps:
         module = f"  in {_plain(value.modules[-1])}" if value.modules else ""
-        yield f"  {_plain(value.name):{width}}  {_sizes(value.dimensions)}  {value.operator}{module}"
-
-
-def _sizes(shape):
-    return "[" + ", ".join("?" if d is None else str(d) for d in shape) + "]"
+        yield f"  {_plain(value.name):{width}}  {values.written(value.dimensions)}  {value.operator}{module}"
 
 
 def _plain(text):

@@ -16,7 +16,7 @@ _OTHERS = re.compile(r"[USVaOMm]\d{0,9}")
 
 
 class NumpyType(Inert):
-    """`numpy.dtype` under construction: byte order and size come as state. `number` is None for text, objects, times."""
+    """`numpy.dtype` under construction: byte order and size come as state. number: None for text, objects, times."""
 
     __slots__ = ("code", "number", "size")
 
@@ -61,7 +61,8 @@ class StoredArray(Inert):
         if type(shape) is not tuple or any(type(d) is not int or d < 0 for d in shape) or len(shape) > LARGEST_RANK:
             raise ConversionError("the checkpoint has a NumPy array with a malformed shape")
         size = 1 if kind.code[0] == "O" else kind.size
-        if not isinstance(data, list if kind.code[0] == "O" else (bytes, Encoded)) or math.prod(shape) * size != len(data):
+        if not isinstance(data,
+            list if kind.code[0] == "O" else (bytes, Encoded)) or math.prod(shape) * size != len(data):
             raise ConversionError("the checkpoint has a NumPy array whose data do not fill its shape")
         self.shape, self._kind, self._order, self._data = shape, kind, order, data
 
@@ -71,7 +72,8 @@ class StoredArray(Inert):
 
     def numpy(self):
         if not self.is_numeric:
-            raise ConversionError(f"the checkpoint has a NumPy array of type {self._kind.code!r} where numbers are needed")
+            raise ConversionError(f"the checkpoint has a NumPy array of type {self._kind.code!r} where numbers are "
+                                  "needed")
         return np.frombuffer(raw(self._data), self._kind.number).reshape(self.shape, order=self._order)
 
 

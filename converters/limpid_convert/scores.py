@@ -7,6 +7,7 @@ import math
 from onnx import TensorProto, helper, numpy_helper
 
 from limpid_convert.errors import ConversionError, printable
+from limpid_convert.values import written
 
 #: What `limpid.output.<value>` may say of scores; docs/model-format.md.
 KINDS = ("logits", "log_probabilities", "probabilities", "independent_probabilities", "values")
@@ -14,7 +15,8 @@ KINDS = ("logits", "log_probabilities", "probabilities", "independent_probabilit
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 
 #: Operators that leave the numbers what they are: first input to first output.
-_HARMLESS = {"Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout", "Clip",
+_HARMLESS = {"Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout",
+    "Clip",
              "QuantizeLinear", "DequantizeLinear"}
 _SOFTMAX, _SIGMOID = {"Softmax", "QLinearSoftmax"}, {"Sigmoid", "HardSigmoid", "QLinearSigmoid"}
 _MOST_STEPS = 64
@@ -57,7 +59,7 @@ def _problem(model, known, name):
     if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)) or (len(shape) == 1 and not _has_batch(model)):
         return None
     spatial = ", a map with an extent in space" if len(shape) == 4 else ""
-    return f"it is {_shape(shape)}, of rank {len(shape)}{spatial}"
+    return f"it is {written(shape)}, of rank {len(shape)}{spatial}"
 
 
 def _has_batch(model):
@@ -72,13 +74,9 @@ def classes(scores):
 
 
 def _listed(model, known):
-    shapes = ((o.name, _shape(known[o.name].dimensions) if o.name in known else "of unknown shape")
+    shapes = ((o.name, written(known[o.name].dimensions) if o.name in known else "of unknown shape")
               for o in model.graph.output)
     return ", ".join(printable(f"{name} {shape}") for name, shape in shapes)
-
-
-def _shape(dimensions):
-    return "[" + ", ".join("?" if d is None else str(d) for d in dimensions) + "]"
 
 
 def kind(model, known, name):
@@ -170,7 +168,8 @@ class _Graph:
             total = self.maker(node.input[1])
             if total is not None and total.op_type == "Log":
                 summed = self.maker(total.input[0])
-                exponential = self.maker(summed.input[0]) if summed is not None and summed.op_type == "ReduceSum" else None
+                is_sum = summed is not None and summed.op_type == "ReduceSum"
+                exponential = self.maker(summed.input[0]) if is_sum else None
                 return (exponential is not None and exponential.op_type == "Exp"
                         and exponential.input[0] == node.input[0] and self.over_classes(summed))
             return (total is not None and total.op_type == "ReduceLogSumExp" and self.over_classes(total)
@@ -204,7 +203,9 @@ class _Graph:
     def number(self, name):
         """The number that a constant holds, or None."""
         tensor = self.tensor(name)
-        return float(numpy_helper.to_array(tensor).ravel()[0]) if tensor is not None and math.prod(tensor.dims) == 1 else None
+        if tensor is None or math.prod(tensor.dims) != 1:
+            return None
+        return float(numpy_helper.to_array(tensor).ravel()[0])
 
     def tensor(self, name):
         """A constant in the file itself, or None."""

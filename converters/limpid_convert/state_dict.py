@@ -115,6 +115,9 @@ def unwrapped(tensors, prefix=None):
         tensors = _under(tensors, prefix)
         if not tensors:
             raise ConversionError(f"no tensor's name begins with {prefix!r}")
+    if any(name.endswith("_flat_param") for name in tensors):
+        raise ConversionError("FSDP saved its parameters flattened into one; save the full state dict "
+                              "(StateDictType.FULL_STATE_DICT), which has them by name")
     tensors = _renamed(tensors, lambda name: _INFIXES.sub("", name))
     for _ in range(_MOST_WRAPPERS):
         found = _wrapper(tensors)

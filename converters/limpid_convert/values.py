@@ -16,8 +16,8 @@ _MAKERS = ("Conv", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "
 
 @dataclass(frozen=True)
 class Value:
-    """dimensions: numbers, symbolic names, or None where unknown (older files of Paddle say -1). operator: of the node that makes it. modules: the
-    paths of the modules that it was computed in, outermost first, where the file tells."""
+    """dimensions: numbers, symbolic names, or None where unknown (older files of Paddle say -1). operator: of the node
+    that makes it. modules: the paths of the modules that it was computed in, outermost first, where the file tells."""
 
     name: str
     dimensions: tuple
@@ -45,6 +45,11 @@ def _modules(node):
         if entry.key == "pkg.torch.onnx.name_scopes":
             return tuple(path for path in re.findall(r"'([^']*)'", entry.value)[:-1] if path)
     return ()
+
+
+def written(dimensions):
+    """A shape for messages."""
+    return "[" + ", ".join("?" if d is None else str(d) for d in dimensions) + "]"
 
 
 def _dimensions(info):

@@ -48,7 +48,8 @@ def _run(onnxruntime, path):
     for index, name in enumerate(names):
         parts = [a[index] for a in alone]
         if isinstance(both[index], np.ndarray) and both[index].dtype.kind == "f":  # labels beside the scores are not
-            lines.append("  " + _compare(path, name, np.concatenate(parts) if both[index].ndim else parts[0], both[index]))
+            lines.append("  " + _compare(path, name, np.concatenate(parts) if both[index].ndim else parts[0],
+                both[index]))
     return lines
 
 

@@ -28,7 +28,8 @@ def convert(command, tmp_path):
 
 @pytest.mark.parametrize("name, options", [
     ("efficientnet_lite0", ()), ("efficientnet_lite1", ()), ("densenet", ()), ("mobilenet_v2", ()), ("vgg16", ()),
-    ("alexnet", ("--architecture", "alexnet")), ("timm-tf_efficientnet_lite0", ("--architecture", "tf_efficientnet_lite0")),
+    ("alexnet", ("--architecture", "alexnet")),
+    ("timm-tf_efficientnet_lite0", ("--architecture", "tf_efficientnet_lite0")),
     ("timm-efficientnet_lite0", ("--architecture", "efficientnet_lite0")),
 ])
 def test_the_scores_are_those_of_the_network(convert, name, options):
@@ -52,8 +53,10 @@ def test_preprocessing_is_that_of_the_published_weights(convert, tmp_path):
     assert described["limpid.layers"].splitlines()[0] == "_bn1.relu6 nchw"
     assert described["limpid.source"].endswith("licence Apache-2.0")
     status, said, path, _ = convert("mobilenet_v2")
-    assert metadata_of(path)["limpid.preprocess"].splitlines()[:2] == ["resize shorter 256 bilinear", "center_crop 224 224"]
-    status, said, path, _ = convert("mobilenet_v2", "--preprocess", "bgr; resize exact 64 96 box; normalize mean 1 std 2")
+    assert metadata_of(path)["limpid.preprocess"].splitlines()[:2] == ["resize shorter 256 bilinear",
+        "center_crop 224 224"]
+    status, said, path, _ = convert("mobilenet_v2", "--preprocess",
+        "bgr; resize exact 64 96 box; normalize mean 1 std 2")
     assert metadata_of(path)["limpid.preprocess"] == "bgr\nresize exact 64 96 box\nnormalize mean 1 std 2"
 
 
@@ -70,12 +73,15 @@ def test_imagenets_class_names_come_along():
     ("mobilenet_v2", ("--input-size", "0", "9"), None, "a side must be from 1"),
     ("vgg16", ("--input-size", "8", "8"), None, "too small for this network"),
     ("timm-efficientnet_lite0", (), None, "give --architecture, for example tf_efficientnet_lite0"),
-    ("efficientnet_lite0", (), lambda s: s | {"_blocks.0._se_reduce.weight": stand_in("a", (2,))}, "export the network"),
+    ("efficientnet_lite0", (), lambda s: s | {"_blocks.0._se_reduce.weight": stand_in("a", (2,))},
+        "export the network"),
     ("efficientnet_lite0", (), lambda s: {f"encoder.{n}": t for n, t in s.items()}, "give --prefix encoder."),
     ("efficientnet_lite0", (), lambda s: {n: t for n, t in s.items() if n != "_fc.bias"}, "missing      _fc.bias"),
-    ("efficientnet_lite0", (), lambda s: {n: t for n, t in s.items() if "_blocks.15" not in n}, "EfficientNet-Lite has 16"),
+    ("efficientnet_lite0", (), lambda s: {n: t for n, t in s.items() if "_blocks.15" not in n},
+        "EfficientNet-Lite has 16"),
     ("efficientnet_lite0", ("--architecture", "resnet18"), None, "missing      conv1.weight"),
-    ("mobilenet_v2", (), lambda s: {"conv_proj.weight": s["features.0.0.weight"], "class_token": s["classifier.1.bias"]},
+    ("mobilenet_v2", (),
+        lambda s: {"conv_proj.weight": s["features.0.0.weight"], "class_token": s["classifier.1.bias"]},
      "torchvision's vision transformer"),
     ("mobilenet_v2", (), lambda s: {"attnM.op.weight": s["classifier.1.weight"]}, "limpid-convert lcam"),
     ("mobilenet_v2", (), lambda s: {"something.weight": s["classifier.1.weight"]}, "of no known network"),

@@ -1,4 +1,4 @@
-"""What the outputs of a foreign classifier are, and what its input takes: `annotate` on graphs as exporters write them."""
+"""What the outputs of a foreign classifier are and what its input takes, in graphs as exporters write them."""
 
 import numpy as np
 import onnx
@@ -11,11 +11,13 @@ FLOAT, UINT8, INT64, STRING = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.
 node = helper.make_node
 STEPS = "resize exact 8 8 bilinear; scale 1/255"
 CONSTANTS = {"one": np.float32(1), "axis": np.array([1]), "flat": np.array([-1, 5]), "step": np.float32(1 / 256),
-             "zero": np.uint8(0), "low": np.float32(0), "high": np.float32(1), "begin": np.array([1]), "end": np.array([3])}
+             "zero": np.uint8(0), "low": np.float32(0), "high": np.float32(1), "begin": np.array([1]),
+             "end": np.array([3])}
 SOFTMAX = [node("Softmax", ["z"], ["p"], axis=1)]
 
 
-def network(path, tail, outputs=(("y", FLOAT, ["N", 5]),), inputs=(("x", FLOAT, ["N", 3, 8, 8]),), before=(), source="x",
+def network(path, tail, outputs=(("y", FLOAT, ["N", 5]),), inputs=(("x", FLOAT, ["N", 3, 8, 8]),), before=(),
+    source="x",
             head="Gemm", classes=5, opset=17, metadata=()):
     """Convolution, activation `r`, average `g`, scores `z`, then `tail`."""
     random = np.random.default_rng(0)
@@ -57,23 +59,28 @@ TAILS = {
     "softmax, reshape": ("probabilities", SOFTMAX + [node("Reshape", ["p", "flat"], ["y"])]),
     "softmax, dropout": ("probabilities", SOFTMAX + [node("Dropout", ["p"], ["y"])]),
     "softmax, clip": ("probabilities", SOFTMAX + [node("Clip", ["p", "low", "high"], ["y"])]),
-    "softmax, squeeze": ("probabilities", SOFTMAX + [node("Unsqueeze", ["p", "axis"], ["u"]), node("Squeeze", ["u", "axis"], ["y"])]),
+    "softmax, squeeze": ("probabilities",
+        SOFTMAX + [node("Unsqueeze", ["p", "axis"], ["u"]), node("Squeeze", ["u", "axis"], ["y"])]),
     "quantised": ("probabilities", SOFTMAX + [node("QuantizeLinear", ["p", "step", "zero"], ["q"]),
                                              node("DequantizeLinear", ["q", "step", "zero"], ["y"])]),
-    "written out": ("probabilities", [node("Exp", ["z"], ["e"]), node("ReduceSum", ["e", "axis"], ["t"]), node("Div", ["e", "t"], ["y"])]),
+    "written out": ("probabilities",
+        [node("Exp", ["z"], ["e"]), node("ReduceSum", ["e", "axis"], ["t"]), node("Div", ["e", "t"], ["y"])]),
     "written out, less the maximum": ("probabilities", [
         node("ReduceMax", ["z"], ["m"], axes=[1]), node("Sub", ["z", "m"], ["s"]), node("Exp", ["s"], ["e"]),
         node("ReduceSum", ["e", "axis"], ["t"]), node("Reciprocal", ["t"], ["i"]), node("Mul", ["e", "i"], ["y"])]),
     "exponential of log-softmax": ("probabilities", [node("LogSoftmax", ["z"], ["l"]), node("Exp", ["l"], ["y"])]),
     "log-softmax": ("log_probabilities", [node("LogSoftmax", ["z"], ["y"], axis=1)]),
     "log of softmax": ("log_probabilities", SOFTMAX + [node("Log", ["p"], ["y"])]),
-    "less the log of the sum": ("log_probabilities", [node("ReduceLogSumExp", ["z"], ["t"], axes=[1]), node("Sub", ["z", "t"], ["y"])]),
+    "less the log of the sum": ("log_probabilities",
+        [node("ReduceLogSumExp", ["z"], ["t"], axes=[1]), node("Sub", ["z", "t"], ["y"])]),
     "less the log of the sum, written out": ("log_probabilities", [
-        node("Exp", ["z"], ["e"]), node("ReduceSum", ["e", "axis"], ["t"]), node("Log", ["t"], ["l"]), node("Sub", ["z", "l"], ["y"])]),
+        node("Exp", ["z"], ["e"]), node("ReduceSum", ["e", "axis"], ["t"]), node("Log", ["t"], ["l"]),
+        node("Sub", ["z", "l"], ["y"])]),
     "sigmoid": ("independent_probabilities", [node("Sigmoid", ["z"], ["y"])]),
     "sigmoid, flatten": ("independent_probabilities", [node("Sigmoid", ["z"], ["p"]), node("Flatten", ["p"], ["y"])]),
     "sigmoid written out": ("independent_probabilities", [
-        node("Neg", ["z"], ["n"]), node("Exp", ["n"], ["e"]), node("Add", ["e", "one"], ["t"]), node("Div", ["one", "t"], ["y"])]),
+        node("Neg", ["z"], ["n"]), node("Exp", ["n"], ["e"]), node("Add", ["e", "one"], ["t"]),
+        node("Div", ["one", "t"], ["y"])]),
 }
 
 
@@ -107,7 +114,8 @@ def test_a_softmax_over_the_batch_is_none(annotate):
     assert status == 0 and found["limpid.output.y"] == "logits", said
 
 
-@pytest.mark.parametrize("kind", ["logits", "log_probabilities", "probabilities", "independent_probabilities", "values"])
+@pytest.mark.parametrize("kind",
+    ["logits", "log_probabilities", "probabilities", "independent_probabilities", "values"])
 def test_the_user_may_state_the_kind_but_not_overwrite_it(annotate, kind):
     tail = [node("Identity", ["z"], ["y"])]
     assert annotate(tail, "--scores", f"y={kind}")[2]["limpid.output.y"] == kind
@@ -124,7 +132,8 @@ LABELLED = SOFTMAX + [node("ArgMax", ["p"], ["k"], axis=1), node("Identity", ["p
 @pytest.mark.parametrize("tail, outputs, chosen", [
     (SOFTMAX, [("f", FLOAT, ["N", 4]), ("p", FLOAT, ["N", 5])], "p"),
     (LABELLED, [("k", INT64, ["N", 1]), ("y", FLOAT, ["N", 5])], "y"),
-    ([node("Sigmoid", ["z"], ["y"])], [("r", FLOAT, ["N", 4, 8, 8]), ("z", FLOAT, ["N", 5]), ("y", FLOAT, ["N", 5])], "y"),
+    ([node("Sigmoid", ["z"], ["y"])], [("r", FLOAT, ["N", 4, 8, 8]), ("z", FLOAT, ["N", 5]), ("y", FLOAT, ["N", 5])],
+        "y"),
 ])
 def test_of_several_outputs_the_one_that_ends_in_softmax_or_sigmoid_has_the_scores(annotate, tail, outputs, chosen):
     status, said, found = annotate(tail, outputs=outputs)
@@ -137,11 +146,14 @@ def test_of_several_outputs_the_one_that_ends_in_softmax_or_sigmoid_has_the_scor
     (HEADS, ("--scores", "sex"), {"outputs": BOTH}, "must be NAME=KIND"),
     (HEADS, ("--scores", "sex=odds"), {"outputs": BOTH}, "one of logits, log_probabilities"),
     (HEADS, ("--scores", "sex=logits", "--logits", "age"), {"outputs": BOTH}, "--logits 'age'"),
-    ([], (), {"outputs": [("r", FLOAT, ["N", 4, 8, 8])]}, "'r' has no class scores, which are [N, classes]: it is [N, 4, 8, 8]"),
+    ([], (), {"outputs": [("r", FLOAT, ["N", 4, 8, 8])]},
+        "'r' has no class scores, which are [N, classes]: it is [N, 4, 8, 8]"),
     ([], ("--logits", "r"), {"outputs": [("r", FLOAT, ["N", 4, 8, 8])]}, "extent in space"),
     ([], (), {"outputs": [("r", FLOAT, ["N", 4, 8, 8]), ("z", FLOAT, ["N", 5])]}, "r [N, 4, 8, 8], z [N, 5]"),
-    (LABELLED, ("--scores", "k=logits"), {"outputs": [("k", INT64, ["N", 1]), ("y", FLOAT, ["N", 5])]}, "floating-point"),
-    ([node("Identity", ["z"], ["y"])], (), {"metadata": {"limpid.output.y": "attention"}}, "no kind of class scores|which output"),
+    (LABELLED, ("--scores", "k=logits"), {"outputs": [("k", INT64, ["N", 1]), ("y", FLOAT, ["N", 5])]},
+        "floating-point"),
+    ([node("Identity", ["z"], ["y"])], (), {"metadata": {"limpid.output.y": "attention"}},
+        "no kind of class scores|which output"),
 ])
 def test_what_cannot_be_decided_is_refused_with_the_outputs(annotate, tail, options, graph, says):
     status, said, _ = annotate(tail, *options, **graph)
@@ -168,7 +180,8 @@ END = [node("Softmax", ["z"], ["y"], axis=1)]
 
 @pytest.mark.parametrize("shape, graph, preprocess", [
     (["N", 8, 8, 3], LAST, STEPS), (["N", None, None, 3], LAST, STEPS), ([1, 8, 8, 3], LAST, STEPS),
-    (["N", 3, None, None], {}, STEPS), ([-1, 3, 8, 8], {}, STEPS), ([-1, 3, -1, -1], {}, STEPS), ([2, 3, 8, 8], {}, STEPS),
+    (["N", 3, None, None], {}, STEPS), ([-1, 3, 8, 8], {}, STEPS), ([-1, 3, -1, -1], {}, STEPS),
+    ([2, 3, 8, 8], {}, STEPS),
 ])
 def test_images_channels_last_and_open_extents_are_taken(annotate, shape, graph, preprocess):
     status, said, _ = annotate(END, preprocess=preprocess, inputs=[("x", FLOAT, shape)], **graph)
@@ -216,9 +229,11 @@ def test_inputs_that_no_such_image_fits_are_refused(annotate, shape, kind, says)
 
 
 def test_a_file_that_is_no_model_is_said_to_be_what_it_is(command, tmp_path):
-    for content, says in ((b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"), (b"<html></html>", "HTML page"),
+    for content, says in ((b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (b"<html></html>", "HTML page"),
                           (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"", "empty file")):
         (tmp_path / "m.onnx").write_bytes(content)
-        for arguments in (("inspect", tmp_path / "m.onnx"), ("annotate", tmp_path / "m.onnx", "n.onnx", "--preprocess", STEPS)):
+        for arguments in (("inspect", tmp_path / "m.onnx"),
+            ("annotate", tmp_path / "m.onnx", "n.onnx", "--preprocess", STEPS)):
             status, _, said = command(*arguments)
             assert status == 1 and says in said and said.count("\n") == 1

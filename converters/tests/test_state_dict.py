@@ -86,7 +86,8 @@ def test_what_lightning_keeps_beside_the_network_is_left_out_and_said(tmp_path, 
 @pytest.mark.parametrize("place, taken", [
     ({"model": 1, "model_ema": 2}, 1), ({"model_ema": 2, "state_dict": 1}, 1), ({"ema": 1}, 1), ({"network": 1}, 1),
     ({"whatever": 1}, 1), ({"deep": {"er": {"still": 1}}}, 1), ({"ema": {"module": 1, "decay": 0.5}}, 1),
-    ({"whatever": 1, "ema_state": 2}, 1), ({"optimizer": {"model": 2}, "mine": 1}, 1), ({"model": {"state_dict": 1}}, 1),
+    ({"whatever": 1, "ema_state": 2}, 1), ({"optimizer": {"model": 2}, "mine": 1}, 1),
+    ({"model": {"state_dict": 1}}, 1),
 ])
 def test_a_state_dict_is_found_under_any_key(tmp_path, capsys, place, taken):
     def filled(value):
@@ -98,6 +99,11 @@ def test_a_state_dict_is_found_under_any_key(tmp_path, capsys, place, taken):
     np.testing.assert_array_equal(found["conv1.weight"].numpy(), STATE["conv1.weight"] * taken)
     said = capsys.readouterr().err
     assert ("took the state dict under" in said) == (sum(isinstance(v, int) for v in place.values()) == 2)
+
+
+def test_flattened_parameters_are_refused(tmp_path):
+    with pytest.raises(ConversionError, match="full state dict"):
+        read(tmp_path / "a.pth", {"model": {"_fsdp_wrapped_module._flat_param": FLAT, "b": FLAT}})
 
 
 def test_the_key_and_the_prefix_may_be_named(tmp_path):
@@ -176,12 +182,15 @@ def archive(path, *names):
     (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"), (b"\x1f\x8b\x08\0\0", "gzip"),
     (b"\x89HDF\r\n\x1a\n\0", "HDF5"), (b"BZh91AY", "bzip2"), (b"\xfd7zXZ\x00", "xz archive"),
     (b"\x08\x07\x12\x07pytorch", "ONNX model"), (b"\x08\x08\x3a\x10", "ONNX model"), (b"", "empty file"),
-    (b"404: Not Found", "text file; it begins with '404: Not Found'|text file.*404: Not Found"), (b"\x7fELF\0", "program"),
+    (b"404: Not Found", "text file; it begins with '404: Not Found'|text file.*404: Not Found"),
+    (b"\x7fELF\0", "program"),
     (b"{\"weight_map\": {}}", "JSON"), (b"\x93NUMPY\1\0", "NumPy array"), (b"\0" * 257 + b"ustar\0", "tar archive"),
     (b"\x80\x02}.", "not a torch checkpoint"), (b"(dp0\n", "text file"), (b"\x89PNG\r\n\x1a\n", "PNG image"),
     (b"\xff" * 40, "unknown kind"), (b"\0\0\0\0TFL3", "TensorFlow Lite"),
-    (lambda p: archive(p, "a/constants.pkl", "a/data.pkl"), "TorchScript"), (lambda p: archive(p, "w.npy"), "NumPy archive"),
-    (lambda p: archive(p, "model.weights.h5", "config.json"), "Keras"), (lambda p: archive(p, "x/a.pth"), "around 'x/a.pth'"),
+    (lambda p: archive(p, "a/constants.pkl", "a/data.pkl"), "TorchScript"),
+    (lambda p: archive(p, "w.npy"), "NumPy archive"),
+    (lambda p: archive(p, "model.weights.h5", "config.json"), "Keras"),
+    (lambda p: archive(p, "x/a.pth"), "around 'x/a.pth'"),
     (lambda p: archive(p, "hello"), "no data.pkl"),
 ])
 def test_a_file_that_is_no_checkpoint_is_said_to_be_what_it_is(tmp_path, command, content, says):

@@ -226,10 +226,12 @@ def narrow_classifier():
     """A VGG of one convolution a stage, by torchvision's names; its fourth and fifth pools are features.11 and 14."""
     state, channels = {}, 3
     for i, width in zip((0, 3, 6, 9, 12), (4, 4, 6, 8, 8)):
-        state[f"features.{i}.weight"], state[f"features.{i}.bias"] = stand_in(f"c{i}", (width, channels, 3, 3)), stand_in("b", (width,))
+        state[f"features.{i}.weight"], state[f"features.{i}.bias"] = stand_in(f"c{i}",
+            (width, channels, 3, 3)), stand_in("b", (width,))
         channels = width
     for i, inputs, outputs in ((0, 8 * 49, 6), (3, 6, 6), (6, 6, CLASSES)):
-        state[f"classifier.{i}.weight"], state[f"classifier.{i}.bias"] = stand_in(f"l{i}", (outputs, inputs)), stand_in("d", (outputs,))
+        state[f"classifier.{i}.weight"], state[f"classifier.{i}.bias"] = stand_in(f"l{i}",
+            (outputs, inputs)), stand_in("d", (outputs,))
     return state
 
 
@@ -243,7 +245,8 @@ def t_tame(path, own, hyper_parameters, prefix="generic.attn_mech."):
 @pytest.mark.parametrize("known, options", [
     ({"layers": ["features.11", "features.14"], "attention_version": "TTAME"}, ()),
     ({"layers": "features.11 features.14", "attention_version": "TAME"}, ()),
-    ({}, ("--layers", "features.11,features.14")), ({}, ("--layers", "features.11,features.14", "--backbone", "t.ckpt")),
+    ({}, ("--layers", "features.11,features.14")),
+    ({}, ("--layers", "features.11,features.14", "--backbone", "t.ckpt")),
     ({"layers": ["features.2"]}, ("--layers", "features.11,features.14", "--backbone", "plain.pth")),
 ])
 @pytest.mark.parametrize("prefix", ["generic.attn_mech.", "generic.attn_mech.attn."])
@@ -252,7 +255,8 @@ def test_t_tames_one_file_gives_what_two_files_give(command, tmp_path, monkeypat
     write_zip("plain.pth", narrow_classifier())
     write_zip("a.pt", {"state_dict": attention((8, 8), CLASSES, "TAME")})
     size = ("--input-size", 64, 64)
-    status, _, said = command("tame", "a.pt", "plain.onnx", "--backbone", "plain.pth", "--layers", "features.11,features.14", *size)
+    status, _, said = command("tame", "a.pt", "plain.onnx", "--backbone", "plain.pth", "--layers",
+        "features.11,features.14", *size)
     assert status == 0, said
     status, _, said = command("tame", t_tame("t.ckpt", narrow_classifier(), known, prefix), "m.onnx", *options, *size)
     assert status == 0, said

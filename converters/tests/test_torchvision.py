@@ -78,7 +78,8 @@ def test_a_missing_tensor_is_named(case):
     # Pairs that torchvision 0.28 computes the same numbers for: all 1000 names of nine networks were compared.
     (backbones.resnet, "layer2.1.relu", "layer2.1.relu1"), (backbones.resnet, "layer2.1.relu_1", "layer2.1.relu2"),
     (backbones.resnet, "layer4.2.relu_2", "layer4.2.relu3"), (backbones.resnest, "layer1.0.act1", "layer1.0.relu1"),
-    (backbones.mobilenet, "features.6.add", "features.6.conv.add"), (backbones.convnext, "features.7.2.add", "features.7.2"),
+    (backbones.mobilenet, "features.6.add", "features.6.conv.add"),
+    (backbones.convnext, "features.7.2.add", "features.7.2"),
     (backbones.convnext, "features.1.0.mul", "features.1.0.block.scaled"),
     (backbones.efficientnet, "features.3.1.add", "features.3.1"),
     (backbones.efficientnet, "features.3.1.stochastic_depth", "features.3.1.block"),
@@ -102,5 +103,6 @@ def test_both_names_are_the_same_layer(case, extracted, module_name):
     side, module = CASES[case]["side"], BUILT[case][0]
     builder, _, _ = build(tensors(case), None, side, side, None)
     outline = tame_taps.Outline.of(builder, side, side)
-    found = [tame_taps.select(outline, [name], aliases=getattr(module, "EXTRACTED", ())) for name in (extracted, module_name)]
+    found = [tame_taps.select(outline, [name], aliases=getattr(module, "EXTRACTED", ())) for name in (extracted,
+        module_name)]
     assert found[0] == found[1]

@@ -7,7 +7,7 @@ A backbone is a module with
     classify(layers, taps)                  the value with its own class scores, after a whole build
 and mostly
     EXTRACTED                               pairs for `re.sub`: torchvision's feature extraction numbers what a module
-                                            computes by itself (`features.6.add`); its names, and those of the values here
+                                            computes by itself (`features.6.add`); its names, and those here
 To add one: write the module and list it in `_BACKBONES`.
 """
 
@@ -26,6 +26,7 @@ _FOREIGN = (
     (("_blocks.0._se_reduce.weight",), "an EfficientNet of the package efficientnet_pytorch"),
     (("blocks.0.0.conv_dw.weight",), "timm's EfficientNet or MobileNet"),
     (("stages.0.blocks.0.conv_dw.weight",), "timm's ConvNeXt"),
+    (("pre_logits.fc1.weight",), "timm's VGG"),
     (("patch_embed.proj.weight",), "timm's vision transformer"),
     (("conv_proj.weight", "class_token"), "torchvision's vision transformer"),
     (("embeddings.patch_embeddings.projection.weight",), "a vision transformer of Hugging Face"),
@@ -37,8 +38,8 @@ _FOREIGN = (
     (("stage2.0.branch2.0.weight",), "torchvision's ShuffleNet"),
     (("stem.0.weight", "trunk_output.block1.block1-0.f.a.0.weight"), "torchvision's RegNet"),
 )
-_EXPORT = ("export the network to ONNX (torch.onnx.export) and use `limpid-convert annotate`, or give the .onnx file to "
-           "`tame --backbone`")
+_EXPORT = ("export the network to ONNX (torch.onnx.export) and use `limpid-convert annotate`, or give the .onnx file "
+           "to `tame --backbone`")
 
 
 def matching(state):
@@ -59,7 +60,8 @@ def select(architecture, state):
         raise ConversionError(f"the tensors are those of {foreign}, which limpid-convert does not build; {_EXPORT}")
     if architecture is None:
         _check_prefix("a network that limpid-convert builds", state, _BACKBONES)
-        raise ConversionError(f"the tensors are of no known network; name one with --architecture ({known}), or {_EXPORT}")
+        raise ConversionError(f"the tensors are of no known network; name one with --architecture ({known}), or "
+                              + _EXPORT)
     raise ConversionError(f"limpid-convert does not know the network {architecture!r}; it knows {known}; or {_EXPORT}")
 
 
@@ -68,5 +70,5 @@ def _check_prefix(what, state, backbones):
     for prefix in state_dict.prefixes(state.names()):
         if any(b.matches(state.scope(prefix)) for b in backbones):
             raise ConversionError(f"the tensors of {what} are there, under names that begin with {prefix!r}: give "
-                                  f"--prefix {prefix} (--backbone-prefix or --classifier-prefix where the network has a "
-                                  "file of its own)")
+                                  f"--prefix {prefix} (--backbone-prefix or --classifier-prefix where the network has "
+                                  "a file of its own)")

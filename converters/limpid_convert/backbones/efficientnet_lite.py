@@ -46,7 +46,8 @@ class _Names:
     classifier: str
 
 
-_PACKAGE = _Names(("_conv_stem", "_bn0"), (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")),
+_PACKAGE = _Names(("_conv_stem", "_bn0"),
+    (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")),
                   (("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")), ("_conv_head", "_bn1"), "_fc")
 _TIMM = _Names(("conv_stem", "bn1"), (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
                (("conv_dw", "bn1"), ("conv_pw", "bn2")), ("conv_head", "bn2"), "classifier")
@@ -61,7 +62,7 @@ def matches(state):
     return kernels == [kernel for _, _, kernel in _STAGES]  # MobileNet v2 and MNASNet have the same names
 
 
-def picture(architecture, state):
+def images(architecture, state):
     """(shorter side, side of the window in it, filter, mean, std) of the images that it was trained with."""
     side = SIDES[_number(architecture, state)]
     if architecture and _names(state) is _TIMM and not architecture.startswith("tf_"):
@@ -125,7 +126,7 @@ def _found(state, names):
 
 
 def _block(layers, x, names, stride, style):
-    """Widened by a 1x1 convolution (the first block is not), filtered by channel, narrowed by a 1x1 convolution, sum."""
+    """Widened by a 1x1 convolution (the first block is not), filtered by channel, narrowed by another, summed."""
     y = x
     for name, norm in names[:-2]:
         y = _convolution(layers, y, name, norm, **style)

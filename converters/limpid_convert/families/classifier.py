@@ -18,7 +18,7 @@ _SIDE, _SHORTER = 224, 256
 
 #: Shorter side, side of the window in it, and filter, as torchvision's weights IMAGENET1K_V1 were trained for; others
 #: have 256, 224 and bilinear.
-_PICTURES = {
+_IMAGES = {
     **{f"efficientnet_b{i}": (*sides, "bicubic") for i, sides in enumerate((
         (256, 224), (256, 240), (288, 288), (320, 300), (384, 380), (456, 456), (528, 528), (600, 600)))},
     **{f"convnext_{size}": (shorter, 224, "bilinear") for size, shorter in (
@@ -32,7 +32,8 @@ def recognises(tensors):
 
 def add_command(subparsers):
     parser = subparsers.add_parser(
-        NAME, help="a plain classifier: ResNet, VGG, DenseNet, MobileNet v2, ConvNeXt, EfficientNet, EfficientNet-Lite, …",
+        NAME,
+        help="a plain classifier: ResNet, VGG, DenseNet, MobileNet v2, ConvNeXt, EfficientNet, EfficientNet-Lite, …",
         description="The network is told by the tensors; a name fixes what these do not tell.",
     )
     parser.add_argument("checkpoint", help="its state dict, .pth or .safetensors")
@@ -41,7 +42,8 @@ def add_command(subparsers):
     parser.add_argument("--labels", metavar="FILE", help="class names, one a line; `imagenet`: those of ImageNet-1K")
     parser.add_argument("--preprocess", metavar="STEPS",
                         help="how an image becomes the input; by default as the network's published weights need it")
-    parser.add_argument("--input-size", type=int, nargs=2, metavar=("W", "H"), help="of the input, without --preprocess")
+    parser.add_argument("--input-size", type=int, nargs=2, metavar=("W", "H"),
+        help="of the input, without --preprocess")
     conversion.add_checkpoint_options(parser)
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
@@ -86,9 +88,9 @@ def _steps(module, state, options):
     if options.preprocess:
         return preprocessing.parse(options.preprocess)
     statistics = (preprocessing.IMAGENET_MEAN, preprocessing.IMAGENET_STD)
-    shorter, side, kind = _PICTURES.get(options.architecture, (_SHORTER, _SIDE, "bilinear"))
+    shorter, side, kind = _IMAGES.get(options.architecture, (_SHORTER, _SIDE, "bilinear"))
     if module is efficientnet_lite:
-        shorter, side, kind, *statistics = efficientnet_lite.picture(options.architecture, state)
+        shorter, side, kind, *statistics = efficientnet_lite.images(options.architecture, state)
     if options.input_size:
         text = preprocessing.steps(("exact", *options.input_size, kind), *statistics)
     else:

@@ -42,8 +42,8 @@ def run(options):
     source = checkpoint.read(options.checkpoint, options.key, options.prefix)
     tensors = judge(source, NAME)
     if options.variant is None:
-        raise ConversionError(f"{options.checkpoint} does not say which of the original's models it is; give --variant, "
-                              f"one of {', '.join(VARIANTS)}")
+        raise ConversionError(f"{options.checkpoint} does not say which of the original's models it is; give "
+                              f"--variant, one of {', '.join(VARIANTS)}")
     builder = build(State(tensors), options)
     conversion.finish(builder, options, options.architecture, [source])
 

@@ -32,7 +32,7 @@ def recognises(tensors):
 
 
 def parts(tensors, path):
-    """(attention, classifier) of what a file holds. Tensors that are neither stay with the attention, to be reported."""
+    """(attention, classifier) of what a file holds. Tensors that are neither stay with the attention, as unexpected."""
     first, second = attention(tensors), body(tensors)
     if any(name in second for name in _TRANSFORMERS):
         raise ConversionError(f"{path}: T-TAME on a vision transformer; limpid-convert converts TAME and T-TAME on "

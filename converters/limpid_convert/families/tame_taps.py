@@ -74,7 +74,7 @@ def _resolve(outline, name):
     if inside:
         return inside[-1]
     if name in known:
-        raise ConversionError(f"the layer {name!r} is {_shape(known[name])}, not a map [N, C, H, W]")
+        raise ConversionError(f"the layer {name!r} is {values.written(known[name].dimensions)}, not a map [N, C, H, W]")
     near = [n for n in maps if name.split(".")[-1] in n] or maps
     raise ConversionError(f"the network has no layer {name!r}; it has, for example, {', '.join(near[-8:])} "
                           "(`limpid-convert inspect MODEL.onnx` lists all)")
@@ -97,10 +97,6 @@ def _activated(graph, value):
 def _feature(outline, value):
     dimensions = outline.known[value].dimensions
     if not all(isinstance(d, int) and d > 0 for d in dimensions[1:]):
-        raise ConversionError(f"the layer {value!r} has the shape {_shape(outline.known[value])}; its channels, height "
+        raise ConversionError(f"the layer {value!r} has the shape {values.written(dimensions)}; its channels, height "
                               "and width must be known (--input-size W H fixes the pictures' size)")
     return Feature(value, *dimensions[1:])
-
-
-def _shape(value):
-    return "[" + ", ".join("?" if d is None else str(d) for d in value.dimensions) + "]"

@@ -7,6 +7,7 @@ from typing import Optional
 
 from onnx import TensorProto
 
+from limpid_convert import values
 from limpid_convert.errors import ConversionError, printable
 
 _TYPES = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.DOUBLE: "float64",
@@ -58,7 +59,7 @@ def _listed(inputs, known):
     def described(info):
         kind = info.type.tensor_type.elem_type
         shape = known[info.name].dimensions if info.name in known else None
-        sizes = "[" + ", ".join("?" if d is None else str(d) for d in shape) + "]" if shape is not None else "of unknown shape"
+        sizes = values.written(shape) if shape is not None else "of unknown shape"
         return printable(f"{info.name} {TensorProto.DataType.Name(kind).lower()} {sizes}")
 
     return ", ".join(map(described, inputs))
@@ -72,7 +73,8 @@ def _read(info, known, channels):
     batch, sizes = ("n", shape[1:]) if len(shape) == 4 else ("", shape)
     first, last = (s if isinstance(s, int) else None for s in (sizes[0], sizes[2]))
     layout = "hwc" if last == channels and first != channels else "chw"
-    if first not in (None, channels) and last not in (None, channels):  # fits neither; the likelier one, for the message
+    if first not in (None, channels) and last not in (None,
+        channels):  # fits neither; the likelier one, for the message
         layout = "hwc" if last in (1, 2, 3, 4) and first not in (1, 2, 3, 4) else "chw"
     extents = [s if isinstance(s, int) else None for s in sizes]
     height, width = extents[:2] if layout == "hwc" else extents[1:]
@@ -87,5 +89,5 @@ def check(image, steps):
         if wanted is not None and made is not None and wanted != made:
             raise ConversionError(f"the preprocessing makes images of {what} {made}; the model reads {wanted}")
     if image.element_type == "uint8" and not steps.makes_bytes:
-        raise ConversionError(f"the input {image.name!r} takes bytes (uint8), so the model scales them itself; leave out "
-                              "scale and normalize")
+        raise ConversionError(f"the input {image.name!r} takes bytes (uint8), so the model scales them itself; leave "
+                              "out scale and normalize")
