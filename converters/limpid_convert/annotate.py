@@ -41,7 +41,7 @@ def run(options):
         "limpid.preprocess": steps.text,
         _ROLE + output.name: _role(model, known, output, stated, present),
     }
-    if "limpid.layers" not in present or options.layers:
+    if "limpid.layers" not in present or options.layers or _chosen_by_annotate(present):
         entries["limpid.layers"] = "\n".join(f"{name} nchw" for name in _layers(model, known, options.layers))
     if options.labels:
         entries["limpid.labels"] = "\n".join(_labels(options.labels, scores.classes(output)))
@@ -49,10 +49,16 @@ def run(options):
         entries["limpid.family"] = "classifier"
     if "limpid.source" not in present or options.licence:
         entries["limpid.source"] = metadata.source(None, [digest(options.model)], options.licence)
-    set_metadata(model, {key: value for key, value in entries.items() if value})
+    set_metadata(model, entries)
     for key, value in entries.items():
-        conversion.say(f"{key}: {value.splitlines()[0] if value else 'none found; name some with --layers'}")
+        conversion.say(f"{key}: {value.splitlines()[0] if value else 'left to the runtime; name some with --layers'}")
     conversion.write_and_check(model, options)
+
+
+def _chosen_by_annotate(present):
+    """Whether the layers in the file are an earlier choice of this command, which is made anew; others stay."""
+    source = present.get("limpid.source", "")
+    return "converter limpid-convert" in source and "architecture " not in source
 
 
 def _stated(options):

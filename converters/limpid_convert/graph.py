@@ -151,12 +151,13 @@ def _outlined(base):
 
 
 def set_metadata(model, entries):
-    """Sets metadata entries of a model, keeping all others."""
+    """Sets metadata entries of a model, keeping all others; an empty value takes an entry away."""
     kept = {p.key: p.value for p in model.metadata_props}
     kept.update(entries)
     del model.metadata_props[:]
     for key, value in kept.items():
-        model.metadata_props.add(key=key, value=value)
+        if value or key not in entries:
+            model.metadata_props.add(key=key, value=value)
 
 
 def read_model(path, weights=True):

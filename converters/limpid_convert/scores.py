@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from limpid_convert.errors import ConversionError, printable
-from limpid_convert.values import written
+from limpid_convert.values import constant, written
 
 #: What `limpid.output.<value>` may say of scores; docs/model-format.md.
 KINDS = ("logits", "log_probabilities", "probabilities", "independent_probabilities", "values")
@@ -88,9 +86,8 @@ class _Graph:
     """The nodes of a model by what they make."""
 
     def __init__(self, model, known):
-        self.known = known
+        self.model, self.known = model, known
         self.makers = {output: node for node in model.graph.node for output in node.output if output}
-        self.weights = {w.name: w for w in model.graph.initializer}
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
 
     def kind(self, name):
@@ -196,22 +193,14 @@ class _Graph:
     def axes(self, node):
         """Of a reduction; None where they are not constant."""
         found = _attribute(node, "axes", None)
-        if found is None and len(node.input) > 1 and self.tensor(node.input[1]) is not None:
-            found = numpy_helper.to_array(self.tensor(node.input[1])).ravel().tolist()
+        if found is None and len(node.input) > 1:
+            found = constant(self.model, node.input[1])
         return list(found) if found else None
 
     def number(self, name):
         """The number that a constant holds, or None."""
-        tensor = self.tensor(name)
-        if tensor is None or math.prod(tensor.dims) != 1:
-            return None
-        return float(numpy_helper.to_array(tensor).ravel()[0])
-
-    def tensor(self, name):
-        """A constant in the file itself, or None."""
-        node = self.makers.get(name)
-        found = _attribute(node, "value", None) if node and node.op_type == "Constant" else self.weights.get(name)
-        return found if found is not None and found.data_location != TensorProto.EXTERNAL else None
+        found = constant(self.model, name)
+        return found[0] if found is not None and len(found) == 1 else None
 
 
 def _attribute(node, name, otherwise):

@@ -9,7 +9,8 @@ import onnx
 
 from limpid_convert.errors import ConversionError
 
-_POOLS = ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean")
+_POOLS = ("GlobalAveragePool", "GlobalMaxPool")
+_PASSING = ("Cast", "Dropout", "Identity", "Reshape")
 _MAKERS = ("Conv", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "HardSwish", "Add", "Sum", "Concat",
            "MaxPool", "AveragePool")
 
@@ -66,15 +67,50 @@ def is_map(value):
 
 
 def last_map(model, values):
-    """The value that CAM methods should tap unless told otherwise, or None.
+    """The value [N, C, H, W] that CAM methods should tap unless told otherwise, or None.
 
     It is what the network's last global pooling reads, if no convolution follows (as it does inside of squeezing
-    blocks); otherwise the last map that a convolutional network's own operators made, which leaves out attention.
+    blocks); otherwise the last map that a convolutional network's own operators made. None for networks with attention
+    that pool no maps: the runtime follows the axes of their tokens itself.
     """
     for node in reversed(model.graph.node):
         if node.op_type == "Conv":
             break
-        if node.op_type in _POOLS and node.input[0] in values and is_map(values[node.input[0]]):
+        if node.input and node.input[0] in values and is_map(values[node.input[0]]) and _pools(model, node):
             return node.input[0]
+    if _attends(model):
+        return None
     maps = [v.name for v in values.values() if is_map(v) and v.operator in _MAKERS]
     return maps[-1] if maps else None
+
+
+def _pools(model, node):
+    """Whether a node averages over the last two of four axes: means over one axis are those of a normalisation."""
+    if node.op_type != "ReduceMean":
+        return node.op_type in _POOLS
+    axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), None)
+    if axes is None and len(node.input) > 1:
+        axes = constant(model, node.input[1])
+    return axes is not None and {int(a) % 4 for a in axes} == {2, 3}
+
+
+def _attends(model):
+    """Whether products of two computed values follow a softmax, or an operator for attention is there."""
+    weights = set()
+    for node in model.graph.node:
+        if node.op_type == "Softmax" or (node.op_type in _PASSING and weights.intersection(node.input[:1])):
+            weights.update(node.output)
+        if "Attention" in node.op_type or (node.op_type in ("MatMul", "Einsum") and weights.intersection(node.input)):
+            return True
+    return False
+
+
+def constant(model, name):
+    """The numbers of a constant in the file itself, flat, or None."""
+    tensor = next((w for w in model.graph.initializer if w.name == name), None)
+    if tensor is None:
+        maker = next((n for n in model.graph.node if name in n.output and n.op_type == "Constant"), None)
+        tensor = next((a.t for a in maker.attribute if a.name == "value"), None) if maker else None
+    if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    return onnx.numpy_helper.to_array(tensor).ravel().tolist()

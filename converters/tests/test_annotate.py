@@ -152,3 +152,58 @@ def test_a_fault_of_the_program_itself_is_said_in_one_line(command, monkeypatch)
     assert status == 1 and said.startswith("limpid-convert: a fault of its own (IndexError") and "\x1b" not in said
     with pytest.raises(IndexError):
         command("--debug", "inspect", "x.pth")
+
+
+def transformer(path):
+    """Patches to tokens, a normalisation written out, attention with four axes, and the tokens' mean."""
+    random = np.random.default_rng(0)
+    shapes = {"w": (4, 3, 4, 4), "q": (4, 4), "k": (4, 4), "v": (4, 4), "fc": (4, 5)}
+    tensors = [numpy_helper.from_array(random.standard_normal(s).astype(np.float32), n) for n, s in shapes.items()]
+    tensors += [numpy_helper.from_array(np.array(v), n) for n, v in (
+        ("tokens", [0, 4, -1]), ("heads", [0, 1, 4, 4]), ("e", np.float32(1e-5)))]
+    nodes = [helper.make_node(o, i, [n], **a) for n, o, i, a in (
+        ("p", "Conv", ["x", "w"], {"strides": [4, 4]}), ("t", "Reshape", ["p", "tokens"], {}),
+        ("u", "Transpose", ["t"], {"perm": [0, 2, 1]}),
+        ("h", "Reshape", ["u", "heads"], {}), ("m", "ReduceMean", ["h"], {"axes": [-1]}), ("d", "Sub", ["h", "m"], {}),
+        ("qs", "MatMul", ["d", "q"], {}), ("ks", "MatMul", ["d", "k"], {}), ("vs", "MatMul", ["d", "v"], {}),
+        ("kt", "Transpose", ["ks"], {"perm": [0, 1, 3, 2]}), ("s", "MatMul", ["qs", "kt"], {}),
+        ("b", "Add", ["s", "e"], {}),
+        ("a", "Softmax", ["b"], {"axis": -1}), ("o", "MatMul", ["a", "vs"], {}), ("r", "Add", ["o", "h"], {}),
+        ("g", "ReduceMean", ["r"], {"axes": [1, 2], "keepdims": 0}), ("out", "MatMul", ["g", "fc"], {}))]
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "g", [info("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [info("out", TensorProto.FLOAT, ["N", 5])], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_attention_scores_are_no_maps(command, tmp_path):
+    source, output = transformer(tmp_path / "in.onnx"), tmp_path / "out.onnx"
+    status, _, said = command("annotate", source, output, "--preprocess", STEPS)
+    assert status == 0 and "limpid.layers" not in metadata_of(output) and "left to the runtime" in said
+
+
+@pytest.mark.parametrize("source, kept", [
+    (None, True), ("architecture vit\nconverter limpid-convert 0.1.0", True),
+    ("converter limpid-convert 0.1.0", False)])
+def test_layers_that_an_earlier_version_chose_are_chosen_anew_and_others_stay(command, tmp_path, source, kept):
+    model = onnx.load(transformer(tmp_path / "in.onnx"))
+    helper.set_model_props(model, {"limpid.layers": "b nchw", **({"limpid.source": source} if source else {})})
+    onnx.save(model, tmp_path / "in.onnx")
+    assert command("annotate", tmp_path / "in.onnx", tmp_path / "out.onnx", "--preprocess", STEPS)[0] == 0
+    assert ("limpid.layers" in metadata_of(tmp_path / "out.onnx")) == kept
+
+
+@pytest.mark.parametrize("axes, found", [([2, 3], True), ([-2, -1], True), ([1, 2], False), ([-1], False)])
+def test_a_mean_pools_where_it_goes_over_the_last_two_axes(axes, found):
+    from limpid_convert import values
+
+    node = helper.make_node("ReduceMean", ["c"], ["m"], axes=axes)
+    conv = helper.make_node("Conv", ["x", "w"], ["c"])
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph([conv, node], "g", [info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+                              [info("m", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    known = values.infer(model)
+    assert values._pools(model, node) == found and values.last_map(model, known) == "c"
