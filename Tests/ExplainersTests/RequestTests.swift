@@ -24,7 +24,7 @@ private struct Columns: Explainer {
     let model = request.model
     let gain = try Float(request.settings.number("gain"))
     let every = try request.settings.integer("every")
-    guard let logits = model.scores?.value else { return [] }
+    let head = try #require(model.scores)
     let costs = request.images.map { Double($0.width) }
     return try zip(request.images.indices, request.progress.parts(costs)).flatMap { i, progress in
       let image = try model.prepared(request.images[i])
@@ -36,8 +36,8 @@ private struct Columns: Explainer {
       let parts = progress.parts(1, Double(width / every))
       var classes: [Int] = []
       var own: [Float] = []
-      try model.forEachBatch(of: model.stream([request.images[i]]), fetch: [logits], request.call, parts[0]) { batch in
-        let scores = try Scores(batch.tensors[0], count: 1)
+      try model.forEachBatch(of: model.stream([request.images[i]]), fetch: [head.output], request.call, parts[0]) { batch in
+        let scores = try Scores(batch.tensors[0], count: 1, of: head)
         classes = try request.resolvedClasses(i, scores, row: 0)
         own = classes.map { scores[0][$0] }
       }
@@ -48,8 +48,8 @@ private struct Columns: Explainer {
           target[j] = isSeen ? values[j] : isNoise ? noise?[j] ?? 0 : 0
         }
       }
-      try model.forEachBatch(of: variants, fetch: [logits], request.call, parts[1]) { batch in
-        let scores = try Scores(batch.tensors[0], count: batch.count)
+      try model.forEachBatch(of: variants, fetch: [head.output], request.call, parts[1]) { batch in
+        let scores = try Scores(batch.tensors[0], count: batch.count, of: head)
         for (row, k) in batch.items.enumerated() {
           for (n, c) in classes.enumerated() { grids[n][k] = gain * scores[row][c] }
         }

@@ -31,7 +31,7 @@ extension Lowering {
       func list(_ key: String, count: Int = 3, default value: Int) throws -> [Int] {
         let values = try node.ints(key) ?? [Int](repeating: value, count: count)
         guard values.count == count, values.allSatisfy({ $0 >= value && $0 <= 1 << 20 }) else {
-          throw Failure(.invalidModel, "attribute \"\(key)\" is \(values); expected \(count) numbers from \(value) on")
+          throw Failure(.invalidModel, "attribute \(quoted(key)) is \(values); expected \(count) numbers from \(value) on")
         }
         return values
       }
