@@ -134,7 +134,7 @@ extension ScoreHead {
       let scores = shape(output.value)
       return ScoreHead(
         output: output.value, kind: role ?? found.kind ?? .logits, logits: found.logits,
-        count: scores.map { $0.rank == 0 ? 1 : $0.count / max(1, $0[0]) })
+        count: scores.flatMap { $0.rank == 0 ? 1 : $0[0] > 0 ? $0.count / $0[0] : nil })
     }
     if let wanted {
       guard let output = graph.outputs.first(where: { graph.name(of: $0.value) == wanted }) else {

@@ -36,7 +36,9 @@ private struct Columns: Explainer {
       let parts = progress.parts(1, Double(width / every))
       var classes: [Int] = []
       var own: [Float] = []
-      try model.forEachBatch(of: model.stream([request.images[i]]), fetch: [head.output], request.call, parts[0]) { batch in
+      try model.forEachBatch(
+        of: model.stream([request.images[i]]), fetch: [head.output], request.call, parts[0]
+      ) { batch in
         let scores = try Scores(batch.tensors[0], count: 1, of: head)
         classes = try request.resolvedClasses(i, scores, row: 0)
         own = classes.map { scores[0][$0] }
