@@ -43,8 +43,30 @@
     return (lp_float##N)((lp_int##N)(n + (12582912.0f + 127.0f)) << 23);                                          \
   }
 
+/* Between N floats that are whole numbers and N integers of 8 or 16 bits, which need not be aligned. */
+#define LP_STEPS(N, NAME, TYPE)                                                                                   \
+  static inline __attribute__((always_inline)) lp_float##N lp_load_##NAME##_##N(const void *p) {                  \
+    typedef TYPE narrow __attribute__((ext_vector_type(N)));                                                      \
+    narrow x;                                                                                                     \
+    __builtin_memcpy(&x, p, sizeof x);                                                                            \
+    return __builtin_convertvector(__builtin_convertvector(x, lp_int##N), lp_float##N);                           \
+  }                                                                                                               \
+  static inline __attribute__((always_inline)) void lp_store_##NAME##_##N(lp_float##N value, void *p) {           \
+    typedef TYPE narrow __attribute__((ext_vector_type(N)));                                                      \
+    narrow x = __builtin_convertvector(__builtin_convertvector(value, lp_int##N), narrow);                        \
+    __builtin_memcpy(p, &x, sizeof x);                                                                            \
+  }
+#define LP_ALL_STEPS(N)                                                                                           \
+  LP_STEPS(N, uint8, unsigned char)                                                                               \
+  LP_STEPS(N, int8, signed char)                                                                                  \
+  LP_STEPS(N, uint16, unsigned short)                                                                             \
+  LP_STEPS(N, int16, short)
+
 LP_VECTOR(4)
 LP_VECTOR(8)
 LP_VECTOR(16)
+LP_ALL_STEPS(4)
+LP_ALL_STEPS(8)
+LP_ALL_STEPS(16)
 
 #endif

@@ -6,8 +6,10 @@ import Tensors
 extension PlanBuilder {
   /// Whether an earlier convolution does the work of `node` from now on.
   mutating func absorb(_ node: Node) throws -> Bool {
+    if node.domain == "limpid" { return try node.operation == RoundToSteps.name && absorbSteps(node) }
     guard node.domain.isEmpty, node.outputs.count == 1, node.outputs[0] != nil else { return false }
     if node.operation == "Add", node.inputs.count == 2 { return try absorbAddition(node) }
+    if node.operation == "DequantizeLinear" { return try joinQuantization(node) }
     return try absorbActivation(node)
   }
 
@@ -61,7 +63,7 @@ extension PlanBuilder {
   }
 
   /// The step of draft `i` planned again for `node`, which has the same result shape.
-  private func replanned(_ i: Int, as node: Node, inputs: [Place?]) throws -> Draft {
+  func replanned(_ i: Int, as node: Node, inputs: [Place?]) throws -> Draft {
     let request = request(for: node)
     let step = try Operators.definition(node.operation, domain: node.domain)!.plan(request)
     guard case .run(let run) = step.action else { throw Failure(.internal, "a fused step does not run") }

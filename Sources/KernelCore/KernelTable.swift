@@ -33,6 +33,17 @@ public struct KernelTable: Sendable {
     ) -> Void
   public let scaleRow:
     @Sendable (_ x: Floats, _ scale: Floats, _ shift: Floats?, _ output: MutableFloats, _ n: Int) -> Void
+  public let roundToSteps: @Sendable (_ form: Rounding, _ x: Floats, _ output: MutableFloats, _ n: Int) -> Void
+  public let quantize:
+    @Sendable (
+      _ type: StepType, _ x: Floats, _ output: UnsafeMutableRawPointer, _ n: Int, _ scale: Floats, _ zero: Floats,
+      _ stride: Int
+    ) -> Void
+  public let dequantize:
+    @Sendable (
+      _ type: StepType, _ x: UnsafeRawPointer, _ output: MutableFloats, _ n: Int, _ scale: Floats, _ zero: Floats,
+      _ stride: Int
+    ) -> Void
 
   @inlinable @inline(__always)
   public init<L: Lanes>(_: L.Type) {
@@ -52,5 +63,8 @@ public struct KernelTable: Sendable {
       L.normalizeRow($0, $1, $2, scale: $3, shift: $4, epsilon: $5, subtractMean: $6)
     }
     scaleRow = { L.scaleRow($0, scale: $1, shift: $2, $3, $4) }
+    roundToSteps = { L.roundToSteps($0, $1, $2, $3) }
+    quantize = { L.quantize($0, $1, $2, $3, scale: $4, zero: $5, stride: $6) }
+    dequantize = { L.dequantize($0, $1, $2, $3, scale: $4, zero: $5, stride: $6) }
   }
 }

@@ -17,6 +17,10 @@ public protocol Vector: SIMD where Scalar == Float {
   static func magnitude(_ x: Self, signOf y: Self) -> Self
   /// 2^n for whole n in -126...127.
   static func powerOfTwo(_ n: Self) -> Self
+  /// As many integers from memory.
+  static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self
+  /// Whole numbers within the range of the type to memory; NaN becomes 0.
+  static func store(_ x: Self, _ type: StepType, _ p: UnsafeMutableRawPointer)
 }
 
 /// One instruction set: its vector, its fused multiply-add, the shape of its output tiles.

@@ -25,6 +25,24 @@ extension SIMD4: Vector where Scalar == Float {
   public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign4(x, y) }
   @inlinable @inline(__always)
   public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two4(n) }
+  @inlinable @inline(__always)
+  public static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self {
+    switch type {
+    case .uint8: lp_load_uint8_4(p)
+    case .int8: lp_load_int8_4(p)
+    case .uint16: lp_load_uint16_4(p)
+    case .int16: lp_load_int16_4(p)
+    }
+  }
+  @inlinable @inline(__always)
+  public static func store(_ x: Self, _ type: StepType, _ p: UnsafeMutableRawPointer) {
+    switch type {
+    case .uint8: lp_store_uint8_4(x, p)
+    case .int8: lp_store_int8_4(x, p)
+    case .uint16: lp_store_uint16_4(x, p)
+    case .int16: lp_store_int16_4(x, p)
+    }
+  }
 }
 
 extension SIMD8: Vector where Scalar == Float {
@@ -52,6 +70,24 @@ extension SIMD8: Vector where Scalar == Float {
   public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign8(x, y) }
   @inlinable @inline(__always)
   public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two8(n) }
+  @inlinable @inline(__always)
+  public static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self {
+    switch type {
+    case .uint8: lp_load_uint8_8(p)
+    case .int8: lp_load_int8_8(p)
+    case .uint16: lp_load_uint16_8(p)
+    case .int16: lp_load_int16_8(p)
+    }
+  }
+  @inlinable @inline(__always)
+  public static func store(_ x: Self, _ type: StepType, _ p: UnsafeMutableRawPointer) {
+    switch type {
+    case .uint8: lp_store_uint8_8(x, p)
+    case .int8: lp_store_int8_8(x, p)
+    case .uint16: lp_store_uint16_8(x, p)
+    case .int16: lp_store_int16_8(x, p)
+    }
+  }
 }
 
 extension SIMD16: Vector where Scalar == Float {
@@ -79,4 +115,22 @@ extension SIMD16: Vector where Scalar == Float {
   public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign16(x, y) }
   @inlinable @inline(__always)
   public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two16(n) }
+  @inlinable @inline(__always)
+  public static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self {
+    switch type {
+    case .uint8: lp_load_uint8_16(p)
+    case .int8: lp_load_int8_16(p)
+    case .uint16: lp_load_uint16_16(p)
+    case .int16: lp_load_int16_16(p)
+    }
+  }
+  @inlinable @inline(__always)
+  public static func store(_ x: Self, _ type: StepType, _ p: UnsafeMutableRawPointer) {
+    switch type {
+    case .uint8: lp_store_uint8_16(x, p)
+    case .int8: lp_store_int8_16(x, p)
+    case .uint16: lp_store_uint16_16(x, p)
+    case .int16: lp_store_int16_16(x, p)
+    }
+  }
 }

@@ -26,6 +26,8 @@ extension Kernels {
     case tanh, erf, exp, log, sqrt, reciprocal, negate, abs, sign
     /// `round` takes halves to the even neighbour.
     case floor, ceil, round
+    /// `clamp(round(x * factor / divisor), low, high) * step` with whole bounds: quantised and back, or to other steps.
+    case steps(factor: Float, divisor: Float, low: Float, high: Float, step: Float)
     case sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh
   }
 
@@ -42,7 +44,10 @@ extension Kernels {
   ) {
     parallel.forEach(count, grain: Self.elementGrain) { range in
       let first = range.lowerBound
-      if let (function, a, b) = op.vectorFunction {
+      if case .steps(let factor, let divisor, let low, let high, let step) = op {
+        let form = Rounding(factor: factor, divisor: divisor, low: low, high: high, step: step)
+        table.roundToSteps(form, x + first, output + first, range.count)
+      } else if let (function, a, b) = op.vectorFunction {
         table.unary(function, a, b, x + first, output + first, range.count)
       } else {
         for i in range { output[i] = op.scalar(x[i]) }

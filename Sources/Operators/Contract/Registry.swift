@@ -36,6 +36,7 @@ public enum Operators {
     Recurrent.definitions,
     Reduce.definitions,
     Resize.definitions,
+    RoundToSteps.definitions,
     Scan.definitions,
     Scatter.definitions,
     Shapes.definitions,

@@ -33,12 +33,14 @@ struct Activation {
     try self.init(name, values)
   }
 
-  /// `values` in the order of the operator's parameters; missing ones take their defaults. `Clip` (low, high) is known
-  /// here too.
+  /// `values` in the order of the operator's parameters; missing ones take their defaults. `Clip` (low, high) and
+  /// `RoundToSteps` are known here too.
   init(_ name: String, _ values: [Float]) throws {
     let defaults: [Float] = name == "Clip" ? [-.infinity, .infinity] : Self.parameters[name]?.map(\.value) ?? []
     let p = values + defaults.dropFirst(values.count)
     switch name {
+    case RoundToSteps.name where p.count == 5:
+      function = .steps(factor: p[0], divisor: p[1], low: p[2], high: p[3], step: p[4])
     case "Relu": function = .relu
     case "Clip": function = .clip(min(p[0], p[1]), p[1])
     case "LeakyRelu": function = .leakyRelu(p[0])

@@ -1,4 +1,5 @@
 import Graph
+import Kernels
 import Tensors
 
 /// QuantizeLinear and DequantizeLinear, with one scale, one for each index of an axis, or one for each block of it.
@@ -16,9 +17,13 @@ enum Quantization {
     var blocks: Int
     /// Whether scales differ along the other axes too.
     var isByBlock = false
+    /// In which elements lie.
+    var layout = Layout.standard
+    private let scaleCount: Int
 
     init(_ request: Request) throws {
       let (x, scale) = (try request.input(0).shape, try request.input(1).shape)
+      scaleCount = scale.count
       try request.require(1, .float32)
       if request.has(2), try request.input(2).shape.count != scale.count {
         throw Failure(.invalidModel, "scale and zero point differ in shape")
@@ -27,10 +32,12 @@ enum Quantization {
       if scale.count == 1 {
         split = AxisSplit([1, 1, x.count], axis: 1)
         blocks = 1
+        layout = try request.input(0).layout
         return
       }
       let axis = try request.axis(request.node.int("axis", default: 1), rank: x.rank)
-      split = AxisSplit(x.dimensions, axis: axis)
+      if block <= 0 { layout = try request.input(0).layout }
+      split = AxisSplit(layout.physical(x).dimensions, axis: layout.physicalAxis(axis, rank: x.rank))
       blocks = x[axis]
       var expected: Shape = [x[axis]]
       if block > 0 {
@@ -52,6 +59,45 @@ enum Quantization {
       let k = i / split.inner % split.axis / block
       return isByBlock ? (i / (split.inner * split.axis) * blocks + k) * split.inner + i % split.inner : k
     }
+
+    func layouts(_ request: Request) -> [Layout] {
+      [layout] + request.standardLayouts.dropFirst()
+    }
+
+    /// Room for the zero points in floating point.
+    var workspace: Int { 4 * scaleCount }
+
+    /// Brings the zero points of a run into its workspace.
+    func zeroPoints(_ request: Request) throws -> @Sendable (Invocation) -> UnsafePointer<Float> {
+      let convert = try request.has(2)
+        ? Conversion.loop(from: request.input(2).type, to: .float32, count: scaleCount) : nil
+      return { [scaleCount] run in
+        let zeros = run.workspace.assumingMemoryBound(to: Float.self)
+        if let convert {
+          convert(UnsafeRawPointer(run.input(2, as: UInt8.self)), run.workspace)
+        } else {
+          zeros.update(repeating: 0, count: scaleCount)
+        }
+        return UnsafePointer(zeros)
+      }
+    }
+
+    /// Calls `body` with parts in which scales go along one axis at most: where the part begins, and its scales.
+    func forEachBlock(_ type: ElementType, _ body: (_ steps: Kernels.Steps, _ first: Int, _ scale: Int) -> Void) {
+      func part(_ outer: Int, _ axis: Int, _ inner: Int, _ first: Int, _ scale: Int) {
+        if let steps = Kernels.Steps(type, outer: outer, axis: axis, inner: inner) { body(steps, first, scale) }
+      }
+      if scaleCount == 1 { return part(1, 1, count, 0, 0) }
+      if !isByBlock { return part(split.outer, split.axis, split.inner, 0, 0) }
+      for outer in 0..<split.outer {
+        for first in stride(from: 0, to: split.axis, by: block) {
+          let rows = min(block, split.axis - first)
+          part(
+            rows, split.inner, 1, (outer * split.axis + first) * split.inner,
+            (outer * blocks + first / block) * split.inner)
+        }
+      }
+    }
   }
 
   private static func planQuantize(_ request: Request) throws -> Step {
@@ -59,29 +105,22 @@ enum Quantization {
     let code = try request.node.int("output_dtype", default: 0)
     let declared = code == 0 ? nil : Int32(exactly: code).flatMap(ElementType.init)
     let type = request.has(2) ? try request.input(2).type : declared ?? .uint8
-    guard [.uint8, .int8, .uint16, .int16].contains(type) else {
+    guard Kernels.Steps(type, outer: 1, axis: 1, inner: 1) != nil else {
       throw Failure(.unsupported, "quantisation to \(type) is not supported")
     }
-    let body = QuantizeBody(scales: try Scales(request), hasZero: request.has(2))
+    let scales = try Scales(request)
+    let kernels = request.kernels
+    let isEmpty = scales.count == 0
     return Step(
-      inputs: request.standardLayouts, outputs: [Operand(type, try request.input(0).shape)],
-      run: try type.withInteger(body))
-  }
-
-  private struct QuantizeBody: IntegerBody {
-    let scales: Scales
-    let hasZero: Bool
-
-    func callAsFunction<T: Number & FixedWidthInteger>(_: T.Type) -> @Sendable (Invocation) -> Void {
-      { [scales, hasZero] run in
-        let (x, scale): (UnsafePointer<Float>, UnsafePointer<Float>) = (run.input(0), run.input(1))
-        let zero: UnsafePointer<T>? = hasZero ? run.input(2) : nil
-        let output: UnsafeMutablePointer<T> = run.output()
-        for i in 0..<scales.count {
-          let k = scales.place(i)
-          let value = (x[i] / scale[k]).rounded(.toNearestOrEven) + Float(zero?[k] ?? 0)
-          output[i] = value.isNaN ? 0 : T(min(max(value, Float(T.min)), Float(T.max)))
-        }
+      inputs: scales.layouts(request), outputs: [Operand(type, try request.input(0).shape, layout: scales.layout)],
+      workspace: scales.workspace
+    ) { [zeros = try scales.zeroPoints(request)] run in
+      if isEmpty { return }
+      let zero = zeros(run)
+      scales.forEachBlock(type) { steps, first, scale in
+        kernels.quantize(
+          steps, run.input(0) + first, scale: run.input(1) + scale, zero: zero + scale,
+          into: run.output(0, as: UInt8.self) + first * type.byteCount, run.parallel)
       }
     }
   }
@@ -91,12 +130,29 @@ enum Quantization {
     if request.has(2), try request.input(2).type != x.type {
       throw Failure(.invalidModel, "input and zero point differ in type")
     }
-    let body = DequantizeBody(scales: try Scales(request), hasZero: request.has(2))
-    return Step(
-      inputs: request.standardLayouts, outputs: [Operand(.float32, x.shape)], run: try x.type.withInteger(body))
+    let scales = try Scales(request)
+    let output = Operand(.float32, x.shape, layout: scales.layout)
+    let type = x.type
+    guard Kernels.Steps(type, outer: 1, axis: 1, inner: 1) != nil else {
+      let body = WideBody(scales: scales, hasZero: request.has(2))
+      return Step(inputs: scales.layouts(request), outputs: [output], run: try x.type.withInteger(body))
+    }
+    let kernels = request.kernels
+    let isEmpty = scales.count == 0
+    return Step(inputs: scales.layouts(request), outputs: [output], workspace: scales.workspace) {
+      [zeros = try scales.zeroPoints(request)] run in
+      if isEmpty { return }
+      let zero = zeros(run)
+      scales.forEachBlock(type) { steps, first, scale in
+        kernels.dequantize(
+          steps, UnsafeRawPointer(run.input(0, as: UInt8.self)) + first * type.byteCount,
+          scale: run.input(1) + scale, zero: zero + scale, into: run.output() + first, run.parallel)
+      }
+    }
   }
 
-  private struct DequantizeBody: IntegerBody {
+  /// Integers that are no steps of 8 or 16 bits: biases.
+  private struct WideBody: IntegerBody {
     let scales: Scales
     let hasZero: Bool
 
