@@ -17,7 +17,7 @@ _KEYS = ("model", "state_dict", "model_sdict", "model_state_dict", "net", "netwo
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|teacher)($|[._])|ema_|_ema")
 _OPTIMISERS = re.compile(r"optim|scheduler|scaler", re.IGNORECASE)
 _DEEPEST, _MOST_SHOWN, _MOST_WRAPPERS = 4, 6, 8
-_MOST_PREFIXES = 64
+_MOST_PREFIXES, _MOST_ITEMS = 64, 64
 
 #: What wrappers put before every name, and what they put between the parts of names.
 _PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_forward_module.", "model.", "net.", "network.")
@@ -30,14 +30,14 @@ _BESIDE = re.compile(r"n_averaged|step|num_updates|decay|initted")
 def find(root, key=None):
     """The state dict in a saved value: {name: tensor}. key: its place, parts with dots between; else it is looked for,
     and where there are several the choice is said."""
-    if not isinstance(root, dict):
+    if not isinstance(root, (dict, list, tuple)):
         raise ConversionError(f"holds a {type(root).__name__}, not a state dict")
     if key:
         return _at(root, key)
     found = list(_candidates(root))
     if not found:
         raise ConversionError("no state dict in it: no dictionary from names to tensors; its keys are "
-                              + (_listed(map(str, root)) or "none"))
+                              + (_listed(key for key, _ in _inside(root)) or "none"))
     largest = max(len(tensors) for _, tensors in found)
     path, tensors = min(found, key=lambda candidate: _rank(*candidate, largest))
     others = [p for p, t in found if p != path and len(t) >= len(tensors) / 2 and _has_weights(t)]
@@ -55,16 +55,26 @@ def _at(root, key):
     """The state dict under `key`: a key as it stands, or the way to it."""
     value, rest = root, key
     while rest:
-        part = next((p for p in _heads(rest) if isinstance(value, dict) and p in value), None)
+        inner = dict(_inside(value))
+        part = next((p for p in _heads(rest) if p in inner), None)
         if part is None:
             known = [p or "the top level" for p, _ in _candidates(root)]
             raise ConversionError(f"there is nothing under --key {key}; there are state dicts under "
                                   + (_listed(known) or "no key"))
-        value, rest = value[part], rest[len(part) + 1 :]
+        value, rest = inner[part], rest[len(part) + 1 :]
     tensors = _tensors_of(value)
     if not tensors:
         raise ConversionError(f"what is under --key {key} is no state dict")
     return tensors
+
+
+def _inside(value):
+    """(key, value) of what a dictionary holds under text, or a list or tuple under numbers."""
+    if isinstance(value, dict):
+        return [(k, v) for k, v in value.items() if isinstance(k, str)]
+    if isinstance(value, (list, tuple)):
+        return [(str(i), v) for i, v in enumerate(value[:_MOST_ITEMS])]
+    return []
 
 
 def _heads(path):
@@ -80,7 +90,8 @@ def _tensors_of(value):
 
 
 def _candidates(value, path="", depth=0, seen=None):
-    """(path, tensors) of every dictionary from names to tensors, the outer ones first, each of them once."""
+    """(path, tensors) of every dictionary from names to tensors in dictionaries, lists and tuples, the outer ones first,
+    each of them once."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return
@@ -88,9 +99,9 @@ def _candidates(value, path="", depth=0, seen=None):
     tensors = _tensors_of(value)
     if tensors:
         yield path, tensors
-    if depth < _DEEPEST and isinstance(value, dict):
-        for key, inner in value.items():
-            if isinstance(key, str) and isinstance(inner, dict) and not _OPTIMISERS.search(key):
+    if depth < _DEEPEST:
+        for key, inner in _inside(value):
+            if isinstance(inner, (dict, list, tuple)) and not _OPTIMISERS.search(key):
                 yield from _candidates(inner, f"{path}.{key}" if path else key, depth + 1, seen)
 
 

@@ -101,6 +101,12 @@ def test_a_state_dict_is_found_under_any_key(tmp_path, capsys, place, taken):
     assert ("took the state dict under" in said) == (sum(isinstance(v, int) for v in place.values()) == 2)
 
 
+def test_a_state_dict_in_a_tuple_or_list_is_found(tmp_path):
+    for saved, key in (((STATE, {"lr": 0.1}), "0"), ([3, {"net": STATE}], "1.net"), ({"all": [STATE]}, "all.0")):
+        assert list(read(tmp_path / "a.pth", saved)) == list(STATE)
+        assert list(read(tmp_path / "a.pth", saved, key=key)) == list(STATE)
+
+
 def test_flattened_parameters_are_refused(tmp_path):
     with pytest.raises(ConversionError, match="full state dict"):
         read(tmp_path / "a.pth", {"model": {"_fsdp_wrapped_module._flat_param": FLAT, "b": FLAT}})
