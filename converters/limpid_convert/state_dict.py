@@ -20,7 +20,8 @@ _DEEPEST, _MOST_SHOWN, _MOST_WRAPPERS = 4, 6, 8
 _MOST_PREFIXES, _MOST_ITEMS = 64, 64
 
 #: What wrappers put before every name, and what they put between the parts of names.
-_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_forward_module.", "model.", "net.", "network.")
+_PREFIXES = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_forward_module.", "model.", "net.", "network.",
+             "ema_model.", "model_ema.", "averaged_model.", "swa_model.", "ema.")
 _INFIXES = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
 #: What Lightning modules keep beside their network is at most this part of all names.
 _MOST_BESIDE = 0.1
