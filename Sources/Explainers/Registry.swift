@@ -12,5 +12,18 @@ public enum Explainers {
     CAMMethod.hiResCAM,
     CAMMethod.layerCAM,
     CAMMethod.gradCAMElementwise,
+    CAMMethod.eigenCAM,
+    CAMMethod.eigenGradCAM,
+    CAMMethod.cam,
+    CAMMethod.activationMap,
+    FinerCAM(),
+    FullGrad(),
+    SmoothGradCAM(),
+    InputGradientMethod.saliency,
+    InputGradientMethod.inputTimesGradient,
+    IntegratedGradients(),
+    SmoothGrad(),
+    InputGradientMethod.guidedBackpropagation,
+    InputGradientMethod.deconvolution,
   ]
 }

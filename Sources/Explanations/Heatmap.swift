@@ -21,9 +21,12 @@ public struct Heatmap: Sendable {
   }
 
   /// The values between 0 (the smallest) and 1 (the largest); all 0 where they are equal.
-  public var spread: Heatmap {
+  public var spread: Heatmap { spread(adding: 0) }
+
+  /// The same, `epsilon` added to the extent that is divided by, as some programs do.
+  public func spread(adding epsilon: Float) -> Heatmap {
     let range = range
-    let extent = range.upperBound - range.lowerBound
+    let extent = range.upperBound - range.lowerBound + epsilon
     return Heatmap(
       values.map { extent > 0 ? ($0 - range.lowerBound) / extent : 0 }, width: width, height: height)
   }

@@ -72,8 +72,19 @@ public struct Parameter: Sendable {
     }
   }
 
-  /// Throws `invalidArgument` where `value` is not of this kind, or out of range.
-  func check(_ value: ParameterValue) throws {
+  /// `value` in the form of this kind; 1 and 0 stand for yes and no. Throws `invalidArgument` where it is of another
+  /// kind, or out of range.
+  func checked(_ value: ParameterValue) throws -> ParameterValue {
+    if case .choice(let words, _) = kind, case .number(let number) = value, words.contains("yes"), words.contains("no"),
+      number == 0 || number == 1
+    {
+      return .text(number == 1 ? "yes" : "no")
+    }
+    try check(value)
+    return value
+  }
+
+  private func check(_ value: ParameterValue) throws {
     let title = "the parameter \(quoted(name))"
     switch (kind, value) {
     case (.choice(let words, _), .text(let word)):
@@ -107,6 +118,7 @@ public struct Settings: Sendable {
   /// What is given, else the defaults. Throws `notFound` for names that are not in the table, `invalidArgument` for
   /// values of another kind or out of range. `owner` is how messages call what the table belongs to.
   public init(_ table: [Parameter], _ given: [String: ParameterValue], of owner: String) throws {
+    var given = given
     for (name, value) in given.sorted(by: { $0.key < $1.key }) {
       guard let parameter = table.first(where: { $0.name == name }) else {
         let known = table.map(\.name).joined(separator: ", ")
@@ -114,7 +126,7 @@ public struct Settings: Sendable {
           .notFound,
           "\(owner) has no parameter \(quoted(name)); " + (known.isEmpty ? "it has none" : "it has \(known)"))
       }
-      try parameter.check(value)
+      given[name] = try parameter.checked(value)
     }
     values = table.map { ($0.name, given[$0.name] ?? $0.defaultValue) }
   }

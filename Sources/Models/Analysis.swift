@@ -4,6 +4,7 @@ import Operators
 import Parallel
 import Synchronization
 public import Tensors
+public import Transforms
 
 /// What is known of a model's values for an image input of one shape.
 public struct Analysis: Sendable {
@@ -11,6 +12,8 @@ public struct Analysis: Sendable {
   public let layers: [FeatureLayer]
   /// The one that they tap by default.
   public let defaultLayer: FeatureLayer?
+  /// Feature maps to which a constant is added by channel, and that: convolutions with a bias, batch normalisations.
+  public let biases: [(layer: FeatureLayer, bias: [Float])]
   private let shapes: [ValueID: Shape]
   private let axes: [ValueID: [Axis]]
 
@@ -19,8 +22,15 @@ public struct Analysis: Sendable {
     let found = FeatureLayers(emitter, input: input, axes: trace.axes, target: target)
     layers = found.all
     defaultLayer = found.best
+    biases = found.biases(emitter)
     axes = trace.axes
     shapes = emitter.operands.mapValues(\.shape)
+  }
+
+  /// The image input of shape [channels, height, width], as a layer.
+  public func inputLayer(_ input: ValueID, _ shape: Shape) -> FeatureLayer {
+    FeatureLayer(
+      input, channels: shape[0], grid: TokenGrid(rows: shape[1], columns: shape[2]))
   }
 
   /// How to read `value` as feature maps: by its axes where they were followed, else by its shape.
@@ -77,6 +87,16 @@ extension Model {
     guard let layer = try? analysis(for: shape).defaultLayer else { return false }
     let feeds = [(value: input.value, type: input.type, shape: Shape(trusted: [declaredBatch ?? 1] + shape.dimensions))]
     let request = BackwardPass.Request(feeds: feeds, target: head.logits, values: [layer.value])
+    return (try? backwardPass(request, parallel)) != nil
+  }
+
+  /// Whether the target can be differentiated by the image input; true where that depends on the image's size.
+  public func canDifferentiateInput(_ rules: GradientRules) -> Bool {
+    guard let head = scores, let input else { return false }
+    guard let shape = fixedInputShape else { return true }
+    let feeds = [(value: input.value, type: input.type, shape: Shape(trusted: [declaredBatch ?? 1] + shape.dimensions))]
+    var request = BackwardPass.Request(feeds: feeds, target: head.logits, values: [input.value])
+    request.rules = rules
     return (try? backwardPass(request, parallel)) != nil
   }
 

@@ -79,7 +79,8 @@ extension Model {
     try progress.advance(1, of: 1)
   }
 
-  func imageInput() throws -> ValueID {
+  /// The one input of the model that images are fed to.
+  public func imageInput() throws -> ValueID {
     guard let input, graph.inputs.count == 1 else {
       throw Failure(
         .unsupported,

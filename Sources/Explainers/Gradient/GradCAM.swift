@@ -9,11 +9,12 @@ struct CAMMethod: Explainer {
   /// The map of a class, before ReLU.
   let combine: @Sendable (Tapped, Compat) -> [Float]
   var compat: [Compat] = [.gradCAM]
+  var isRectified = true
 
   var parameters: [Parameter] {
     Target.parameters + [
       Parameter(
-        "rectify", choices: ["yes", "no"], default: "yes",
+        "rectify", choices: ["yes", "no"], default: isRectified ? "yes" : "no",
         "Whether what speaks against the target is left out (ReLU)."),
       Parameter("compat", choices: ([.none] + compat).map(\.rawValue), default: "none", Compat.summary),
     ]
@@ -38,7 +39,7 @@ extension CAMMethod {
     _ name: String, _ summary: String, compat: [Compat] = [.gradCAM],
     weights: @escaping @Sendable (Tapped, Compat) -> [Float]
   ) {
-    self.init(name: name, summary: summary, combine: { $0.activations.sum(weights: weights($0, $1)) }, compat: compat)
+    self.init(name: name, summary: summary, combine: { Self.sum($0, weights($0, $1), $1) }, compat: compat)
   }
 
   /// Grad-CAM (Selvaraju et al., ICCV 2017, eq. 1 and 2): w_k is the mean of ∂y/∂A_k.
@@ -55,6 +56,12 @@ extension CAMMethod {
     "grad-cam++", "Grad-CAM with weights for each position, which do better where a class is in an image more than once.",
     compat: [.gradCAM, .scouter, .caStream, .tame]
   ) { tapped, compat in plusPlusWeights(tapped.activations, tapped.gradients, compat) }
+
+  /// How `weights` are applied.
+  private static func sum(_ tapped: Tapped, _ weights: [Float], _ compat: Compat) -> [Float] {
+    compat == .scouter
+      ? tapped.activations.scouterSum(weights: weights) : tapped.activations.sum(weights: weights)
+  }
 
   /// XGrad-CAM (Fu et al., BMVC 2020, eq. 8): w_k = Σ g·A / ΣA.
   static let xGradCAM = CAMMethod(
@@ -95,7 +102,7 @@ extension CAMMethod {
         case .caStream: below += 1e-8
         default: break
         }
-        if value != 0, below != 0 { weight += square / below * max(value, 0) }
+        if compat == .scouter || value != 0 && below != 0 { weight += square / below * max(value, 0) }
       }
     }
   }

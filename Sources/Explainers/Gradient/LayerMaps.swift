@@ -49,6 +49,11 @@ struct LayerMaps {
     LayerMaps(like: self, zip(values, other.values).map { transform($0, $1) })
   }
 
+  /// Each channel times its factor.
+  func scaled(by factors: [Float]) -> LayerMaps {
+    LayerMaps(like: self, values.indices.map { values[$0] * factors[$0 / positions] })
+  }
+
   /// Σ over the channels, each times its weight.
   func sum(weights: [Float]? = nil) -> [Float] {
     var sum = [Float](repeating: 0, count: positions)
@@ -56,6 +61,18 @@ struct LayerMaps {
       let weight = weights?[c] ?? 1
       if weight == 0 { continue }
       for (p, value) in self[c].enumerated() { sum[p] += weight * value }
+    }
+    return sum
+  }
+
+  /// The same as SCOUTER's program sums: what is not a number counts as 1 at each position.
+  func scouterSum(weights: [Float]) -> [Float] {
+    var sum = [Float](repeating: 0, count: positions)
+    for c in 0..<channels {
+      for (p, value) in self[c].enumerated() {
+        let term = weights[c] * value
+        sum[p] += term.isNaN ? 1 : term
+      }
     }
     return sum
   }

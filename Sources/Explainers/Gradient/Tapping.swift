@@ -19,22 +19,24 @@ extension ExplanationRequest {
   /// Explains with maps that `draw` makes of the activations of the tapped layer and the target's gradients by them. The
   /// images of a batch share their forward pass, and so do the classes of an image.
   ///
+  /// `weights` gives the derivative of the target by the logits, where it is not the one that the parameters choose.
   /// Maps of several layers are each spread over 0…1, brought to the size of the largest, and averaged.
   func explainTapping(
-    _ compat: Compat, rules: GradientRules = .standard, _ draw: (Tapped) throws -> DrawnMap
+    _ compat: Compat, weights: ((_ logits: [Float], _ index: Int) -> [Float])? = nil,
+    _ draw: (Tapped) throws -> DrawnMap
   ) throws -> [Explanation] {
     let target = try Target(self)
     let layers = { (shape: Shape) in try self.featureLayers(shape) }
     var results = PendingExplanations(self)
     var classes: [[Int]] = []
     try model.forEachBackward(
-      of: model.stream(images), target: target.head.logits, at: { try layers($0).map(\.value) }, rules: rules,
+      of: model.stream(images), target: target.head.logits, at: { try layers($0).map(\.value) }, rules: .standard,
       early: { try [target.head.output, target.head.logits] + layers($0).map(\.value) }, call, progress,
       weights: { batch in
         let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
         classes = try batch.items.enumerated().map { row, image in try resolvedClasses(image, scores, row: row) }
         results.note(scores, batch.items)
-        return try targetWeights(target, batch, classes)
+        return try targetWeights(batch, classes, weights ?? target.weights)
       }
     ) { batch, round, gradients in
       let layers = try layers(batch.shape)
@@ -67,12 +69,14 @@ extension ExplanationRequest {
   }
 
   /// For each round, what the logits of a batch are multiplied by; images with fewer classes get 0.
-  func targetWeights(_ target: Target, _ batch: BackwardBatch, _ classes: [[Int]]) throws -> [Tensor] {
+  func targetWeights(
+    _ batch: BackwardBatch, _ classes: [[Int]], _ derivative: (_ logits: [Float], _ index: Int) -> [Float]
+  ) throws -> [Tensor] {
     let logits = try LogitRows(batch.early[1], count: batch.items.count)
     return try (0..<(classes.map(\.count).max() ?? 0)).map { round in
       var weights = [Float](repeating: 0, count: batch.target.shape.count)
       for (row, wanted) in classes.enumerated() where round < wanted.count {
-        for (i, weight) in target.weights(logits[row], class: wanted[round]).enumerated() {
+        for (i, weight) in derivative(logits[row], wanted[round]).enumerated() {
           weights[row * logits.count + i] = weight
         }
       }

@@ -11,6 +11,9 @@ enum Compat: String, CaseIterable {
   case tame
   case captum
 
+  /// What is added to the extent by which a map is divided.
+  var spreadEpsilon: Float { self == .gradCAM ? 1e-7 : self == .caStream ? 1e-8 : 0 }
+
   static let summary = "Whose numbers are wanted, to the last step: another program's, or (none) our documented ones."
 }
 
@@ -24,7 +27,7 @@ extension Explanation {
   func finished(_ compat: Compat, in field: Field) -> Explanation {
     let (grid, range): (Heatmap, ClosedRange<Float>?)
     switch compat {
-    case .gradCAM, .scouter, .caStream, .tame: (grid, range) = (self.grid.spread, 0...1)
+    case .gradCAM, .scouter, .caStream, .tame: (grid, range) = (self.grid.spread(adding: compat.spreadEpsilon), 0...1)
     default: (grid, range) = (self.grid, nil)
     }
     var finished = Explanation(

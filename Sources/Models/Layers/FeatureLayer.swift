@@ -22,6 +22,12 @@ public struct FeatureLayer: Sendable {
   /// Rows, columns, and the tokens that are none of them.
   public let grid: TokenGrid
 
+  /// [N, C, h, w]
+  init(_ value: ValueID, channels: Int, grid: TokenGrid) {
+    self.value = value
+    (arrangement, self.channels, self.grid) = (.channelsFirst, channels, grid)
+  }
+
   /// nil where `axes` (of a value of shape `shape`) are not those of feature maps.
   init?(_ value: ValueID, _ axes: [Axis], shape: [Int]) {
     guard axes.count == shape.count, axes.count >= 3, axes[0].factors.isEmpty || axes[0].kind == .batch else {
@@ -91,6 +97,33 @@ struct FeatureLayers {
       let source = Self.projected(chosen.value, graph, producers), let layer = byValue[source]
     { chosen = layer }
     best = chosen
+  }
+
+  /// What convolutions and batch normalisations add to each channel.
+  func biases(_ emitter: Emitter) -> [(layer: FeatureLayer, bias: [Float])] {
+    let byValue = Dictionary(all.map { ($0.value, $0) }) { first, _ in first }
+    return emitter.graph.nodes.compactMap { node in
+      guard let output = node.outputs.first ?? nil, let layer = byValue[output],
+        let bias = Self.bias(node, emitter), bias.count == layer.channels
+      else { return nil }
+      return (layer, bias)
+    }
+  }
+
+  private static func bias(_ node: Node, _ emitter: Emitter) -> [Float]? {
+    func vector(_ i: Int) -> [Float]? {
+      guard let tensor = try? emitter.constant(node, i), tensor.type == .float32 else { return nil }
+      return tensor.array(of: Float.self)
+    }
+    switch node.operation {
+    case "Conv": return vector(2)
+    case "BatchNormalization":
+      guard let scale = vector(1), let shift = vector(2), let mean = vector(3), let variance = vector(4),
+        let epsilon = try? node.float("epsilon", default: 1e-5)
+      else { return nil }
+      return scale.indices.map { shift[$0] - mean[$0] * scale[$0] / (variance[$0] + epsilon).squareRoot() }
+    default: return nil
+    }
   }
 
   /// The values whose positions the target depends on one by one or together: not those of which only a class token is

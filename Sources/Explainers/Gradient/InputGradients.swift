@@ -1,0 +1,109 @@
+import Explanations
+import Graph
+import Models
+import Parallel
+import Tensors
+import Transforms
+
+/// An attribution of one class: a number for each value of the input, [channels, height, width].
+struct Attribution {
+  var values: [Float]
+  let shape: Shape
+
+  /// How an attribution becomes a map: over the colours of each pixel.
+  enum Colors: String, CaseIterable { case sum, mean, maximum }
+
+  static let colorsParameter = Parameter(
+    "colors", default: Colors.sum, "How the attributions of a pixel's colours become one number of the map.")
+
+  func map(_ colors: Colors) -> Heatmap {
+    let (height, width) = (shape[1], shape[2])
+    let size = height * width
+    var map = [Float](repeating: colors == .maximum ? -.infinity : 0, count: size)
+    for c in 0..<shape[0] {
+      for p in 0..<size {
+        let value = values[c * size + p]
+        map[p] = colors == .maximum ? max(map[p], value) : map[p] + value
+      }
+    }
+    if colors == .mean { map = map.map { $0 / Float(max(1, shape[0])) } }
+    return Heatmap(map, width: width, height: height)
+  }
+
+  func drawn(_ colors: Colors) throws -> DrawnMap {
+    DrawnMap(grid: map(colors), details: [("attribution", try Tensor(values, shape))])
+  }
+}
+
+/// Variants of images that a method looks at in place of each image: copies with noise, points on a path.
+struct InputVariants {
+  /// How many there are of each image.
+  var count = 1
+  /// Changes variant `i` of image `image` in place, from what the image itself is.
+  var change: (_ image: Int, _ i: Int, _ values: UnsafeMutableBufferPointer<Float>) throws -> Void = { _, _, _ in }
+}
+
+extension ExplanationRequest {
+  /// Explains with the target's gradients by the input, of some variants of each image. `add` takes the gradient of a
+  /// variant into the attribution, which begins as `moments` times as many zeros as the image has values; `finish` makes
+  /// the map of it and the prepared image at the end.
+  func explainInputs(
+    _ variants: InputVariants, rules: GradientRules = .standard, moments: Int = 1,
+    add: (_ attribution: inout [Float], _ gradient: UnsafeBufferPointer<Float>, _ variant: Int) -> Void,
+    finish: (_ attribution: Attribution, _ image: UnsafeBufferPointer<Float>) throws -> DrawnMap
+  ) throws -> [Explanation] {
+    let target = try Target(self)
+    let input = try model.imageInput()
+    var results = PendingExplanations(self)
+    let parts = progress.parts([Double](repeating: 1, count: images.count))
+    for image in images.indices {
+      let prepared = try model.prepared(images[image])
+      let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
+      // The classes are those of the image itself, not of its variants.
+      let wanted = try classesOfImage(image, prepared, target, parts[image].polling, &results).classes
+      var sums = wanted.map { _ in [Float](repeating: 0, count: moments * shape.count) }
+      let stream = Variants(count: variants.count, shape: shape) { i, memory in
+        memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
+        try variants.change(image, i, UnsafeMutableBufferPointer(start: memory, count: shape.count))
+      }
+      try model.forEachBackward(
+        of: stream, target: target.head.logits, at: { _ in [input] }, rules: rules,
+        early: { _ in [target.head.output, target.head.logits] }, call, parts[image],
+        weights: { batch in try targetWeights(batch, batch.items.map { _ in wanted }, target.weights) }
+      ) { batch, round, gradients in
+        let gradient = try gradients[0].aligned()
+        for (row, variant) in batch.items.enumerated() {
+          let start = gradient.data.assumingMemoryBound(to: Float.self) + row * shape.count
+          add(&sums[round], UnsafeBufferPointer(start: start, count: shape.count), variant)
+        }
+      }
+      for (round, sum) in sums.enumerated() {
+        let whole = UnsafeBufferPointer(
+          start: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
+        results.add(
+          try finish(Attribution(values: sum, shape: shape), whole), image: image, round: round, class: wanted[round])
+      }
+    }
+    return try results.explanations(.none)
+  }
+
+  /// The classes to explain of one image, by one forward pass, and the values of `fetches` in it.
+  func classesOfImage(
+    _ image: Int, _ prepared: Tensor, _ target: Target, _ progress: Progress, _ results: inout PendingExplanations,
+    fetch fetches: [ValueID] = []
+  ) throws -> (classes: [Int], values: [Tensor]) {
+    let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
+    let stream = Variants(count: 1, shape: shape) { _, memory in
+      memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
+    }
+    var wanted: [Int] = []
+    var values: [Tensor] = []
+    try model.forEachBatch(of: stream, fetch: [target.head.output] + fetches, call, progress) { batch in
+      let scores = try Scores(batch.tensors[0], count: 1, of: target.head)
+      wanted = try resolvedClasses(image, scores, row: 0)
+      results.note(scores, [image])
+      values = Array(batch.tensors[1...])
+    }
+    return (wanted, values)
+  }
+}

@@ -1,0 +1,41 @@
+import Models
+import Tensors
+
+/// Normal noise added to copies of an image: draws that the caller feeds, else those of the documented generator, image i
+/// from stream i, copy after copy.
+struct Noise {
+  let samples: Int
+  private let std: Float
+  private let seed: UInt64
+  private let given: [Float]?
+
+  /// What is fed under "noise" is [samples, channels, height, width], perhaps with axes of extent 1 between, scaled already.
+  init(_ request: ExplanationRequest, samples: Int, std: Float) throws {
+    self.samples = samples
+    self.std = std
+    seed = request.seed
+    given = try request.call.draws["noise"].map { tensor in
+      guard tensor.shape.rank >= 4, tensor.shape[0] == samples else {
+        throw Failure(
+          .invalidArgument, "the draws \"noise\" are of shape \(tensor.shape), not [\(samples), channels, height, width]")
+      }
+      return try tensor.floats().array(of: Float.self)
+    }
+  }
+
+  /// Adds the noise of copy `sample` of image `image`.
+  func add(_ image: Int, _ sample: Int, _ values: UnsafeMutableBufferPointer<Float>) throws {
+    let first = sample * values.count
+    if let given {
+      guard given.count == samples * values.count else {
+        throw Failure(
+          .invalidArgument, "the draws \"noise\" have \(given.count) numbers, not \(samples) times \(values.count)")
+      }
+      for i in values.indices { values[i] += given[first + i] }
+      return
+    }
+    RandomNumbers(seed: seed, stream: UInt64(image)).normal(first..<first + values.count) { i, value in
+      values[i - first] += std * value
+    }
+  }
+}
