@@ -22,7 +22,8 @@ ARCHITECTURES = {
 
 
 classify = resnet.classify
-EXTRACTED = resnet.EXTRACTED
+#: Behind the split attention come modules that do nothing.
+EXTRACTED = ((r"(layer\d+\.\d+)\.(conv2\.(sum_1|contiguous)|bn2|act2|drop_block)", r"\1.conv2.out"), *resnet.EXTRACTED)
 
 
 def matches(state):

@@ -19,7 +19,8 @@ ARCHITECTURES.update({"wide_resnet50_2": _DEPTHS[50], "wide_resnet101_2": _DEPTH
 
 EXTRACTED = (
     (r"(layer\d+\.\d+)\.relu", r"\1.relu1"), (r"(layer\d+\.\d+)\.relu_1", r"\1.relu2"),
-    (r"(layer\d+\.\d+)\.relu_2", r"\1.relu3"), (r"(layer\d+\.\d+)\.act(\d)", r"\1.relu\2"), ("avgpool", "global_pool"),
+    (r"(layer\d+\.\d+)\.relu_2", r"\1.relu3"), (r"(layer\d+\.\d+)\.act(\d)", r"\1.relu\2"),
+    (r"(layer\d+\.\d+)\.iadd", r"\1.add"), ("act1", "relu"), ("avgpool", "global_pool"),  # timm's
 )
 
 
