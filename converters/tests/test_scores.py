@@ -188,6 +188,20 @@ def test_images_channels_last_and_open_extents_are_taken(annotate, shape, graph,
     assert status == 0, said
 
 
+@pytest.mark.parametrize("shape, perm", [([3, 8, 8], [0, 1, 2, 3]), ([8, 8, 3], [0, 3, 1, 2])])
+@pytest.mark.parametrize("flat", [False, True])
+def test_images_without_a_batch_axis_are_taken(annotate, shape, perm, flat):
+    before = [node("Unsqueeze", ["x", "first"], ["u"]), node("Transpose", ["u"], ["t"], perm=perm)]
+    tail = [node("Softmax", ["z"], ["p"], axis=1), node("Squeeze" if flat else "Identity", ["p"], ["y"])]
+    CONSTANTS["first"] = np.array([0])
+    try:
+        status, said, found = annotate(tail, inputs=[("x", FLOAT, shape)], outputs=[("y", FLOAT, [5] if flat else [1, 5])],
+                                       before=before, source="t")
+    finally:
+        del CONSTANTS["first"]
+    assert status == 0 and found["limpid.output.y"] == "probabilities", said
+
+
 def test_bytes_are_taken_without_scaling(annotate):
     inputs = [("x", UINT8, ["N", 3, 8, 8])]
     assert annotate(END, preprocess="resize exact 8 8 bilinear", inputs=inputs, **BYTES)[0] == 0

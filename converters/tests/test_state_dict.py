@@ -57,7 +57,8 @@ def test_containers_paths_dates_and_arrays_beside_it_are_data(name):
 
 @pytest.mark.parametrize("prefix", [
     "module.", "_orig_mod.", "model.", "net.", "network.", "_fsdp_wrapped_module.", "module._orig_mod.",
-    "_orig_mod.module.", "model._orig_mod.", "module.model.", "model.net.", "_forward_module.model.", "ema_model.module.",
+    "_orig_mod.module.", "model._orig_mod.", "module.model.", "model.net.", "_forward_module.model.",
+    "ema_model.module.",
 ])
 def test_the_prefixes_of_wrappers_are_taken_off(tmp_path, prefix):
     found = read(tmp_path / "a.pth", {"state_dict": {prefix + n: t for n, t in STATE.items()}})

@@ -78,7 +78,8 @@ def test_a_missing_tensor_is_named(case):
     # Pairs that torchvision 0.28 and timm compute the same numbers for: all 1300 names of twelve networks were compared.
     (backbones.resnet, "layer2.1.relu", "layer2.1.relu1"), (backbones.resnet, "layer2.1.relu_1", "layer2.1.relu2"),
     (backbones.resnet, "layer4.2.relu_2", "layer4.2.relu3"), (backbones.resnest, "layer1.0.act1", "layer1.0.relu1"),
-    (backbones.resnest, "layer1.0.conv2.sum_1", "layer1.0.conv2.out"), (backbones.resnet, "layer1.0.iadd", "layer1.0.add"),
+    (backbones.resnest, "layer1.0.conv2.sum_1", "layer1.0.conv2.out"),
+    (backbones.resnet, "layer1.0.iadd", "layer1.0.add"),
     (backbones.mobilenet, "features.6.add", "features.6.conv.add"),
     (backbones.convnext, "features.7.2.add", "features.7.2"),
     (backbones.convnext, "features.1.0.mul", "features.1.0.block.scaled"),
