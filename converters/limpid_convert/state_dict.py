@@ -91,8 +91,8 @@ def _tensors_of(value):
 
 
 def _candidates(value, path="", depth=0, seen=None):
-    """(path, tensors) of every dictionary from names to tensors in dictionaries, lists and tuples, the outer ones first,
-    each of them once."""
+    """(path, tensors) of every dictionary from names to tensors in dictionaries, lists and tuples, the outer ones
+    first, each of them once."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return

@@ -195,8 +195,8 @@ def test_images_without_a_batch_axis_are_taken(annotate, shape, perm, flat):
     tail = [node("Softmax", ["z"], ["p"], axis=1), node("Squeeze" if flat else "Identity", ["p"], ["y"])]
     CONSTANTS["first"] = np.array([0])
     try:
-        status, said, found = annotate(tail, inputs=[("x", FLOAT, shape)], outputs=[("y", FLOAT, [5] if flat else [1, 5])],
-                                       before=before, source="t")
+        outputs = [("y", FLOAT, [5] if flat else [1, 5])]
+        status, said, found = annotate(tail, inputs=[("x", FLOAT, shape)], outputs=outputs, before=before, source="t")
     finally:
         del CONSTANTS["first"]
     assert status == 0 and found["limpid.output.y"] == "probabilities", said

@@ -75,7 +75,7 @@ def test_a_missing_tensor_is_named(case):
 
 
 @pytest.mark.parametrize("module, extracted, own", [
-    # Pairs that torchvision 0.28 and timm compute the same numbers for: all 1300 names of twelve networks were compared.
+    # Pairs that torchvision 0.28 and timm compute the same numbers for: all 1300 names of twelve networks agreed.
     (backbones.resnet, "layer2.1.relu", "layer2.1.relu1"), (backbones.resnet, "layer2.1.relu_1", "layer2.1.relu2"),
     (backbones.resnet, "layer4.2.relu_2", "layer4.2.relu3"), (backbones.resnest, "layer1.0.act1", "layer1.0.relu1"),
     (backbones.resnest, "layer1.0.conv2.sum_1", "layer1.0.conv2.out"),
