@@ -18,7 +18,7 @@ struct Lowering {
   /// The name of the node that is being written, which what is written for it gets too.
   private var name = ""
   /// What the values that are sequences consist of.
-  var sequences: [ValueID: [ValueID]] = [:]
+  var sequences: [ValueID: Sequence] = [:]
   /// Shapes of constants of the graphs around this one.
   private let outerShape: (String) -> Shape?
   private var makers: [ValueID: Node] = [:]

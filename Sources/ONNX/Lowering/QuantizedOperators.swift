@@ -14,7 +14,6 @@ extension Lowering {
     "QuantizeLinear": renamed("QuantizeLinear"), "DequantizeLinear": renamed("DequantizeLinear"),
     "QLinearAdd": pair("Add"), "QLinearMul": pair("Mul"),
     "QLinearSigmoid": single("Sigmoid"), "QLinearLeakyRelu": single("LeakyRelu", keys: ["alpha"]),
-    "QLinearReduceMean": single("ReduceMean", keys: ["axes", "keepdims"]),
     "QLinearAveragePool": pool("AveragePool"), "QLinearGlobalAveragePool": pool("GlobalAveragePool"),
     "NhwcMaxPool": { try $0.channelsLast(plain("MaxPool", keys: windowKeys), $1) },
     "QLinearSoftmax": softmax, "QLinearConcat": concatenation, "QLinearWhere": choice, "QGemm": gemm,
@@ -79,9 +78,7 @@ extension Lowering {
   private static func single(_ operation: String, keys: [String] = []) -> Rule {
     { lowering, node in
       let x = try lowering.dequantize(node, 0)
-      // ReduceMean has its axes as an attribute up to version 17.
-      let attributes = node.attributes.filter { keys.contains($0.key) }
-      let y = lowering.emit(operation, [x], attributes, version: attributes["axes"] == nil ? version : 13)
+      let y = lowering.emit(operation, [x], node.attributes.filter { keys.contains($0.key) })
       try lowering.quantize(y, node, 3, like: lowering.input(node, 0))
     }
   }
