@@ -25,5 +25,12 @@ public enum Explainers {
     SmoothGrad(),
     InputGradientMethod.guidedBackpropagation,
     InputGradientMethod.deconvolution,
+    RISE(),
+    ScoreCAM(),
+    SSCAM(),
+    ISCAM(),
+    Occlusion(),
+    AblationCAM(),
+    ReciproCAM(),
   ]
 }

@@ -10,9 +10,20 @@ enum Compat: String, CaseIterable {
   case caStream = "ca-stream"
   case tame
   case captum
+  /// The RISE authors' program.
+  case rise
+  /// TorchRay, which SCOUTER's evaluation uses too.
+  case torchray
+  /// The Score-CAM authors' program.
+  case authors
+  case yiskw713
+  /// torchcam 0.5.
+  case torchcam
+  /// OpenVINO XAI 1.1.
+  case openvino
 
   /// What is added to the extent by which a map is divided.
-  var spreadEpsilon: Float { self == .gradCAM ? 1e-7 : self == .caStream ? 1e-8 : 0 }
+  var spreadEpsilon: Float { self == .gradCAM ? 1e-7 : self == .caStream || self == .torchcam ? 1e-8 : 0 }
 
   static let summary = "Whose numbers are wanted, to the last step: another program's, or (none) our documented ones."
 }
@@ -27,7 +38,8 @@ extension Explanation {
   func finished(_ compat: Compat, in field: Field) -> Explanation {
     let (grid, range): (Heatmap, ClosedRange<Float>?)
     switch compat {
-    case .gradCAM, .scouter, .caStream, .tame: (grid, range) = (self.grid.spread(adding: compat.spreadEpsilon), 0...1)
+    case .gradCAM, .scouter, .caStream, .tame, .torchcam:
+      (grid, range) = (self.grid.spread(adding: compat.spreadEpsilon), 0...1)
     default: (grid, range) = (self.grid, nil)
     }
     var finished = Explanation(

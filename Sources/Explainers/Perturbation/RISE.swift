@@ -1,0 +1,145 @@
+import Explanations
+import Models
+import Parallel
+import Tensors
+
+/// RISE (Petsiuk, Das & Saenko, BMVC 2018, eq. 6): S_c = Σ_n p_c(x ⊙ M_n)·M_n / (N·p), of random masks M_n, which are
+/// grids of kept and dropped cells, enlarged and shifted. Masks are made when they are needed, one at a time.
+///
+/// `compat=torchray` scores by the sigmoid of each logit, divides by N alone, and has cells of whole pixels. `tame` is
+/// `rise` spread over 0…1.
+struct RISE: Explainer {
+  let name = "rise"
+  let summary = "Random masks, each weighted by the score of what it lets through: asks the model only, no layer."
+  let draws = [
+    Draw("grid", "uint8 [masks, cells, cells], 1: kept; else drawn by `keep`."),
+    Draw("shift", "integers [masks, 2], rows then columns that a mask is shifted by; else drawn."),
+  ]
+  let drawsNumbers = true
+
+  enum Normalization: String, CaseIterable { case expected, actual, none }
+
+  let parameters = [
+    Parameter("masks", default: 4000, in: 1...10_000_000, "Random masks, as many runs of the model."),
+    Parameter("cells", default: 7, in: 1...1000, "Cells of a mask along each axis."),
+    Parameter("keep", default: 0.5, in: 0.001...1, "The probability of keeping a cell."),
+    Scoring.parameter("score", [.probability, .softmax, .sigmoid, .logit], "the probability"),
+    Parameter(
+      "normalize", default: Normalization.expected,
+      "expected: divided by masks × keep, as in the paper; actual: by how often each pixel was kept; none."),
+    Baseline.parameter,
+    Parameter("compat", choices: ["none", "rise", "torchray", "tame"], default: "none", Compat.summary),
+  ]
+
+  func canExplain(_ model: Model) -> Bool { model.scoresImages }
+
+  func explain(_ request: ExplanationRequest) throws -> [Explanation] {
+    let compat: Compat = try request.settings.choice("compat")
+    let scoring = try Scoring(request, "score", else: compat == .torchray ? .sigmoid : .probability)
+    let baseline: Baseline = try request.settings.choice("baseline")
+    return try request.explainEach(compat) { subject, progress in
+      let masks = try RandomMasks(request, subject.height, subject.width, compat)
+      let filling = try baseline.values(of: subject, request)
+      var sums = subject.classes.map { _ in [Double](repeating: 0, count: subject.pixels) }
+      var total = [Double](repeating: 0, count: subject.pixels)
+      var mask = [Float](repeating: 0, count: subject.pixels)
+      try request.forEachVariant(of: subject, count: masks.count, progress) { i, target in
+        masks.write(i, into: &mask)
+        subject.write(mask: mask, over: filling, into: target)
+      } _: { i, logits in
+        masks.write(i, into: &mask)
+        let scores = scoring(logits)
+        for (c, index) in subject.classes.enumerated() {
+          let score = Double(scores[index])
+          for p in mask.indices { sums[c][p] += score * Double(mask[p]) }
+        }
+        for p in mask.indices { total[p] += Double(mask[p]) }
+      }
+      let divisors = try divisors(request, masks, total, compat)
+      return sums.map { sum in
+        let values = zip(sum, divisors).map { Float($1 > 0 ? $0 / $1 : 0) }
+        return [DrawnMap(grid: Heatmap(values, width: subject.width, height: subject.height))]
+      }
+    }
+  }
+
+  private func divisors(
+    _ request: ExplanationRequest, _ masks: RandomMasks, _ total: [Double], _ compat: Compat
+  ) throws -> [Double] {
+    let count = Double(masks.count)
+    if compat == .torchray { return total.map { _ in count } }
+    switch try request.settings.choice("normalize", Normalization.self) {
+    case .expected: return try total.map { _ in count * (try request.settings.number("keep")) }
+    case .actual: return total
+    case .none: return total.map { _ in 1 }
+    }
+  }
+}
+
+/// RISE's masks: s × s cells, enlarged beyond the image by one cell, of which a window is taken.
+struct RandomMasks {
+  let count: Int
+  private let cells: (rows: Int, columns: Int)
+  private let keep: Double
+  private let rows: Taps
+  private let columns: Taps
+  private let height: Int
+  private let width: Int
+  private let limits: [Int]
+  private let grid: [Float]?
+  private let shift: [Int]?
+  private let cellDraws: RandomNumbers
+  private let shiftDraws: RandomNumbers
+
+  init(_ request: ExplanationRequest, _ height: Int, _ width: Int, _ compat: Compat) throws {
+    let grid = try request.draw("grid", [nil, nil, nil])
+    let size = try request.settings.integer("cells")
+    cells = grid.map { ($0.shape[1], $0.shape[2]) } ?? (size, size)
+    guard cells.rows > 0, cells.columns > 0, grid.map({ $0.shape[0] > 0 }) ?? true else {
+      throw Failure(.invalidArgument, "the draws \"grid\" hold no masks")
+    }
+    count = try grid?.shape[0] ?? request.settings.integer("masks")
+    self.grid = grid?.array(of: Float.self)
+    keep = try request.settings.number("keep")
+    (self.height, self.width) = (height, width)
+    let extents = [(height, cells.rows), (width, cells.columns)].map { size, cells in
+      let cell = (size + cells - 1) / cells
+      guard compat == .torchray else {
+        let full = (cells + 1) * cell
+        return (cell, Taps(old: cells, mirrored: full, pixelsPerSample: Double(full) / Double(cells)))
+      }
+      let full = size + cell
+      return (cell, Taps(old: cells, mirrored: full, pixelsPerSample: Double((full + cells - 1) / cells)))
+    }
+    limits = extents.map(\.0)
+    (rows, columns) = (extents[0].1, extents[1].1)
+    let room = [rows.count - height, columns.count - width]
+    shift = try request.draw("shift", [count, 2])?.array(of: Float.self).map { Int($0.clamped) }
+    if let shift, let bad = shift.indices.first(where: { !(0...room[$0 % 2]).contains(shift[$0]) }) {
+      throw Failure(
+        .invalidArgument, "the draws \"shift\" hold \(shift[bad]) for \(bad % 2 == 0 ? "rows" : "columns"), where 0 to "
+          + "\(room[bad % 2]) fit")
+    }
+    cellDraws = RandomNumbers(seed: request.seed, "grid")
+    shiftDraws = RandomNumbers(seed: request.seed, "shift")
+  }
+
+  /// Mask `i`, [height, width].
+  func write(_ i: Int, into mask: inout [Float]) {
+    let size = cells.rows * cells.columns
+    let values = grid.map { Array($0[i * size..<(i + 1) * size]) }
+      ?? (0..<size).map { cellDraws.uniform(i * size + $0) < keep ? 1 : 0 }
+    let offset = (0..<2).map { axis in shift?[2 * i + axis] ?? shiftDraws.integer(2 * i + axis, below: limits[axis]) }
+    let enlargement = Enlargement(
+      (cells.rows, cells.columns), rows: rows[offset[0]..<offset[0] + height],
+      columns: columns[offset[1]..<offset[1] + width])
+    values.withUnsafeBufferPointer { values in
+      mask.withUnsafeMutableBufferPointer { enlargement.write(values, into: $0.baseAddress!) }
+    }
+  }
+}
+
+extension Float {
+  /// Made to fit where whole numbers are wanted; no number becomes −1.
+  fileprivate var clamped: Float { isFinite ? min(max(self, -1), 1e6) : -1 }
+}
