@@ -1,0 +1,252 @@
+"""Methods that explain any model, by changed images and inner values, against the numbers of the original programs
+(Tests/Fixtures/posthoc, tolerances with them)."""
+
+import json
+
+import limpid
+import numpy as np
+import pytest
+from conftest import FIXTURES
+
+FOLDER = FIXTURES / "posthoc"
+CASES = sorted(p.parent.name for p in FOLDER.glob("*/case.json"))
+ALL = [list(range(10))]
+
+
+@pytest.fixture(scope="module")
+def load():
+    """load(case) -> (what the case says, its arrays, its model)"""
+    models = {}
+
+    def run(case):
+        about = json.loads((FOLDER / case / "case.json").read_text())
+        if about["model"] not in models:
+            models[about["model"]] = limpid.Model(FOLDER / about["model"])
+        return about, dict(np.load(FOLDER / case / "expected.npz")), models[about["model"]]
+
+    return run
+
+
+def cases(method):
+    return [c for c in CASES if json.loads((FOLDER / c / "case.json").read_text())["method"] == method]
+
+
+def same(about, name, found, expected):
+    """Within the case's own tolerance, where it has one: some arrays are moved by rounding alone."""
+    found = np.stack(found) if isinstance(found, list) else found
+    assert np.isfinite(found).all()
+    # SCOUTER's weight of a constant channel is no number; ours is 0.
+    expected = np.nan_to_num(expected)
+    if name in about["tolerances"]:
+        np.testing.assert_allclose(
+            found.reshape(expected.shape), expected, rtol=0, atol=about["tolerances"][name], err_msg=name)
+
+
+def test_there_are_cases():
+    assert len(CASES) == 33
+
+
+@pytest.mark.parametrize("case", cases("rise"))
+def test_rise(case, load):
+    about, arrays, model = load(case)
+    parameters = about["parameters"]
+    found = model.explain(
+        arrays["input"], "rise", ALL, compat="torchray" if "num_cells" in parameters else "rise",
+        keep=parameters.get("p1", 0.5), draws={"grid": arrays["grid"], "shift": arrays["shift_yx"]})
+    same(about, "saliency", [e.grid for e in found], arrays["saliency"])
+
+
+def test_rise_as_tame_ran_it_is_spread(load):
+    about, arrays, model = load("rise-eclique-resrelu")
+    draws = {"grid": arrays["grid"], "shift": arrays["shift_yx"]}
+    for found, wanted in zip(model.explain(arrays["input"], "rise", ALL, compat="tame", draws=draws), arrays["saliency"]):
+        np.testing.assert_allclose(found.grid, (wanted - wanted.min()) / np.ptp(wanted), atol=1e-4)
+
+
+SCORE_CAM = {"authors": "author", "yiskw713": "yiskw713", "grad-cam": "pytorch_grad_cam", "torchcam": "torchcam",
+             "scouter": "scouter"}
+
+
+@pytest.mark.parametrize("compat", SCORE_CAM)
+@pytest.mark.parametrize("case", cases("score-cam"))
+def test_score_cam(case, compat, load):
+    about, arrays, model = load(case)
+    found = model.explain(
+        arrays["input"], "score-cam", [list(arrays["classes"])], layer=about["tap"]["value"], compat=compat)
+    name = SCORE_CAM[compat]
+    is_grid = compat in ("torchcam", "scouter")
+    same(about, name, [e.grid if is_grid else e.map for e in found], arrays[name])
+    if name + "_weights" in arrays:
+        same(about, name + "_weights", [e.details["weights"] for e in found], arrays[name + "_weights"])
+
+
+def test_score_cam_by_itself_with_dead_channels():
+    folder = FIXTURES / "cam"
+    found = limpid.Model(folder / "dead-channels.onnx").explain(
+        np.load(folder / "x.npy"), "score-cam", 3, layer="/r2/Relu_output_0")
+    for explanation, wanted in zip(found, np.load(folder / "dead-channels-score-cam-r2.npy")):
+        shown = explanation.map - explanation.map.min()
+        np.testing.assert_allclose(shown / shown.max(), wanted, atol=1e-4)
+        assert not explanation.degenerate
+
+
+@pytest.mark.parametrize("compat", ["scouter", "torchcam"])
+@pytest.mark.parametrize("case", cases("ss-cam"))
+def test_ss_cam(case, compat, load):
+    about, arrays, model = load(case)
+    found = model.explain(
+        arrays["input"], "ss-cam", [list(arrays["classes"])], layer=about["tap"]["value"], compat=compat,
+        draws={"noise": arrays[compat + "_noise"]})
+    same(about, compat, [e.grid for e in found], arrays[compat])
+
+
+@pytest.mark.parametrize("case", cases("ss-cam"))
+def test_is_cam(case, load):
+    about, arrays, model = load(case)
+    found = model.explain(
+        arrays["input"], "is-cam", [list(arrays["classes"])], layer=about["tap"]["value"], compat="torchcam",
+        samples=about["parameters"]["iscam"]["num_samples"])
+    same(about, "torchcam_iscam", [e.grid for e in found], arrays["torchcam_iscam"])
+
+
+@pytest.mark.parametrize("case", cases("occlusion"))
+def test_occlusion(case, load):
+    about, arrays, model = load(case)
+    for i, setting in enumerate(about["configurations"]):
+        parameters = dict(zip(("window_channels", "window_height", "window_width"), setting["window"]))
+        parameters |= dict(zip(("stride_channels", "stride_y", "stride_x"), setting["strides"]))
+        draws = {}
+        if isinstance(setting["baseline"], str):
+            draws["baseline"] = arrays[f"baseline_{i}"][0]
+        else:
+            parameters["value"] = setting["baseline"]
+        found, = model.explain(
+            arrays["input"], "occlusion", setting["target"], compat="captum", of=setting["score"], draws=draws, **parameters)
+        same(about, f"attribution_{i}", found.details["attribution"], arrays[f"attribution_{i}"])
+        np.testing.assert_allclose(found.grid, found.details["attribution"].sum(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("case", cases("ablation-cam"))
+def test_ablation_cam(case, load):
+    about, arrays, model = load(case)
+    found = model.explain(
+        arrays["input"], "ablation-cam", [list(arrays["classes"])], layer=about["tap"]["value"], compat="grad-cam",
+        batch=about["parameters"]["batch_size"])
+    same(about, "map", [e.map for e in found], arrays["map"])
+    same(about, "weights", [e.details["weights"] for e in found], arrays["weights"])
+
+
+@pytest.mark.parametrize("case", cases("recipro-cam"))
+def test_recipro_cam(case, load):
+    about, arrays, model = load(case)
+    found = model.explain(arrays["input"], "recipro-cam", ALL, layer=about["tap"]["value"], compat="openvino")
+    same(about, "saliency", [e.grid for e in found], arrays["saliency"])
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "single"])
+@pytest.mark.parametrize("case", cases("vit-recipro-cam"))
+def test_recipro_cam_of_a_transformer(case, kernel, load):
+    about, arrays, model = load(case)
+    found = model.explain(arrays["input"], "recipro-cam", ALL, compat="openvino", kernel=kernel)
+    same(about, kernel, [e.grid for e in found], arrays[kernel])
+
+
+# What holds for every one of them.
+
+SMALL = {"rise": {"masks": 21}, "score-cam": {"channels": 9}, "ss-cam": {"channels": 5, "samples": 2},
+         "is-cam": {"channels": 5, "samples": 2}, "ablation-cam": {}, "recipro-cam": {},
+         "occlusion": {"window_height": 9, "window_width": 9}}
+NETWORKS = sorted(p.stem for p in FOLDER.glob("networks/*.onnx"))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("method", SMALL)
+def test_bits_do_not_depend_on_batches_and_threads(method, network):
+    model = limpid.Model(FOLDER / "networks" / f"{network}.onnx")
+    shape = {"resgn": (48, 40), "pooled": (32, 40)}.get(network, (32, 32))
+    images = np.random.default_rng(1).normal(size=(2, 3, *shape)).astype(np.float32)
+    seen = []
+    for batch_size, threads in [(0, 1), (1, 2), (3, 1), (8, 2)]:
+        found = model.explain(
+            images, method, [[1, 7], [3, 0]], batch_size=batch_size, threads=threads, **SMALL[method])
+        seen.append(np.stack([e.grid for e in found]))
+        assert [e.class_index for e in found] == [1, 7, 3, 0]
+    assert np.isfinite(seen[0]).all()
+    assert all((grids == seen[0]).all() for grids in seen)
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_an_image_that_is_the_same_everywhere_gives_numbers(method, load):
+    _, arrays, model = load("score-cam-resrelu")
+    for compat in next(p for m in model.methods if m.name == method for p in m.parameters if p.name == "compat").choices:
+        for found in model.explain(np.zeros_like(arrays["input"]), method, [[0, 1]], compat=compat, **SMALL[method]):
+            assert np.isfinite(found.grid).all(), compat
+
+
+def mix(z):
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def uniform(seed, name, count):
+    """docs/random.md"""
+    with np.errstate(over="ignore"):
+        value = np.uint64(0xCBF29CE484222325)
+        for byte in name.encode():
+            value = (value ^ np.uint64(byte)) * np.uint64(0x100000001B3)
+        key = mix(np.uint64(seed) ^ mix(value))
+        bits = mix(key + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+    return (bits >> np.uint64(11)) * 2.0**-53
+
+
+def normal(seed, name, count):
+    values = uniform(seed, name, count + count % 2).reshape(-1, 2)
+    radius, angle = np.sqrt(-2 * np.log(1 - values[:, 0])), 2 * np.pi * values[:, 1]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()[:count].astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_draws_are_those_of_the_documented_generator(seed, load):
+    about, arrays, model = load("ss-cam-resrelu")
+    x = arrays["input"]
+    grid = (uniform(seed, "grid", 30 * 25) < 0.3).reshape(30, 5, 5)
+    shift = np.floor(uniform(seed, "shift", 60) * 7).astype(np.int32).reshape(30, 2)
+    drawn, = model.explain(x, "rise", 3, masks=30, cells=5, keep=0.3, seed=seed)
+    fed, = model.explain(x, "rise", 3, keep=0.3, draws={"grid": grid.astype(np.uint8), "shift": shift})
+    assert drawn.seed == seed
+    assert (drawn.grid == fed.grid).all()
+    noise = normal(seed, "noise", 2 * 48 * 32 * 32).reshape(2, 48, 32, 32) * np.float32(0.5)
+    options = {"layer": about["tap"]["value"], "compat": "torchcam"}
+    drawn, = model.explain(x, "ss-cam", 3, samples=2, std=0.5, seed=seed, **options)
+    fed, = model.explain(x, "ss-cam", 3, draws={"noise": noise}, **options)
+    np.testing.assert_allclose(drawn.grid, fed.grid, atol=1e-5)
+
+
+@pytest.mark.parametrize(("method", "parameters", "draws", "words"), [
+    ("rise", {}, {"grid": np.zeros((3, 4), np.uint8)}, "the draws \"grid\" are of shape [3×4], not [?×?×?]"),
+    ("rise", {"masks": 2}, {"shift": np.array([[0, 99], [0, 0]])}, "the draws \"shift\" hold 99 for columns"),
+    ("rise", {"baseline": "black"}, {}, "needs a model file that says how images are prepared"),
+    ("occlusion", {"window_height": 3, "stride_y": 4}, {}, "is 4, above the window's 3"),
+    ("ss-cam", {}, {"noise": np.zeros((1, 2, 3), np.float32)}, "the draws \"noise\" are of shape [1×2×3]"),
+    ("score-cam", {"compat": "captum"}, {}, "it must be none, authors, yiskw713, grad-cam, torchcam, scouter"),
+])
+def test_refusals(method, parameters, draws, words, load):
+    _, arrays, model = load("score-cam-resrelu")
+    with pytest.raises(limpid.LimpidError) as caught:
+        model.explain(arrays["input"], method, 0, draws=draws, **parameters)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["rise", "score-cam", "occlusion", "recipro-cam"])
+def test_a_caller_can_stop(method, load):
+    _, arrays, model = load("score-cam-resrelu")
+    calls = []
+
+    def stop(done, total):
+        calls.append(done)
+        return len(calls) <= 20
+
+    with pytest.raises(limpid.Cancelled):
+        model.explain(arrays["input"], method, 0, progress=stop)
+    assert len(calls) == 21
