@@ -183,40 +183,39 @@ def test_an_image_that_is_the_same_everywhere_gives_numbers(method, load):
             assert np.isfinite(found.grid).all(), compat
 
 
-def mix(z):
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+def words(seed, stream, count):
+    """Philox4x32-10, as docs/random.md says."""
+    index = np.arange((count + 3) // 4, dtype=np.uint64)
+    low, high = np.uint64(0xFFFFFFFF), np.uint64(32)
+    x = [index & low, index >> high, np.full_like(index, stream & 0xFFFFFFFF), np.full_like(index, stream >> 32)]
+    key = [np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)]
+    for _ in range(10):
+        a, b = x[0] * np.uint64(0xD2511F53), x[2] * np.uint64(0xCD9E8D57)
+        x = [(b >> high) ^ x[1] ^ key[0], b & low, (a >> high) ^ x[3] ^ key[1], a & low]
+        key = [(key[0] + np.uint64(0x9E3779B9)) & low, (key[1] + np.uint64(0xBB67AE85)) & low]
+    return np.stack(x, 1).ravel()[:count]
 
 
-def uniform(seed, name, count):
-    """docs/random.md"""
-    with np.errstate(over="ignore"):
-        value = np.uint64(0xCBF29CE484222325)
-        for byte in name.encode():
-            value = (value ^ np.uint64(byte)) * np.uint64(0x100000001B3)
-        key = mix(np.uint64(seed) ^ mix(value))
-        bits = mix(key + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
-    return (bits >> np.uint64(11)) * 2.0**-53
-
-
-def normal(seed, name, count):
-    values = uniform(seed, name, count + count % 2).reshape(-1, 2)
-    radius, angle = np.sqrt(-2 * np.log(1 - values[:, 0])), 2 * np.pi * values[:, 1]
+def normal(seed, stream, count):
+    pairs = words(seed, stream, count + count % 2).reshape(-1, 2).astype(np.float64)
+    radius, angle = np.sqrt(-2 * np.log((pairs[:, 0] + 1) * 2.0**-32)), 2 * np.pi * pairs[:, 1] * 2.0**-32
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()[:count].astype(np.float32)
+
+
+SHARED = 1 << 32
 
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_draws_are_those_of_the_documented_generator(seed, load):
     about, arrays, model = load("ss-cam-resrelu")
     x = arrays["input"]
-    grid = (uniform(seed, "grid", 30 * 25) < 0.3).reshape(30, 5, 5)
-    shift = np.floor(uniform(seed, "shift", 60) * 7).astype(np.int32).reshape(30, 2)
+    grid = ((words(seed, SHARED, 30 * 25) >> np.uint64(8)) * 2.0**-24 < np.float32(0.3)).reshape(30, 5, 5)
+    shift = (words(seed, SHARED + 1, 60) * np.uint64(7) >> np.uint64(32)).astype(np.int32).reshape(30, 2)
     drawn, = model.explain(x, "rise", 3, masks=30, cells=5, keep=0.3, seed=seed)
     fed, = model.explain(x, "rise", 3, keep=0.3, draws={"grid": grid.astype(np.uint8), "shift": shift})
     assert drawn.seed == seed
     assert (drawn.grid == fed.grid).all()
-    noise = normal(seed, "noise", 2 * 48 * 32 * 32).reshape(2, 48, 32, 32) * np.float32(0.5)
+    noise = normal(seed, SHARED + 3, 2 * 48 * 32 * 32).reshape(2, 48, 32, 32) * np.float32(0.5)
     options = {"layer": about["tap"]["value"], "compat": "torchcam"}
     drawn, = model.explain(x, "ss-cam", 3, samples=2, std=0.5, seed=seed, **options)
     fed, = model.explain(x, "ss-cam", 3, draws={"noise": noise}, **options)

@@ -19,7 +19,8 @@ struct Occlusion: Explainer {
     Parameter("stride_y", default: 0, in: 0...100_000, "Not above the window's height; 0: half of it."),
     Parameter("stride_x", default: 0, in: 0...100_000, "Not above the window's width; 0: half of it."),
     Parameter("stride_channels", default: 0, in: 0...100_000, "Not above the window's channels; 0: those."),
-    Parameter("value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
+    Parameter(
+      "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
     Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"),
     Baseline.parameter,
     Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
@@ -93,8 +94,8 @@ private struct Windows {
       let step = try request.settings.integer(stride)
       guard step <= length else {
         throw Failure(
-          .invalidArgument, "the parameter \(quoted(stride)) is \(step), above the window's \(length): values between the "
-            + "windows would get no attribution")
+          .invalidArgument, "the parameter \(quoted(stride)) is \(step), above the window's \(length): values between "
+            + "the windows would get no attribution")
       }
       let distance = step > 0 ? step : axis == 0 ? length : (length + 1) / 2
       let count = (extents[axis] - length + distance - 1) / distance + 1

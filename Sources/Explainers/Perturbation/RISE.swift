@@ -80,7 +80,7 @@ struct RISE: Explainer {
 struct RandomMasks {
   let count: Int
   private let cells: (rows: Int, columns: Int)
-  private let keep: Double
+  private let keep: Float
   private let rows: Taps
   private let columns: Taps
   private let height: Int
@@ -100,7 +100,7 @@ struct RandomMasks {
     }
     count = try grid?.shape[0] ?? request.settings.integer("masks")
     self.grid = grid?.array(of: Float.self)
-    keep = try request.settings.number("keep")
+    keep = Float(try request.settings.number("keep"))
     (self.height, self.width) = (height, width)
     let extents = [(height, cells.rows), (width, cells.columns)].map { size, cells in
       let cell = (size + cells - 1) / cells
@@ -120,8 +120,8 @@ struct RandomMasks {
         .invalidArgument, "the draws \"shift\" hold \(shift[bad]) for \(bad % 2 == 0 ? "rows" : "columns"), where 0 to "
           + "\(room[bad % 2]) fit")
     }
-    cellDraws = RandomNumbers(seed: request.seed, "grid")
-    shiftDraws = RandomNumbers(seed: request.seed, "shift")
+    cellDraws = RandomNumbers(seed: request.seed, .grid)
+    shiftDraws = RandomNumbers(seed: request.seed, .shift)
   }
 
   /// Mask `i`, [height, width].

@@ -26,9 +26,12 @@ struct ReciproCAM: Explainer {
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
     let kernel = try request.settings.word("kernel")
-    let endsInProbabilities = try [.probabilities, .independentProbabilities].contains(request.model.requiredScores().kind)
-    let scoring = try Scoring(request, "of", else: compat == .openvino && endsInProbabilities ? .probability : .logit)
-    return try request.explainTails(compat, rows: { $0.grid.rows * $0.grid.columns }) { subject, tail, value, progress in
+    let kind = try request.model.requiredScores().kind
+    let endsInProbabilities = kind == .probabilities || kind == .independentProbabilities
+    let isOfProbability = compat == .openvino && endsInProbabilities
+    let scoring = try Scoring(request, "of", else: isOfProbability ? .probability : .logit)
+    let count = { (layer: FeatureLayer) in layer.grid.rows * layer.grid.columns }
+    return try request.explainTails(compat, rows: count) { subject, tail, value, progress in
       let layer = tail.layer
       let (rows, columns) = (layer.grid.rows, layer.grid.columns)
       let isToken = layer.arrangement == .tokens || layer.arrangement == .channelsOfTokens

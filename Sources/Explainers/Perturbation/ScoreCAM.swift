@@ -7,8 +7,8 @@ import Tensors
 /// of what the model says to each masked image weighs them: ReLU(Σ_k w_k A_k).
 ///
 /// By itself as pytorch-grad-cam: masks enlarged with aligned corners, scored by the logit; a channel that is constant
-/// masks everything. The authors' program, and those after it, take the plain probability as weight, and sum other maps:
-/// the enlarged ones (`authors`), the masks (`yiskw713`, `tame`) or the spread ones (`scouter`).
+/// masks everything. The authors' program, and those after it, take the plain probability as weight, and sum other
+/// maps: the enlarged ones (`authors`), the masks (`yiskw713`, `tame`) or the spread ones (`scouter`).
 struct ScoreCAM: Explainer {
   let name = "score-cam"
   let summary = "Feature maps, each weighted by the score of the image masked with it: needs no gradients."

@@ -36,8 +36,8 @@ enum Baseline: String, CaseIterable {
     case .black:
       guard let black = request.model.metadata.preprocessing?.blackLevels, black.count == subject.channels else {
         throw Failure(
-          .invalidArgument, "the baseline \"black\" needs a model file that says how images are prepared; take \"zero\" "
-            + "or \"mean\"")
+          .invalidArgument, "the baseline \"black\" needs a model file that says how images are prepared; take "
+            + "\"zero\" or \"mean\"")
       }
       return each { c, _ in [Float](repeating: black[c], count: size) }
     case .mean:
@@ -47,7 +47,7 @@ enum Baseline: String, CaseIterable {
       let filter = GaussianFilter(sigma: sigma, radius: Int((3 * sigma).rounded(.up)), border: .reflected)
       return each { _, values in filter(Array(values), height: subject.height, width: subject.width) }
     case .noise:
-      let random = RandomNumbers(seed: request.seed, "baseline")
+      let random = RandomNumbers(seed: request.seed, .baseline)
       return each { c, values in
         let (mean, deviation) = Self.moments(values)
         return (0..<size).map { Float(mean) + Float(deviation) * random.normal(c * size + $0) }

@@ -9,8 +9,8 @@ import Transforms
 
 /// The part of a model behind a layer, run for many values of that layer at once.
 ///
-/// The layer need not separate the graph: what the scores read beside it (residual branches, patch tokens) is taken from
-/// one pass of the image and held. Shapes that are computed from the image are computed again, for as many rows as run.
+/// The layer need not separate the graph: what the scores read beside it (residual branches, patch tokens) is taken
+/// from one pass of the image and held. Shapes that are computed from the image are computed again, for as many rows as run.
 struct LayerTail {
   let layer: FeatureLayer
   /// Shape of the layer's value for `rows` rows, and for one.
@@ -41,8 +41,8 @@ struct LayerTail {
     rowShape = try Shape(checking: single.map { try $0.shape(layer.value) } ?? [1] + shape.dimensions.dropFirst())
     guard shape.rank > 0, shape.count == rows * rowShape.count, rows == 1 || shape[0] != rowShape[0] else {
       throw Failure(
-        .unsupported, "the first axis of the layer \(quoted(model.graph.name(of: layer.value))), \(shape), does not count "
-          + "images; choose another layer")
+        .unsupported, "the first axis of the layer \(quoted(model.graph.name(of: layer.value))), \(shape), does not "
+          + "count images; choose another layer")
     }
     try model.engine.limit.check(shape.count * 4, for: "\(rows) values of the layer")
     let needed = Self.needed(model, layer.value, head.logits, many)

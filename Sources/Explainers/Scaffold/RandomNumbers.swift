@@ -35,7 +35,7 @@ struct RandomNumbers {
   func uniform(_ index: Int) -> Float { Float(word(index) >> 8) * 0x1p-24 }
 
   /// Uniform in 0..<`bound`, which is at least 1: the upper half of word `index` times `bound`.
-  func integer(_ index: Int, below bound: Int) -> Int { Int(UInt64(word(index)) * UInt64(bound) >> 32) }
+  func integer(_ index: Int, below bound: Int) -> Int { Int((UInt64(word(index)) * UInt64(bound)) >> 32) }
 
   /// Standard normal numbers `range` of the stream: words in pairs (u, v) give √(−2 ln u)·cos 2πv and ·sin 2πv, u in
   /// (0, 1].
@@ -48,6 +48,21 @@ struct RandomNumbers {
       if range.contains(2 * pair + 1) { body(2 * pair + 1, Float(radius * sin(angle))) }
     }
   }
+
+  /// Standard normal number `index`.
+  func normal(_ index: Int) -> Float {
+    var result: Float = 0
+    normal(index..<index + 1) { result = $1 }
+    return result
+  }
+
+  /// What is drawn alike for every image of a call.
+  enum Shared: UInt64 {
+    case grid, shift, baseline, masks, bottleneck, path
+  }
+
+  /// Streams from 2³² on, where images have none.
+  init(seed: UInt64, _ shared: Shared) { self.init(seed: seed, stream: 1 << 32 + shared.rawValue) }
 
   private func word(_ index: Int) -> UInt32 {
     let block = block(UInt64(index / 4))
