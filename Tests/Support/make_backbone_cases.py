@@ -57,6 +57,19 @@ def timm_lite(**style):
     return efficientnet._gen_efficientnet_lite("efficientnet_lite0", 0.25, 1.0, num_classes=5, **style)
 
 
+def timm_convnext():
+    from timm.models.convnext import ConvNeXt
+
+    return ConvNeXt(depths=(1, 2, 1, 1), dims=(4, 6, 8, 10), num_classes=5)
+
+
+def timm_inverted(kind, **style):
+    from timm.models import efficientnet
+
+    make = efficientnet._gen_efficientnet if kind.startswith("efficientnet") else efficientnet._gen_mobilenet_v2
+    return make(kind, 0.1, 1.0, num_classes=5, **style)
+
+
 #: Side of the picture and network. 64 and 100 make VGG's and AlexNet's averages overlap or repeat cells.
 CASES = {
     "alexnet": (100, alexnet),
@@ -71,9 +84,18 @@ CASES = {
 }
 
 
+#: Under timm's names, which are others than torchvision's.
+TIMM = {
+    "timm/convnext": (64, timm_convnext),
+    "timm/mobilenetv2": (75, lambda: timm_inverted("mobilenetv2_100")),
+    "timm/efficientnet_b0": (75, lambda: timm_inverted("efficientnet_b0")),
+    "timm/tf_efficientnet_b0": (75, lambda: timm_inverted("efficientnet_b0", pad_type="same", bn_eps=1e-3)),
+}
+
+
 def main():
-    FIXTURES.mkdir(exist_ok=True)
-    for name, (side, make) in CASES.items():
+    (FIXTURES / "timm").mkdir(parents=True, exist_ok=True)
+    for name, (side, make) in {**CASES, **TIMM}.items():
         network = make().eval()
         shapes = {n: list(t.shape) for n, t in network.state_dict().items()}
         network.load_state_dict({n: torch.from_numpy(stand_in(n, s)) for n, s in shapes.items()})

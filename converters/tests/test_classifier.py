@@ -31,6 +31,9 @@ def convert(command, tmp_path):
     ("alexnet", ("--architecture", "alexnet")),
     ("timm-tf_efficientnet_lite0", ("--architecture", "tf_efficientnet_lite0")),
     ("timm-efficientnet_lite0", ("--architecture", "efficientnet_lite0")),
+    ("timm/convnext", ()), ("timm/mobilenetv2", ()), ("timm/mobilenetv2", ("--architecture", "mobilenet_v2")),
+    ("timm/efficientnet_b0", ("--architecture", "efficientnet_b0")),
+    ("timm/tf_efficientnet_b0", ("--architecture", "tf_efficientnet_b0")),
 ])
 def test_the_scores_are_those_of_the_network(convert, name, options):
     side = json.loads((BACKBONES / f"{name}.json").read_text())["side"]
@@ -73,6 +76,12 @@ def test_imagenets_class_names_come_along():
     ("mobilenet_v2", ("--input-size", "0", "9"), None, "a side must be from 1"),
     ("vgg16", ("--input-size", "8", "8"), None, "too small for this network"),
     ("timm-efficientnet_lite0", (), None, "give --architecture, for example tf_efficientnet_lite0"),
+    ("timm/efficientnet_b0", (), None, "give --architecture, for example efficientnet_b0 or tf_efficientnet_b0"),
+    ("timm/efficientnet_b0", ("--architecture", "resnet50"), None, "give --architecture, for example efficientnet_b0"),
+    ("timm/mobilenetv2", (), lambda s: {n: t for n, t in s.items() if "blocks.6." not in n},
+        "timm's EfficientNet or Mob"),
+    ("timm/convnext", (), lambda s: {n: t for n, t in s.items() if n != "head.norm.bias"},
+        "missing      classifier.0.bias"),
     ("efficientnet_lite0", (), lambda s: s | {"_blocks.0._se_reduce.weight": stand_in("a", (2,))},
         "export the network"),
     ("efficientnet_lite0", (), lambda s: {f"encoder.{n}": t for n, t in s.items()}, "give --prefix encoder."),

@@ -25,7 +25,7 @@ _BACKBONES = (resnest, resnet, convnext, efficientnet, efficientnet_lite, vgg, a
 _FOREIGN = (
     (("_blocks.0._se_reduce.weight",), "an EfficientNet of the package efficientnet_pytorch"),
     (("blocks.0.0.conv_dw.weight",), "timm's EfficientNet or MobileNet"),
-    (("stages.0.blocks.0.conv_dw.weight",), "timm's ConvNeXt"),
+    (("stages.0.blocks.0.conv_dw.weight",), "a ConvNeXt of timm in another form than torchvision's"),
     (("pre_logits.fc1.weight",), "timm's VGG"),
     (("patch_embed.proj.weight",), "timm's vision transformer"),
     (("conv_proj.weight", "class_token"), "torchvision's vision transformer"),

@@ -15,10 +15,12 @@ from limpid_convert.layers import BATCH_NORM_EPSILON, Feature
 _STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
 _DEPTH_FACTORS = (1, 1.1, 1.2, 1.4, 1.8, 2.2, 2.6, 3.1)
 
-ARCHITECTURES = {f"efficientnet_b{i}": tuple(math.ceil(depth * factor) for depth, _ in _STAGES)
-                 for i, factor in enumerate(_DEPTH_FACTORS)}
+#: torchvision's, timm's own, and those that timm has from TensorFlow.
+ARCHITECTURES = {f"{origin}efficientnet_b{i}": tuple(math.ceil(depth * factor) for depth, _ in _STAGES)
+                 for origin in ("", "timm_", "tf_") for i, factor in enumerate(_DEPTH_FACTORS)}
 
-#: torchvision trained B5 and larger ones with another epsilon; their depths tell them.
+#: torchvision trained B5 and larger ones with another epsilon; their depths tell them. timm's never have it, and
+#: TensorFlow's always.
 _LARGE = {ARCHITECTURES[f"efficientnet_b{i}"] for i in (5, 6, 7)}
 _LARGE_EPSILON = 1e-3
 _TOP = len(_STAGES) + 1
@@ -35,17 +37,19 @@ def matches(state):
 def build(layers, x, architecture=None, last=f"features.{_TOP}"):
     """Everything up to the module `last`. Taps: each of the nine modules; layers: the last one, then every block."""
     depths = ARCHITECTURES.get(architecture) or _counted(layers.state)
-    epsilon = _LARGE_EPSILON if depths in _LARGE else BATCH_NORM_EPSILON
+    origin = (architecture or "").partition("efficientnet")[0]
+    is_large = origin == "tf_" or (not origin and depths in _LARGE)
+    style = {"epsilon": _LARGE_EPSILON if is_large else BATCH_NORM_EPSILON, "same": origin == "tf_"}
     taps = Taps(final=x)
     for index in range(int(last.split(".")[1]) + 1):
         module = layers.scope(f"features.{index}.")
         if index in (0, _TOP):
-            x = _convolution(module, x, "", epsilon, stride=1 if index else 2)
+            x = _convolution(module, x, "", stride=1 if index else 2, **style)
             taps.layers.insert(0, x.name)
         else:
             for block in range(depths[index - 1]):
                 stride = _STAGES[index - 1][1] if block == 0 else 1
-                x = _block(module, x, str(block), stride, epsilon)
+                x = _block(module, x, str(block), stride, style)
                 taps.layers.insert(0, x.name)
         taps.named[f"features.{index}"] = x
     taps.final = x
@@ -71,23 +75,24 @@ def _counted(state):
     return depths
 
 
-def _convolution(layers, x, path, epsilon, stride=1, depthwise=False, activation=True):
+def _convolution(layers, x, path, epsilon, same, stride=1, depthwise=False, activation=True):
     """Convolution, normalisation and mostly SiLU: the modules 0, 1 and 2 of `path`."""
     groups = x.channels if depthwise and x.channels else 1
-    x = layers.conv(x, path + "0", stride=stride, groups=groups, out=x.channels if depthwise else None)
+    out = x.channels if depthwise else None
+    x = layers.conv(x, path + "0", stride=stride, groups=groups, out=out, same=same)
     x = layers.batch_norm(x, path + "1", epsilon)
     return _silu(layers, x, path + "2") if activation else x
 
 
-def _block(stage, x, name, stride, epsilon):
+def _block(stage, x, name, stride, style):
     """Inverted bottleneck: widen (where the checkpoint does), filter by channel, squeeze and excite, project, sum."""
     inner, identity = stage.scope(name + "."), x
     expands = "block.3.0.weight" in inner.state
     if expands:
-        x = _convolution(inner, x, "block.0.", epsilon)
-    x = _convolution(inner, x, f"block.{int(expands)}.", epsilon, stride, depthwise=True)
+        x = _convolution(inner, x, "block.0.", **style)
+    x = _convolution(inner, x, f"block.{int(expands)}.", stride=stride, depthwise=True, **style)
     x = _excite(inner, x, f"block.{1 + expands}.")
-    x = _convolution(inner, x, f"block.{2 + expands}.", epsilon, activation=False)
+    x = _convolution(inner, x, f"block.{2 + expands}.", activation=False, **style)
     return stage.add(x, identity, name) if stride == 1 and x.channels == identity.channels else x
 
 

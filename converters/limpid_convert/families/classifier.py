@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from limpid_convert import backbones, checkpoint, conversion, metadata, preprocessing
-from limpid_convert.backbones import efficientnet_lite
+from limpid_convert.backbones import efficientnet_lite, timm_names
 from limpid_convert.errors import ConversionError
 from limpid_convert.graph import Builder
 from limpid_convert.judge import judge
@@ -52,7 +54,8 @@ def add_command(subparsers):
 def run(options):
     """Reads the checkpoint, builds the network, writes and checks the model."""
     source = checkpoint.read(options.checkpoint, options.key, options.prefix)
-    state = State(source.tensors())
+    tensors, options.architecture = timm_names.unified(source.tensors(), options.architecture)
+    state = State(tensors)
     judge(source, NAME, otherwise=lambda: backbones.select(options.architecture, state))
     builder = build(state, options)
     conversion.finish(builder, options, options.architecture, [source])
@@ -88,7 +91,8 @@ def _steps(module, state, options):
     if options.preprocess:
         return preprocessing.parse(options.preprocess)
     statistics = (preprocessing.IMAGENET_MEAN, preprocessing.IMAGENET_STD)
-    shorter, side, kind = _IMAGES.get(options.architecture, (_SHORTER, _SIDE, "bilinear"))
+    name = re.sub("^(timm|tf)_", "", options.architecture or "")
+    shorter, side, kind = _IMAGES.get(name, (_SHORTER, _SIDE, "bilinear"))
     if module is efficientnet_lite:
         shorter, side, kind, *statistics = efficientnet_lite.images(options.architecture, state)
     if options.input_size:

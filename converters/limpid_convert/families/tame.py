@@ -10,6 +10,7 @@ import os
 from onnx import version_converter
 
 from limpid_convert import annotate, checkpoint, conversion, metadata, preprocessing, scores, values
+from limpid_convert.backbones import timm_names
 from limpid_convert.conversion import say
 from limpid_convert.errors import ConversionError
 from limpid_convert.families import tame_head, tame_names, tame_picture, tame_taps
@@ -88,6 +89,7 @@ def _from_checkpoint(options, own):
     if options.backbone and os.path.realpath(options.backbone) != os.path.realpath(options.attention):
         source = checkpoint.read(options.backbone, options.backbone_key, options.backbone_prefix)
         own, sources = tame_names.body(source.tensors()) or source.tensors(), [source]
+    own, options.architecture = timm_names.unified(own, options.architecture)
     state = State(own)
     builder = Builder(NAME)
     layers = Layers(builder, state)
