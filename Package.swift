@@ -122,7 +122,8 @@ let package = Package(
     .testTarget(
       name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "ONNX", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
+      name: "EngineTests",
+      dependencies: ["Engine", "ONNX", "Operators", "Transforms", "Graph", "Kernels", "Parallel", "Tensors"],
       exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Graph", "Parallel", "Tensors"], swiftSettings: swift),

@@ -14,6 +14,7 @@ public final class Engine: Sendable {
   private let weights: PackedWeights
   private let pool: BlockPool
   private let plans = Mutex<[Entry]>([])
+  private let flattened = Mutex<[(key: Key, engine: Engine)]>([])
 
   private struct Key: Hashable {
     let feeds: [ValueID]
@@ -48,6 +49,23 @@ public final class Engine: Sendable {
   /// An engine for a graph that was made from this one's: values keep their ids, packed weights and working memory are
   /// shared.
   public func extended(to graph: Graph) -> Engine { Engine(graph, sharing: self) }
+
+  /// An engine for what the outputs depend on, with the bodies of If, Loop and Scan in their places: their values can be fed
+  /// and fetched (`Graph.instances`). Good for feeds of these shapes.
+  public func flattened(
+    feeds: [(value: ValueID, type: ElementType, shape: Shape)], parallel: Parallel
+  ) throws -> Engine {
+    let fetches = graph.outputs.map(\.value)
+    let key = Key(
+      feeds: feeds.map(\.value), types: feeds.map(\.type), shapes: feeds.map(\.shape), fetches: fetches, threads: 0)
+    if let known = flattened.withLock({ made in made.first { $0.key == key }?.engine }) { return known }
+    let engine = extended(to: try trace(feeds: feeds, fetches: fetches, parallel: parallel).graph)
+    flattened.withLock { made in
+      made.insert((key, engine), at: 0)
+      if made.count > 4 { made.removeLast() }
+    }
+    return engine
+  }
 
   /// The part of the graph that `fetches` depend on, for feeds of these shapes, as a list of nodes without If and Loop,
   /// whose values have known types and shapes. Nothing is packed, and only what depends on constants is run.
@@ -126,8 +144,8 @@ public final class Engine: Sendable {
     seam: Seam? = nil, _ parallel: Parallel
   ) throws -> Plan {
     var builder = PlanBuilder(
-      graph: graph.foldingBatchNormalization(keeping: Set(fetches).union(feeds.map(\.value))), kernels: kernels,
-      parallel: parallel, weights: weights, limit: limit, pool: pool)
+      graph: graph.foldingBatchNormalization(fetched: Set(fetches), fed: Set(feeds.map(\.value)).union(known.keys)),
+      kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool)
     return try builder.build(feeds: feeds, known: known, fetches: fetches, seam: seam)
   }
 

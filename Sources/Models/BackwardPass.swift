@@ -103,13 +103,13 @@ extension Model {
     _ progress: Progress
   ) throws -> [Tensor] {
     try call.refuseMethodSettings(for: "taking gradients")
-    let given = try checked(feeds, for: [target])
-    var request = BackwardPass.Request(
-      feeds: given.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, target: try value(named: target),
-      values: try names.map { try value(named: $0) })
-    request.rules = .standard
     let parallel = parallel(for: call)
-    let pass = try backwardPass(request, parallel)
+    let given = try checked(feeds, for: areInBodies([target] + names) ? needs([target] + names) : [target])
+    let (engine, values) = try located([target] + names, given, parallel)
+    let request = BackwardPass.Request(
+      feeds: given.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, target: values[0],
+      values: Array(values.dropFirst()))
+    let pass = try backwardPasses.pass(engine, request, parallel)
     if let weights, weights.type.computed != .float32 || weights.shape != pass.target.shape {
       throw Failure(
         .invalidArgument, "the weights are \(weights.type) \(weights.shape); the target \(quoted(target)) has the shape "

@@ -12,9 +12,10 @@ extension Model {
     _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call, _ progress: Progress
   ) throws -> [Tensor] {
     try call.refuseMethodSettings(for: "running a model")
-    let fetches = try names.map { try value(named: $0) }
-    return try engine.run(
-      checked(feeds, for: names), fetch: fetches, parallel: parallel(for: call), progress: progress)
+    let parallel = parallel(for: call)
+    let given = try checked(feeds, for: needs(names))
+    let (engine, fetches) = try located(names, given, parallel)
+    return try engine.run(given, fetch: fetches, parallel: parallel, progress: progress)
   }
 
   /// Named values as the engine takes them, by id; all that the values `names` depend on.

@@ -59,7 +59,13 @@ extension Emitter {
     for node in nodes.reversed() where node.inputs.contains(where: { $0.map(reached.contains) ?? false }) {
       let gradients = try node.outputs.map { try $0.flatMap { try sum(&parts, of: $0) } }
       guard gradients.contains(where: { $0 != nil }) else { continue }
-      let contributions = try locating(node.title) { try self.gradients(of: node, gradients, rules) }
+      let contributions = try locating(node.title) {
+        do {
+          return try self.gradients(of: node, gradients, rules)
+        } catch let need as NeedsConstant {
+          throw Failure(.unsupported, "its gradient needs input \(need.input) to be constant")
+        }
+      }
       for case (let input?, let gradient?) in zip(node.inputs, contributions) where reached.contains(input) {
         parts[input, default: []].append(gradient)
       }

@@ -2,10 +2,11 @@ public import Graph
 
 extension Graph {
   /// Makes a convolution and the batch normalisation that alone reads its result one `limpid.Conv`, whose inputs are
-  /// [x, weights, bias?, scale, shift, mean, variance, residual?]; values in `kept` stay.
+  /// [x, weights, bias?, scale, shift, mean, variance, residual?]; values in `fetched` stay, and `fed` ones are not known,
+  /// also where the file has a value for them.
   ///
   /// Every other `Conv` becomes a `limpid.Conv` without these inputs, so that plans know one kind of convolution.
-  public func foldingBatchNormalization(keeping kept: Set<ValueID>) -> Graph {
+  public func foldingBatchNormalization(fetched: Set<ValueID>, fed: Set<ValueID>) -> Graph {
     var graph = self
     let consumers = consumers()
     var dead = Set<Int>()
@@ -13,8 +14,8 @@ extension Graph {
       var fused = node
       fused.domain = "limpid"
       fused.inputs = node.inputs + [ValueID?](repeating: nil, count: max(0, 8 - node.inputs.count))
-      if let output = node.outputs.first ?? nil, !kept.contains(output), let users = consumers[output],
-        users.count == 1, let normalization = foldable(nodes[users[0]], reading: output)
+      if let output = node.outputs.first ?? nil, !fetched.contains(output), !fed.contains(output), let users = consumers[output],
+        users.count == 1, let normalization = foldable(nodes[users[0]], reading: output, fed)
       {
         for k in 1...4 { fused.inputs[2 + k] = normalization.inputs[k] }
         fused.attributes["epsilon"] = normalization.attributes["epsilon"] ?? .float(1e-5)
@@ -31,10 +32,10 @@ extension Graph {
   }
 
   /// `node` where it normalises `value` with statistics that are known when the model is loaded.
-  private func foldable(_ node: Node, reading value: ValueID) -> Node? {
+  private func foldable(_ node: Node, reading value: ValueID, _ fed: Set<ValueID>) -> Node? {
     guard node.operation == "BatchNormalization", node.domain.isEmpty, node.inputs.count == 5,
       node.inputs[0] == value, node.outputs.dropFirst().allSatisfy({ $0 == nil }),
-      node.inputs[1...].allSatisfy({ $0.map { constants[$0] != nil } ?? false })
+      node.inputs[1...].allSatisfy({ $0.map { constants[$0] != nil && !fed.contains($0) } ?? false })
     else { return nil }
     if case .int(1)? = node.attributes["training_mode"] { return nil }
     return node

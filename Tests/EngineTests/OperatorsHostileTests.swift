@@ -30,6 +30,13 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
   }
 
   func run() throws {
+    let (graph, feeds, results) = try graph()
+    let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 28))
+    _ = try engine.run(feeds, fetch: results, parallel: .serial, progress: .unwatched)
+  }
+
+  /// A graph of this node alone.
+  func graph() throws -> (Graph, feeds: [(value: ValueID, tensor: Tensor)], results: [ValueID]) {
     var graph = Graph()
     graph.opsets[""] = opset
     var feeds: [(value: ValueID, tensor: Tensor)] = []
@@ -46,8 +53,7 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
     }
     let results = (0..<outputs).map { graph.addValue("output\($0)") }
     graph.nodes = [Node(operation, inputs: inputs, outputs: results, attributes: attributes)]
-    let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 28))
-    _ = try engine.run(feeds, fetch: results, parallel: .serial, progress: .unwatched)
+    return (graph, feeds, results)
   }
 
   private static let picture: Shape = [1, 4, 5, 5]

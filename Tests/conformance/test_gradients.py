@@ -105,3 +105,130 @@ def test_steps_have_no_gradient(operator):
 
 def test_the_table_has_every_form():
     assert len(CASES) >= 380
+
+
+def test_a_missing_rule_names_node_and_operator():
+    node = helper.make_node("OneHot", ["i", "n", "x"], ["y"], name="hot")
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.int64([0, 1]), "i"), numpy_helper.from_array(np.int64(3), "n")])
+    ours = limpid.Model(serialized(graph))
+    with pytest.raises(limpid.Unsupported, match='hot.*no gradient is known of the operator "OneHot"'):
+        ours.run_gradient({"x": np.float32([0, 1])}, "y", ["x"])
+
+
+def serialized(graph, opset=17):
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10).SerializeToString()
+
+
+def floats(name, *shape):
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def looped(trips):
+    """y = sum of h = x * x, in a branch, then `trips` times y = tanh(y) with "t" in the body."""
+    then = helper.make_graph(
+        [helper.make_node("Mul", ["x", "x"], ["h"]), helper.make_node("Exp", ["h"], ["b"])], "then", [], [floats("b", 3)])
+    other = helper.make_graph([helper.make_node("Neg", ["x"], ["e"])], "else", [], [floats("e", 3)])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Tanh", ["v"], ["t"])], "body",
+        [helper.make_tensor_value_info("k", TensorProto.INT64, []), helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+         floats("v", 3)],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, []), floats("t", 3)])
+    graph = helper.make_graph(
+        [helper.make_node("If", ["yes"], ["m"], then_branch=then, else_branch=other),
+         helper.make_node("Loop", ["trips", "yes", "m"], ["y"], body=body)], "g", [floats("x", 3)], [floats("y", 3)],
+        [numpy_helper.from_array(np.array(True), "yes"), numpy_helper.from_array(np.int64(trips), "trips")])
+    return limpid.Model(serialized(graph))
+
+
+def test_values_inside_bodies_are_reached():
+    x = np.float32([0.3, -0.5, 0.9])
+    h = x * x
+    t = np.tanh(np.exp(h))
+    model = looped(1)
+    found = model.run({"x": x}, ["h", "t"])
+    np.testing.assert_allclose(found["h"], h, rtol=1e-6)
+    np.testing.assert_allclose(found["t"], t, rtol=1e-6)
+    found = model.run_gradient({"x": x}, "y", ["x", "h", "t"])
+    np.testing.assert_allclose(found["t"], np.ones(3), rtol=1e-6)
+    np.testing.assert_allclose(found["h"], (1 - t * t) * np.exp(h), rtol=1e-5)
+    np.testing.assert_allclose(found["x"], 2 * x * (1 - t * t) * np.exp(h), rtol=1e-5)
+    np.testing.assert_allclose(model.run_gradient({"x": x}, "h", ["x"])["x"], 2 * x, rtol=1e-6)
+
+
+def test_a_value_that_a_loop_makes_again_is_refused():
+    with pytest.raises(limpid.Unsupported, match='the value "t" is made 3 times, in bodies that are run repeatedly'):
+        looped(3).run_gradient({"x": np.float32([0.3, -0.5, 0.9])}, "y", ["t"])
+    with pytest.raises(limpid.NotFound, match='no value named "e"'):  # of the branch that is not taken
+        looped(3).run({"x": np.float32([0.3, -0.5, 0.9])}, ["e"])
+
+
+def test_statistics_that_are_fed_are_not_folded():
+    rng = np.random.default_rng(5)
+    w, x = rng.normal(size=(4, 3, 3, 3)).astype(np.float32), rng.normal(size=(1, 3, 5, 5)).astype(np.float32)
+    parameters = {name: np.ones(4, np.float32) for name in ("scale", "shift", "mean", "variance")}
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"]),
+         helper.make_node("BatchNormalization", ["c", *parameters], ["y"])],
+        "g", [floats("x", 1, 3, 5, 5)], [floats("y", 1, 4, 3, 3)],
+        [numpy_helper.from_array(w, "w"), *(numpy_helper.from_array(v, k) for k, v in parameters.items())])
+    model = limpid.Model(serialized(graph))
+    fed = {"x": x, "mean": rng.normal(size=4).astype(np.float32), "scale": rng.normal(size=4).astype(np.float32)}
+    c, y = model.run(fed, ["c", "y"]).values()
+    (alone,) = model.run(fed, ["y"]).values()
+
+    def channels(name):
+        return {**parameters, **fed}[name].reshape(1, 4, 1, 1)
+
+    expected = (c - channels("mean")) / np.sqrt(channels("variance") + 1e-5) * channels("scale") + channels("shift")
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(alone, expected, rtol=1e-4, atol=1e-5)
+    gradient = model.run_gradient(fed, "y", ["mean"])["mean"]
+    np.testing.assert_allclose(gradient, -9 * fed["scale"] / np.sqrt(1 + 1e-5), rtol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+def test_quantisation_passes_gradients_within_its_range(axis):
+    x = np.float32([[-3, -0.4, 0.2], [0.7, 2.9, 9]])
+    scale = np.float32(0.05) if axis is None else np.float32([0.05, 0.02, 0.1])
+    zero = np.uint8(100) if axis is None else np.uint8([100, 0, 50])
+    attributes = {} if axis is None else {"axis": axis}
+    graph = helper.make_graph(
+        [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], **attributes),
+         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], **attributes),
+         helper.make_node("Mul", ["d", "d"], ["y"])],
+        "g", [floats("x", 2, 3)], [floats("y", 2, 3)],
+        [numpy_helper.from_array(np.asarray(scale), "s"), numpy_helper.from_array(np.asarray(zero), "z")])
+    found = limpid.Model(serialized(graph)).run_gradient({"x": x}, "y", ["x"])["x"]
+    level = np.round(x / scale) + zero
+    inside = (level >= 0) & (level <= 255)
+    assert 0 < inside.sum() < inside.size
+    expected = np.where(inside, 2 * (np.clip(level, 0, 255) - zero) * scale, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name, gates, count", [("LSTM", 4, 3), ("GRU", 3, 2), ("RNN", 1, 2)])
+def test_recurrent_gradients_stop_at_the_ends_of_sequences(name, gates, count):
+    """By central differences of the runtime's own forward pass, which ONNX's node tests judge."""
+    rng = np.random.default_rng(2)
+    t, n, i, h = 4, 3, 2, 3
+    weights = [rng.normal(size=s) * 0.5 for s in ((2, gates * h, i), (2, gates * h, h), (2, 2 * gates * h))]
+    outputs = ["y", "yh", "yc"][:count]
+    graph = helper.make_graph(
+        [helper.make_node(name, ["x", "w", "r", "b", "l"], outputs, hidden_size=h, direction="bidirectional")], "g",
+        [floats("x", t, n, i)], [floats(o) for o in outputs],
+        [*(numpy_helper.from_array(w.astype(np.float32), k) for k, w in zip("wrb", weights)),
+         numpy_helper.from_array(np.int32([4, 2, 0]), "l")])
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+    model = limpid.Model(serialized(graph))
+    x = rng.normal(size=(t, n, i)).astype(np.float32)
+    for output in outputs:
+        w = rng.normal(size=model.run({"x": x}, [output])[output].shape)
+        found = model.run_gradient({"x": x}, output, ["x"], weights=w)["x"]
+        assert (found[:, 2] == 0).all() and (found[2:, 1] == 0).all() and (found[:, 0] != 0).all()
+        d = rng.normal(size=x.shape).astype(np.float32)
+        both = [(w * model.run({"x": x + s * 1e-2 * d}, [output])[output].astype(np.float64)).sum() for s in (1, -1)]
+        assert (found * d).sum() == pytest.approx((both[0] - both[1]) / 2e-2, rel=2e-3)

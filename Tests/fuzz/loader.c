@@ -75,6 +75,36 @@ static int parse(const char *name, limpid_tensor_view *view, int64_t *shape) {
   return bytes <= MAX_BYTES;
 }
 
+static void hash_all(const limpid_tensors *tensors, uint64_t *sum) {
+  size_t i, axis;
+  for (i = 0; i < limpid_tensors_count(tensors); i++) {
+    const limpid_tensor_view view = limpid_tensors_get(tensors, i);
+    size_t bytes = element_bytes(view.type);
+    for (axis = 0; axis < view.rank; axis++) bytes *= (size_t)view.shape[axis];
+    hash(sum, view.shape, view.rank * sizeof *view.shape);
+    hash(sum, view.data, bytes);
+  }
+}
+
+/* The backward pass of each output by each input that is a floating-point tensor. */
+static void differentiate(const limpid_model *model, const limpid_tensor_view *feeds, size_t feed_count,
+                          const char *const *outputs, size_t output_count, uint64_t *sum) {
+  size_t i, k;
+  for (k = 0; k < output_count; k++) {
+    for (i = 0; i < feed_count; i++) {
+      limpid_tensor_view target;
+      limpid_tensors *tensors = NULL;
+      if (feeds[i].type != LIMPID_FLOAT32) continue;
+      memset(&target, 0, sizeof target);
+      target.name = outputs[k];
+      if (limpid_run_gradient(model, feeds, feed_count, &target, &feeds[i].name, 1, NULL, &tensors) == LIMPID_OK)
+        hash_all(tensors, sum);
+      if (getenv("FUZZ_VERBOSE")) fprintf(stderr, "gradient: %s\n", tensors ? "ran" : limpid_last_error());
+      limpid_tensors_free(tensors);
+    }
+  }
+}
+
 static void run(const limpid_model *model, uint64_t *sum) {
   limpid_tensor_view feeds[MAX_INPUTS];
   int64_t shapes[MAX_INPUTS][MAX_RANK];
@@ -87,18 +117,10 @@ static void run(const limpid_model *model, uint64_t *sum) {
     feed_count++;
   }
   while (name_count < 4 && (name = limpid_model_output_name(model, name_count))) names[name_count++] = name;
-  if (limpid_run(model, feeds, feed_count, names, name_count, NULL, &tensors) == LIMPID_OK) {
-    size_t i, axis;
-    for (i = 0; i < limpid_tensors_count(tensors); i++) {
-      const limpid_tensor_view view = limpid_tensors_get(tensors, i);
-      size_t bytes = element_bytes(view.type);
-      for (axis = 0; axis < view.rank; axis++) bytes *= (size_t)view.shape[axis];
-      hash(sum, view.shape, view.rank * sizeof *view.shape);
-      hash(sum, view.data, bytes);
-    }
-  }
+  if (limpid_run(model, feeds, feed_count, names, name_count, NULL, &tensors) == LIMPID_OK) hash_all(tensors, sum);
   if (getenv("FUZZ_VERBOSE")) fprintf(stderr, "%s\n", tensors ? "ran" : limpid_last_error());
   limpid_tensors_free(tensors);
+  differentiate(model, feeds, feed_count, names, name_count, sum);
 }
 
 static void explain(const limpid_model *model, uint64_t *sum) {

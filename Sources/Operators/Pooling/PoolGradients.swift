@@ -83,6 +83,7 @@ enum PoolGradients {
 
   /// Inputs: x, the maxima y, their gradient; attributes as of MaxPool.
   private static func planMaximum(_ request: Request) throws -> Step {
+    for i in 0..<3 { try request.require(i, .float32) }
     let x = try request.input(0).shape
     if x.rank > 4 { return try VolumePool.planMaximumGradient(request) }
     let (pooling, output) = try Pool.geometry(request)

@@ -111,6 +111,8 @@ enum GridSample {
   }
 
   private static func check(_ request: Request, _ expected: [Int]) throws {
+    try request.require(0, .float32)
+    try request.require(2, .float32)
     guard try request.input(2).shape.dimensions == expected else {
       throw Failure(.internal, "the gradient must have the shape \(expected)")
     }

@@ -1,0 +1,71 @@
+import Engine
+import Graph
+import Kernels
+import Operators
+import Parallel
+import Tensors
+import Testing
+import Transforms
+
+/// Rules read what planning has let pass: gradients of nodes that make no sense are numbers or failures, never the end.
+@Suite(.timeLimit(.minutes(10))) struct HostileGradientTests {
+  /// Differentiates the sum of each output by each fed floating-point value, and runs what comes of it.
+  private func differentiate(
+    _ graph: Graph, _ feeds: [(value: ValueID, tensor: Tensor)], _ outputs: [ValueID]
+  ) throws {
+    let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 26))
+    for output in outputs {
+      for feed in feeds where feed.tensor.type == .float32 {
+        do {
+          var emitter = try engine.trace(
+            feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, fetches: [output, feed.value],
+            parallel: .serial)
+          let target = try emitter.operand(output)
+          let seed = emitter.feed(target.type, target.shape)
+          let gradients = try emitter.differentiate(output, seed: seed, at: [feed.value])
+          #expect(try emitter.operand(gradients[0]).shape == feed.tensor.shape)
+          let weights = try Tensor.zeros(target.type, target.shape)
+          _ = try engine.extended(to: emitter.graph).run(
+            feeds + [(seed, weights)], fetch: gradients, parallel: .serial, progress: .unwatched)
+        } catch is Failure {}
+      }
+    }
+  }
+
+  @Test(arguments: HostileNode.all)
+  func aNodeThatMakesNoSenseHasNoGradientThatTraps(node: HostileNode) throws {
+    let (graph, feeds, results) = try node.graph()
+    try differentiate(graph, feeds, results)
+  }
+
+  @Test(arguments: Operators.all.filter { $0.gradient != nil }.map { [$0.name, $0.domain] })
+  func anyInputsAreAnsweredByEveryRule(operation: [String]) throws {
+    for (count, rank) in (0...6).flatMap({ count in [0, 1, 2, 3, 4, 5].map { (count, $0) } }) {
+      for extent in [0, 1, 2] {
+        for integers in [0, 1, 2] {
+          var graph = Graph()
+          graph.opsets[""] = 13 + 5 * (rank % 2)
+          var feeds: [(value: ValueID, tensor: Tensor)] = []
+          for i in 0..<count {
+            let value = graph.addValue("x\(i)")
+            let shape = try Shape(checking: [Int](repeating: extent, count: rank))
+            if i >= count - integers, i > 0 {
+              graph.constants[value] = try Tensor([Int64](repeating: 1, count: max(1, rank)), [max(1, rank)])
+            } else {
+              feeds.append((value, try Tensor.zeros(.float32, shape)))
+            }
+          }
+          let results = (0..<max(1, count % 4)).map { graph.addValue("y\($0)") }
+          graph.nodes = [
+            Node(
+              operation[0], domain: operation[1], inputs: (0..<count).map { ValueID($0) }, outputs: results,
+              attributes: rank > 2
+                ? ["kernel_shape": .ints([Int](repeating: 1, count: rank - 2)), "hidden_size": .int(extent),
+                   "num_groups": .int(1), "size": .int(3), "blocksize": .int(1), "to": .int(1)] : [:])
+          ]
+          try differentiate(graph, feeds, results)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,167 @@
+"""Gradients of whole networks against PyTorch's autograd in float64: of one logit by the input and by the last feature layer.
+
+    python whole_gradients.py [--write] [--only REGEX]
+
+Both exporters of PyTorch; --write makes docs/gradients.md. Needs torch, torchvision, timm, onnx, onnxscript.
+"""
+
+import argparse
+import copy
+import io
+import pathlib
+import re
+import sys
+import tempfile
+import warnings
+
+import architectures
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+import limpid
+
+BOUND = 1e-4
+LOGIT = 3
+EXPORTERS = {"torchscript": (17, False), "dynamo": (20, True)}
+# network -> side of its input, and the module whose output is the last with positions.
+LAYERS = {
+    "torchvision/resnet18": (64, "layer4"), "timm/resnest26d": (64, "layer4"), "torchvision/vgg16": (224, "features.29"),
+    "torchvision/densenet121": (64, "features"), "torchvision/mobilenet_v3_small": (64, "features"),
+    "torchvision/efficientnet_b0": (64, "features"), "torchvision/convnext_tiny": (64, "features"),
+    "torchvision/regnet_y_400mf": (64, "trunk_output"), "timm/vit_tiny_patch16_224": (64, "blocks.11.norm1"),
+    "timm/deit_tiny_patch16_224": (64, "blocks.11.norm1"), "timm/swin_tiny_patch4_window7_224": (224, "layers.3"),
+    "timm/mobilevit_s": (64, "final_conv"), "head/gru": (32, "features"), "head/lstm": (32, "features"),
+}
+
+
+class RecurrentHead(nn.Module):
+    """Columns of a convolution's maps read from left to right, and back."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 12, 3, 2, 1), nn.Tanh())
+        self.cell = cell(12 * 8, 20, bidirectional=True, batch_first=True)
+        self.classifier = nn.Linear(40, 10)
+
+    def forward(self, x):
+        columns = self.features(x).permute(0, 3, 1, 2).flatten(2)
+        return self.classifier(self.cell(columns)[0][:, -1])
+
+
+def create(name):
+    side, layer = LAYERS[name]
+    if name.startswith("head/"):
+        torch.manual_seed(0)
+        return RecurrentHead({"gru": nn.GRU, "lstm": nn.LSTM}[name[5:]]).eval(), side, layer
+    return *architectures.create(name, side), layer
+
+
+def autograd(model, x, layer):
+    """The layer's value, and the logit's gradients by the input and by it, in double precision."""
+    model = copy.deepcopy(model).double()
+    held = []
+    model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: held.append(output))
+    x = x.double().requires_grad_()
+    logits = model(x)
+    by_input, by_layer = torch.autograd.grad(logits[0, LOGIT], [x, held[0]])
+    return logits.detach().numpy(), held[0].detach().numpy(), by_input.numpy(), by_layer.numpy()
+
+
+def export(model, side, exporter, path):
+    opset, dynamo = EXPORTERS[exporter]
+    out, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        torch.onnx.export(
+            model, (torch.randn(1, 3, side, side),), str(path), opset_version=opset, dynamo=dynamo, input_names=["input"],
+            output_names=["logits"], verbose=False, **({"external_data": False} if dynamo else {}))
+    finally:
+        sys.stdout = out
+
+
+def difference(found, expected):
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def value_like(model, path, x, expected):
+    """The last value of the graph that is `expected`."""
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.value_info}
+
+    def fits(shape):  # 0: not inferred
+        return len(shape) == expected.ndim and all(a in (0, b) for a, b in zip(shape, expected.shape))
+
+    names = [name for node in graph.node for name in node.output if name and fits(shapes.get(name, expected.shape))]
+    for name in reversed(names):
+        try:
+            (value,) = model.run({"input": x}, [name]).values()
+        except limpid.LimpidError:
+            continue
+        if value.shape == expected.shape and difference(value, expected) < 1e-3:
+            return name
+    raise LookupError("no value of the graph is the layer's output")
+
+
+def compare(name, exporter, model, side, layer):
+    torch.manual_seed(1)
+    x = torch.randn(1, 3, side, side)
+    logits, value, by_input, by_layer = autograd(model, x, layer)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.onnx"
+        export(model, side, exporter, path)
+        ours = limpid.Model(path.read_bytes())
+        feeds = {"input": x.numpy()}
+        name_of_layer = value_like(ours, path, x.numpy(), value)
+        weights = np.zeros(logits.shape, np.float32)
+        weights[0, LOGIT] = 1
+        found = ours.run_gradient(feeds, "logits", ["input", name_of_layer], weights=weights)
+    return difference(found["input"], by_input), difference(found[name_of_layer], by_layer)
+
+
+HEAD = f"""# Gradients
+
+The rule of each operator is judged by central differences in double precision, a part of `make test`
+(`Tests/conformance/test_gradients.py`). This page is about whole networks.
+
+The gradient of one logit by the network's input, and by its last layer with positions (the module named), against
+PyTorch's autograd in float64 on the same random weights; both exporters of PyTorch. The error is the greatest difference
+over the greatest magnitude, max |g − r| / max |r|. Bound: {BOUND}. Made by `make conformance`.
+
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    rows, failed = [], 0
+    for name in LAYERS:
+        if not re.search(arguments.only, name):
+            continue
+        model, side, layer = create(name)
+        for exporter in EXPORTERS:
+            try:
+                errors = compare(name, exporter, model, side, layer)
+                failed += max(errors) > BOUND
+                cells = [f"{error:.1e}" for error in errors]
+            except Exception as error:  # noqa: BLE001 - a row of the table says what happened
+                failed += 1
+                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", ""]
+            rows.append(f"| {name} | {side}×{side} | {exporter} | {cells[0]} | {layer} | {cells[1]} |")
+            print(rows[-1], flush=True)
+    if arguments.write:
+        within = len(rows) - failed
+        page = pathlib.Path(__file__).parents[2] / "docs/gradients.md"
+        page.write_text(
+            HEAD + f"{within} of {len(rows)} exports are within the bound.\n\n"
+            "| network | input | exporter | at the input | layer | at the layer |\n|---|---|---|---|---|---|\n"
+            + "\n".join(rows) + "\n", encoding="utf-8")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
