@@ -47,9 +47,10 @@ extension Emitter {
     _ targets: [(value: ValueID, seed: ValueID)], nodes: [Node], at values: [ValueID], _ rules: GradientRules
   ) throws -> [ValueID?] {
     var reached = Set(values)
+    let isByWeights = try values.contains { try operand($0).constant != nil }
     for node in nodes where node.inputs.contains(where: { $0.map(reached.contains) ?? false }) {
-      // What is known depends on shapes at most.
-      reached.formUnion(node.outputs.compactMap { $0 }.filter { operands[$0]?.constant == nil })
+      // What is known depends on shapes at most, or on weights.
+      reached.formUnion(node.outputs.compactMap { $0 }.filter { isByWeights || operands[$0]?.constant == nil })
     }
     let outer = active
     active = reached

@@ -189,6 +189,16 @@ def test_statistics_that_are_fed_are_not_folded():
     np.testing.assert_allclose(gradient, -9 * fed["scale"] / np.sqrt(1 + 1e-5), rtol=1e-4)
 
 
+def test_gradients_by_weights_that_are_transformed():
+    x, w = np.float32([[1, 2, 3]]), np.float32([[0.5, -1, 2], [1, 0, -1]])
+    graph = helper.make_graph(
+        [helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0]), helper.make_node("MatMul", ["x", "t"], ["m"]),
+         helper.make_node("Tanh", ["m"], ["y"])],
+        "g", [floats("x", 1, 3)], [floats("y", 1, 2)], [numpy_helper.from_array(w, "w")])
+    found = limpid.Model(serialized(graph)).run_gradient({"x": x}, "y", ["w"])["w"]
+    np.testing.assert_allclose(found, (1 - np.tanh(x @ w.T) ** 2).T * x, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("axis", [None, 1])
 def test_quantisation_passes_gradients_within_its_range(axis):
     x = np.float32([[-3, -0.4, 0.2], [0.7, 2.9, 9]])

@@ -59,12 +59,12 @@ def create(name):
     return *architectures.create(name, side), layer
 
 
-def autograd(model, x, layer):
-    """The layer's value, and the logit's gradients by the input and by it, in double precision."""
-    model = copy.deepcopy(model).double()
+def autograd(model, x, layer, precision=torch.float64):
+    """The logits, the layer's value, and one logit's gradients by the input and by that."""
+    model = copy.deepcopy(model).to(precision)
     held = []
     model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: held.append(output))
-    x = x.double().requires_grad_()
+    x = x.to(precision, copy=True).requires_grad_()
     logits = model(x)
     by_input, by_layer = torch.autograd.grad(logits[0, LOGIT], [x, held[0]])
     return logits.detach().numpy(), held[0].detach().numpy(), by_input.numpy(), by_layer.numpy()
@@ -108,6 +108,7 @@ def compare(name, exporter, model, side, layer):
     torch.manual_seed(1)
     x = torch.randn(1, 3, side, side)
     logits, value, by_input, by_layer = autograd(model, x, layer)
+    peer = difference(autograd(model, x, layer, torch.float32)[2], by_input)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.onnx"
         export(model, side, exporter, path)
@@ -117,7 +118,7 @@ def compare(name, exporter, model, side, layer):
         weights = np.zeros(logits.shape, np.float32)
         weights[0, LOGIT] = 1
         found = ours.run_gradient(feeds, "logits", ["input", name_of_layer], weights=weights)
-    return difference(found["input"], by_input), difference(found[name_of_layer], by_layer)
+    return difference(found["input"], by_input), peer, difference(found[name_of_layer], by_layer)
 
 
 HEAD = f"""# Gradients
@@ -127,7 +128,9 @@ The rule of each operator is judged by central differences in double precision, 
 
 The gradient of one logit by the network's input, and by its last layer with positions (the module named), against
 PyTorch's autograd in float64 on the same random weights; both exporters of PyTorch. The error is the greatest difference
-over the greatest magnitude, max |g − r| / max |r|. Bound: {BOUND}. Made by `make conformance`.
+over the greatest magnitude, max |g − r| / max |r|. Bound: {BOUND}, or what PyTorch's own float32 differs by where that is
+more: of a large network with ReLU and maximum pooling, some of the millions of kinks lie where rounding decides, and a
+gradient that goes the other way there is as right. Made by `make conformance`.
 
 """
 
@@ -146,19 +149,20 @@ def main():
         for exporter in EXPORTERS:
             try:
                 errors = compare(name, exporter, model, side, layer)
-                failed += max(errors) > BOUND
+                failed += errors[0] > max(BOUND, errors[1]) or errors[2] > BOUND
                 cells = [f"{error:.1e}" for error in errors]
             except Exception as error:  # noqa: BLE001 - a row of the table says what happened
                 failed += 1
-                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", ""]
-            rows.append(f"| {name} | {side}×{side} | {exporter} | {cells[0]} | {layer} | {cells[1]} |")
+                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", "", ""]
+            rows.append(f"| {name} | {side}×{side} | {exporter} | {cells[0]} | {cells[1]} | {layer} | {cells[2]} |")
             print(rows[-1], flush=True)
     if arguments.write:
         within = len(rows) - failed
         page = pathlib.Path(__file__).parents[2] / "docs/gradients.md"
         page.write_text(
             HEAD + f"{within} of {len(rows)} exports are within the bound.\n\n"
-            "| network | input | exporter | at the input | layer | at the layer |\n|---|---|---|---|---|---|\n"
+            "| network | input | exporter | at the input | PyTorch float32 there | layer | at the layer |\n"
+            "|---|---|---|---|---|---|---|\n"
             + "\n".join(rows) + "\n", encoding="utf-8")
     sys.exit(1 if failed else 0)
 
