@@ -111,41 +111,46 @@ class _Graph:
             name = node.input[0]
         return None
 
+    @staticmethod
+    def operand(node, index):
+        """The name of an input; empty where a malformed node has none."""
+        return node.input[index] if index < len(node.input) else ""
+
     def is_softmax(self, node):
         """Softmax over the classes; written out as e / Σe or exp(log-softmax); or [1 − p, p] of a sigmoid."""
         if node.op_type in _SOFTMAX:
             return self.over_classes(node)
         if node.op_type == "Exp":
-            inner = self.maker(node.input[0])
+            inner = self.maker(self.operand(node, 0))
             return inner is not None and self.is_log_softmax(inner)
         if node.op_type == "Div":
-            exponential, total = self.maker(node.input[0]), self.maker(node.input[1])
+            exponential, total = self.maker(self.operand(node, 0)), self.maker(self.operand(node, 1))
             return (exponential is not None and exponential.op_type == "Exp" and self.is_sum_of(total, exponential))
         if node.op_type == "Mul":  # e · (1 / Σe)
-            parts = [self.maker(i) for i in node.input]
+            parts = [self.maker(self.operand(node, i)) for i in (0, 1)]
             return any(a is not None and a.op_type == "Exp" and b is not None and b.op_type == "Reciprocal"
-                       and self.is_sum_of(self.maker(b.input[0]), a) for a, b in (parts, parts[::-1]))
+                       and self.is_sum_of(self.maker(self.operand(b, 0)), a) for a, b in (parts, parts[::-1]))
         return node.op_type == "Concat" and self.is_pair(node)
 
     def is_sum_of(self, node, exponential):
         return (node is not None and node.op_type == "ReduceSum"
-                and self.maker(node.input[0]) is exponential and self.over_classes(node))
+                and self.maker(self.operand(node, 0)) is exponential and self.over_classes(node))
 
     def is_pair(self, node):
         """Concat of 1 − p and p"""
         if len(node.input) != 2:
             return False
-        rest, chosen = self.maker(node.input[0]), self.maker(node.input[1])
+        rest, chosen = self.maker(self.operand(node, 0)), self.maker(self.operand(node, 1))
         return (rest is not None and chosen is not None and self.is_sigmoid(chosen) and rest.op_type == "Sub"
-                and self.number(rest.input[0]) == 1 and self.maker(rest.input[1]) is chosen)
+                and self.number(self.operand(rest, 0)) == 1 and self.maker(self.operand(rest, 1)) is chosen)
 
     def is_sigmoid(self, node):
         """Sigmoid, or 1 / (1 + exp(−x))"""
         if node.op_type in _SIGMOID:
             return True
-        if node.op_type == "Div" and self.number(node.input[0]) == 1:
-            return self.is_one_and_exponential(self.maker(node.input[1]))
-        return node.op_type == "Reciprocal" and self.is_one_and_exponential(self.maker(node.input[0]))
+        if node.op_type == "Div" and self.number(self.operand(node, 0)) == 1:
+            return self.is_one_and_exponential(self.maker(self.operand(node, 1)))
+        return node.op_type == "Reciprocal" and self.is_one_and_exponential(self.maker(self.operand(node, 0)))
 
     def is_one_and_exponential(self, node):
         if node is None or node.op_type != "Add":
@@ -159,23 +164,24 @@ class _Graph:
         if node.op_type == "LogSoftmax":
             return self.over_classes(node)
         if node.op_type == "Log":
-            inner = self.maker(node.input[0])
+            inner = self.maker(self.operand(node, 0))
             return inner is not None and inner.op_type != "Exp" and self.is_softmax(inner)
         if node.op_type == "Sub":
-            total = self.maker(node.input[1])
+            total = self.maker(self.operand(node, 1))
             if total is not None and total.op_type == "Log":
-                summed = self.maker(total.input[0])
+                summed = self.maker(self.operand(total, 0))
                 is_sum = summed is not None and summed.op_type == "ReduceSum"
-                exponential = self.maker(summed.input[0]) if is_sum else None
+                exponential = self.maker(self.operand(summed, 0)) if is_sum else None
                 return (exponential is not None and exponential.op_type == "Exp"
-                        and exponential.input[0] == node.input[0] and self.over_classes(summed))
+                        and self.operand(exponential, 0) == self.operand(node, 0) and self.over_classes(summed))
             return (total is not None and total.op_type == "ReduceLogSumExp" and self.over_classes(total)
-                    and total.input[0] == node.input[0])
+                    and self.operand(total, 0) == self.operand(node, 0))
         return False
 
     def over_classes(self, node):
         """Whether a softmax or sum goes over all that one image has, and not over the batch."""
-        shape = self.known[node.input[0]].dimensions if node.input[0] in self.known else None
+        source = self.operand(node, 0)
+        shape = self.known[source].dimensions if source in self.known else None
         if node.op_type.startswith("Reduce"):
             axes = self.axes(node)
         else:

@@ -113,4 +113,7 @@ def constant(model, name):
         tensor = next((a.t for a in maker.attribute if a.name == "value"), None) if maker else None
     if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
         return None
-    return onnx.numpy_helper.to_array(tensor).ravel().tolist()
+    try:
+        return onnx.numpy_helper.to_array(tensor).ravel().tolist()
+    except (TypeError, ValueError):  # of a damaged file; ONNX's checker says so later
+        return None

@@ -242,6 +242,13 @@ def test_inputs_that_no_such_image_fits_are_refused(annotate, shape, kind, says)
     assert status == 1 and says in said, said
 
 
+@pytest.mark.parametrize("last", ["Div", "Mul", "Exp", "Sub", "Log", "Reciprocal", "Concat", "Softmax", "Cast", "Add"])
+@pytest.mark.parametrize("inputs", [[], ["z"], ["", "z"], ["y", "y"]])
+def test_malformed_nodes_are_refused_or_read_but_nothing_else(annotate, last, inputs):
+    status, said, _ = annotate([node(last, inputs, ["y"])])
+    assert status in (0, 1) and "fault of its own" not in said
+
+
 def test_a_file_that_is_no_model_is_said_to_be_what_it_is(command, tmp_path):
     for content, says in ((b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
         (b"<html></html>", "HTML page"),
