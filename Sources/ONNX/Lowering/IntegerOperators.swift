@@ -35,6 +35,7 @@ extension Lowering {
       let to: [String: Attribute] = ["to": .int(Int(ElementType.float32.rawValue))]
       return emit("Sub", [emit("Cast", [value], to), emit("Cast", [zero], to)])
     }
+    guard shape.count <= 1 << 24 else { throw Failure(.unsupported, "zero points of shape \(shape)") }
     let ones = constant(try Tensor([Float](repeating: 1, count: shape.count), shape))
     return dequantize(value, ones, zero, axis: axis)
   }

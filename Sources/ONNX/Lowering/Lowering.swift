@@ -22,6 +22,7 @@ struct Lowering {
   /// Shapes of constants of the graphs around this one.
   private let outerShape: (String) -> Shape?
   private var makers: [ValueID: Node] = [:]
+  private let inputs: [ValueID: Declaration]
 
   private static let rules: [String: [String: Rule]] = [
     "": standardRules, "com.microsoft": microsoftRules,
@@ -47,6 +48,7 @@ struct Lowering {
 
   private init(graph: Graph, outerShape: @escaping (String) -> Shape?) {
     self.graph = graph
+    inputs = Dictionary(graph.inputs.map { ($0.value, $0) }) { first, _ in first }
     self.outerShape = outerShape
   }
 
@@ -113,7 +115,7 @@ struct Lowering {
     var value = value
     for _ in 0..<8 {
       if let tensor = graph.constants[value] { return tensor.shape }
-      if let input = graph.inputs.first(where: { $0.value == value }) { return Self.fixedShape(input) }
+      if let input = inputs[value] { return Self.fixedShape(input) }
       guard let maker = makers[value] else { return outerShape(graph.name(of: value)) }
       guard ["DequantizeLinear", "Cast", "Identity", "QuantizeLinear"].contains(maker.operation), maker.domain.isEmpty,
         let source = maker.inputs.first ?? nil

@@ -96,7 +96,7 @@ extension Lowering {
     let rank = try (node.ints("kernel_shape")?.count ?? 2) + 2
     inner.inputs[0] = moveChannels(try input(node, 0), rank: rank, toFront: true)
     let y = newValue()
-    inner.outputs[0] = y
+    inner.outputs = [y]
     try rule(&self, inner)
     _ = moveChannels(y, rank: rank, toFront: false, to: output(node))
   }

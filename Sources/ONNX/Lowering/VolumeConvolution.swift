@@ -106,7 +106,7 @@ extension Lowering {
     let windows = emit("Concat", slices, ["axis": .int(2)])
     let moved = emit("Transpose", [windows], ["perm": .ints([0, 3, 1, 2, 4, 5])])
     // Channels times slices may be cut into groups as channels are.
-    let planes = try reshape(moved, [(nil, [-1]), (nil, [w[1] * groups(node) * w[2]]), (moved, [4, 6])])
+    let planes = try reshape(moved, [(nil, [-1]), (nil, [channels(node, w) * w[2]]), (moved, [4, 6])])
     let weights = emit("Reshape", [try input(node, 1), try constant([w[0], w[1] * w[2], w[3], w[4]])])
     let bias = optional(node, 2)
     let y = emit("Conv", [planes, weights] + (bias.map { [$0] } ?? []), depth.plane)
@@ -116,12 +116,11 @@ extension Lowering {
 
   private mutating func convolveTransposed(_ node: Node, _ w: Shape) throws {
     let depth = try depth(node, w)
-    let groups = try groups(node)
     let x = emit("Transpose", [try input(node, 0)], ["perm": .ints([0, 2, 1, 3, 4])])
     let planes = try reshape(x, [(nil, [-1]), (x, [2, 5])])
     let weights = emit("Reshape", [try input(node, 1), try constant([w[0], w[1] * w[2], w[3], w[4]])])
     let y = emit("ConvTranspose", [planes, weights], depth.plane)
-    let spread = try reshape(y, [(x, [0, 2]), (nil, [w[1] * groups, w[2]]), (y, [2, 4])])
+    let spread = try reshape(y, [(x, [0, 2]), (nil, [channels(node, w), w[2]]), (y, [2, 4])])
     // [kernel][N, C, depth, H, W], with zeros between the slices where the stride is above 1.
     let order = emit("Transpose", [spread], ["perm": .ints([0, 2, 3, 1, 4, 5])])
     let sum = try (0..<depth.kernel).map { k in
@@ -146,9 +145,12 @@ extension Lowering {
     return try slice(joined, 0, -(stride - 1), axis: 2)
   }
 
-  private func groups(_ node: Node) throws -> Int {
-    let groups = try node.int("group", default: 1)
-    guard groups >= 1, groups <= 1 << 20 else { throw Failure(.invalidModel, "group is \(groups)") }
-    return groups
+  /// All channels of the weights' second axis, which has those of one group.
+  private func channels(_ node: Node, _ w: Shape) throws -> Int {
+    let (count, overflow) = w[1].multipliedReportingOverflow(by: try node.int("group", default: 1))
+    guard !overflow, count >= 1, count <= 1 << 32 else {
+      throw Failure(.invalidModel, "weights \(w) in \(try node.int("group", default: 1)) groups")
+    }
+    return count
   }
 }
