@@ -49,6 +49,7 @@ extension Emitter {
     var reached = Set(values)
     let isByWeights = try values.contains { try operand($0).constant != nil }
     for node in nodes where node.inputs.contains(where: { $0.map(reached.contains) ?? false }) {
+      if case .constant? = rules.rule(for: node) { continue }
       // What is known depends on shapes at most, or on weights.
       reached.formUnion(node.outputs.compactMap { $0 }.filter { isByWeights || operands[$0]?.constant == nil })
     }
@@ -78,6 +79,7 @@ extension Emitter {
     of node: Node, _ gradients: [ValueID?], _ rules: GradientRules
   ) throws -> [ValueID?] {
     switch rules.rule(for: node) {
+    case .constant?: return []
     case .emitted(let emit)?: return try emit(&self, node, gradients)
     case .decomposed(let decompose)?:
       let start = graph.nodes.count

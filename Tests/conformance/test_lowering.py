@@ -156,6 +156,32 @@ def test_dynamic_quantisation_of_zeros():
         assert np.array_equal(loaded.run(feeds)["y"], np.zeros((2, 3), np.uint8))
 
 
+def test_gradients_pass_dynamic_quantisation():
+    w = whole(-99, 99, 6, 7)
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"]),
+        helper.make_node("MatMulInteger", ["q", "w", "qz", "z"], ["i"]),
+        helper.make_node("Cast", ["i"], ["f"], to=FLOAT), helper.make_node("Mul", ["qs", "s"], ["k"]),
+        helper.make_node("Mul", ["f", "k"], ["y"])]
+    proto, feeds = model(nodes, [normal(3, 6)], {"w": w, "s": scale(0.01), "z": np.int8(3)})
+    weights = normal(3, 7)
+    with limpid.Model(proto.SerializeToString()) as loaded:
+        found = loaded.run_gradient(feeds, "y", ["x"], weights=weights)["x"]
+    expected = weights @ ((w.astype(np.float32) - 3) * scale(0.01)).T
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pool_of_quantised_numbers():
+    pool = helper.make_node("MaxPool", ["q"], ["r"], kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1])
+    nodes = [helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q"]), pool,
+             helper.make_node("DequantizeLinear", ["r", "xs", "xz"], ["y"])]
+    proto, feeds = model(nodes, [normal(2, 3, 9, 8)], QUANTIZED)
+    compare(proto, feeds, tolerance=0)
+    with limpid.Model(proto.SerializeToString()) as loaded:
+        gradient = loaded.run_gradient(feeds, "y", ["x"], weights=np.ones((2, 3, 5, 8), np.float32))["x"]
+    assert gradient.sum() == pytest.approx(2 * 3 * 5 * 8)
+
+
 # MARK: Fused operators of ONNX Runtime
 
 

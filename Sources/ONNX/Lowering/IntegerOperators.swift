@@ -3,9 +3,18 @@ import Graph
 import Tensors
 
 /// DynamicQuantizeLinear, ConvInteger and MatMulInteger.
+///
+/// Gradients take scales and zero points for constants (the straight-through estimator), and pass sums of whole numbers
+/// that become floating-point numbers at once, as dynamic quantisation has them.
 extension Lowering {
   static let integerRules: [String: Rule] = [
     "DynamicQuantizeLinear": dynamicQuantization, "ConvInteger": integerConvolution, "MatMulInteger": integerProduct,
+    "Cast": { lowering, node in
+      guard let sum = lowering.optional(node, 0).flatMap({ lowering.sums[$0] }) else { return lowering.add(node) }
+      var cast = node
+      cast.inputs[0] = sum
+      lowering.add(cast)
+    },
   ]
 
   /// The range of x, zero included, in 255 steps; a range of nothing in steps of 1.
@@ -14,8 +23,9 @@ extension Lowering {
     let zero = try lowering.constant(Float(0))
     let steps = try lowering.constant(Float(255))
     let whole: [String: Attribute] = ["keepdims": .int(0)]
-    let low = lowering.emit("Min", [lowering.emit("ReduceMin", [x], whole), zero])
-    let high = lowering.emit("Max", [lowering.emit("ReduceMax", [x], whole), zero])
+    let values = lowering.emit("Detach", [x], domain: "limpid")
+    let low = lowering.emit("Min", [lowering.emit("ReduceMin", [values], whole), zero])
+    let high = lowering.emit("Max", [lowering.emit("ReduceMax", [values], whole), zero])
     let range = lowering.emit("Sub", [high, low])
     let isEmpty = lowering.emit("Equal", [range, zero])
     let scale = lowering.emit(
@@ -42,7 +52,8 @@ extension Lowering {
 
   /// Sums beyond 2^24 are rounded to float32 before they become integers.
   private mutating func integer(_ sum: ValueID, to target: ValueID?) {
-    emit("Cast", [sum], ["to": .int(Int(ElementType.int32.rawValue))], to: target)
+    let result = emit("Cast", [sum], ["to": .int(Int(ElementType.int32.rawValue))], to: target)
+    sums[result] = sum
   }
 
   private static func integerConvolution(_ lowering: inout Lowering, _ node: Node) throws {

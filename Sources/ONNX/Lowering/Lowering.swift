@@ -19,6 +19,8 @@ struct Lowering {
   private var name = ""
   /// What the values that are sequences consist of.
   var sequences: [ValueID: Sequence] = [:]
+  /// Integers that are sums of whole numbers in floating point.
+  var sums: [ValueID: ValueID] = [:]
   /// Shapes of constants of the graphs around this one.
   private let outerShape: (String) -> Shape?
   private var makers: [ValueID: Node] = [:]
@@ -131,6 +133,9 @@ struct Lowering {
     return try? Shape(checking: extents)
   }
 
+  /// The node that makes `value`, where it is one of this graph.
+  func maker(of value: ValueID) -> Node? { makers[value] }
+
   // MARK: What is added
 
   mutating func newValue() -> ValueID { graph.addValue() }
@@ -139,12 +144,13 @@ struct Lowering {
   @discardableResult
   mutating func emit(
     _ operation: String, _ inputs: [ValueID?], _ attributes: [String: Attribute] = [:], to target: ValueID? = nil,
-    version: Int = Lowering.version
+    domain: String = "", version: Int = Lowering.version
   ) -> ValueID {
     let output = target ?? graph.addValue()
     add(
       Node(
-        operation, name: name, inputs: inputs, outputs: [output], attributes: attributes, version: version))
+        operation, domain: domain, name: name, inputs: inputs, outputs: [output], attributes: attributes,
+        version: version))
     return output
   }
 

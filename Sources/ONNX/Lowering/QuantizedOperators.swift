@@ -8,7 +8,9 @@ import Tensors
 /// them: sums half way between two steps of the result are not rare.
 extension Lowering {
   /// ONNX's own; ONNX Runtime has them in its domain, too.
-  static let quantizedRules: [String: Rule] = ["QLinearConv": convolution, "QLinearMatMul": matrixProduct]
+  static let quantizedRules: [String: Rule] = [
+    "QLinearConv": convolution, "QLinearMatMul": matrixProduct, "MaxPool": maximum,
+  ]
 
   static let microsoftQuantizedRules: [String: Rule] = [
     "QuantizeLinear": renamed("QuantizeLinear"), "DequantizeLinear": renamed("DequantizeLinear"),
@@ -125,6 +127,17 @@ extension Lowering {
     let b = try lowering.difference(lowering.input(node, 3), lowering.optional(node, 5), axis: -1)
     let scale = try lowering.placed(lowering.input(node, 1), before: 1)
     try lowering.rescale(lowering.emit("MatMul", [a, b]), node, scale, lowering.input(node, 4))
+  }
+
+  /// A pool of quantised numbers, which keep their scale whatever it is.
+  private static func maximum(_ lowering: inout Lowering, _ node: Node) throws {
+    guard let x = lowering.optional(node, 0), let maker = lowering.maker(of: x), maker.operation == "QuantizeLinear",
+      maker.domain.isEmpty, let zero = lowering.optional(maker, 2), lowering.weightShape(zero)?.count == 1,
+      lowering.output(node, 1) == nil
+    else { return lowering.add(node) }
+    let one = try lowering.constant(Float(1))
+    let y = lowering.emit("MaxPool", [lowering.dequantize(x, one, zero)], node.attributes)
+    lowering.emit("QuantizeLinear", [y, one, zero], to: lowering.output(node))
   }
 
   /// Scales by index, with `count` axes of extent 1 behind them; a scale for all stays.

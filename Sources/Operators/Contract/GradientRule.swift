@@ -14,6 +14,9 @@ public enum GradientRule: Sendable {
   /// differentiated. For operators whose inner values are many (normalisations, recurrent cells, attention).
   case decomposed(@Sendable (inout Emitter, Node) throws -> [ValueID?])
 
+  /// The results count as constants, whatever they are made of.
+  case constant
+
   /// The gradient of an operator with one differentiable input, its first, and one output.
   static func unary(_ emit: @escaping @Sendable (inout Emitter, Node, ValueID) throws -> ValueID) -> GradientRule {
     .emitted { e, node, gradients in

@@ -17,6 +17,11 @@ enum Shapes {
       let x = try request.input(0)
       return Step(viewing: 0, of: 1, in: x.layout, as: x.withoutConstant)
     }.gradient(reshaping),
+    // The identity, but for gradients: what scales are found from must not be one of the ways that a value has.
+    OperatorDefinition("Detach", domain: "limpid") { request in
+      let x = try request.input(0)
+      return Step(viewing: 0, of: 1, in: x.layout, as: x.withoutConstant)
+    }.gradient(.constant),
     OperatorDefinition("Dropout", plan: planDropout).gradient(reshaping),
   ]
 
