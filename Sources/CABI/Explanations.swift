@@ -56,7 +56,7 @@ extension Explanation {
 }
 
 /// For each image, the classes to explain; nil stands for the predicted one.
-private func classes(
+func classes(
   _ indices: UnsafePointer<Int32>?, _ imageCount: Int, _ perImage: Int
 ) throws -> [[Int?]] {
   guard let indices else {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
+import Explainers
 import Models
 import Parallel
 import Tensors
@@ -117,6 +118,21 @@ public func limpid_run_gradient(
     let name = try string(target.name, "target.name")
     let weights = try target.data == nil ? nil : locating("target") { try target.tensor() }
     return try model.gradient(named(feeds, feedCount), of: name, weights: weights, at: names, call, progress)
+  }
+}
+
+@c @implementation
+public func limpid_gradient(
+  _ model: OpaquePointer?, _ images: UnsafePointer<limpid_image_view>?, _ imageCount: Int,
+  _ classIndices: UnsafePointer<Int32>?, _ classesPerImage: Int,
+  _ names: UnsafePointer<UnsafePointer<CChar>?>?, _ nameCount: Int,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  tensors(model, names, nameCount, options, out) { model, names, call, progress in
+    try withImages(images, imageCount, for: model) { images in
+      try model.gradient(
+        images, classes: try classes(classIndices, imageCount, classesPerImage), at: names, call, progress)
+    }
   }
 }
 

@@ -17,14 +17,16 @@ public struct Analysis: Sendable {
   private let shapes: [ValueID: Shape]
   private let axes: [ValueID: [Axis]]
 
-  init(_ emitter: Emitter, input: ValueID, inputAxes: [Axis], target: ValueID) {
+  /// `marked` is the layer that the file names, which is the default one.
+  init(_ emitter: Emitter, marked: (value: ValueID, name: String)?, input: ValueID, inputAxes: [Axis], target: ValueID) throws {
     let trace = AxisTrace(emitter, input: input, axes: inputAxes)
     let found = FeatureLayers(emitter, input: input, axes: trace.axes, target: target)
     layers = found.all
-    defaultLayer = found.best
+    let shapes = emitter.operands.mapValues(\.shape)
+    defaultLayer = try marked.map { try Self.layer($0.value, named: $0.name, shapes, trace.axes) } ?? found.best
+    self.shapes = shapes
     biases = found.biases(emitter)
     axes = trace.axes
-    shapes = emitter.operands.mapValues(\.shape)
   }
 
   /// The image input of shape [channels, height, width], as a layer.
@@ -35,6 +37,12 @@ public struct Analysis: Sendable {
 
   /// How to read `value` as feature maps: by its axes where they were followed, else by its shape.
   public func layer(_ value: ValueID, named name: String) throws -> FeatureLayer {
+    try Self.layer(value, named: name, shapes, axes)
+  }
+
+  private static func layer(
+    _ value: ValueID, named name: String, _ shapes: [ValueID: Shape], _ axes: [ValueID: [Axis]]
+  ) throws -> FeatureLayer {
     guard let shape = shapes[value] else {
       throw Failure(.invalidArgument, "the scores do not depend on the layer \(quoted(name))")
     }
@@ -71,8 +79,8 @@ extension Model {
       let emitter = try engine.trace(
         feeds: [(input.value, input.type, Shape(checking: [rows] + shape.dimensions))], fetches: [head.logits],
         parallel: parallel)
-      return Analysis(
-        emitter, input: input.value,
+      return try Analysis(
+        emitter, marked: metadata.layers.first.map { try (value: value(named: $0), name: $0) }, input: input.value,
         inputAxes: [
           Axis(.batch, rows), Axis(.channel, shape[0]), Axis(.row, shape[1]), Axis(.column, shape[2]),
         ], target: head.logits)

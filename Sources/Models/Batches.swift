@@ -92,8 +92,15 @@ extension Tensor {
       type, Shape(trusted: [count] + shape.dimensions.dropFirst()), storage: storage, byteOffset: byteOffset)
   }
 
+  /// Image `i` of `batch`, [1, …]; the tensor itself where it does not depend on the batch.
+  public func row(_ i: Int, of batch: Int) throws -> Tensor {
+    guard shape.rank > 0, shape[0] == batch else { return self }
+    let own = Shape(trusted: [1] + shape.dimensions.dropFirst())
+    return try Tensor(type, own, storage: storage, byteOffset: byteOffset + i * own.count * type.byteCount)
+  }
+
   /// Tensors that differ in their first extent only, one after the other.
-  init(joining parts: [Tensor]) throws {
+  public init(joining parts: [Tensor]) throws {
     guard let first = parts.first else { throw Failure(.invalidArgument, "there are no images") }
     guard parts.count > 1, first.shape.rank > 0 else {
       self = first

@@ -31,7 +31,7 @@ public struct Metadata: Sendable {
   public let family: String
   public let labels: [String]
   public let preprocessing: Preprocessing?
-  /// Values that CAM methods may tap, best first.
+  /// Values that CAM methods are to tap, best first, where the file says so.
   public let layers: [String]
 
   public init(_ entries: [String: String]) throws {
@@ -42,7 +42,12 @@ public struct Metadata: Sendable {
     }
     family = entries["limpid.family"] ?? "classifier"
     labels = Self.lines(entries["limpid.labels"])
-    layers = Self.lines(entries["limpid.layers"]).compactMap { $0.split(separator: " ").first.map(String.init) }
+    // What `limpid-convert annotate` of earlier versions chose is left to the graph: it took attention scores for maps.
+    let source = entries["limpid.source"] ?? ""
+    let isChosenByAnnotate = family == "classifier" && source.contains("converter limpid-convert")
+      && !source.contains("architecture ")
+    layers = isChosenByAnnotate
+      ? [] : Self.lines(entries["limpid.layers"]).compactMap { $0.split(separator: " ").first.map(String.init) }
     preprocessing = try entries["limpid.preprocess"].map { text in
       try locating("metadata limpid.preprocess") { try Preprocessing(parsing: text) }
     }

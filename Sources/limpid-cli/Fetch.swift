@@ -1,3 +1,4 @@
+import Explainers
 import Graph
 import Images
 import Models
@@ -10,6 +11,8 @@ struct Fetch: Command {
     summary: "Write any values of a model, for one image, as NumPy files.",
     options: [
       Option("names", "A,B,…", "names of the values (see limpid inspect --values); repeat it for more"),
+      Option(
+        "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"), .json, .threads,
     ])
 
@@ -19,6 +22,7 @@ struct Fetch: Command {
   private let destination: Destination
   private let threads: Int?
   private let isJSON: Bool
+  private let gradientClass: String?
 
   init(_ arguments: Arguments) throws {
     model = arguments.operands[0]
@@ -28,6 +32,7 @@ struct Fetch: Command {
     destination = try locating("--output") { try Destination(arguments.text("output"), suffix: ".npy") }
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
+    gradientClass = arguments.text("gradient")
   }
 
   func run() throws {
@@ -39,12 +44,21 @@ struct Fetch: Command {
     guard !destination.isFile || names.count == 1 else {
       throw Failure(.invalidArgument, "--output names one file, but there are \(names.count) values; give a folder")
     }
+    let choices = try gradientClass.map { text in
+      try locating("--gradient") { try ClassChoice.parse(text, for: model) }
+    }
     try destination.prepare()
     var destination = destination
     var table = Table(["value", "type", "shape", "file"])
     var results: [JSON] = []
     try forEachImage([image]) { _, image, progress in
-      let tensors = try image.withView { try model.fetch(names, for: [.pixels($0)], Call(), progress) }
+      let tensors = try image.withView { view in
+        guard let choices else { return try model.fetch(names, for: [.pixels(view)], Call(), progress) }
+        let classes = try choices.flatMap { choice in
+          try choice.classes(model) { try model.classify([.pixels(view)], Call(), progress.polling) }
+        }
+        return try model.gradient([.pixels(view)], classes: [classes], at: names, Call(), progress)
+      }
       for (name, tensor) in zip(names, tensors) {
         let path = destination.path(for: slug(String(name.drop { $0 == "/" })))
         try writeFile(path, tensor.npy())

@@ -40,7 +40,7 @@ struct Inspect: Command {
     table.add("classes", model.classCount.map(String.init) ?? "depends on the input")
     let preprocessing = model.metadata.preprocessing?.description ?? "none in the file, so images cannot be fed"
     table.add("preprocessing", preprocessing.split(separator: "\n").joined(separator: "; "))
-    for layer in model.metadata.layers { table.add("layer", layer.printable) }
+    for layer in model.listedLayers { table.add("layer", layer.text(graph)) }
     for domain in graph.opsets.keys.sorted() {
       table.add("operators", "\(domain.isEmpty ? "ai.onnx" : domain.printable) \(graph.opsets[domain] ?? 0)")
     }
@@ -53,7 +53,10 @@ struct Inspect: Command {
       for (i, label) in model.metadata.labels.enumerated() { labels.add("\(i)", label.printable) }
       text += "\n" + labels.text
     }
-    text += "\n" + (model.explainers.isEmpty ? "no method can explain this model\n" : Methods.text(model.explainers))
+    let methods = model.explainers.map(\.name)
+    text += methods.isEmpty
+      ? "\nno method can explain this model\n"
+      : "\nmethods, described by `limpid methods`: \(methods.joined(separator: ", "))\n"
     if !model.metadata.entries.isEmpty { text += "\n" + metadata(model) }
     if let values { text += "\n" + Value.table(values) }
     return text
@@ -84,7 +87,7 @@ struct Inspect: Command {
       ),
       ("classes", .optional(model.classCount)), ("labels", .texts(metadata.labels)),
       ("preprocessing", .texts(metadata.preprocessing?.steps.map(\.description) ?? [])),
-      ("layers", .texts(metadata.layers)),
+      ("layers", .list(model.listedLayers.map { $0.json(graph) })),
       (
         "operators",
         .object(
@@ -105,6 +108,23 @@ extension Model {
   fileprivate func role(of output: Declaration) -> Metadata.Role? {
     if let scores, scores.output == output.value { return scores.kind }
     return metadata.role(of: graph.name(of: output.value))
+  }
+
+  /// The layers that CAM methods may tap, the default one first: of each size of the maps the last that has as many maps as
+  /// most of that size.
+  fileprivate var listedLayers: [FeatureLayer] {
+    guard let shape = fixedInputShape, let analysis = try? analysis(for: shape), let best = analysis.defaultLayer else {
+      return []
+    }
+    let sizes = Dictionary(grouping: analysis.layers) { [$0.grid.rows, $0.grid.columns] }
+    let common = sizes.values.compactMap { layers -> FeatureLayer? in
+      let widths = Dictionary(grouping: layers, by: \.channels)
+      return widths.values.max { ($0.count, $1[0].channels) < ($1.count, $0[0].channels) }?.last
+    }
+    // Windows that are cut out and put back again have few layers of their size.
+    return [best] + common.filter { layer in
+      layer.value != best.value && (sizes[[layer.grid.rows, layer.grid.columns]]?.count ?? 0) > 3
+    }.sorted { $1.value < $0.value }
   }
 
   /// The plan of a run on one image; nil where the size of the input depends on the image.
@@ -185,5 +205,21 @@ extension Declaration {
         })
     }
     return [("name", .text(graph.name(of: value))), ("type", .text(type.description)), ("shape", shape ?? .null)]
+  }
+}
+
+extension FeatureLayer {
+  fileprivate func text(_ graph: Graph) -> String {
+    let others = grid.before + grid.after == 0 ? "" : ", \(grid.before + grid.after) other tokens"
+    return "\(graph.name(of: value).printable)  \(arrangement.rawValue), \(channels) maps of "
+      + "\(grid.rows)×\(grid.columns)\(others)"
+  }
+
+  fileprivate func json(_ graph: Graph) -> JSON {
+    .object([
+      ("value", .text(graph.name(of: value))), ("layout", .text(arrangement.rawValue)),
+      ("channels", .integer(channels)), ("rows", .integer(grid.rows)), ("columns", .integer(grid.columns)),
+      ("tokens_before", .integer(grid.before)), ("tokens_after", .integer(grid.after)),
+    ])
   }
 }

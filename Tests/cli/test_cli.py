@@ -111,7 +111,7 @@ def test_inspect_tells_what_is_in_the_file(case):
     assert found["inputs"] == [{"name": "input", "type": "float32", "shape": ["N", 3, SIDE, SIDE]}]
     assert [(o["name"], o["role"]) for o in found["outputs"]] == [("logits", "logits"), ("attention", "attention")]
     assert found["preprocessing"] == ["resize shorter 16 bilinear", "center_crop 16 16", "scale 1/255"]
-    assert found["layers"] == ["block/relu"] and found["operators"] == {"ai.onnx": 17}
+    assert [layer["value"] for layer in found["layers"]] == ["block/relu"] and found["operators"] == {"ai.onnx": 17}
     assert found["weight_bytes"] == 4 * (4 * 3 * 3 * 3 + 5 * 4) and found["run_bytes"] > 0
     assert found["metadata"]["note"] == 'a "quoted" line\nand another'
     assert found["methods"][0]["name"] == "scouter"

@@ -402,6 +402,15 @@ LIMPID_API limpid_status limpid_run_gradient(const limpid_model *model, const li
                                              size_t feed_count, const limpid_tensor_view *target,
                                              const char *const *names, size_t name_count,
                                              const limpid_run_options *options, limpid_tensors **out);
+/** The gradients of a score of each of `classes_per_image` classes of each image by the values `names`: inner values,
+    modules of the exporting program ("layer4"), or "input". Tensor i is [image_count * classes_per_image, ...], image by
+    image. Of `options` the choice "of" (logit, probability, log-probability) and the parameters "sign" and "versus" say what
+    is differentiated, as for explanation methods. */
+LIMPID_API limpid_status limpid_gradient(const limpid_model *model, const limpid_image_view *images,
+                                         size_t image_count, const int32_t *class_indices,
+                                         size_t classes_per_image, const char *const *names,
+                                         size_t name_count, const limpid_run_options *options,
+                                         limpid_tensors **out);
 LIMPID_API size_t limpid_tensors_count(const limpid_tensors *tensors);
 /** Tensor `index`, in the order of the names; all zero past the end. */
 LIMPID_API limpid_tensor_view limpid_tensors_get(const limpid_tensors *tensors, size_t index);

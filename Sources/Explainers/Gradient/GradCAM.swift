@@ -99,7 +99,7 @@ extension CAMMethod {
         var below = 2 * square + (isOfProducts ? products : sum * square * value)
         switch compat {
         case .none, .gradCAM: below += 1e-6
-        case .caStream: below += 1e-8
+        case .caStream: below += 0x1p-52
         default: break
         }
         if compat == .scouter || value != 0 && below != 0 { weight += square / below * max(value, 0) }

@@ -23,7 +23,14 @@ enum Compat: String, CaseIterable {
   case openvino
 
   /// What is added to the extent by which a map is divided.
-  var spreadEpsilon: Float { self == .gradCAM ? 1e-7 : self == .caStream || self == .torchcam ? 1e-8 : 0 }
+  var spreadEpsilon: Float {
+    switch self {
+    case .gradCAM: 1e-7
+    case .torchcam: 1e-8
+    case .caStream: 0x1p-52
+    default: 0
+    }
+  }
 
   static let summary = "Whose numbers are wanted, to the last step: another program's, or (none) our documented ones."
 }

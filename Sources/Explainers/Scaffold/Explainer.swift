@@ -3,14 +3,11 @@ public import Models
 public import Parallel
 import Tensors
 
-/// An explanation method. To add one, write its file and list it in `Explainers.all`.
-///
-/// What a method does not declare here is refused before it runs: it never has to look for what it does not read.
-public protocol Explainer: Sendable {
+/// What a long call reads of its caller's settings. What it does not declare here is refused before it runs: it never has to
+/// look for what it does not read.
+public protocol Configurable: Sendable {
   /// What callers name it by: "scouter".
   var name: String { get }
-  /// One sentence: what the maps show.
-  var summary: String { get }
   /// Tables that several methods share are joined with `+`.
   var parameters: [Parameter] { get }
   /// Draws and other arrays that callers may feed.
@@ -19,15 +16,21 @@ public protocol Explainer: Sendable {
   var tapsLayers: Bool { get }
   /// Whether it draws random numbers, for which callers may give a seed.
   var drawsNumbers: Bool { get }
-  func canExplain(_ model: Model) -> Bool
-  /// One explanation for each wanted class of each image, in the order of `request.classes`.
-  func explain(_ request: ExplanationRequest) throws -> [Explanation]
 }
 
-extension Explainer {
+extension Configurable {
   public var draws: [Draw] { [] }
   public var tapsLayers: Bool { false }
   public var drawsNumbers: Bool { false }
+}
+
+/// An explanation method. To add one, write its file and list it in `Explainers.all`.
+public protocol Explainer: Configurable {
+  /// One sentence: what the maps show.
+  var summary: String { get }
+  func canExplain(_ model: Model) -> Bool
+  /// One explanation for each wanted class of each image, in the order of `request.classes`.
+  func explain(_ request: ExplanationRequest) throws -> [Explanation]
 }
 
 extension Model {

@@ -21,12 +21,12 @@ public struct ExplanationRequest {
 
   public init(
     _ model: Model, _ images: [ImageInput], _ classes: [[Int?]], _ call: Call, _ progress: Progress,
-    _ method: any Explainer
+    _ method: any Configurable
   ) throws {
-    let owner = "the method \(quoted(method.name))"
+    let owner = method is any Explainer ? "the method \(quoted(method.name))" : method.name
     settings = try Settings(method.parameters, call.parameters, of: owner)
     try call.refuse(layers: !method.tapsLayers, seed: !method.drawsNumbers, draws: method.draws, for: owner)
-    layers = try call.layers.map { name in try locating("layer") { try model.value(named: name) } }
+    layers = try call.layers.map { name in try locating("layer") { try model.tappedValue(named: name) } }
     seed = call.seed ?? 0
     guard classes.count == images.count else {
       throw Failure(.invalidArgument, "classes for \(classes.count) images, but there are \(images.count)")

@@ -85,7 +85,8 @@ struct FeatureLayers {
     }
     let live = Self.live(graph, axes, target)
     all = layers.filter { live.contains($0.value) }
-    guard let last = all.last else {
+    // Single maps are attention or masks, not features.
+    guard let last = all.last(where: { $0.channels > 1 }) else {
       best = nil
       return
     }

@@ -182,6 +182,9 @@ PROTOTYPES = {
     "limpid_run_gradient": (
         Status, [_handle, _tensors, c_size_t, _tensors, _names, c_size_t, _run, _out],
     ),
+    "limpid_gradient": (
+        Status, [_handle, _images, c_size_t, POINTER(c_int32), c_size_t, _names, c_size_t, _run, _out],
+    ),
     "limpid_run": (Status, [_handle, _tensors, c_size_t, _names, c_size_t, _run, _out]),
     "limpid_tensors_count": (c_size_t, [_handle]),
     "limpid_tensors_get": (TensorView, [_handle, c_size_t]),

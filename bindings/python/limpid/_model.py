@@ -265,6 +265,29 @@ class Model:
                 self._handle, fed.views, len(fed), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
+    def gradient(
+        self, x, classes: Any = None, *, wrt: Any = "input", of: str = "logit", threads=0, batch_size=0,
+        progress: Optional[ProgressFunction] = None, **parameters: Any,
+    ) -> Any:
+        """The gradients of each class's score by `wrt`: [images · classes, …], image by image.
+
+        x, classes, progress: as for `explain`. wrt: a value of the model, a module of the program that exported it
+        ("layer4"), or "input"; of a list of these a dict. of: "logit", even where the model ends in a softmax or
+        sigmoid, "probability" or "log-probability". parameters: sign=-1 for evidence against the class, versus=c for
+        the difference to class c.
+        """
+        batch = self._batch(x)
+        indices, per_image = self._class_indices(classes, len(batch))
+        wanted = _name_array(wrt)
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, {"of": of, **parameters}, threads=threads, batch_size=batch_size)
+            library.limpid_gradient(
+                self._handle, batch.views, len(batch), indices, per_image, wanted, len(wanted), options,
+                ctypes.byref(out))
+        arrays = NativeTensors(out.value).arrays()
+        return arrays[wrt] if isinstance(wrt, str) else arrays
+
     def run_gradient(self, feeds, of, wrt, *, weights=None, threads=0, progress=None) -> "dict[str, np.ndarray]":
         """The gradients of sum(weights * value `of`) by the values `wrt`, inputs or inner ones, in their shapes.
 

@@ -1,0 +1,139 @@
+"""Maps of gradient methods (Score-CAM: test_posthoc.py) against what pytorch-grad-cam, captum and SCOUTER's torchcam made of the same networks."""
+
+import json
+import pathlib
+
+import limpid
+import numpy as np
+import pytest
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "Fixtures"
+CAM = {case["id"]: case for case in json.loads((FIXTURES / "cam/cases.json").read_text())}
+#: Of a network with one logit; words in place of class numbers.
+CLASSES = {"for": 1, "against": 0}
+#: (array of the fixture, method, parameters); the programs tap the layers "tap" and "tap_new".
+FAMILY = [
+    ("scouter_cam", "cam", {"compat": "scouter"}),
+    ("scouter_gradcam", "grad-cam", {"compat": "scouter"}),
+    ("scouter_gradcampp", "grad-cam++", {"compat": "scouter"}),
+    ("scouter_smoothgradcampp", "smooth-grad-cam++", {"compat": "scouter", "samples": 3, "std": 0.3}),
+    ("pytorch_grad_cam_gradcam", "grad-cam", {"compat": "grad-cam"}),
+    ("pytorch_grad_cam_gradcampp", "grad-cam++", {"compat": "grad-cam"}),
+    ("pytorch_grad_cam_xgradcam", "xgrad-cam", {"compat": "grad-cam"}),
+    ("pytorch_grad_cam_hirescam", "hires-cam", {"compat": "grad-cam"}),
+    ("pytorch_grad_cam_layercam", "layer-cam", {"compat": "grad-cam"}),
+    ("captum_saliency", "saliency", {"compat": "captum"}),
+    ("captum_input_x_gradient", "input-x-gradient", {"compat": "captum"}),
+    ("captum_integrated_gradients", "integrated-gradients", {"compat": "captum", "steps": 20}),
+]
+SMOOTH = [("smoothgrad", "smoothgrad"), ("smoothgrad_sq", "smoothgrad_sq"), ("vargrad", "vargrad")]
+
+
+def spread(values):
+    extent = values.max() - values.min()
+    return (values - values.min()) / (extent if extent > 0 else 1)
+
+
+def explain(name, **options):
+    case = CAM[name]
+    model = limpid.Model(FIXTURES / "cam" / case["model"])
+    classes = [[CLASSES.get(c, c)] for c in case["classes"]]
+    if case["layer"]:
+        options["layer"] = case["layer"]
+    return model.explain(np.load(FIXTURES / "cam" / case["input"]), case["method"], classes, **options)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CAM.items() if case["map"] and case["method"] != "score-cam"])
+def test_maps_are_those_of_pytorch_grad_cam(name):
+    expected = np.load(FIXTURES / "cam" / CAM[name]["map"])
+    found = explain(name)
+    assert len(found) == len(expected) == 2
+    for explanation, map_ in zip(found, expected):
+        assert np.abs(spread(explanation.map) - spread(map_)).max() < 1e-3
+        assert explanation.degenerate == (map_.max() == map_.min())
+
+
+@pytest.mark.parametrize("name", [name for name, case in CAM.items() if not case["map"]])
+def test_a_transformer_has_a_default_layer(name):
+    for explanation in explain(name):
+        assert list(explanation.grid.shape) == CAM[name]["grid"]
+        assert np.isfinite(explanation.grid).all() and explanation.grid.std() > 0
+
+
+def test_evidence_against_a_single_logit_is_that_of_the_other_class():
+    model = limpid.Model(FIXTURES / "cam/one-logit.onnx")
+    x = np.load(FIXTURES / "cam/x.npy")[:1]
+    against, negated = model.explain(x, "grad-cam", [0])[0], model.explain(x, "grad-cam", [1], sign=-1)[0]
+    np.testing.assert_array_equal(against.grid, negated.grid)
+    assert model.classify(x)[0].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("network", ["resrelu", "resgn", "pooled"])
+@pytest.mark.parametrize("array, method, parameters", FAMILY, ids=[row[0] for row in FAMILY])
+def test_the_gradient_family(network, array, method, parameters):
+    folder = FIXTURES / f"posthoc/gradient-family-{network}"
+    case, expected = json.loads((folder / "case.json").read_text()), np.load(folder / "expected.npz")
+    if array not in expected:
+        assert (network, array) == ("pooled", "scouter_cam")
+        return
+    model = limpid.Model(FIXTURES / "posthoc" / case["model"])
+    options = dict(parameters)
+    classes = [int(c) for c in expected["classes"]]
+    if "captum" in array:
+        classes = classes[:1]
+    else:
+        options["layer"] = case["tap" if array.startswith("scouter") else "tap_new"]["value"]
+    if "smooth" in array:
+        options["draws"] = {"noise": expected["smooth_noise"]}
+    found = model.explain(expected["input"], method, classes, **options)
+    if "captum" in array:
+        values = found[0].details["attribution"]
+    else:
+        values = np.stack([e.grid if array.startswith("scouter") else e.map for e in found])
+    assert values.shape == expected[array].shape
+    assert np.abs(values - expected[array]).max() <= case["tolerances"][array]
+
+
+@pytest.mark.parametrize("network", ["resrelu", "resgn"])
+@pytest.mark.parametrize("array, statistic", SMOOTH)
+@pytest.mark.parametrize("form", ["abs", "signed"])
+def test_smooth_grad(network, array, statistic, form):
+    folder = FIXTURES / f"posthoc/smooth-grad-{network}"
+    case, expected = json.loads((folder / "case.json").read_text()), np.load(folder / "expected.npz")
+    model = limpid.Model(FIXTURES / "posthoc" / case["model"])
+    found = model.explain(
+        expected["input"], "smooth-grad", [int(expected["target"])], compat="captum", statistic=statistic,
+        samples=case["parameters"]["nt_samples"], absolute="yes" if form == "abs" else "no",
+        draws={"noise": expected["noise"]})[0]
+    name = f"{array}_{form}"
+    assert np.abs(found.details["attribution"] - expected[name]).max() <= case["tolerances"][name]
+
+
+def test_draws_of_our_own_are_the_same_for_any_batch_and_threads():
+    model = limpid.Model(FIXTURES / "posthoc/networks/resrelu.onnx")
+    x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    maps = [
+        np.stack([e.grid for e in model.explain(x, "smooth-grad", [3], seed=5, samples=6, batch_size=b, threads=t)])
+        for b, t in ((1, 1), (4, 2), (6, 1))]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[0], maps[2])
+    other = model.explain(x[:1], "smooth-grad", [3], seed=6, samples=6)[0]
+    assert other.seed == 6 and np.abs(other.grid - maps[0][0]).max() > 0
+
+
+def test_gradients_of_images_are_those_of_named_values():
+    model = limpid.Model(FIXTURES / "posthoc/networks/resrelu.onnx")
+    x = np.random.default_rng(1).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    found = model.gradient(x, [3, 5], wrt=["input", "layer2"])
+    weights = np.zeros((2, 10), np.float32)
+    weights[:, 5] = 1
+    name = model.inputs[0]
+    same = model.run_gradient({name: x}, model.outputs[0], name, weights=weights)[name]
+    np.testing.assert_allclose(found["input"][1::2], same, rtol=1e-5, atol=1e-7)
+    assert found["layer2"].shape[:2] == (4, 24)
+    with pytest.raises(limpid.NotFound, match='no value or module named "layer9"'):
+        model.gradient(x, [3], wrt="layer9")
+
+
+def test_the_table_has_every_fixture():
+    assert len(CAM) == 13 and len(FAMILY) == 12
