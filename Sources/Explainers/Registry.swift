@@ -32,5 +32,7 @@ public enum Explainers {
     Occlusion(),
     AblationCAM(),
     ReciproCAM(),
+    IBA(),
+    IGOS(),
   ]
 }

@@ -21,6 +21,10 @@ enum Compat: String, CaseIterable {
   case torchcam
   /// OpenVINO XAI 1.1.
   case openvino
+  /// The IBA authors' program.
+  case iba
+  /// The I-GOS authors' program.
+  case iGOS = "i-gos"
 
   /// What is added to the extent by which a map is divided.
   var spreadEpsilon: Float {

@@ -58,6 +58,38 @@ struct Scoring {
     }
   }
 
+  /// The derivative of the score of class `index` by each of the logits.
+  func gradient(_ logits: [Float], class index: Int) -> [Float] {
+    if head.isSingle, logits.count == 1 {
+      let side: Float = index == 1 ? 1 : -1
+      let p = head.logits == head.output && head.kind != .logits ? nil : logistic(side * logits[0])
+      return [side * Float(slope(p, ofOne: self(logits)[index]))]
+    }
+    var result = [Float](repeating: 0, count: logits.count)
+    if head.logits == head.output, head.kind != .logits {
+      result[index] = Float(slope(nil, ofOne: values(of: logits)[index]))
+    } else if quantity == .logit {
+      result[index] = 1
+    } else if quantity == .sigmoid || (quantity != .softmax && head.kind == .independentProbabilities) {
+      result[index] = Float(slope(logistic(logits[index]), ofOne: 0))
+    } else {
+      let p = Self.softmax(logits)
+      let factor = quantity == .logProbability ? 1 : p[index]
+      for i in result.indices { result[i] = factor * ((i == index ? 1 : 0) - p[i]) }
+    }
+    return result
+  }
+
+  /// By a logit of which `p` is the sigmoid; without one by the value itself, of which `score` was made.
+  private func slope(_ p: Double?, ofOne score: Float) -> Double {
+    guard let p else { return quantity == .logProbability ? exp(-Double(score)) : 1 }
+    switch quantity {
+    case .logit: return 1
+    case .logProbability: return 1 - p
+    case .probability, .softmax, .sigmoid: return p * (1 - p)
+    }
+  }
+
   static func softmax(_ logits: [Float]) -> [Float] {
     let largest = Double(logits.max() ?? 0)
     let powers = logits.map { exp(Double($0) - largest) }
