@@ -34,5 +34,7 @@ public enum Explainers {
     ReciproCAM(),
     IBA(),
     IGOS(),
+    ExtremalPerturbation(),
+    LayerDeepLIFT(),
   ]
 }

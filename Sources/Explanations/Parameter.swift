@@ -34,11 +34,19 @@ public struct Parameter: Sendable {
   /// One sentence, with unit and source where there is one.
   public let summary: String
   public let kind: Kind
+  /// Whether several numbers may be given, with commas between: "0.1,0.3".
+  public private(set) var takesSeveral = false
 
   public init(_ name: String, default defaultValue: Double, in range: ClosedRange<Double>, _ summary: String) {
     self.name = name
     self.summary = summary
     kind = .number(default: defaultValue, range: range, isInteger: false)
+  }
+
+  /// A number, or several.
+  public init(_ name: String, several defaultValue: Double, in range: ClosedRange<Double>, _ summary: String) {
+    self.init(name, default: defaultValue, in: range, summary)
+    takesSeveral = true
   }
 
   /// A whole number; others are refused.
@@ -79,6 +87,12 @@ public struct Parameter: Sendable {
       number == 0 || number == 1
     {
       return .text(number == 1 ? "yes" : "no")
+    }
+    if takesSeveral, case .text(let list) = value {
+      for part in list.split(separator: ",", omittingEmptySubsequences: false) {
+        try check(Double(part).map { .number($0) } ?? value)
+      }
+      return value
     }
     try check(value)
     return value
@@ -135,6 +149,12 @@ public struct Settings: Sendable {
   public func number(_ name: String) throws -> Double {
     guard case .number(let number)? = value(name) else { throw Self.lacking(name, "number") }
     return number
+  }
+
+  /// Those of a parameter that takes several.
+  public func numbers(_ name: String) throws -> [Double] {
+    if case .text(let list)? = value(name) { return list.split(separator: ",").compactMap { Double($0) } }
+    return [try number(name)]
   }
 
   public func integer(_ name: String) throws -> Int {

@@ -151,11 +151,103 @@ def test_recipro_cam_of_a_transformer(case, kernel, load):
     same(about, kernel, [e.grid for e in found], arrays[kernel])
 
 
+@pytest.mark.parametrize("case", cases("iba"))
+def test_iba(case, load):
+    about, arrays, model = load(case)
+    parameters = about["parameters"]
+    found, = model.explain(
+        arrays["input"], "iba", int(arrays["target"]), layer=about["tap"]["value"], compat="iba",
+        sigma=parameters["sigma"], beta=parameters["beta"], rate=parameters["lr"], min_std=parameters["min_std"],
+        draws={name: arrays[name] for name in ("mean", "std", "active")} | {"noise": arrays["noise"].astype(np.float32)})
+    same(about, "saliency", found.map, arrays["saliency"])
+    same(about, "loss", found.details["loss"], arrays["loss"])
+    same(about, "capacity_bits", found.details["capacity"], arrays["capacity_bits"])
+
+
+@pytest.mark.parametrize("case", cases("i-gos"))
+def test_i_gos(case, load):
+    about, arrays, model = load(case)
+    parameters = about["parameters"]
+    for compat in ("i-gos", "scouter"):
+        found, = model.explain(
+            arrays["input"], "i-gos", int(arrays["target"]), compat=compat, cells=parameters["size_init"],
+            iterations=parameters["max_iterations"], integration=parameters["integ_iter"], l1=parameters["l1_coeff"],
+            tv=parameters["tv_coeff"], draws={"noise": arrays["noise_bank"].astype(np.float32)})
+        same(about, "mask", found.details["mask"], arrays["mask"])
+        same(about, "loss_l1_tv", found.details["losses"][0], arrays["loss_l1_tv"])
+        same(about, "loss_score", found.details["losses"][1], arrays["loss_score"])
+    same(about, "scouter_map", found.map, arrays.get("scouter_map", found.map))
+
+
+@pytest.mark.parametrize("case", cases("layer-deep-lift"))
+def test_layer_deep_lift(case, load):
+    about, arrays, model = load(case)
+    for i, setting in enumerate(about["configurations"]):
+        draws = {} if setting["baseline"] == 0 else {"baseline": arrays[setting["baseline"]][0]}
+        options = {"layer": setting["tap"]["value"], "draws": draws}
+        found, = model.explain(arrays["input"], "layer-deep-lift", setting["target"], compat="captum", **options)
+        same(about, f"attribution_{i}", found.details["attribution"], arrays[f"attribution_{i}"])
+        same(about, f"channel_mean_{i}", found.grid, arrays[f"channel_mean_{i}"])
+
+
+@pytest.mark.parametrize("case", cases("layer-deep-lift"))
+def test_layer_deep_lift_by_itself_adds_up(case, load):
+    about, arrays, model = load(case)
+    for setting in about["configurations"]:
+        baseline = arrays[setting["baseline"]] if setting["baseline"] else np.zeros_like(arrays["input"])
+        logits = model.fetch(np.concatenate([arrays["input"], baseline]), ["logits"])["logits"]
+        found, = model.explain(
+            arrays["input"], "layer-deep-lift", setting["target"], layer=setting["tap"]["value"],
+            draws={"baseline": baseline[0]})
+        difference = np.diff(logits[::-1, setting["target"]])[0]
+        np.testing.assert_allclose(found.details["attribution"].sum(), difference, rtol=1e-4, atol=1e-4)
+
+
+def extremal(run):
+    return {"area": run.get("areas", [0.1]), "step": run.get("step", 7), "sigma": run.get("sigma", 21),
+            "variant": run.get("variant", "preserve"), "perturbation": run.get("perturbation", "blur"),
+            "contrastive": run.get("reward_func") == "contrastive", "jitter": run.get("jitter", True)}
+
+
+@pytest.mark.parametrize("case", cases("extremal-perturbation"))
+def test_extremal_perturbation_at_stored_states(case, load):
+    about, arrays, model = load(case)
+    checked = 0
+    for i, run in enumerate(about["runs"]):
+        for step in run["states"]:
+            state = arrays[f"state_{i}_{step}_p"][:, 0]
+            found = model.explain(
+                arrays["input"], "extremal-perturbation", int(arrays["target"]), compat="torchray", iterations=1, start=step,
+                draws={"state": state}, **extremal(run))
+            assert len(found) == len(state)
+            for name in ("energy", "gradient"):
+                checked += f"state_{i}_{step}_{name}" in about["tolerances"]
+                same(about, f"state_{i}_{step}_{name}", [e.details[name] for e in found],
+                     arrays[f"state_{i}_{step}_{name}"])
+        if f"mask_{i}_after_1" in arrays:
+            found = model.explain(
+                arrays["input"], "extremal-perturbation", int(arrays["target"]), compat="torchray", iterations=1,
+                **extremal(run))
+            same(about, f"mask_{i}_after_1", [e.map for e in found], arrays[f"mask_{i}_after_1"])
+    assert checked == {"extremal-perturbation-pooled": 7, "extremal-perturbation-resrelu": 22}[case]
+
+
+def test_extremal_perturbation_ends_as_high(load):
+    about, arrays, model = load("extremal-perturbation-resrelu")
+    run = about["runs"][0]
+    found, = model.explain(
+        arrays["input"], "extremal-perturbation", int(arrays["target"]), iterations=60, **extremal(run))
+    energy = found.details["history"][-5:].sum(1).mean()
+    original = run["final_energy_original_and_float64"][0][0]
+    assert energy >= original - 0.1 * abs(original)
+
+
 # What holds for every one of them.
 
 SMALL = {"rise": {"masks": 21}, "score-cam": {"channels": 9}, "ss-cam": {"channels": 5, "samples": 2},
          "is-cam": {"channels": 5, "samples": 2}, "ablation-cam": {}, "recipro-cam": {},
-         "occlusion": {"window_height": 9, "window_width": 9}}
+         "occlusion": {"window_height": 9, "window_width": 9}, "i-gos": {"cells": 5, "iterations": 2, "integration": 3},
+         "extremal-perturbation": {"iterations": 2, "step": 6, "sigma": 9, "area": [0.1, 0.4]}, "layer-deep-lift": {}}
 NETWORKS = sorted(p.stem for p in FOLDER.glob("networks/*.onnx"))
 
 
@@ -170,7 +262,9 @@ def test_bits_do_not_depend_on_batches_and_threads(method, network):
         found = model.explain(
             images, method, [[1, 7], [3, 0]], batch_size=batch_size, threads=threads, **SMALL[method])
         seen.append(np.stack([e.grid for e in found]))
-        assert [e.class_index for e in found] == [1, 7, 3, 0]
+        repeats = len(found) // 4
+        assert [e.class_index for e in found] == list(np.repeat([1, 7, 3, 0], repeats))
+        assert [e.image_index for e in found] == list(np.repeat([0, 0, 1, 1], repeats))
     assert np.isfinite(seen[0]).all()
     assert all((grids == seen[0]).all() for grids in seen)
 
@@ -228,6 +322,11 @@ def test_draws_are_those_of_the_documented_generator(seed, load):
     ("rise", {"baseline": "black"}, {}, "needs a model file that says how images are prepared"),
     ("occlusion", {"window_height": 3, "stride_y": 4}, {}, "is 4, above the window's 3"),
     ("ss-cam", {}, {"noise": np.zeros((1, 2, 3), np.float32)}, "the draws \"noise\" are of shape [1×2×3]"),
+    ("iba", {}, {}, "needs what is usual for the layer"),
+    ("extremal-perturbation", {"area": "0.1,many"}, {}, "the parameter \"area\" is \"0.1,many\"; it must be a number"),
+    ("extremal-perturbation", {"step": 4, "sigma": 6, "compat": "torchray"}, {}, "ends short of the image's 32×32"),
+    ("extremal-perturbation", {"area": [0.1, 2]}, {}, "the parameter \"area\" is 2; it must be a number between 0 and 1"),
+    ("extremal-perturbation", {"sigma": 9}, {"state": np.full((1, 5, 5), 2, np.float32)}, "not between 0 and 1"),
     ("score-cam", {"compat": "captum"}, {}, "it must be none, authors, yiskw713, grad-cam, torchcam, scouter"),
 ])
 def test_refusals(method, parameters, draws, words, load):
@@ -237,7 +336,8 @@ def test_refusals(method, parameters, draws, words, load):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("method", ["rise", "score-cam", "occlusion", "recipro-cam"])
+@pytest.mark.parametrize(
+    "method", ["rise", "score-cam", "occlusion", "recipro-cam", "i-gos", "extremal-perturbation", "layer-deep-lift"])
 def test_a_caller_can_stop(method, load):
     _, arrays, model = load("score-cam-resrelu")
     calls = []

@@ -25,7 +25,7 @@ struct Adam {
 }
 
 /// Gradient descent with momentum, of which `dampening` is taken off what each gradient adds, but for the first; the
-/// values stay within 0…1.
+/// values stay within 0…1, and where the gradient is no number.
 struct Momentum {
   private(set) var values: [Double]
   private let rate: Double
@@ -40,7 +40,7 @@ struct Momentum {
 
   mutating func step(_ gradient: [Double]) {
     let moved = buffer.map { zip($0, gradient).map { momentum * $0 + (1 - dampening) * $1 } } ?? gradient
-    for i in values.indices { values[i] = min(max(values[i] - rate * moved[i], 0), 1) }
+    for i in values.indices where moved[i].isFinite { values[i] = min(max(values[i] - rate * moved[i], 0), 1) }
     buffer = moved
   }
 }

@@ -188,7 +188,7 @@ class Model:
         the class that the model predicts, as is -1 in place of an index. layer: the value that the method
         taps, or a list of several; None for its own choice. draws: {name: array} of random draws and other
         arrays that the method reads. seed: of its random numbers. Every other keyword is a parameter of the
-        method: a number, or a word. What the method does not read is refused.
+        method: a number, a word, or for some a list of numbers. What the method does not read is refused.
         """
         batch = self._batch(x)
         indices, per_image = self._class_indices(classes, len(batch))
@@ -204,7 +204,8 @@ class Model:
         for i in range(len(native)):
             predicted = library.limpid_explanation_class(native.handle, i)
             label = labels[predicted] if 0 <= predicted < len(labels) else None
-            image = i // per_image
+            # A method may draw several maps of a class.
+            image = i // (len(native) // len(batch))
             explanations.append(Explanation(native, i, image, batch.images[image], label))
         return explanations
 
@@ -355,7 +356,9 @@ def _run_options(
     interruption, parameters=None, layer=None, draws=None, seed=0, threads=0, batch_size=0,
 ):
     """The options of a call; what they point to lives as long as they do."""
-    parameters = parameters or {}
+    parameters = {
+        name: ",".join(repr(float(number)) for number in value) if isinstance(value, (list, tuple)) else value
+        for name, value in (parameters or {}).items()}
     words = {name: value for name, value in parameters.items() if isinstance(value, str)}
     numbers = {name: _number(name, value) for name, value in parameters.items() if name not in words}
     parameter_array = (_abi.Parameter * len(numbers))(
