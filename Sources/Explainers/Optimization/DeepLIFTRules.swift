@@ -3,11 +3,11 @@ import Operators
 import Tensors
 import Transforms
 
-/// DeepLIFT's rescale rule (Shrikumar, Greenside & Kundaje, ICML 2017) as a table of gradient rules, for graphs that run an
-/// image and its baseline together, the one in the first half of each value's first axis.
+/// DeepLIFT's rescale rule (Shrikumar, Greenside & Kundaje, ICML 2017) as a table of gradient rules, for graphs that
+/// run an image and its baseline together, the one in the first half of each value's first axis.
 ///
-/// Behind a nonlinearity the gradient is times Δout/Δin, the differences between the two, and where |Δin| < 1e-10 the plain
-/// one. Products of two values that both vary share the difference. All else has its derivative.
+/// Behind a nonlinearity the gradient is times Δout/Δin, the differences between the two, and where |Δin| < 1e-10 the
+/// plain one. Products of two values that both vary share the difference. All else has its derivative.
 struct DeepLIFTRules {
   /// The values whose first axis counts image and baseline.
   let paired: Set<ValueID>
@@ -28,11 +28,12 @@ struct DeepLIFTRules {
     return GradientRules("DeepLIFT \(splitsProducts) \(name)", overriding: overrides)
   }
 
-  private typealias Emit = @Sendable (inout Emitter, Node, [ValueID?]) throws -> [ValueID?]
+  /// Of the gradient of a node's output; `usual` are the derivatives. nil: those.
+  private typealias Own = @Sendable (inout Emitter, Node, ValueID, _ usual: [ValueID?]) throws -> [ValueID?]?
 
   /// `own` where it fits the node, else its derivative.
   private func rule(
-    _ operation: String, _ own: @escaping @Sendable (inout Emitter, Node, ValueID, _ plain: [ValueID?]) throws -> [ValueID?]?
+    _ operation: String, _ own: @escaping Own
   ) -> GradientRule {
     .emitted { e, node, gradients in
       guard case .emitted(let derivative)? = Operators.definition(operation, domain: "")?.gradient else {
@@ -46,7 +47,7 @@ struct DeepLIFTRules {
     }
   }
 
-  private let rescale: @Sendable (inout Emitter, Node, ValueID, [ValueID?]) throws -> [ValueID?]? = { e, node, dy, usual in
+  private let rescale: Own = { e, node, dy, usual in
     let x = try e.input(node, 0)
     let shape = try e.shape(x)
     guard let usual = usual[0] else { return nil }
@@ -57,7 +58,7 @@ struct DeepLIFTRules {
     return [try e.reshape(e.pick(isSmall, e.halves(usual), else: scaled), shape)]
   }
 
-  private let pool: @Sendable (inout Emitter, Node, ValueID, [ValueID?]) throws -> [ValueID?]? = { e, node, dy, usual in
+  private let pool: Own = { e, node, dy, usual in
     let x = try e.input(node, 0)
     let (shape, windows) = (try e.shape(x), try e.shape(dy))
     guard let usual = usual[0] else { return nil }
@@ -76,7 +77,7 @@ struct DeepLIFTRules {
   }
 
   /// Δ(ab) = ā·Δb + b̄·Δa, with means of image and baseline.
-  private let product: @Sendable (inout Emitter, Node, ValueID, [ValueID?]) throws -> [ValueID?]? = { e, node, dy, usual in
+  private let product: Own = { e, node, dy, usual in
     let (a, b) = (try e.input(node, 0), try e.input(node, 1))
     let shape = try e.shape(dy)
     guard usual.count > 1, usual[0] != nil, usual[1] != nil, try e.shape(a) == shape, try e.shape(b) == shape else {

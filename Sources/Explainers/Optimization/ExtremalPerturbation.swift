@@ -10,10 +10,10 @@ import Transforms
 /// highest, all else blurred away. As TorchRay does it: gradient descent, rate 0.01, momentum and dampening 0.9, on
 /// −(reward − λ·mean((sorted mask − reference)²)), λ 300 and × 1.0035 a step.
 ///
-/// The mask given is that of the last pass, before the last step. Several areas run together, and give a map each. Pixels
-/// of equal value are sorted by their place, so that the result is the same on every machine; in TorchRay rounding decides
-/// between them. For some sizes of the image its mask ends short of the border, and it stops; by itself ours gets a cell
-/// more.
+/// The mask given is that of the last pass, before the last step. Several areas run together, and give a map each.
+/// Pixels of equal value are sorted by their place, so that the result is the same on every machine; in TorchRay
+/// rounding decides between them. For some sizes of the image its mask ends short of the border, and it stops; by
+/// itself ours gets a cell more.
 struct ExtremalPerturbation: Explainer {
   let name = "extremal-perturbation"
   let summary = "The smooth mask of a given area that keeps the class highest: one map for each area."
@@ -29,13 +29,16 @@ struct ExtremalPerturbation: Explainer {
     Parameter("levels", default: 8, in: 2...1000, "Levels between gone and whole."),
     Parameter("step", default: 7, in: 1...256, "Pixels between the mask's parameters."),
     Parameter("sigma", default: 21.0, in: 0.1...1000, "How far a parameter reaches, in pixels."),
-    Parameter("variant", default: Variant.preserve, "Whether the masked part is to keep, to remove the class, or both."),
+    Parameter(
+      "variant", default: Variant.preserve, "Whether the masked part is to keep, to remove the class, or both."),
     Parameter("perturbation", choices: ["blur", "fade"], default: "blur", "What becomes of the rest: blurred, or 0."),
     Parameter("jitter", choices: ["yes", "no"], default: "yes", "Whether every other step sees the image mirrored."),
     Parameter(
-      "contrastive", choices: ["yes", "no"], default: "no", "Whether the best other class is subtracted from the score."),
+      "contrastive", choices: ["yes", "no"], default: "no",
+      "Whether the best other class is subtracted from the score."),
     Parameter("smooth", default: 0.0, in: 0...1, "Gaussian over the map at the end, as a part of the shorter side."),
-    Parameter("start", default: 0, in: 0...1_000_000, "The number of the first step, where `state` is from a later one."),
+    Parameter(
+      "start", default: 0, in: 0...1_000_000, "The number of the first step, where `state` is from a later one."),
     Parameter("compat", choices: ["none", "torchray"], default: "none", Compat.summary),
   ]
 
@@ -76,8 +79,8 @@ private struct ExtremalSearch {
       subject, levels: try settings.integer("levels"), sigma: 20, isFading: try settings.word("perturbation") == "fade")
     let (step, sigma) = (try settings.integer("step"), try settings.number("sigma"))
     guard let mask = SmoothMask(
-      image: (subject.height, subject.width), step: step, sigma: sigma, isExtended: try settings.word("compat") == "none",
-      request.model.parallel(for: request.call))
+      image: (subject.height, subject.width), step: step, sigma: sigma,
+      isExtended: try settings.word("compat") == "none", request.model.parallel(for: request.call))
     else {
       throw Failure(
         .invalidArgument, "with step \(step) and sigma \(sigma) TorchRay's mask ends short of the image's "
@@ -157,7 +160,7 @@ private struct ExtremalSearch {
     let shown = masks.map { mask in sides.map { $0.isTurned ? mask.map { 1 - $0 } : mask } }
     let stream = Variants(count: masks.count * sides.count, shape: subject.shape) { i, target in
       pyramid.write(shown[i / sides.count][i % sides.count], into: target)
-      if isMirrored { Self.mirror(target, rows: subject.shape.count / width, width) }
+      if isMirrored { Self.mirror(target, subject.shape.count / width, width) }
     }
     var values = [Double](repeating: 0, count: masks.count)
     var gradients = masks.map { [Double](repeating: 0, count: $0.count) }
@@ -181,7 +184,7 @@ private struct ExtremalSearch {
       let count = subject.shape.count
       for (row, item) in batch.items.enumerated() {
         var own = Array(found[row * count..<(row + 1) * count])
-        if isMirrored { own.withUnsafeMutableBufferPointer { Self.mirror($0.baseAddress!, rows: count / width, width) } }
+        if isMirrored { own.withUnsafeMutableBufferPointer { Self.mirror($0.baseAddress!, count / width, width) } }
         let (area, side) = (item / sides.count, item % sides.count)
         for (i, value) in pyramid.adjoint(own, shown[area][side]).enumerated() {
           gradients[area][i] += sides[side].isTurned ? -value : value
@@ -205,7 +208,7 @@ private struct ExtremalSearch {
     return (Double(scores[index]) - Double(rest), weights)
   }
 
-  private static func mirror(_ values: UnsafeMutablePointer<Float>, rows: Int, _ width: Int) {
+  private static func mirror(_ values: UnsafeMutablePointer<Float>, _ rows: Int, _ width: Int) {
     for row in 0..<rows {
       var line = UnsafeMutableBufferPointer(start: values + row * width, count: width)
       line.reverse()

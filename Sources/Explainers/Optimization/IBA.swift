@@ -4,12 +4,12 @@ import Models
 import Parallel
 import Tensors
 
-/// The per-sample information bottleneck (Schulz et al., ICLR 2020): noise is mixed into the layer, as much as the class
-/// allows; what must pass is the map, in bits for each pixel.
+/// The per-sample information bottleneck (Schulz et al., ICLR 2020): noise is mixed into the layer, as much as the
+/// class allows; what must pass is the map, in bits for each pixel.
 ///
 /// λ = G∗σ(α), Z = (λR + (1 − λ)(μ + σ_R ε))·active; Adam on α for −ln p_c + β·mean(capacity), where the capacity of a
-/// value is −½(1 + ln(1 − λ)² − (λr̂)² − (1 − λ)²)·active, r̂ = (R − μ)/σ_R. The capacity shown is that of the last pass, in
-/// which α is what it was before the last step.
+/// value is −½(1 + ln(1 − λ)² − (λr̂)² − (1 − λ)²)·active, r̂ = (R − μ)/σ_R. The capacity shown is that of the last
+/// pass, in which α is what it was before the last step.
 struct IBA: Explainer {
   let name = "iba"
   let summary = "How many bits of each place of a layer the class needs: noise is mixed in as far as it allows."
@@ -74,8 +74,8 @@ private struct Bottleneck {
     func statistic(_ name: String) throws -> [Float] {
       guard let tensor = try request.draw(name, shape) else {
         throw Failure(
-          .invalidArgument, "the method \"iba\" needs what is usual for the layer: feed the draws \"mean\" and \"std\", "
-            + "which `estimate` makes of some hundred images")
+          .invalidArgument, "the method \"iba\" needs what is usual for the layer: feed the draws \"mean\" and "
+            + "\"std\", which `estimate` makes of some hundred images")
       }
       return tensor.array(of: Float.self)
     }
@@ -118,7 +118,9 @@ private struct Bottleneck {
 
   private func logistic(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
 
-  private func smoothed(_ values: [Double]) -> [Double] { filtered(values) { $0($1, height: maps.rows, width: maps.columns) } }
+  private func smoothed(_ values: [Double]) -> [Double] {
+    filtered(values) { $0($1, height: maps.rows, width: maps.columns) }
+  }
 
   private func filtered(_ values: [Double], _ body: (GaussianFilter, [Double]) -> [Double]) -> [Double] {
     guard let filter else { return values }

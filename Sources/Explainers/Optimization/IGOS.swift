@@ -10,8 +10,8 @@ import Transforms
 /// descent on m along integrated gradients, with a line search.
 ///
 /// x(u) = x·u + b·(1 − u), u = m enlarged (corners aligned), b the image behind a Gaussian of 51 × 51, σ 50. Descended:
-/// l1·mean|1 − m| + tv·(mean of squared differences along rows and along columns) + Σ_s p_c(x(s/S·u) + noise)/S. What is
-/// shown is 1 − u.
+/// l1·mean|1 − m| + tv·(mean of squared differences along rows and along columns) + Σ_s p_c(x(s/S·u) + noise)/S. What
+/// is shown is 1 − u.
 ///
 /// The authors' program (`i-gos`) divides that sum by 20 whatever S is, and adds its noise twice. `scouter` shows
 /// 2·max(u) − u, at least 0, spread; its program explains the predicted class whatever is asked. Both feed colours in
@@ -21,7 +21,8 @@ struct IGOS: Explainer {
   let summary = "The smallest smooth mask that, blurred out of the image, takes the class away."
   let drawsNumbers = true
   let draws = [
-    Draw("noise", "float32 [draws, height, width, channels], one for each step of each integral, used in turn; else drawn.")
+    Draw(
+      "noise", "float32 [draws, height, width, channels], one for each step of an integral, used in turn; else drawn.")
   ]
   let parameters = [
     Parameter("cells", default: 28, in: 2...1000, "Cells of the mask along each axis."),

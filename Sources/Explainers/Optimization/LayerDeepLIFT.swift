@@ -7,12 +7,12 @@ import Parallel
 import Tensors
 import Transforms
 
-/// DeepLIFT (Shrikumar, Greenside & Kundaje, ICML 2017) of a layer: multipliers of the rescale rule from the target back to
-/// the layer, times A(x) − A(baseline). Where the rules hold all the way they sum to y(x) − y(baseline). The grid is the
-/// mean over the channels.
+/// DeepLIFT (Shrikumar, Greenside & Kundaje, ICML 2017) of a layer: multipliers of the rescale rule from the target
+/// back to the layer, times A(x) − A(baseline). Where the rules hold all the way they sum to y(x) − y(baseline). The
+/// grid is the mean over the channels.
 ///
-/// Captum 0.9 loses the rule of a max-pool that a ReLU feeds, but for one right behind the layer, takes the plain gradient
-/// of SiLU as a whole, and has no rule for products.
+/// Captum 0.9 loses the rule of a max-pool that a ReLU feeds, but for one right behind the layer, takes the plain
+/// gradient of SiLU as a whole, and has no rule for products.
 struct LayerDeepLIFT: Explainer {
   let name = "layer-deep-lift"
   let summary = "What each value of a layer adds to the difference that the image makes against a baseline."
@@ -105,12 +105,14 @@ struct LayerDeepLIFT: Explainer {
     }
     if case .fixed(let declared)? = model.input?.dimensions?.first, declared != 2 {
       throw Failure(
-        .unsupported, "the method \"layer-deep-lift\" runs an image and its baseline together; this model takes batches of "
-          + "\(declared)")
+        .unsupported, "the method \"layer-deep-lift\" runs an image and its baseline together; this model takes "
+          + "batches of \(declared)")
     }
     let (one, two) = (try trace(1), try trace(2))
     let paired = two.operands.filter { value, operand in
-      guard let single = one.operands[value]?.shape, single.rank > 0, operand.shape.rank == single.rank else { return false }
+      guard let single = one.operands[value]?.shape, single.rank > 0, operand.shape.rank == single.rank else {
+        return false
+      }
       return operand.shape[0] == 2 * single[0] && operand.shape.dimensions.dropFirst() == single.dimensions.dropFirst()
     }
     let plain = compat == .captum ? Self.plain(model.graph, layer.value) : []

@@ -1,10 +1,11 @@
 import Glibc
 import Parallel
 
-/// The masks of extremal perturbation: a coarse grid of parameters, each a smooth bump; a pixel is the smooth maximum of
-/// the bumps that reach it.
+/// The masks of extremal perturbation: a coarse grid of parameters, each a smooth bump; a pixel is the smooth maximum
+/// of the bumps that reach it.
 ///
-/// Parameters are [rows, columns], a cell of `step` pixels apart. The whole mask has a margin of sigma around the image.
+/// Parameters are [rows, columns], a cell of `step` pixels apart. The whole mask has a margin of sigma around the
+/// image.
 struct SmoothMask {
   let rows: Int
   let columns: Int

@@ -10,7 +10,8 @@ import Transforms
 /// The part of a model behind a layer, run for many values of that layer at once.
 ///
 /// The layer need not separate the graph: what the scores read beside it (residual branches, patch tokens) is taken
-/// from one pass of the image and held. Shapes that are computed from the image are computed again, for as many rows as run.
+/// from one pass of the image and held. Shapes that are computed from the image are computed again, for as many rows as
+/// run.
 struct LayerTail {
   let layer: FeatureLayer
   /// Shape of the layer's value for `rows` rows, and for one.
