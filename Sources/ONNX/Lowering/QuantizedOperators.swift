@@ -115,7 +115,7 @@ extension Lowering {
         Node(
           "Conv", name: node.name, inputs: [x, w] + (bias.map { [$0] } ?? []), outputs: [y],
           attributes: node.attributes, version: version))
-      let spatial = (lowering.weightShape(weights)?.rank ?? 4) - 2
+      let spatial = max(0, (lowering.weightShape(weights)?.rank ?? 4) - 2)
       let scale = try lowering.placed(lowering.input(node, 4), before: spatial)
       try lowering.rescale(y, node, lowering.input(node, 1), scale)
     }, node)
