@@ -21,13 +21,19 @@ struct TransposePhases: Sendable {
   private let kernels: Kernels
   private var phases: [Phase] = []
   private(set) var packedByteCount = 0
+  /// A plan has a convolution for each phase.
+  private static let limit = 1 << 14
   private var isWhole: Bool { geometry.strides == [1, 1] }
 
   init(_ g: ConvTranspose.Geometry, _ kernels: Kernels) throws {
     geometry = g
     self.kernels = kernels
-    for row in 0..<min(g.strides[0], max(1, g.extents[0])) {
-      for column in 0..<min(g.strides[1], max(1, g.extents[1])) {
+    let (rows, columns) = (min(g.strides[0], max(1, g.extents[0])), min(g.strides[1], max(1, g.extents[1])))
+    guard rows * columns <= Self.limit else {
+      throw Failure(.unsupported, "strides of \(g.strides); at most \(Self.limit) phases are supported")
+    }
+    for row in 0..<rows {
+      for column in 0..<columns {
         let (y, x) = (AxisPhase(g, axis: 0, first: row), AxisPhase(g, axis: 1, first: column))
         let convolution = Kernels.Convolution(
           batch: g.batch, inputHeight: g.input[0], inputWidth: g.input[1], inputChannels: g.channels * g.groups,
