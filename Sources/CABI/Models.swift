@@ -40,6 +40,10 @@ final class ModelHandle: Handled, Sendable {
   let outputs: [CText]
   let metadata: [String: CText]
   let methods: [Method]
+  let scoreKind: CText?
+  let scoreOutput: CText?
+  let imageInput: CText?
+  let imageLayout: CText?
 
   init(_ model: Model) {
     self.model = model
@@ -52,6 +56,10 @@ final class ModelHandle: Handled, Sendable {
     outputs = graph.outputs.map { CText(graph.name(of: $0.value)) }
     metadata = model.metadata.entries.mapValues { CText($0) }
     methods = model.explainers.map(Method.init)
+    scoreKind = model.scores.map { CText($0.kind.rawValue) }
+    scoreOutput = model.scores.map { CText($0.name) }
+    imageInput = model.format.map { CText(graph.name(of: $0.declaration.value)) }
+    imageLayout = model.format.map { CText($0.arrangement.rawValue) }
   }
 }
 
@@ -173,7 +181,22 @@ public func limpid_model_get_info(
     info.input_width = Int32(clamping: size.width ?? 0)
     info.input_height = Int32(clamping: size.height ?? 0)
     info.input_channels = Int32(clamping: size.channels ?? 0)
+    info.score_kind = handle.scoreKind?.base
+    info.score_output = handle.scoreOutput?.base
+    info.image_input = handle.imageInput?.base
+    info.image_layout = handle.imageLayout?.base
     try info.write(to: out, "out")
+  }
+}
+
+@c @implementation
+public func limpid_model_class_count(
+  _ model: OpaquePointer?, _ output: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<Int>?
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    let out = try required(out, "out")
+    out.pointee = try model.requiredScores(optionalString(output, "output")).classCount ?? 0
   }
 }
 

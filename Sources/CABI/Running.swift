@@ -29,6 +29,14 @@ extension Call {
         throw Failure(.invalidArgument, "the draws \(quoted(name)) are given twice")
       }
     }
+    output = try optionalString(options.output, "output")
+    for feed in try array(options.feeds, options.feed_count, "feeds") {
+      let name = try string(feed.name, "the name of a feed")
+      let tensor = try locating("feed \(quoted(name))") { try feed.tensor() }
+      guard feeds.updateValue(tensor, forKey: name) == nil else {
+        throw Failure(.invalidArgument, "the input \(quoted(name)) is fed twice")
+      }
+    }
     layers = try optionalString(options.layer, "layer").map { [$0] } ?? []
     layers += try array(options.layers, options.layer_count, "layers").map { try string($0, "a layer") }
     seed = options.seed == 0 ? nil : options.seed
@@ -70,7 +78,7 @@ public func limpid_classify(
     }
     try withImages(images, imageCount, for: model) { images in
       // Before the work is done, where the number of classes is known.
-      if let classes = model.classCount { try checkCapacity(try product(classes, imageCount, "image_count")) }
+      if let classes = call.output == nil ? model.classCount : try model.requiredScores(call.output).classCount { try checkCapacity(try product(classes, imageCount, "image_count")) }
       let values = try model.classify(images, call, Progress(options))
       try checkCapacity(values.count)
       for (i, value) in values.enumerated() { target[i] = value }

@@ -94,7 +94,7 @@ public struct Preprocessing: Sendable, Equatable {
   }
 
   /// What each of the 256 bytes becomes in `channel`.
-  private func levels(of channel: Int) -> [Float] {
+  public func levels(of channel: Int) -> [Float] {
     var divisor = 1.0
     var mean = 0.0
     var std = 1.0

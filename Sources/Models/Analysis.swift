@@ -56,13 +56,19 @@ public struct Analysis: Sendable {
 
 /// Analyses that were made, the last ones used first.
 final class Analyses: Sendable {
-  private let made = Mutex<[(shape: Shape, analysis: Analysis)]>([])
+  struct Key: Hashable {
+    let target: ValueID
+    let feeds: [ValueID]
+    let shapes: [Shape]
+  }
 
-  func analysis(for shape: Shape, _ make: () throws -> Analysis) rethrows -> Analysis {
-    if let known = made.withLock({ made in made.first { $0.shape == shape }?.analysis }) { return known }
+  private let made = Mutex<[(key: Key, analysis: Analysis)]>([])
+
+  func analysis(for key: Key, _ make: () throws -> Analysis) rethrows -> Analysis {
+    if let known = made.withLock({ made in made.first { $0.key == key }?.analysis }) { return known }
     let analysis = try make()
     made.withLock { made in
-      made.insert((shape, analysis), at: 0)
+      made.insert((key, analysis), at: 0)
       if made.count > 4 { made.removeLast() }
     }
     return analysis
@@ -70,46 +76,64 @@ final class Analyses: Sendable {
 }
 
 extension Model {
-  /// What is known of the values for images of shape [channels, height, width] at the input.
-  public func analysis(for shape: Shape) throws -> Analysis {
-    let head = try requiredScores()
-    guard let input else { throw Failure(.unsupported, "the model has no image input") }
+  /// What is known of the values for images of shape [channels, height, width], with the scores `head` (nil: those that are
+  /// found) and the further inputs of `call`.
+  public func analysis(for shape: Shape, _ head: ScoreHead? = nil, _ call: Call? = nil) throws -> Analysis {
+    let head = try head ?? requiredScores()
+    let input = try imageInput()
     let rows = declaredBatch ?? 1
-    return try analyses.analysis(for: shape) {
-      let emitter = try engine.trace(
-        feeds: [(input.value, input.type, Shape(checking: [rows] + shape.dimensions))], fetches: [head.logits],
-        parallel: parallel)
+    let feeds = try feeds(for: shape, rows: rows, head, call)
+    let key = Analyses.Key(target: head.logits, feeds: feeds.map(\.value), shapes: feeds.map(\.shape))
+    return try analyses.analysis(for: key) {
+      let emitter = try engine.trace(feeds: feeds, fetches: [head.logits], parallel: parallel)
       return try Analysis(
-        emitter, marked: metadata.layers.first.map { try (value: value(named: $0), name: $0) }, input: input.value,
+        emitter, marked: metadata.layers.first.map { try (value: value(named: $0), name: $0) }, input: input,
         inputAxes: [
           Axis(.batch, rows), Axis(.channel, shape[0]), Axis(.row, shape[1]), Axis(.column, shape[2]),
         ], target: head.logits)
     }
   }
 
-  /// Whether some layer has feature maps, and the target can be differentiated by them; true where that depends on the
-  /// image's size.
-  public var hasDifferentiableLayer: Bool {
-    guard let head = scores, let input else { return false }
-    guard let shape = fixedInputShape else { return true }
-    guard let layer = try? analysis(for: shape).defaultLayer else { return false }
-    let feeds = [(value: input.value, type: input.type, shape: Shape(trusted: [declaredBatch ?? 1] + shape.dimensions))]
-    let request = BackwardPass.Request(feeds: feeds, target: head.logits, values: [layer.value])
-    return (try? backwardPass(request, parallel)) != nil
+  /// What is fed for `rows` images of shape [channels, height, width]: they, and the further inputs as `call` has them, or
+  /// else as the file declares them.
+  public func feeds(
+    for shape: Shape, rows: Int, _ head: ScoreHead, _ call: Call?
+  ) throws -> [(value: ValueID, type: ElementType, shape: Shape)] {
+    let image = try imageInput()
+    let own = (value: image, type: ElementType.float32, shape: try Shape(checking: [rows] + shape.dimensions))
+    guard let call, !call.feeds.isEmpty else { return [own] + (graph.feeds(besides: image, rows: rows) ?? []) }
+    let others = try FurtherInputs(self, call, [head.logits])
+    try checkComplete(Set([image] + others.values), for: [head.logits])
+    return try [own] + others.operands(rows: rows)
   }
 
-  /// Whether the target can be differentiated by the image input; true where that depends on the image's size.
+  /// Whether some layer has feature maps, and the target can be differentiated by them; true where that depends on what is
+  /// fed.
+  public var hasDifferentiableLayer: Bool {
+    guard let shape = fixedInputShape else { return possibleScores != nil && input != nil }
+    guard let head = possibleScores, let layer = try? analysis(for: shape, head).defaultLayer else { return false }
+    return canDifferentiate(layer.value, shape, .standard)
+  }
+
+  /// Whether the target can be differentiated by the image input; true where that depends on what is fed.
   public func canDifferentiateInput(_ rules: GradientRules) -> Bool {
-    guard let head = scores, let input else { return false }
-    guard let shape = fixedInputShape else { return true }
-    let feeds = [(value: input.value, type: input.type, shape: Shape(trusted: [declaredBatch ?? 1] + shape.dimensions))]
-    var request = BackwardPass.Request(feeds: feeds, target: head.logits, values: [input.value])
+    guard let input, let shape = fixedInputShape else { return possibleScores != nil && input != nil }
+    return canDifferentiate(input.value, shape, rules)
+  }
+
+  private func canDifferentiate(_ value: ValueID, _ shape: Shape, _ rules: GradientRules) -> Bool {
+    guard let head = possibleScores, let input else { return false }
+    let rows = declaredBatch ?? 1
+    let others = graph.feeds(besides: input.value, rows: rows) ?? []
+    let feeds = [(value: input.value, type: ElementType.float32, shape: Shape(trusted: [rows] + shape.dimensions))] + others
+    var request = BackwardPass.Request(feeds: feeds, target: head.logits, values: [value])
     request.rules = rules
     return (try? backwardPass(request, parallel)) != nil
   }
 
-  /// [channels, height, width] at the image input, where all are fixed.
+  /// [channels, height, width] at the image input, where all are fixed, and the shapes of all other inputs too.
   public var fixedInputShape: Shape? {
+    guard let input, graph.feeds(besides: input.value, rows: 1) != nil else { return nil }
     guard let channels = inputSize.channels, let height = inputSize.height, let width = inputSize.width else { return nil }
     return try? Shape(checking: [channels, height, width])
   }

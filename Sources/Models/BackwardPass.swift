@@ -103,6 +103,7 @@ extension Model {
     _ progress: Progress
   ) throws -> [Tensor] {
     try call.refuseMethodSettings(for: "taking gradients")
+    try call.refuseImageSettings(for: "taking gradients")
     let parallel = parallel(for: call)
     let given = try checked(feeds, for: areInBodies([target] + names) ? needs([target] + names) : [target])
     let (engine, values) = try located([target] + names, given, parallel)

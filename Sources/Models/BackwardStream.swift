@@ -37,11 +37,14 @@ extension Model {
     let input = try imageInput()
     var batches = Batches(stream: stream, size: batchSize(call), declared: declaredBatch, limit: engine.limit)
     let parallel = parallel(for: call)
+    let others = try FurtherInputs(self, call, [target] + graph.outputs.map(\.value))
+    try checkComplete(Set([input] + others.values), for: [target])
     func run(_ items: [Int], _ tensor: Tensor, _ pass: BackwardPass, _ progress: Progress) throws {
       let shape = Shape(trusted: Array(tensor.shape.dimensions.dropFirst()))
       var batch: BackwardBatch?
       try pass.run(
-        [tensor], parallel: parallel, progress: progress,
+        [tensor] + others.tensors(for: items.map(stream.image), rows: tensor.shape[0]).map(\.tensor), parallel: parallel,
+        progress: progress,
         weights: { tensors in
           let own = BackwardBatch(
             items: items, shape: shape,
@@ -57,7 +60,8 @@ extension Model {
     func pass(_ tensor: Tensor) throws -> BackwardPass {
       let shape = Shape(trusted: Array(tensor.shape.dimensions.dropFirst()))
       var request = BackwardPass.Request(
-        feeds: [(input, tensor.type, tensor.shape)], target: target, values: try values(shape))
+        feeds: try [(input, tensor.type, tensor.shape)] + others.operands(rows: tensor.shape[0]), target: target,
+        values: try values(shape))
       request.early = try early(shape)
       request.rules = rules
       return try backwardPass(request, parallel)

@@ -85,6 +85,12 @@ struct Batches<Stream: InputStream> {
 
 /// Batches of tensors: the first axis counts images.
 extension Tensor {
+  /// Row `i` of the first axis, which stays, of extent 1.
+  func slice(_ i: Int) throws -> Tensor {
+    let row = Shape(trusted: [1] + shape.dimensions.dropFirst())
+    return try Tensor(type, row, storage: storage, byteOffset: byteOffset + i * row.count * type.byteCount)
+  }
+
   /// The first `count` of `batch` images; the tensor itself where it does not depend on the batch.
   func leading(_ count: Int, of batch: Int) throws -> Tensor {
     guard count < batch, shape.rank > 0, shape[0] == batch else { return self }

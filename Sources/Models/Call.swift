@@ -11,6 +11,10 @@ public struct Call {
   public var layers: [String] = []
   /// Of the method's random numbers; nil: 0.
   public var seed: UInt64?
+  /// The output that holds the scores; nil: the one that is found.
+  public var output: String?
+  /// Inputs of the model beside the image, by name: [1, …], the same for all images, or a row for each image.
+  public var feeds: [String: Tensor] = [:]
   /// 0: as the model was loaded.
   public var threads = 0
   /// Inputs that run at once; 0: `defaultBatchSize`.
@@ -19,6 +23,25 @@ public struct Call {
   public static let defaultBatchSize = 8
 
   public init() {}
+
+  /// The same call for image `i` of `count` alone: with its rows of the further inputs.
+  public func forImage(_ i: Int, of count: Int) throws -> Call {
+    var call = self
+    for (name, tensor) in feeds where count > 1 && tensor.shape.rank > 0 && tensor.shape[0] == count {
+      call.feeds[name] = try tensor.slice(i)
+    }
+    return call
+  }
+
+  /// Throws where the caller names an output of scores, or feeds further inputs, for a call that reads neither.
+  func refuseImageSettings(for owner: String) throws {
+    if let output {
+      throw Failure(.invalidArgument, "\(owner) reads no scores, but the output \(quoted(output)) was given; leave it out")
+    }
+    if let name = feeds.keys.min() {
+      throw Failure(.invalidArgument, "\(quoted(name)) belongs with the other feeds: \(owner) needs them all by name")
+    }
+  }
 
   /// Throws where the caller sets what only explanation methods read, for a call that is none. `owner` is how messages
   /// call it: "classifying".

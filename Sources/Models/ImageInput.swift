@@ -5,7 +5,7 @@ public import Tensors
 /// One image that a caller gives: pixels to be prepared as the model's metadata says, or numbers fed as they are.
 public enum ImageInput {
   case pixels(PixelView)
-  /// Planar float32, [channels, height, width].
+  /// Planar float32, [channels, height, width], whatever the arrangement of the model's input.
   case planes(UnsafePointer<Float>, width: Int, height: Int)
 
   public var width: Int {
@@ -78,7 +78,9 @@ extension Model {
   fileprivate func write(_ image: ImageInput, _ shape: Shape, into target: UnsafeMutablePointer<Float>) throws {
     switch image {
     case .pixels(let view): try preprocessing().tensor(from: view, into: target)
-    case .planes(let values, _, _): target.update(from: values, count: shape.count)
+    case .planes(let values, _, _):
+      try format?.check(UnsafeBufferPointer(start: values, count: shape.count))
+      target.update(from: values, count: shape.count)
     }
   }
 
@@ -91,6 +93,8 @@ private struct ImageStream: InputStream {
   let images: [ImageInput]
 
   var count: Int { images.count }
+
+  func image(_ i: Int) -> Int? { i }
 
   func shape(_ i: Int) throws -> Shape? { try located(i) { try model.preparedShape(of: images[i]) } }
 

@@ -39,6 +39,8 @@ private final class SetStream: InputStream {
 
   var count: Int { indices.count }
 
+  func image(_ i: Int) -> Int? { indices[i] }
+
   func shape(_ i: Int) throws -> Shape? {
     try prepared(i).map { Shape(trusted: Array($0.shape.dimensions.dropFirst())) }
   }

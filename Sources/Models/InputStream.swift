@@ -14,24 +14,33 @@ public protocol InputStream {
   func shape(_ i: Int) throws -> Shape?
   /// Writes the float32 values of item `i`, as many as its shape says.
   func write(_ i: Int, into target: UnsafeMutablePointer<Float>) throws
+  /// Which of the call's images item `i` is made of, whose rows of further inputs it goes with; nil where no one says.
+  func image(_ i: Int) -> Int?
+}
+
+extension InputStream {
+  public func image(_ i: Int) -> Int? { nil }
 }
 
 /// Items of one shape that a closure writes.
 public struct Variants: InputStream {
   public let count: Int
   private let shape: Shape
+  private let image: Int?
   private let body: (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void
 
-  /// `shape` has no batch axis.
+  /// `shape` has no batch axis; `image` is which of the call's images they are made of, where there are several.
   public init(
-    count: Int, shape: Shape, _ write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void
+    count: Int, shape: Shape, image: Int? = nil, _ write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void
   ) {
     self.count = count
     self.shape = shape
+    self.image = image
     body = write
   }
 
   public func shape(_ i: Int) -> Shape? { shape }
+  public func image(_ i: Int) -> Int? { image }
   public func write(_ i: Int, into target: UnsafeMutablePointer<Float>) throws { try body(i, target) }
 }
 
@@ -63,15 +72,17 @@ extension Model {
     _ body: (OutputBatch) throws -> Void
   ) throws {
     let value = try feeding ?? imageInput()
-    try checkComplete(Set([value] + holding.map(\.value)), for: fetches)
+    let others = try feeding == nil ? FurtherInputs(self, call, fetches) : nil
+    try checkComplete(Set([value] + holding.map(\.value) + (others?.values ?? [])), for: fetches)
     var batches = Batches(stream: stream, size: batchSize(call), declared: declaredBatch, limit: engine.limit)
     let runner = BatchRunner(
-      model: self, value: value, holding: holding, fetches: fetches, parallel: parallel(for: call))
+      model: self, value: value, holding: holding, fetches: fetches, parallel: parallel(for: call),
+      others: { try others?.tensors(for: $0, rows: $1) ?? [] })
     while let batch = try batches.next() {
       // Items that were left out count as done.
       let progress = progress.range(batch.start..<batch.end, of: stream.count)
       let parts = bodyCost > 0 ? progress.parts(1, bodyCost) : [progress, progress.polling]
-      try runner.run(batch, parts[0]) { items, tensors, share in
+      try runner.run(batch, batch.items.map(stream.image), parts[0]) { items, tensors, share in
         let own = bodyCost > 0 ? parts[1].range(share, of: batch.items.count) : parts[1]
         try body(OutputBatch(items: items, tensors: tensors, progress: own))
       }
@@ -79,20 +90,19 @@ extension Model {
     try progress.advance(1, of: 1)
   }
 
-  /// The one input of the model that images are fed to.
+  /// The value that images are fed to, [N, C, H, W].
   public func imageInput() throws -> ValueID {
-    guard let input, graph.inputs.count == 1 else {
+    guard let input else {
       throw Failure(
         .unsupported,
-        "images can be fed to models with one 4-D floating-point input; this one has \(graph.inputs.count) inputs "
-          + "(feed them by name with limpid_run)")
+        "images are fed to an input of rank 3 or 4; which one is not plain here (name it in the metadata, limpid.input, "
+          + "or feed all by name with run): the model's inputs are "
+          + graph.inputs.map { "\(quoted(graph.name(of: $0.value))) \($0.described)" }.joined(separator: ", "))
     }
     return input.value
   }
 
-  var declaredBatch: Int? {
-    if case .fixed(let extent)? = input?.dimensions?.first { extent } else { nil }
-  }
+  var declaredBatch: Int? { format?.batch }
 
   func batchSize(_ call: Call) -> Int {
     if let declaredBatch { return max(1, declaredBatch) }
@@ -108,15 +118,17 @@ private struct BatchRunner {
   let holding: [(value: ValueID, tensor: Tensor)]
   let fetches: [ValueID]
   let parallel: Parallel
+  /// Further inputs for items of these images, in so many rows.
+  let others: ([Int?], Int) throws -> [(value: ValueID, tensor: Tensor)]
 
   /// `body` gets the items that ran, their tensors, and which of the batch's items they are.
-  func run(_ batch: Batch, _ progress: Progress, _ body: ([Int], [Tensor], Range<Int>) throws -> Void) throws {
+  func run(_ batch: Batch, _ images: [Int?], _ progress: Progress, _ body: ([Int], [Tensor], Range<Int>) throws -> Void) throws {
     let all = 0..<batch.items.count
     // Another call may have found out meanwhile.
     let isSingle = all.count > 1 && model.takesOneImage.load(ordering: .relaxed)
-    guard !isSingle, let results = try together(batch, progress) else {
+    guard !isSingle, let results = try together(batch, images, progress) else {
       for i in all {
-        let results = try run(batch.part(i), progress.range(i..<i + 1, of: all.count))
+        let results = try run(batch.part(i), [images[i]], progress.range(i..<i + 1, of: all.count))
         // Exporters write a batch of 1 into reshapes even where they declare it as variable. Only now is it known that
         // the batch was the reason.
         if all.count > 1 { model.takesOneImage.store(true, ordering: .relaxed) }
@@ -129,16 +141,16 @@ private struct BatchRunner {
   }
 
   /// nil where the run failed in a way that a batch of one may not.
-  private func together(_ batch: Batch, _ progress: Progress) throws -> [Tensor]? {
+  private func together(_ batch: Batch, _ images: [Int?], _ progress: Progress) throws -> [Tensor]? {
     do {
-      return try run(batch.tensor, progress)
+      return try run(batch.tensor, images, progress)
     } catch let failure as Failure where failure.kind == .invalidModel && batch.items.count > 1 && !batch.isDeclared {
       return nil
     }
   }
 
-  private func run(_ tensor: Tensor, _ progress: Progress) throws -> [Tensor] {
+  private func run(_ tensor: Tensor, _ images: [Int?], _ progress: Progress) throws -> [Tensor] {
     try model.engine.run(
-      [(value: value, tensor: tensor)] + holding, fetch: fetches, parallel: parallel, progress: progress)
+      [(value: value, tensor: tensor)] + holding + others(images, tensor.shape[0]), fetch: fetches, parallel: parallel, progress: progress)
   }
 }

@@ -4,7 +4,7 @@ import Tensors
 /// What a model file says beyond ONNX, in its `metadata_props` under the prefix `limpid.` (docs/model-format.md).
 public struct Metadata: Sendable {
   /// What an output means.
-  public enum Role: String, Sendable {
+  public enum Role: String, Sendable, CaseIterable {
     case logits
     case logProbabilities = "log_probabilities"
     /// Exclusive ones: of a softmax.
@@ -13,15 +13,27 @@ public struct Metadata: Sendable {
     case independentProbabilities = "independent_probabilities"
     /// Numbers of their own: a regression.
     case values
+    /// A map for each class.
     case attention
+    case slotAttention = "slot_attention"
+    /// A map for each head.
+    case tokenAttention = "token_attention"
     /// Maps of a layer, and word vectors of its filters (LaViSE).
     case features, embeddings
+
+    /// Whether a softmax or sigmoid was applied.
+    public var isNormalized: Bool {
+      switch self {
+      case .logProbabilities, .probabilities, .independentProbabilities: true
+      default: false
+      }
+    }
 
     /// Whether the output has a number for each class.
     var isScore: Bool {
       switch self {
       case .logits, .logProbabilities, .probabilities, .independentProbabilities, .values: true
-      case .attention, .features, .embeddings: false
+      case .attention, .slotAttention, .tokenAttention, .features, .embeddings: false
       }
     }
   }
@@ -40,6 +52,11 @@ public struct Metadata: Sendable {
       throw Failure(
         .unsupported, "the model file has metadata of format \(quoted(format)); this version of Limpid reads format 1")
     }
+    for (key, word) in entries where key.hasPrefix("limpid.output.") && Role(rawValue: word) == nil {
+      throw Failure(
+        .invalidModel, "metadata \(quoted(key)) is \(quoted(word)); an output can be "
+          + Role.allCases.map(\.rawValue).joined(separator: ", "))
+    }
     family = entries["limpid.family"] ?? "classifier"
     labels = Self.lines(entries["limpid.labels"])
     // What `limpid-convert annotate` of earlier versions chose is left to the graph: it took attention scores for maps.
@@ -53,7 +70,7 @@ public struct Metadata: Sendable {
     }
   }
 
-  public func role(of output: String) -> Role? { entries["limpid.output.\(output)"].flatMap(Role.init) }
+  public func role(of output: String) -> Role? { entries["limpid.output.\(output)"].flatMap { Role(rawValue: $0) } }
 
   /// What the file says of a parameter of one of its own methods.
   public func parameter(_ name: String, of method: String) -> String? { entries["limpid.explain.\(method).\(name)"] }
@@ -69,7 +86,8 @@ public struct Metadata: Sendable {
 
   private static func lines(_ text: String?) -> [String] {
     guard let text, !text.isEmpty else { return [] }
-    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    // A CR LF is one character.
+    var lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map(String.init)
     if lines.last?.isEmpty == true { lines.removeLast() }
     return lines
   }

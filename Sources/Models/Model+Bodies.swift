@@ -9,8 +9,8 @@ extension Model {
   func located(
     _ names: [String], _ feeds: [(value: ValueID, tensor: Tensor)], _ parallel: Parallel
   ) throws -> (engine: Engine, values: [ValueID]) {
-    if !areInBodies(names) { return (engine, try names.map { try value(named: $0) }) }
-    let flat = try engine.flattened(
+    if !areInBodies(names) { return (plainEngine, try names.map { try value(named: $0) }) }
+    let flat = try plainEngine.flattened(
       feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, parallel: parallel)
     let values = try names.map { name in
       if let value = graph.value(named: name) { return value }

@@ -12,6 +12,7 @@ extension Model {
     _ feeds: [(name: String, tensor: Tensor)], fetch names: [String], _ call: Call, _ progress: Progress
   ) throws -> [Tensor] {
     try call.refuseMethodSettings(for: "running a model")
+    try call.refuseImageSettings(for: "running a model")
     let parallel = parallel(for: call)
     let given = try checked(feeds, for: needs(names))
     let (engine, fetches) = try located(names, given, parallel)
@@ -28,11 +29,11 @@ extension Model {
       guard fed.updateValue(tensor, forKey: value) == nil else {
         throw Failure(.invalidArgument, "the value \(quoted(name)) is fed twice")
       }
-      if let declaration = graph.inputs.first(where: { $0.value == value }) {
-        try check(tensor, name, declaration)
+      if let declaration = plainEngine.graph.inputs.first(where: { $0.value == value }) {
+        try declaration.check(tensor, name)
       }
     }
-    try checkComplete(Set(fed.keys), for: try names.map { try value(named: $0) })
+    try checkComplete(Set(fed.keys), for: try names.map { try value(named: $0) }, of: plainEngine.graph)
     return fed.sorted { $0.key < $1.key }.map { (value: $0.key, tensor: $0.value) }
   }
 
@@ -45,32 +46,10 @@ extension Model {
     return try engine.run(feeds, fetch: fetches, parallel: parallel(for: call), progress: progress)
   }
 
-  private func check(_ tensor: Tensor, _ name: String, _ declaration: Declaration) throws {
-    guard tensor.type == declaration.type else {
-      throw Failure(
-        .invalidArgument, "the feed \(quoted(name)) is of \(tensor.type); the model declares \(declaration.type)")
-    }
-    guard let dimensions = declaration.dimensions else { return }
-    let fits = dimensions.count == tensor.shape.rank
-      && zip(dimensions, tensor.shape.dimensions).allSatisfy { declared, actual in
-        if case .fixed(let extent) = declared { extent == actual } else { true }
-      }
-    guard fits else {
-      let shown = dimensions.map { dimension in
-        switch dimension {
-        case .fixed(let extent): "\(extent)"
-        case .named(let name): quoted(name)
-        case .unknown: "?"
-        }
-      }
-      throw Failure(
-        .invalidArgument,
-        "the feed \(quoted(name)) is of shape \(tensor.shape); the model declares [\(shown.joined(separator: "×"))]")
-    }
-  }
-
-  /// Every input that the fetches depend on is fed, or lies behind a value that is.
-  func checkComplete(_ fed: Set<ValueID>, for fetches: [ValueID]) throws {
+  /// Every input that the fetches depend on is fed, or lies behind a value that is; `own`: nil for the graph that runs
+  /// from images.
+  func checkComplete(_ fed: Set<ValueID>, for fetches: [ValueID], of own: Graph? = nil) throws {
+    let graph = own ?? graph
     let inputs = Set(graph.inputs.map(\.value))
     let live = graph.live(for: fetches, known: fed.union(graph.constants.keys))
     let needed = fetches + live.flatMap { graph.read(by: graph.nodes[$0]) }

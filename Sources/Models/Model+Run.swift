@@ -14,19 +14,28 @@ extension Model {
     _ names: [String], for images: [ImageInput], _ call: Call, _ progress: Progress
   ) throws -> [Tensor] {
     try call.refuseMethodSettings(for: "fetching values")
+    if let output = call.output {
+      throw Failure(.invalidArgument, "fetching reads no scores, but the output \(quoted(output)) was given; leave it out")
+    }
     let values = try names.map { try value(named: $0) }
     var parts = [[Tensor]](repeating: [], count: names.count)
     try forEachBatch(of: stream(images), fetch: values, call, progress) { batch in
-      for (i, tensor) in batch.tensors.enumerated() { parts[i].append(tensor) }
+      for (i, tensor) in batch.tensors.enumerated() { parts[i].append(withBatchAxis(tensor)) }
     }
     return try parts.map { try Tensor(joining: $0) }
+  }
+
+  /// A value of a model without batch axis, with one.
+  private func withBatchAxis(_ tensor: Tensor) -> Tensor {
+    guard let format, !format.arrangement.hasBatchAxis, tensor.shape.dimensions.first != 1 else { return tensor }
+    return tensor.reshaped(Shape(trusted: [1] + tensor.shape.dimensions))
   }
 
   /// [images, classes] probabilities, row by row: what the model itself gives, else the softmax of its logits, or of a
   /// single one its sigmoid; the values of a regression.
   public func classify(_ images: [ImageInput], _ call: Call, _ progress: Progress) throws -> [Float] {
     try call.refuseMethodSettings(for: "classifying")
-    let head = try requiredScores()
+    let head = try requiredScores(call.output)
     var probabilities: [Float] = []
     try forEachBatch(of: stream(images), fetch: [head.output], call, progress) { batch in
       let rows = try Scores(batch.tensors[0], count: batch.count, of: head)

@@ -1,5 +1,6 @@
 public import Engine
 public import Graph
+import Images
 import Kernels
 import ONNX
 import Operators
@@ -17,13 +18,20 @@ public final class Model: Sendable {
     public init() {}
   }
 
+  /// Runs from images: its image input is float32 [N, C, H, W], whatever the file's is.
   public let engine: Engine
+  /// Runs the graph as the file has it.
+  let plainEngine: Engine
   public let metadata: Metadata
   public let parallel: Parallel
-  /// The input that images are fed to.
+  /// The input that an image goes to, as the file declares it.
+  public let format: InputFormat?
+  /// The value that images are fed to, [N, C, H, W].
   public let input: Declaration?
   /// The output that holds a score for each class, and what kind of score; or why there is none.
-  let foundScores: Result<ScoreHead, Failure>
+  private let foundScores: Result<ScoreHead, Failure>
+  /// The same for each output as the one that a caller chooses.
+  private let chosenScores: [(name: String, found: Result<ScoreHead, Failure>)]
   /// What is fixed of [channels, height, width] at the image input.
   public let inputSize: (channels: Int?, height: Int?, width: Int?)
   /// nil where it depends on what is fed.
@@ -47,19 +55,28 @@ public final class Model: Sendable {
 
   package init(graph: Graph, options: Options) throws {
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
-    engine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
+    plainEngine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata)
-    input = graph.inputs.first { $0.type.computed == .float32 && $0.dimensions?.count ?? 4 == 4 }
-    inputSize = try Self.inputSize(input, metadata)
-    try engine.checkOperators()
-    let traced = try Self.traced(engine, input, inputSize, parallel)
-    foundScores = Result { [metadata] in
-      try ScoreHead.find(
-        traced?.graph ?? graph, metadata, named: nil, shape: { traced?.operands[$0]?.shape },
-        constants: { traced?.operands[$0]?.constant ?? graph.constants[$0] })
-    }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
+    try plainEngine.checkOperators()
+    let format = try InputFormat.find(graph, metadata)
+    let wrapped = try format?.wrapping(graph)
+    self.format = format
+    engine = wrapped.map { [plainEngine] in plainEngine.extended(to: $0.graph) } ?? plainEngine
+    input = wrapped?.planes ?? format?.declaration
+    inputSize = Self.inputSize(format, metadata)
+    try format?.checkLevels(metadata.preprocessing)
+    let heads = try ScoreHeads(engine.graph, metadata, Self.traced(engine, input, format, inputSize, parallel), format)
+    foundScores = Result { try heads.find() }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
+    chosenScores = graph.outputs.map { output in
+      (
+        graph.name(of: output.value),
+        Result { try heads.find(output) }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
+      )
+    }
     classCount = try? foundScores.get().classCount
-    if let classCount, !metadata.labels.isEmpty, metadata.labels.count != classCount {
+    if let head = try? foundScores.get(), let classCount, !metadata.labels.isEmpty, metadata.labels.count != classCount,
+      head.kind != .values
+    {
       throw Failure(
         .invalidModel,
         "metadata limpid.labels has \(metadata.labels.count) labels, but the model scores \(classCount) classes")
@@ -76,32 +93,62 @@ public final class Model: Sendable {
   /// nil where no output holds scores.
   public var scores: ScoreHead? { try? foundScores.get() }
 
-  /// The score output. Throws, listing the outputs, where none or several could be.
-  public func requiredScores() throws -> ScoreHead { try foundScores.get() }
+  /// The scores, or where several outputs could hold them the first that a caller could choose.
+  public var possibleScores: ScoreHead? { scores ?? chosenScores.lazy.compactMap { try? $0.found.get() }.first }
+
+  /// The score output: the one named `output`, else the one that is found. Throws, listing the outputs, where none or
+  /// several could be.
+  public func requiredScores(_ output: String? = nil) throws -> ScoreHead {
+    guard let output else { return try foundScores.get() }
+    if let chosen = chosenScores.first(where: { $0.name == output }) { return try chosen.found.get() }
+    let names = chosenScores.map { quoted($0.name) }.joined(separator: ", ")
+    throw Failure(.notFound, "the model has no output \(quoted(output)); its outputs are \(names)")
+  }
 
   private static func inputSize(
-    _ input: Declaration?, _ metadata: Metadata
-  ) throws -> (channels: Int?, height: Int?, width: Int?) {
-    let declared = input?.dimensions?.map { dimension -> Int? in
-      if case .fixed(let extent) = dimension { extent } else { nil }
-    }
+    _ format: InputFormat?, _ metadata: Metadata
+  ) -> (channels: Int?, height: Int?, width: Int?) {
     let prepared = metadata.preprocessing?.fixedOutputSize
-    guard let declared, declared.count == 4 else { return (prepared?.channels, prepared?.height, prepared?.width) }
-    return (declared[1] ?? prepared?.channels, declared[2] ?? prepared?.height, declared[3] ?? prepared?.width)
+    return (
+      format?.channels ?? metadata.preprocessing?.channels, format?.height ?? prepared?.height,
+      format?.width ?? prepared?.width
+    )
   }
 
   /// The graph with the shapes for one image, which also shows early what the model needs that Limpid lacks; nil where the
-  /// image's size is open.
+  /// image's size, or the shape of another input, is open.
   private static func traced(
-    _ engine: Engine, _ input: Declaration?, _ size: (channels: Int?, height: Int?, width: Int?), _ parallel: Parallel
+    _ engine: Engine, _ input: Declaration?, _ format: InputFormat?,
+    _ size: (channels: Int?, height: Int?, width: Int?), _ parallel: Parallel
   ) throws -> Emitter? {
-    guard let input, engine.graph.inputs.count == 1, let channels = size.channels, let height = size.height,
-      let width = size.width
-    else { return nil }
-    var batch = 1
-    if case .fixed(let extent)? = input.dimensions?.first { batch = extent }
-    return try engine.trace(
-      feeds: [(input.value, input.type, Shape(checking: [batch, channels, height, width]))],
-      fetches: engine.graph.outputs.map(\.value), parallel: parallel)
+    guard let input, let format, let channels = size.channels, let height = size.height, let width = size.width else {
+      return nil
+    }
+    let rows = format.batch ?? 1
+    let shape = try Shape(checking: [rows, channels, height, width])
+    guard let others = engine.graph.feeds(besides: input.value, rows: rows) else { return nil }
+    let feeds = [(input.value, input.type, shape)] + others
+    let fetches = engine.graph.outputs.map(\.value)
+    if others.isEmpty { return try engine.trace(feeds: feeds, fetches: fetches, parallel: parallel) }
+    // What the other inputs hold may decide.
+    return try? engine.trace(feeds: feeds, fetches: fetches, parallel: parallel)
+  }
+}
+
+extension Graph {
+  /// The inputs other than `image` with the shapes that they declare, an open first extent being `rows`; nil where more is
+  /// open.
+  func feeds(besides image: ValueID, rows: Int) -> [(value: ValueID, type: ElementType, shape: Shape)]? {
+    var feeds: [(value: ValueID, type: ElementType, shape: Shape)] = []
+    for input in inputs where input.value != image {
+      let extents = input.dimensions?.enumerated().map { i, dimension -> Int? in
+        if case .fixed(let extent) = dimension { extent } else { i == 0 ? rows : nil }
+      }
+      guard let extents, !extents.contains(nil), let shape = try? Shape(checking: extents.compactMap(\.self)) else {
+        return nil
+      }
+      feeds.append((input.value, input.type, shape))
+    }
+    return feeds
   }
 }

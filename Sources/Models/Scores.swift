@@ -10,7 +10,11 @@ public struct Scores {
   /// `tensor` is [count, classes], or such with more axes of extent 1. A single score becomes those of two classes: of
   /// logits −z and z, of probabilities 1 − p and p.
   public init(_ tensor: Tensor, count: Int, of head: ScoreHead) throws {
-    let tensor = try tensor.computed()
+    var tensor = try tensor.computed()
+    // Models of one image may have no axis for the batch.
+    if count == 1, tensor.shape.dimensions.dropFirst().allSatisfy({ $0 == 1 }) {
+      tensor = tensor.reshaped(Shape(trusted: [1, tensor.count]))
+    }
     guard tensor.type == .float32, tensor.shape.rank >= 2, tensor.shape[0] == count, count > 0 else {
       throw Failure(
         .unsupported, "the model's scores are \(tensor.type) \(tensor.shape), not floating-point [images, classes]")

@@ -185,6 +185,13 @@ typedef struct limpid_model_info {
   int32_t input_height;
   int32_t input_channels;
   int32_t reserved;
+  /* "logits", "log_probabilities", "probabilities" (classes that exclude each other),
+     "independent_probabilities" (multi-label, or one unit), "values" (a regression); NULL where no output holds
+     scores, or several could (limpid_run_options.output chooses) */
+  const char *score_kind;
+  const char *score_output; /* the name of that output; NULL likewise */
+  const char *image_input;  /* the name of the input that an image goes to; NULL where it has none */
+  const char *image_layout; /* "nchw", "nhwc", "chw", "hwc" or "nhw"; NULL likewise */
 } limpid_model_info;
 
 typedef struct limpid_method_info {
@@ -230,6 +237,9 @@ LIMPID_API void limpid_model_free(limpid_model *model);
 LIMPID_API limpid_status limpid_model_get_info(const limpid_model *model, limpid_model_info *out);
 /** The label of a class; NULL past the end or where the model has no labels. */
 LIMPID_API const char *limpid_model_class_name(const limpid_model *model, size_t class_index);
+/** How many classes `output` scores (NULL: the output that is found); 0 where that depends on what is fed.
+    LIMPID_ERROR_INVALID_ARGUMENT, listing the outputs, where none holds scores, or several could. */
+LIMPID_API limpid_status limpid_model_class_count(const limpid_model *model, const char *output, size_t *out);
 /** A value that CAM methods may tap, best first; NULL past the end. */
 LIMPID_API const char *limpid_model_layer_name(const limpid_model *model, size_t layer_index);
 LIMPID_API const char *limpid_model_input_name(const limpid_model *model, size_t input_index);
@@ -302,10 +312,14 @@ typedef struct limpid_run_options {
   size_t draw_count;
   const char *const *layers; /* values that the method taps; none: the model's first choice */
   size_t layer_count;
+  const char *output; /* the output that holds the scores, of those that could; NULL: the one that is found */
+  /* Inputs beside the image, by name: one row for all images, or a row for each. For calls that take images. */
+  const limpid_tensor_view *feeds;
+  size_t feed_count;
 } limpid_run_options;
 
 #define LIMPID_RUN_OPTIONS_INIT \
-  { sizeof(limpid_run_options), NULL, 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, NULL, 0, NULL, 0 }
+  { sizeof(limpid_run_options), NULL, 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, NULL, 0, NULL, 0, NULL, NULL, 0 }
 
 /** Stands for the class that the model predicts for the image. */
 #define LIMPID_CLASS_PREDICTED (-1)

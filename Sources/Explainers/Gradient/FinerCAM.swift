@@ -15,7 +15,7 @@ struct FinerCAM: Explainer {
   ] + Target.parameters
   let tapsLayers = true
 
-  func canExplain(_ model: Model) -> Bool { (model.classCount ?? 2) > 1 && model.hasDifferentiableLayer }
+  func canExplain(_ model: Model) -> Bool { (model.possibleScores?.classCount ?? 2) > 1 && model.hasDifferentiableLayer }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let alpha = try request.settings.number("alpha")

@@ -24,7 +24,7 @@ struct FullGrad: Explainer {
     var classes: [[Int]] = []
     try request.model.forEachBackward(
       of: request.model.stream(request.images), target: target.head.logits,
-      at: { try [input] + request.model.analysis(for: $0).biases.map(\.layer.value) }, rules: .standard,
+      at: { try [input] + request.model.analysis(for: $0, target.head, request.call).biases.map(\.layer.value) }, rules: .standard,
       early: { _ in [target.head.output, target.head.logits, input] }, request.call, request.progress,
       weights: { batch in
         let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
@@ -35,7 +35,7 @@ struct FullGrad: Explainer {
         return try request.targetWeights(batch, classes, target.weights)
       }
     ) { batch, round, gradients in
-      let analysis = try request.model.analysis(for: batch.shape)
+      let analysis = try request.model.analysis(for: batch.shape, target.head, request.call)
       for (row, image) in batch.items.enumerated() where round < classes[row].count {
         let whole = analysis.inputLayer(input, batch.shape)
         let products = try LayerMaps(whole, gradients[0], row: row).combined(

@@ -62,7 +62,7 @@ extension ExplanationRequest {
       // The classes are those of the image itself, not of its variants.
       let wanted = try classesOfImage(image, prepared, target, parts[image].polling, &results).classes
       var sums = wanted.map { _ in [Float](repeating: 0, count: moments * shape.count) }
-      let stream = Variants(count: variants.count, shape: shape) { i, memory in
+      let stream = Variants(count: variants.count, shape: shape, image: image) { i, memory in
         memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
         try variants.change(image, i, UnsafeMutableBufferPointer(start: memory, count: shape.count))
       }
@@ -93,7 +93,7 @@ extension ExplanationRequest {
     fetch fetches: [ValueID] = []
   ) throws -> (classes: [Int], values: [Tensor]) {
     let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
-    let stream = Variants(count: 1, shape: shape) { _, memory in
+    let stream = Variants(count: 1, shape: shape, image: image) { _, memory in
       memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
     }
     var wanted: [Int] = []

@@ -38,7 +38,7 @@ struct SmoothGradCAM: Explainer {
         image, prepared, target, parts[image].polling, &results, fetch: layers.map(\.value))
       let activations = try zip(layers, values).map { try LayerMaps($0, $1, row: 0) }
       var powers = classes.map { _ in activations.map { Powers(like: $0) } }
-      let stream = Variants(count: noise.samples, shape: shape) { sample, memory in
+      let stream = Variants(count: noise.samples, shape: shape, image: image) { sample, memory in
         memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
         try noise.add(image, sample, UnsafeMutableBufferPointer(start: memory, count: shape.count))
       }

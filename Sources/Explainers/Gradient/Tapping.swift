@@ -57,7 +57,7 @@ extension ExplanationRequest {
 
   /// The layers that the caller names, else the default one of the model.
   func featureLayers(_ shape: Shape) throws -> [FeatureLayer] {
-    let analysis = try model.analysis(for: shape)
+    let analysis = try model.analysis(for: shape, scores, call)
     if layers.isEmpty {
       guard let layer = analysis.defaultLayer else {
         throw Failure(

@@ -32,7 +32,7 @@ struct Target {
   private let versus: Int?
 
   init(_ request: ExplanationRequest) throws {
-    head = try request.model.requiredScores()
+    head = try request.requiredScores()
     quantity = try request.settings.choice("of")
     sign = try request.settings.integer("sign") < 0 ? -1 : 1
     let other = try request.settings.integer("versus")
@@ -60,6 +60,9 @@ struct Target {
     var weights = [Float](repeating: 0, count: logits.count)
     if quantity == .logit || head.kind == .values {
       weights[index] = 1
+    } else if head.kind.isNormalized, head.logits == head.output {
+      // The numbers are not logits, but what was made of them.
+      weights[index] = slope(of: logits[index])
     } else if head.kind == .independentProbabilities {
       weights[index] = logistic(logits[index])
     } else {
@@ -70,6 +73,15 @@ struct Target {
       for i in logits.indices { weights[i] = Float(factor * ((i == index ? 1 : 0) - powers[i] / sum)) }
     }
     return weights
+  }
+
+  /// The derivative of the quantity by a number of the output, where that is a probability or its logarithm.
+  private func slope(of value: Float) -> Float {
+    switch (head.kind, quantity) {
+    case (.logProbabilities, .probability): Float(exp(Double(value)))
+    case (.logProbabilities, _), (_, .probability): 1
+    default: 1 / value
+    }
   }
 
   /// The derivative of the quantity of σ(z) by z.

@@ -32,7 +32,7 @@ struct LaViSE: Explainer {
     lens.words = try settings.integer("words")
     lens.attention = try settings.choice("attention")
     lens.threshold = try settings.number("threshold")
-    let head = model.scores
+    let head = request.scores
     var explanations: [Explanation] = []
     try FilterExplainer(model).forEachBatch(
       of: model.stream(request.images), through: lens, fetch: head.map { [$0.output] } ?? [], request.call, request.progress

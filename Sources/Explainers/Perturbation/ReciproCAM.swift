@@ -26,7 +26,7 @@ struct ReciproCAM: Explainer {
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
     let kernel = try request.settings.word("kernel")
-    let kind = try request.model.requiredScores().kind
+    let kind = try request.requiredScores().kind
     let endsInProbabilities = kind == .probabilities || kind == .independentProbabilities
     let isOfProbability = compat == .openvino && endsInProbabilities
     let scoring = try Scoring(request, "of", else: isOfProbability ? .probability : .logit)

@@ -30,7 +30,7 @@ struct SSCAM: Explainer {
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
     let isScouter = compat == .scouter
-    let scoring = Scoring(head: try request.model.requiredScores(), quantity: isScouter ? .probability : .logit)
+    let scoring = Scoring(head: try request.requiredScores(), quantity: isScouter ? .probability : .logit)
     return try request.explainChannels(compat, isScouter ? .spreadExactly : .spreadFirst) { subject, masks, progress in
       let noise = try MaskNoise(request, subject, channels: masks.maps.channels, compat)
       let channels = masks.channels(try request.settings.integer("channels")).filter { !isScouter || !masks.isFlat($0) }
@@ -113,7 +113,7 @@ struct ISCAM: Explainer {
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
-    let scoring = Scoring(head: try request.model.requiredScores(), quantity: .logit)
+    let scoring = Scoring(head: try request.requiredScores(), quantity: .logit)
     let samples = try request.settings.integer("samples")
     var factors = (0..<samples).map { Float($0 + 1) / Float(samples) }
     if compat == .torchcam { for i in factors.indices.dropFirst() { factors[i] += factors[i - 1] } }

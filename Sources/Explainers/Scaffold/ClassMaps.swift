@@ -90,18 +90,3 @@ struct ClassRows {
     return result
   }
 }
-
-extension Tensor {
-  /// The given parts of the first axis, one after the other.
-  func rows(_ indices: [Int]) throws -> Tensor {
-    guard let count = shape.dimensions.first, indices.allSatisfy({ $0 >= 0 && $0 < count }) else {
-      throw Failure(.invalidModel, "the model has \(shape) class weights, but \(indices.max() ?? 0) was asked for")
-    }
-    let result = try Tensor(type, Shape(checking: [indices.count] + shape.dimensions.dropFirst()))
-    let size = byteCount / count
-    for (i, index) in indices.enumerated() {
-      (result.data + i * size).copyMemory(from: data + index * size, byteCount: size)
-    }
-    return result
-  }
-}

@@ -18,6 +18,8 @@ public struct ExplanationRequest {
   /// Threads and batch size, for the runs of the method.
   public let call: Call
   public let progress: Progress
+  /// nil where no output holds scores.
+  public let scores: ScoreHead?
 
   public init(
     _ model: Model, _ images: [ImageInput], _ classes: [[Int?]], _ call: Call, _ progress: Progress,
@@ -31,7 +33,8 @@ public struct ExplanationRequest {
     guard classes.count == images.count else {
       throw Failure(.invalidArgument, "classes for \(classes.count) images, but there are \(images.count)")
     }
-    if let count = model.classCount {
+    scores = try call.output.map(model.requiredScores) ?? model.scores
+    if let count = scores?.classCount {
       for index in classes.joined().compactMap(\.self) { try Self.check(index, count) }
     }
     self.model = model
@@ -40,6 +43,9 @@ public struct ExplanationRequest {
     self.call = call
     self.progress = progress
   }
+
+  /// The scores whose classes are explained. Throws, listing the outputs, where none or several could be.
+  public func requiredScores() throws -> ScoreHead { try scores ?? model.requiredScores() }
 
   /// The classes of image `i`, the predicted one filled in; `row` is that of the image in `scores`.
   public func resolvedClasses(_ i: Int, _ scores: Scores, row: Int) throws -> [Int] {

@@ -32,7 +32,7 @@ struct LayerTail {
     _ request: ExplanationRequest, _ layer: FeatureLayer, of subject: Subject, rows wanted: Int, _ progress: Progress
   ) throws {
     let model = request.model
-    head = try model.requiredScores()
+    head = try request.requiredScores()
     self.request = request
     self.layer = layer
     let limit = request.call.batchSize > 0 ? request.call.batchSize : Self.defaultRows
@@ -47,7 +47,7 @@ struct LayerTail {
     }
     try model.engine.limit.check(shape.count * 4, for: "\(rows) values of the layer")
     let needed = Self.needed(model, layer.value, head.logits, many)
-    let values = try request.forward(subject.input, subject.shape, needed, progress.polling)
+    let values = try request.forward(subject.image, subject.input, subject.shape, needed, progress.polling)
     held = try zip(needed, values).map { value, tensor in
       let from = try single?.shape(value) ?? tensor.shape.dimensions
       return (value, try tensor.repeated(from, to: many.shape(value), times: rows, model.graph.name(of: value)))
@@ -62,7 +62,7 @@ struct LayerTail {
     guard let input = model.input else { throw Failure(.unsupported, "the model has no image input") }
     func trace(_ rows: Int) throws -> Emitter {
       try model.engine.trace(
-        feeds: [(input.value, .float32, Shape(checking: [rows] + subject.shape.dimensions))],
+        feeds: model.feeds(for: subject.shape, rows: rows, head, request.call),
         fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call))
     }
     if case .fixed(let declared)? = input.dimensions?.first {

@@ -25,7 +25,7 @@ extension ExplanationRequest {
     bodyCost: Double = 0,
     _ draw: ([Tensor], [[Int]], Progress) throws -> [[(grid: Heatmap, range: ClosedRange<Float>)]]
   ) throws -> [Explanation] {
-    let head = try model.requiredScores()
+    let head = try requiredScores()
     var explanations: [Explanation] = []
     try model.forEachBatch(
       of: model.stream(images), fetch: [head.output] + values, call, progress, bodyCost: bodyCost

@@ -31,7 +31,7 @@ struct Scoring {
 
   /// What the caller chose, else `fallback`.
   init(_ request: ExplanationRequest, _ name: String, else fallback: Quantity) throws {
-    head = try request.model.requiredScores()
+    head = try request.requiredScores()
     quantity = Quantity(rawValue: try request.settings.word(name)) ?? fallback
   }
 

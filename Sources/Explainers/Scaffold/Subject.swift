@@ -31,14 +31,14 @@ extension ExplanationRequest {
     _ compat: Compat, fetching values: (Shape) throws -> [ValueID] = { _ in [] },
     _ draw: (Subject, Progress) throws -> [[DrawnMap]]
   ) throws -> [Explanation] {
-    let head = try model.requiredScores()
+    let head = try requiredScores()
     var explanations: [Explanation] = []
     for image in images.indices {
       let progress = progress.range(image..<image + 1, of: images.count)
       try locating("image \(image)", if: images.count > 1) {
         let input = try model.prepared(images[image])
         let shape = Shape(trusted: Array(input.shape.dimensions.dropFirst()))
-        let found = try forward(input, shape, [head.output, head.logits] + values(shape), progress.polling)
+        let found = try forward(image, input, shape, [head.output, head.logits] + values(shape), progress.polling)
         let scores = try Scores(found[0], count: 1, of: head)
         let classes = try resolvedClasses(image, scores, row: 0)
         let subject = Subject(
@@ -61,12 +61,12 @@ extension ExplanationRequest {
     return explanations
   }
 
-  /// Values of one image.
+  /// Values of image `image` of the call.
   func forward(
-    _ input: Tensor, _ shape: Shape, _ fetches: [ValueID], _ progress: Progress
+    _ image: Int, _ input: Tensor, _ shape: Shape, _ fetches: [ValueID], _ progress: Progress
   ) throws -> [Tensor] {
     var result: [Tensor] = []
-    let one = Variants(count: 1, shape: shape) { _, target in
+    let one = Variants(count: 1, shape: shape, image: image) { _, target in
       target.update(from: input.data.assumingMemoryBound(to: Float.self), count: shape.count)
     }
     try model.forEachBatch(of: one, fetch: fetches, call, progress) { result = $0.tensors }
@@ -79,8 +79,8 @@ extension ExplanationRequest {
     write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void,
     _ body: (_ i: Int, _ logits: [Float]) throws -> Void
   ) throws {
-    let head = try model.requiredScores()
-    let stream = Variants(count: count, shape: subject.shape, write)
+    let head = try requiredScores()
+    let stream = Variants(count: count, shape: subject.shape, image: subject.image, write)
     try model.forEachBatch(of: stream, fetch: [head.logits], call, progress) { batch in
       let rows = try LogitRows(batch.tensors[0], count: batch.count)
       for (row, item) in batch.items.enumerated() { try body(item, rows[row]) }
@@ -96,12 +96,12 @@ func locating<R>(_ place: String, if isNeeded: Bool, _ body: () throws -> R) thr
 
 extension Model {
   /// Whether changed forms of an image can be fed and scored.
-  var scoresImages: Bool { scores != nil && input != nil && graph.inputs.count == 1 }
+  var scoresImages: Bool { possibleScores != nil && input != nil }
 
   /// Whether it also has feature maps to tap; true where that depends on the image's size.
   var hasFeatureLayer: Bool {
     guard scoresImages else { return false }
     guard let shape = fixedInputShape else { return true }
-    return (try? analysis(for: shape))?.defaultLayer != nil
+    return (try? analysis(for: shape, possibleScores))?.defaultLayer != nil
   }
 }

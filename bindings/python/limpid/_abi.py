@@ -54,7 +54,8 @@ class ModelInfo(Sized):
         ("struct_size", c_size_t), ("name", c_char_p), ("family", c_char_p), ("class_count", c_size_t),
         ("method_count", c_size_t), ("layer_count", c_size_t), ("input_count", c_size_t),
         ("output_count", c_size_t), ("input_width", c_int32), ("input_height", c_int32),
-        ("input_channels", c_int32), ("reserved", c_int32),
+        ("input_channels", c_int32), ("reserved", c_int32), ("score_kind", c_char_p), ("score_output", c_char_p),
+        ("image_input", c_char_p), ("image_layout", c_char_p),
     ]
 
 
@@ -95,7 +96,7 @@ class RunOptions(Sized):
         ("layer", c_char_p), ("seed", c_uint64), ("progress", ProgressCallback), ("user", c_void_p),
         ("threads", c_int32), ("batch_size", c_int32), ("choices", POINTER(Choice)), ("choice_count", c_size_t),
         ("draws", POINTER(TensorView)), ("draw_count", c_size_t), ("layers", POINTER(c_char_p)),
-        ("layer_count", c_size_t),
+        ("layer_count", c_size_t), ("output", c_char_p), ("feeds", POINTER(TensorView)), ("feed_count", c_size_t),
     ]
 
 
@@ -154,6 +155,7 @@ PROTOTYPES = {
     "limpid_model_load_memory": (Status, [c_char_p, c_size_t, POINTER(ModelOptions), _out]),
     "limpid_model_free": (None, [_handle]),
     "limpid_model_get_info": (Status, [_handle, POINTER(ModelInfo)]),
+    "limpid_model_class_count": (Status, [_handle, c_char_p, POINTER(c_size_t)]),
     "limpid_model_class_name": (c_char_p, [_handle, c_size_t]),
     "limpid_model_layer_name": (c_char_p, [_handle, c_size_t]),
     "limpid_model_input_name": (c_char_p, [_handle, c_size_t]),

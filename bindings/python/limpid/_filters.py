@@ -75,14 +75,14 @@ def pairs(function, *arguments):
 class Source:
     """Gives the library the images of a list one by one, so that they need not be in memory at once."""
 
-    def __init__(self, items, channels, interruption):
-        self._items, self._channels, self._interruption = items, channels, interruption
+    def __init__(self, items, channels, is_channels_last, interruption):
+        self._items, self._form, self._interruption = items, (channels, is_channels_last), interruption
         self._current = None
         self.callback = _abi.ImageCallback(self._give)
 
     def _give(self, user, index, view):
         try:
-            self._current = Batch(self._items[index], self._channels)
+            self._current = Batch(self._items[index], *self._form)
             if len(self._current) != 1:
                 raise ValueError(f"image {index} is a list of images")
             view[0] = self._current.views[0]

@@ -1,8 +1,10 @@
 """Whatever a user calls an image, as the views that the library takes; and images on the way back."""
 
 import ctypes
+import mmap
 import os
 import weakref
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +14,8 @@ from ._library import library
 
 _PIXELS = {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8}
 _ACCEPTED = (
-    "a path, the bytes of a PNG or JPEG file, a Pillow image, a uint8 array [height, width] or "
-    "[height, width, 3], a float32 tensor [channels, height, width], or a list of these"
+    "a path, the bytes of a PNG or JPEG file, an open file, a Pillow image, a uint8 array [height, width] or "
+    "[height, width, 3], a floating-point tensor [channels, height, width], or a list of these"
 )
 
 
@@ -33,14 +35,21 @@ class Image:
 class Batch:
     """The images in what a user gave."""
 
-    def __init__(self, x, channels=0):
+    def __init__(self, x, channels=0, is_channels_last=False):
         """channels: those of the model's input, which a tensor must have; 0 where they are open."""
-        self.images = list(_images(x, channels))
+        self.images = list(_images(x, _TensorForm(channels, is_channels_last)))
         self.single = len(self.images) == 1 and not _holds_many(x)
         self.views = (_abi.ImageView * len(self.images))(*(image.view for image in self.images))
 
     def __len__(self):
         return len(self.images)
+
+
+class _TensorForm(NamedTuple):
+    """What a model's input is: its channels, 0 where they are open, and whether they are its last axis."""
+
+    channels: int
+    is_channels_last: bool
 
 
 class NativeImage:
@@ -71,24 +80,30 @@ def _holds_many(x):
     return isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) == 4
 
 
-def _images(x, channels):
+def _images(x, form):
     if isinstance(x, (str, os.PathLike)):
         yield _decoded(library.limpid_image_load_file, os.fsencode(x))
-    elif isinstance(x, (bytes, bytearray)):
-        yield _decoded(library.limpid_image_load_memory, bytes(x), len(x))
+    elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x):
+        data = bytes(x)
+        yield _decoded(library.limpid_image_load_memory, data, len(data))
+    elif hasattr(x, "read"):
+        data = x.read()
+        if not isinstance(data, bytes):
+            raise InvalidArgument("the open file gives text; open it as bytes (\"rb\")")
+        yield _decoded(library.limpid_image_load_memory, data, len(data))
     elif isinstance(x, (list, tuple)):
         for item in x:
             if isinstance(item, (list, tuple)):
                 raise InvalidArgument(f"a list of images holds a {type(item).__name__}; give {_ACCEPTED}")
-            yield from _images(item, channels)
+            yield from _images(item, form)
     elif hasattr(x, "convert") and hasattr(x, "getbands"):  # a Pillow image
-        yield _array_image(np.asarray(x.convert("RGB")), channels)
+        yield _array_image(np.asarray(x.convert("RGB")), form)
     elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
         array = np.asarray(x)
         if array.ndim == 4:
-            yield from (_array_image(item, channels) for item in array)
+            yield from (_array_image(item, form) for item in array)
         else:
-            yield _array_image(array, channels)
+            yield _array_image(array, form)
     else:
         raise InvalidArgument(f"{type(x).__name__} is no image; give {_ACCEPTED}")
 
@@ -100,11 +115,16 @@ def _decoded(load, *arguments):
     return Image(image.view, image)
 
 
-def _array_image(array, channels):
+def _is_bytes(x):
+    """Whether `x` is a view of a file's bytes, and not of an array's elements."""
+    return isinstance(x, memoryview) and x.ndim == 1 and x.itemsize == 1
+
+
+def _array_image(array, form):
     if array.dtype == np.uint8:
         return _pixel_image(array)
-    if array.dtype == np.float32:
-        return _tensor_image(array, channels)
+    if array.dtype in (np.float32, np.float16, np.float64):
+        return _tensor_image(array.astype(np.float32, copy=False), form)
     raise InvalidArgument(
         f"an array of {array.dtype} {list(array.shape)} is no image: pixels are uint8 [height, width, 3], "
         "tensors that the model takes as they are are float32 [channels, height, width] (.astype(numpy.float32))"
@@ -124,15 +144,18 @@ def _is_planar(array):
     return array.ndim == 3 and array.shape[0] in (1, 3)
 
 
-def _tensor_image(array, channels):
+def _tensor_image(array, form):
+    axes = "[height, width, channels]" if form.is_channels_last else "[channels, height, width]"
     if array.ndim != 3:
+        raise InvalidArgument(f"a floating-point tensor must be {axes} or a batch of such, not {list(array.shape)}")
+    own, other = (2, 0) if form.is_channels_last else (0, 2)
+    if form.channels and array.shape[own] != form.channels:
+        move = "transpose(1, 2, 0)" if form.is_channels_last else "transpose(2, 0, 1)"
+        hint = f": {move}" if array.shape[other] == form.channels else ""
         raise InvalidArgument(
-            f"a float32 tensor must be [channels, height, width] or a batch of such, not {list(array.shape)}")
-    if channels and array.shape[0] != channels:
-        hint = ": transpose(2, 0, 1)" if array.shape[2] == channels else ""
-        raise InvalidArgument(
-            f"the model's input has {channels} channels, but the tensor is {list(array.shape)}, "
-            f"[channels, height, width]{hint}")
+            f"the model's input is {axes} with {form.channels} channels, but the tensor is {list(array.shape)}{hint}")
+    if form.is_channels_last:
+        array = array.transpose(2, 0, 1)
     return _view(array, array.shape[2], array.shape[1], _abi.MODEL_F32)
 
 

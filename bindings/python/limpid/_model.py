@@ -1,6 +1,7 @@
 """A loaded model."""
 
 import ctypes
+import mmap
 import os
 import weakref
 from typing import Any, Callable, NamedTuple, Optional
@@ -59,10 +60,20 @@ class Info(NamedTuple):
     input_channels: int
 
 
+class Scores(NamedTuple):
+    """What a model says of classes."""
+
+    #: "logits", "log_probabilities", "probabilities" (of classes that exclude each other), "independent_probabilities"
+    #: (multi-label, or one unit) or "values" (a regression).
+    kind: str
+    #: The output that holds them.
+    output: str
+
+
 class Model:
     """An ONNX model; any number of threads may use it at once.
 
-    source: the path of a file, or its bytes. threads: 0 for one per core. precision: "float32", "fast"
+    source: the path of a file, its bytes, or the file, open. threads: 0 for one per core. precision: "float32", "fast"
     (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
     0 for the machine's memory.
     """
@@ -76,7 +87,7 @@ class Model:
         if isinstance(source, (str, os.PathLike)):
             library.limpid_model_load_file(os.fsencode(source), ctypes.byref(options), ctypes.byref(out))
         else:
-            data = bytes(source)
+            data = source.read() if hasattr(source, "read") and not isinstance(source, mmap.mmap) else bytes(source)
             library.limpid_model_load_memory(data, len(data), ctypes.byref(options), ctypes.byref(out))
         self._open_handle = out.value
         self._free = weakref.finalize(self, library.limpid_model_free, out.value)
@@ -112,6 +123,13 @@ class Model:
     def labels(self) -> "list[str]":
         """The classes' names, by index; empty where the file has none."""
         return names(library.limpid_model_class_name, self._handle)
+
+    @property
+    def scores(self) -> Optional[Scores]:
+        """The scores that `classify` reads; None where no output holds such, or several could (`output` chooses)."""
+        if self._info.score_kind is None:
+            return None
+        return Scores(text(self._info.score_kind), text(self._info.score_output))
 
     @property
     def layers(self) -> "list[str]":
@@ -158,20 +176,23 @@ class Model:
     # -- What it says of images
 
     def classify(
-        self, x, *, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None
+        self, x, *, output: Optional[str] = None, feeds: Any = None, threads=0, batch_size=0,
+        progress: Optional[ProgressFunction] = None,
     ) -> np.ndarray:
-        """Probabilities, float32 [images, classes]; [classes] for a single image.
+        """Probabilities, float32 [images, classes]; [classes] for a single image. Of a regression, its values.
 
-        x: a path, the bytes of a PNG or JPEG file, a Pillow image, a uint8 array [height, width, 3],
-        a float32 tensor [channels, height, width] that the model takes as it is, a batch [images, …] of
-        these arrays, or a list of any of these. progress: called with (done, total); False stops.
+        x: a path, the bytes of a PNG or JPEG file, an open file, a Pillow image, a uint8 array [height, width, 3],
+        a floating-point tensor [channels, height, width] (of a channels-last model [height, width, channels]) that the
+        model takes as it is, a batch [images, …] of these arrays, or a list of any of these. output: the output that
+        holds the scores, where several could. feeds: {name: array} of further inputs, [1, …] or [images, …].
+        progress: called with (done, total); False stops.
         """
-        if self.info.class_count == 0:
-            raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
+        count = self._class_count(output)
         batch = self._batch(x)
-        result = np.empty((len(batch), self.info.class_count), np.float32)
+        result = np.empty((len(batch), count), np.float32)
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, threads=threads, batch_size=batch_size)
+            options = _run_options(
+                interruption, threads=threads, batch_size=batch_size, output=output, feeds=feeds)
             library.limpid_classify(
                 self._handle, batch.views, len(batch), options,
                 result.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), result.size)
@@ -179,11 +200,11 @@ class Model:
 
     def explain(
         self, x, method: Optional[str] = None, classes: Any = None, *, layer: Any = None, draws: Any = None,
-        seed=0, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: Any,
+        output: Optional[str] = None, feeds: Any = None, seed=0, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: Any,
     ) -> "list[Explanation]":
         """Why the model sees these classes, or why not: image by image, and for each class by class.
 
-        x, progress: as for `classify`. method: the name of one of `methods`; None for the first. classes: an
+        x, output, feeds, progress: as for `classify`. method: the name of one of `methods`; None for the first. classes: an
         index or a label, a list of these for every image, or [images, n] with one row for each; None for
         the class that the model predicts, as is -1 in place of an index. layer: the value that the method
         taps, or a list of several; None for its own choice. draws: {name: array} of random draws and other
@@ -194,7 +215,8 @@ class Model:
         indices, per_image = self._class_indices(classes, len(batch))
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, parameters, layer, draws, seed, threads, batch_size)
+            options = _run_options(
+                interruption, parameters, layer, draws, seed, threads, batch_size, output, feeds)
             library.limpid_explain(
                 self._handle, method and method.encode(), batch.views, len(batch), indices, per_image,
                 options, ctypes.byref(out))
@@ -237,17 +259,17 @@ class Model:
                 batch = self._batch(items)
                 library.limpid_name_filters(self._handle, batch.views, len(batch), *rest)
             else:
-                source = Source(items, self.info.input_channels, interruption)
+                source = Source(items, self.info.input_channels, self._is_channels_last, interruption)
                 library.limpid_name_filters_from(self._handle, source.callback, None, len(items), *rest)
         return NativeFilterNames(out.value).names(numbers)
 
-    def fetch(self, x, names, *, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
-        """The named values, outputs or inner ones, [images, …] each. x, progress: as for `classify`."""
+    def fetch(self, x, names, *, feeds=None, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
+        """The named values, outputs or inner ones, [images, …] each. x, feeds, progress: as for `classify`."""
         batch = self._batch(x)
         wanted = _name_array(names)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, threads=threads, batch_size=batch_size)
+            options = _run_options(interruption, threads=threads, batch_size=batch_size, feeds=feeds)
             library.limpid_fetch(
                 self._handle, batch.views, len(batch), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
@@ -267,14 +289,14 @@ class Model:
         return NativeTensors(out.value).arrays()
 
     def gradient(
-        self, x, classes: Any = None, *, wrt: Any = "input", of: str = "logit", threads=0, batch_size=0,
-        progress: Optional[ProgressFunction] = None, **parameters: Any,
+        self, x, classes: Any = None, *, wrt: Any = "input", of: str = "logit", output: Optional[str] = None,
+        feeds: Any = None, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: Any,
     ) -> Any:
         """The gradients of each class's score by `wrt`: [images · classes, …], image by image.
 
-        x, classes, progress: as for `explain`. wrt: a value of the model, a module of the program that exported it
-        ("layer4"), or "input"; of a list of these a dict. of: "logit", even where the model ends in a softmax or
-        sigmoid, "probability" or "log-probability". parameters: sign=-1 for evidence against the class, versus=c for
+        x, classes, output, feeds, progress: as for `explain`. wrt: a value of the model, a module of the program that
+        exported it ("layer4"), or "input", [channels, height, width] whatever the model's arrangement; of a list of these
+        a dict. of: "logit", even where the model ends in a softmax or sigmoid, "probability" or "log-probability". parameters: sign=-1 for evidence against the class, versus=c for
         the difference to class c.
         """
         batch = self._batch(x)
@@ -282,7 +304,9 @@ class Model:
         wanted = _name_array(wrt)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, {"of": of, **parameters}, threads=threads, batch_size=batch_size)
+            options = _run_options(
+                interruption, {"of": of, **parameters}, threads=threads, batch_size=batch_size, output=output,
+                feeds=feeds)
             library.limpid_gradient(
                 self._handle, batch.views, len(batch), indices, per_image, wanted, len(wanted), options,
                 ctypes.byref(out))
@@ -316,7 +340,19 @@ class Model:
         return NativeImage(out.value).image()
 
     def _batch(self, x):
-        return Batch(x, self.info.input_channels)
+        return Batch(x, self.info.input_channels, self._is_channels_last)
+
+    @property
+    def _is_channels_last(self):
+        return self._info.image_layout in (b"nhwc", b"hwc")
+
+    def _class_count(self, output):
+        count = ctypes.c_size_t()
+        library.limpid_model_class_count(self._handle, output and output.encode(), ctypes.byref(count))
+        # Where no image can be fed, the library says so.
+        if count.value == 0 and self._info.image_input is not None:
+            raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
+        return count.value
 
     def _class_indices(self, classes, image_count):
         """The C array [image_count, n] (None: the predicted class), and n."""
@@ -353,7 +389,7 @@ def _name_array(names):
 
 
 def _run_options(
-    interruption, parameters=None, layer=None, draws=None, seed=0, threads=0, batch_size=0,
+    interruption, parameters=None, layer=None, draws=None, seed=0, threads=0, batch_size=0, output=None, feeds=None,
 ):
     """The options of a call; what they point to lives as long as they do."""
     parameters = {
@@ -366,12 +402,14 @@ def _run_options(
     choice_array = (_abi.Choice * len(words))(
         *(_abi.Choice(name.encode(), value.encode()) for name, value in words.items()))
     fed = Feeds(draws or {}, "draws")
+    inputs = Feeds(feeds or {})
     layers = _name_array([] if layer is None else layer)
     options = _abi.RunOptions(
         parameters=parameter_array, parameter_count=len(parameter_array), seed=seed, progress=interruption.callback,
         threads=threads, batch_size=batch_size, choices=choice_array, choice_count=len(choice_array),
-        draws=fed.views, draw_count=len(fed), layers=layers, layer_count=len(layers))
-    options.keep = fed
+        draws=fed.views, draw_count=len(fed), layers=layers, layer_count=len(layers),
+        output=output and output.encode(), feeds=inputs.views, feed_count=len(inputs))
+    options.keep = fed, inputs
     return options
 
 

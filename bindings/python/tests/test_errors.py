@@ -8,7 +8,7 @@ import limpid
 
 
 @pytest.mark.parametrize("x, words", [
-    (np.zeros((32, 32, 3), np.float64), "float64"),
+    (np.zeros((32, 32, 3), np.int64), "int64"),
     (np.zeros((32, 32, 3), np.float32), r"transpose\(2, 0, 1\)"),
     (np.zeros((3, 32, 32), np.uint8), r"transpose\(1, 2, 0\)"),
     (np.zeros((4, 32, 32), np.float32), "3 channels"),

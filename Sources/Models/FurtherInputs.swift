@@ -1,0 +1,119 @@
+import Engine
+import Graph
+import Operators
+public import Tensors
+
+/// What a call feeds beside images: a row of each input for each image, or one for all.
+struct FurtherInputs {
+  private let feeds: [(declaration: Declaration, name: String, tensor: Tensor)]
+
+  var values: [ValueID] { feeds.map(\.declaration.value) }
+
+  /// Those of the call's feeds that `fetches` depend on. Throws for names that are no inputs, and for tensors that are not
+  /// what the inputs declare.
+  init(_ model: Model, _ call: Call, _ fetches: [ValueID]) throws {
+    guard !call.feeds.isEmpty else {
+      feeds = []
+      return
+    }
+    let graph = model.graph
+    let image = try model.imageInput()
+    let live = graph.live(for: fetches, known: Set(graph.constants.keys))
+    let read = Set(live.flatMap { graph.read(by: graph.nodes[$0]) } + fetches)
+    var found: [(declaration: Declaration, name: String, tensor: Tensor)] = []
+    for (name, tensor) in call.feeds.sorted(by: { $0.key < $1.key }) {
+      guard let input = graph.inputs.first(where: { $0.value != image && graph.name(of: $0.value) == name }) else {
+        if graph.name(of: image) == name {
+          throw Failure(.invalidArgument, "the input \(quoted(name)) is fed with the image; feed the others only")
+        }
+        throw Failure(
+          .notFound, "the model has no input \(quoted(name)) beside the image; its inputs are "
+            + graph.inputs.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", "))
+      }
+      try input.check(tensor, name, rowsAreOpen: true)
+      if read.contains(input.value) { found.append((input, name, tensor)) }
+    }
+    feeds = found
+  }
+
+  /// The tensors for a batch of `rows`, the first of which are of `images`; the rest are as the last of them.
+  func tensors(for images: [Int?], rows: Int) throws -> [(value: ValueID, tensor: Tensor)] {
+    try feeds.map { input, name, tensor in
+      guard let count = tensor.shape.dimensions.first else { return (input.value, tensor) }
+      let isOneForAll = count == 1
+      if isOneForAll, case .fixed(1)? = input.dimensions?.first { return (input.value, tensor) }
+      let numbers = try (0..<rows).map { row -> Int in
+        if isOneForAll { return 0 }
+        guard let image = images[min(row, images.count - 1)] else {
+          throw Failure(
+            .unsupported,
+            "the feed \(quoted(name)) has \(count) rows; this method takes one for all images: explain them one by one")
+        }
+        guard image < count else {
+          throw Failure(
+            .invalidArgument, "the feed \(quoted(name)) is of shape \(tensor.shape); give one row, or one for each image")
+        }
+        return image
+      }
+      return (input.value, try tensor.rows(numbers))
+    }
+  }
+
+  /// The types and shapes for a batch of `rows`.
+  func operands(rows: Int) throws -> [(value: ValueID, type: ElementType, shape: Shape)] {
+    try feeds.map { input, _, tensor in
+      guard tensor.shape.rank > 0 else { return (input.value, tensor.type, tensor.shape) }
+      if tensor.shape[0] == 1, case .fixed(1)? = input.dimensions?.first { return (input.value, tensor.type, tensor.shape) }
+      return (input.value, tensor.type, try Shape(checking: [rows] + tensor.shape.dimensions.dropFirst()))
+    }
+  }
+}
+
+extension Declaration {
+  /// Throws `invalidArgument` where `tensor` is not what the file declares; `rowsAreOpen`: whatever its first extent, and
+  /// of whichever floating-point type.
+  func check(_ tensor: Tensor, _ name: String, rowsAreOpen: Bool = false) throws {
+    guard tensor.type == type || rowsAreOpen && tensor.type.computed == type.computed else {
+      throw Failure(.invalidArgument, "the feed \(quoted(name)) is of \(tensor.type); the model declares \(type)")
+    }
+    guard let dimensions else { return }
+    let fits = dimensions.count == tensor.shape.rank
+      && zip(dimensions, tensor.shape.dimensions).enumerated().allSatisfy { i, pair in
+        if case .fixed(let extent) = pair.0, i > 0 || !rowsAreOpen { extent == pair.1 } else { true }
+      }
+    guard fits else {
+      throw Failure(
+        .invalidArgument, "the feed \(quoted(name)) is of shape \(tensor.shape); the model declares \(describedShape)")
+    }
+  }
+
+  /// "float32 [N×3×224×224]"
+  var described: String { "\(type) \(describedShape)" }
+
+  private var describedShape: String {
+    guard let dimensions else { return "of any shape" }
+    let shown = dimensions.map { dimension in
+      switch dimension {
+      case .fixed(let extent): "\(extent)"
+      case .named(let name): quoted(name)
+      case .unknown: "?"
+      }
+    }
+    return "[\(shown.joined(separator: "×"))]"
+  }
+}
+
+extension Tensor {
+  /// The given parts of the first axis, one after the other. Throws `invalidModel` for one that is not there.
+  public func rows(_ indices: [Int]) throws -> Tensor {
+    guard let count = shape.dimensions.first, indices.allSatisfy({ $0 >= 0 && $0 < count }) else {
+      throw Failure(.invalidModel, "a tensor of shape \(shape) has no row \(indices.max() ?? 0)")
+    }
+    let result = try Tensor(type, Shape(checking: [indices.count] + shape.dimensions.dropFirst()))
+    let size = byteCount / count
+    for (i, index) in indices.enumerated() {
+      (result.data + i * size).copyMemory(from: data + index * size, byteCount: size)
+    }
+    return result
+  }
+}

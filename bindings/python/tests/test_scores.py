@@ -1,0 +1,238 @@
+"""The kind of a model's scores is found by what its graph computes; nothing is normalised twice."""
+
+import numpy as np
+import pytest
+from networks import Network, softmax
+from onnx import TensorProto, helper
+
+import limpid
+
+IMAGES = np.random.default_rng(5).normal(size=(3, 3, 12, 10)).astype(np.float32)
+CLASSES = 5
+
+
+def one(*shape):
+    return np.ones(shape, np.float32)
+
+
+def behind(last, *operators):
+    """The operators, one after the other, behind what `last` makes of the logits."""
+    def build(n, z):
+        value = last(n, z)
+        for operator, inputs, attributes in operators:
+            value = n(operator, value, *inputs, **attributes)
+        return value
+    return build
+
+
+def soft(n, z):
+    return n("Softmax", z, axis=1)
+
+
+def spelled(n, z, shift=False, product=False):
+    if shift:
+        z = n("Sub", z, n("ReduceMax", z, axes=[1], keepdims=1))
+    power = n("Exp", z)
+    total = n("ReduceSum", power, np.array([1]), keepdims=1)
+    return n("Mul", n("Reciprocal", total), power) if product else n("Div", power, total)
+
+
+def log_spelled(n, z, form="sum"):
+    if form == "together":
+        return n("Sub", z, n("ReduceLogSumExp", z, axes=[1], keepdims=1))
+    if form == "shifted":
+        most = n("ReduceMax", z, axes=[1], keepdims=1)
+        total = n("ReduceSum", n("Exp", n("Sub", z, most)), np.array([1]), keepdims=1)
+        return n("Sub", z, n("Add", n("Log", total), most))
+    return n("Sub", z, n("Log", n("ReduceSum", n("Exp", z), np.array([1]), keepdims=1)))
+
+
+def logistic(n, z, ones=np.float32(1), form="division"):
+    if form == "other":
+        power = n("Exp", z)
+        return n("Div", power, n("Add", power, np.asarray(ones)))
+    negative = n("Mul", z, np.float32([-1])) if form == "product" else n("Neg", z)
+    below = n("Add", np.asarray(ones), n("Exp", negative))
+    return n("Reciprocal", below) if form == "reciprocal" else n("Div", np.asarray(ones), below)
+
+
+def cast(n, value, kind):
+    name = f"cast{len(n.nodes)}"
+    n.nodes.append(helper.make_node("Cast", [value], [name], to=kind))
+    return name
+
+
+def quantised(n, value):
+    steps = n("QuantizeLinear", value, np.float32(1 / 255), np.uint8(0))
+    return n("DequantizeLinear", steps, np.float32(1 / 255), np.uint8(0))
+
+
+def sliced(n, value):
+    return n("Slice", value, np.array([1]), np.array([4]), np.array([1]))
+
+
+PROBABILITIES = {
+    "softmax": soft,
+    "identity": behind(soft, ("Identity", (), {}), ("Identity", (), {})),
+    "cast": lambda n, z: cast(n, cast(n, soft(n, z), TensorProto.DOUBLE), TensorProto.FLOAT),
+    "reshape": behind(soft, ("Reshape", (np.array([-1, CLASSES]),), {})),
+    "moved": behind(soft, ("Unsqueeze", (np.array([2]),), {}), ("Transpose", (), {"perm": [0, 2, 1]}),
+                    ("Squeeze", (np.array([1]),), {}), ("Flatten", (), {})),
+    "clip": behind(soft, ("Clip", (np.float32(1e-7), np.float32(1)), {})),
+    "dropout": behind(soft, ("Dropout", (), {})),
+    "q-dq": lambda n, z: quantised(n, soft(n, z)),
+    "spelled out": spelled,
+    "spelled out, shifted": lambda n, z: spelled(n, z, shift=True),
+    "spelled out, reciprocal": lambda n, z: spelled(n, z, product=True),
+    "exp of log-softmax": lambda n, z: n("Exp", n("LogSoftmax", z, axis=1)),
+    "exp of its spelling": lambda n, z: n("Exp", log_spelled(n, z)),
+}
+INDEPENDENT = {
+    "sigmoid": lambda n, z: n("Sigmoid", z),
+    "hard sigmoid": lambda n, z: n("HardSigmoid", z),
+    "clip": lambda n, z: n("Clip", n("Sigmoid", z), np.float32(0), np.float32(1)),
+    "spelled out": logistic,
+    "ones of other shapes": lambda n, z: logistic(n, z, one(1, CLASSES)),
+    "ones of shape 1": lambda n, z: logistic(n, z, one(1), "product"),
+    "reciprocal": lambda n, z: logistic(n, z, one(1, 1), "reciprocal"),
+    "of e^z": lambda n, z: logistic(n, z, one(1), "other"),
+    "by tanh": lambda n, z: n("Mul", n("Add", n("Tanh", n("Mul", z, np.float32(0.5))), np.float32(1)), np.float32(0.5)),
+    "a part of a softmax": lambda n, z: sliced(n, soft(n, z)),
+    "a mean of two": lambda n, z: n("Mul", n("Add", soft(n, z), soft(n, n("Neg", z))), np.float32(0.5)),
+}
+LOGARITHMS = {
+    "log-softmax": lambda n, z: n("LogSoftmax", z, axis=1),
+    "log of softmax": lambda n, z: n("Log", soft(n, z)),
+    "spelled out": log_spelled,
+    "spelled out, shifted": lambda n, z: log_spelled(n, z, "shifted"),
+    "with ReduceLogSumExp": lambda n, z: log_spelled(n, z, "together"),
+}
+LOGITS = {
+    "plain": lambda n, z: n("Identity", z),
+    "scaled": lambda n, z: n("Mul", z, np.float32(0.3)),
+    "bounded by tanh": lambda n, z: n("Mul", n("Tanh", z), np.float32(3)),
+    "rectified": lambda n, z: n("Relu", z),
+}
+
+
+def made(path, head, shape=("N", 3, 12, 10), classes=CLASSES, metadata=(), outputs=None):
+    network = Network()
+    y = head(network, network("Mul", network.logits("x", 3, classes), np.float32(0.2)))
+    judge = network.save(path, {"x": ("float32", list(shape))}, {y: ("float32", ["N", outputs or classes])}, metadata)
+    return limpid.Model(path), judge
+
+
+@pytest.mark.parametrize("kind, heads", [
+    ("probabilities", PROBABILITIES), ("independent_probabilities", INDEPENDENT), ("log_probabilities", LOGARITHMS),
+    ("logits", LOGITS),
+])
+@pytest.mark.parametrize("shape", [("N", 3, 12, 10), ("N", 3, "h", "w"), (3, 3, 12, 10)], ids=["fixed", "open", "batch"])
+def test_kinds(tmp_path, kind, heads, shape):
+    expected = {"probabilities": lambda y: y, "independent_probabilities": lambda y: y, "log_probabilities": np.exp,
+                "logits": softmax}[kind]
+    for name, head in heads.items():
+        model, judge = made(tmp_path / "m.onnx", head, shape, outputs=3 if name == "a part of a softmax" else CLASSES)
+        if name == "q-dq":  # the judge has no such old form of it
+            _, judge = made(tmp_path / "soft.onnx", soft, shape)
+        assert model.scores == (kind, model.outputs[0]), name
+        tolerance = 3e-3 if name == "q-dq" else 2e-6
+        np.testing.assert_allclose(model.classify(IMAGES), expected(judge(x=IMAGES)[0]), atol=tolerance, err_msg=name)
+
+
+def test_a_softmax_over_something_else_than_classes_is_of_independent_ones(tmp_path):
+    def pairs(n, z):
+        return n("Reshape", n("Softmax", n("Reshape", z, np.array([-1, 3, 2])), axis=2), np.array([-1, 6]))
+
+    model, judge = made(tmp_path / "m.onnx", pairs, classes=6)
+    assert model.scores.kind == "independent_probabilities"
+    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], atol=2e-6)
+
+
+def test_one_unit(tmp_path):
+    units = [(lambda n, z: n("Identity", z), "logits"), (lambda n, z: n("Sigmoid", z), "independent_probabilities")]
+    for head, kind in units:
+        model, judge = made(tmp_path / "m.onnx", head, classes=1)
+        assert model.scores.kind == kind and model.info.class_count == 2
+        y = judge(x=IMAGES)[0]
+        p = 1 / (1 + np.exp(-y)) if kind == "logits" else y
+        np.testing.assert_allclose(model.classify(IMAGES), np.hstack([1 - p, p]), atol=2e-6)
+
+
+def test_a_probability_beside_what_it_leaves(tmp_path):
+    def pair(n, z):
+        p = n("Sigmoid", z)
+        return n("Concat", n("Sub", one(1), p), p, axis=1)
+
+    model, judge = made(tmp_path / "m.onnx", pair, classes=1, outputs=2)
+    assert model.scores.kind == "probabilities"
+    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], atol=2e-6)
+
+
+def test_values_stay_as_they_are(tmp_path):
+    for classes in (1, 2):
+        network = Network()
+        y = network.logits("x", 3, classes)
+        judge = network.save(
+            tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {y: ("float32", ["N", classes])},
+            {f"limpid.output.{y}": "values"})
+        model = limpid.Model(tmp_path / "m.onnx")
+        assert model.scores.kind == "values"
+        np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], rtol=1e-5)
+
+
+def test_an_unknown_role_is_refused(tmp_path):
+    with pytest.raises(limpid.InvalidModel, match='limpid.output.y" is "probability".*log_probabilities'):
+        made(tmp_path / "m.onnx", LOGITS["plain"], metadata={"limpid.output.y": "probability"})
+
+
+def heads(path, metadata=(), ending=()):
+    """Two heads of logits, [N, 4] and [N, 2], and a map; those in `ending` end in a softmax."""
+    network = Network()
+    features = network.features("x", 3)
+    pooled = network("Flatten", network("GlobalAveragePool", features))
+    for name, classes in (("age", 4), ("sex", 2)):
+        z = network("Gemm", pooled, network.normal(6, classes))
+        network("Softmax" if name in ending else "Identity", z, to=name)
+    network("Sigmoid", features, to="map")
+    outputs = {"map": ("float32", ["N", 6, 12, 10]), "age": ("float32", ["N", 4]), "sex": ("float32", ["N", 2])}
+    judge = network.save(path, {"x": ("float32", ["N", 3, 12, 10])}, outputs, metadata)
+    return limpid.Model(path), dict(zip(outputs, judge(x=IMAGES)))
+
+
+class TestSeveralOutputs:
+    def test_the_call_chooses(self, tmp_path):
+        model, expected = heads(tmp_path / "m.onnx")
+        assert model.scores is None and model.info.class_count == 0
+        for name in ("age", "sex"):
+            np.testing.assert_allclose(model.classify(IMAGES, output=name), softmax(expected[name]), atol=2e-6)
+            for method in ("grad-cam", "saliency"):
+                found = model.explain(IMAGES, method, output=name)
+                assert [e.class_index for e in found] == expected[name].argmax(axis=1).tolist()
+                np.testing.assert_allclose(
+                    [e.score for e in found], expected[name].max(axis=1), rtol=1e-4, atol=1e-5)
+
+    def test_unasked_it_is_refused(self, tmp_path):
+        model, _ = heads(tmp_path / "m.onnx")
+        words = r'several outputs.*"map" float32 \[N×6×12×10\], "age" float32 \[N×4\], "sex" float32 \[N×2\]'
+        for call in (model.classify, lambda x: model.explain(x, "grad-cam")):
+            with pytest.raises(limpid.LimpidError, match="age.*sex"):
+                call(IMAGES)
+        with pytest.raises(limpid.InvalidArgument, match=words):
+            model.classify(IMAGES)
+        with pytest.raises(limpid.NotFound, match='no output "ages".*"age", "sex"'):
+            model.classify(IMAGES, output="ages")
+        with pytest.raises(limpid.InvalidArgument, match='"map" is float32 .*extent in space'):
+            model.classify(IMAGES, output="map")
+        with pytest.raises(limpid.InvalidArgument, match="class 2 is out of range"):
+            model.explain(IMAGES, "grad-cam", 2, output="sex")
+
+    def test_the_only_one_that_ends_in_a_softmax(self, tmp_path):
+        model, expected = heads(tmp_path / "m.onnx", ending=("sex",))
+        assert model.scores == ("probabilities", "sex")
+        np.testing.assert_allclose(model.classify(IMAGES), expected["sex"], atol=2e-6)
+        np.testing.assert_allclose(model.classify(IMAGES, output="age"), softmax(expected["age"]), atol=2e-6)
+
+    def test_the_one_that_the_file_marks(self, tmp_path):
+        model, expected = heads(tmp_path / "m.onnx", {"limpid.output.age": "logits"})
+        assert model.scores == ("logits", "age")
+        np.testing.assert_allclose(model.classify(IMAGES), softmax(expected["age"]), atol=2e-6)
