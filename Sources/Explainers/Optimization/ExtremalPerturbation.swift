@@ -70,7 +70,7 @@ private struct ExtremalSearch {
   init(_ request: ExplanationRequest, _ subject: Subject) throws {
     (self.request, self.subject) = (request, subject)
     let settings = request.settings
-    head = try request.model.requiredScores()
+    head = try request.requiredScores()
     areas = try settings.numbers("area")
     variant = try settings.choice("variant")
     isContrastive = try settings.word("contrastive") == "yes"
@@ -158,7 +158,7 @@ private struct ExtremalSearch {
     let sides: [(sign: Float, isTurned: Bool)] = (kept ? [(1, false)] : []) + (removed ? [(-1, true)] : [])
     let width = subject.width
     let shown = masks.map { mask in sides.map { $0.isTurned ? mask.map { 1 - $0 } : mask } }
-    let stream = Variants(count: masks.count * sides.count, shape: subject.shape) { i, target in
+    let stream = Variants(count: masks.count * sides.count, shape: subject.shape, image: subject.image) { i, target in
       pyramid.write(shown[i / sides.count][i % sides.count], into: target)
       if isMirrored { Self.mirror(target, subject.shape.count / width, width) }
     }

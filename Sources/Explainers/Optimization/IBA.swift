@@ -94,7 +94,7 @@ private struct Bottleneck {
     filter = sigma > 0 ? GaussianFilter(sigma: sigma, radius: radius, border: .reflected) : nil
     beta = try request.settings.number("beta")
     rate = try request.settings.number("rate")
-    scoring = Scoring(head: try request.model.requiredScores(), quantity: .logProbability)
+    scoring = Scoring(head: try request.requiredScores(), quantity: .logProbability)
   }
 
   func explain(_ subject: Subject, class index: Int, _ progress: Progress) throws -> DrawnMap {

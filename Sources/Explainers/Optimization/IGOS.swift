@@ -77,7 +77,7 @@ private struct MaskSearch {
     noiseCount = given?.shape[0] ?? 0
     noise = noiseCount > 0 ? given?.array(of: Float.self) : nil
     random = RandomNumbers(seed: request.seed, .path)
-    scoring = Scoring(head: try request.model.requiredScores(), quantity: .probability)
+    scoring = Scoring(head: try request.requiredScores(), quantity: .probability)
   }
 
   func explain(class index: Int, _ progress: Progress) throws -> DrawnMap {
@@ -136,7 +136,7 @@ private struct MaskSearch {
     let enlarged = enlargement(mask.map { Float($0) })
     let divisor: Float = compat == .none ? Float(integration) : 20
     let (size, count) = (subject.pixels, subject.shape.count)
-    let stream = Variants(count: integration, shape: subject.shape) { s, target in
+    let stream = Variants(count: integration, shape: subject.shape, image: subject.image) { s, target in
       let share = Float(s + 1) / Float(integration)
       subject.write(mask: enlarged.map { $0 * share }, over: blurred, into: target)
       for i in 0..<count { target[i] += added(draw + s, channel: i / size, pixel: i % size, std) }
