@@ -8,7 +8,8 @@ import pytest
 from limpid import onnx_backend
 
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data"
-CASES = sorted(path.parent for kind in ("pytorch-converted", "pytorch-operator") for path in (DATA / kind).glob("*/model.onnx"))
+CASES = sorted(
+    path.parent for kind in ("pytorch-converted", "pytorch-operator") for path in (DATA / kind).glob("*/model.onnx"))
 # Numbers of float64 beyond the range of float32, in which Limpid computes.
 BEYOND_FLOAT32 = {
     "test_operator_add_broadcast", "test_operator_add_size1_right_broadcast",

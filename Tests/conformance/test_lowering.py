@@ -186,7 +186,8 @@ def test_pool_of_quantised_numbers():
 
 
 @pytest.mark.parametrize("activation, parameters", [
-    ("Relu", []), ("Sigmoid", []), ("Tanh", []), ("LeakyRelu", [0.3]), ("Clip", [-0.5, 1.0]), ("HardSigmoid", [0.3, 0.4])])
+    ("Relu", []), ("Sigmoid", []), ("Tanh", []), ("LeakyRelu", [0.3]), ("Clip", [-0.5, 1.0]),
+    ("HardSigmoid", [0.3, 0.4])])
 @pytest.mark.parametrize("has_sum", [False, True])
 def test_fused_conv(activation, parameters, has_sum):
     tensors = {"w": normal(4, 3, 3, 3), "b": normal(4), "z": normal(2, 4, 6, 5)}
@@ -394,7 +395,8 @@ def test_early_forms_that_are_refused():
 def test_sequences():
     nodes = [
         helper.make_node("Split", ["x"], ["a", "b"], axis=1), helper.make_node("SequenceConstruct", ["a", "b"], ["s"]),
-        helper.make_node("SequenceInsert", ["s", "a", "i"], ["t"]), helper.make_node("SequenceErase", ["t", "j"], ["u"]),
+        helper.make_node("SequenceInsert", ["s", "a", "i"], ["t"]),
+        helper.make_node("SequenceErase", ["t", "j"], ["u"]),
         helper.make_node("SequenceAt", ["u", "i"], ["v"]), helper.make_node("ConcatFromSequence", ["u"], ["w"], axis=1),
         helper.make_node("ConcatFromSequence", ["u"], ["n"], axis=0, new_axis=1),
         helper.make_node("SequenceLength", ["u"], ["l"]), helper.make_node("Optional", ["v"], ["o"]),
