@@ -29,7 +29,8 @@ extension PlanBuilder {
   /// Lets the convolution that makes the input bring its results to steps, behind an activation that only clamps; a
   /// multiplication by one number becomes a part of the steps before.
   mutating func absorbSteps(_ node: Node) throws -> Bool {
-    guard let value = node.inputs.first ?? nil, let maker = loneMaker(of: value), let output = node.outputs.first ?? nil,
+    guard let value = node.inputs.first ?? nil, let maker = loneMaker(of: value),
+      let output = node.outputs.first ?? nil,
       var parameters = try node.floats("parameters"), !parameters.isEmpty
     else { return false }
     if parameters[0] == 1, let (input, factor) = scaling(drafts[maker].node) {

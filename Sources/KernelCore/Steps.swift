@@ -32,7 +32,9 @@ extension Lanes {
 
   /// `output[i] = clamp(round(x[i] * factor / divisor), low, high) * step`, the bounds whole numbers.
   @inlinable @inline(__always)
-  static func roundToSteps(_ form: Rounding, _ x: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ n: Int) {
+  static func roundToSteps(
+    _ form: Rounding, _ x: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ n: Int
+  ) {
     let (low, high, step) = (splat(form.low), splat(form.high), splat(form.step))
     let divisor = splat(form.divisor)
     if form.factor == 1 {

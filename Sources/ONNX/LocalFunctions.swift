@@ -60,7 +60,9 @@ final class LocalFunctions {
   ) throws -> GraphReader {
     let names = caller.call?.names ?? []
     let name = Name(domain: node.domain, operation: node.operation)
-    guard !names.contains(name) else { throw Failure(.invalidModel, "its function calls itself, or others that call it") }
+    guard !names.contains(name) else {
+      throw Failure(.invalidModel, "its function calls itself, or others that call it")
+    }
     guard names.count < Self.depthLimit else {
       throw Failure(.unsupported, "functions call each other more than \(Self.depthLimit) deep")
     }

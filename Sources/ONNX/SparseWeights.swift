@@ -47,7 +47,8 @@ extension WeightReader {
     let indices = try tensor(message)
     guard indices.type == .int64, indices.shape == [values.count] || indices.shape == [values.count, shape.rank] else {
       throw Failure(
-        .invalidModel, "the indices of a sparse tensor are \(indices.type) \(indices.shape), for \(values.count) values")
+        .invalidModel,
+        "the indices of a sparse tensor are \(indices.type) \(indices.shape), for \(values.count) values")
     }
     let numbers = indices.array(of: Int64.self).map(Int.init)
     let isLinear = indices.shape.rank == 1

@@ -132,7 +132,9 @@ extension Lowering {
       "FLOAT": .float32, "UINT8": .uint8, "INT8": .int8, "UINT16": .uint16, "INT16": .int16, "INT32": .int32,
       "INT64": .int64, "BOOL": .bool, "FLOAT16": .float16, "DOUBLE": .float64, "UINT32": .uint32, "UINT64": .uint64,
     ]
-    guard let type = types[name] else { throw Failure(.unsupported, "elements of type \(quoted(name)) are not supported") }
+    guard let type = types[name] else {
+      throw Failure(.unsupported, "elements of type \(quoted(name)) are not supported")
+    }
     var cast = node
     cast.attributes["to"] = .int(Int(type.rawValue))
     lowering.add(cast)

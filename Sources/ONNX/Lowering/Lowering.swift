@@ -2,10 +2,11 @@
 import Graph
 import Tensors
 
-/// Writes operators that the runtime does not have in those that it has: quantised operators, fused ones of ONNX Runtime,
-/// early forms of ONNX's own, convolutions over three axes, sequences.
+/// Writes operators that the runtime does not have in those that it has: quantised operators, fused ones of ONNX
+/// Runtime, early forms of ONNX's own, convolutions over three axes, sequences.
 ///
-/// So their numbers, their fusion and their gradients are those of plain operators. An operator that no rule knows stays.
+/// So their numbers, their fusion and their gradients are those of plain operators. An operator that no rule knows
+/// stays.
 struct Lowering {
   /// A rule adds what its node stands for. Where it leaves the node to the runtime it adds the node itself.
   typealias Rule = @Sendable (inout Lowering, Node) throws -> Void
@@ -65,7 +66,9 @@ struct Lowering {
         known.graph.value(named: name).flatMap { known.weightShape($0) } ?? known.outerShape(name)
       })
     }
-    if node.domain.isEmpty, version(of: node) < 7, let rule = Self.earlyRules[node.operation] { return try rule(&self, node) }
+    if node.domain.isEmpty, version(of: node) < 7, let rule = Self.earlyRules[node.operation] {
+      return try rule(&self, node)
+    }
     if let rule = Self.rules[node.domain]?[node.operation] { return try rule(&self, node) }
     add(node)
   }
@@ -111,8 +114,8 @@ struct Lowering {
     try optional(node, i).flatMap { graph.constants[$0] }.map { try $0.integers() }
   }
 
-  /// The shape of a weight, which may be stored quantised or in another type, or be fed in a declared shape; nil where it
-  /// depends on what is fed.
+  /// The shape of a weight, which may be stored quantised or in another type, or be fed in a declared shape; nil where
+  /// it depends on what is fed.
   func weightShape(_ value: ValueID) -> Shape? {
     var value = value
     for _ in 0..<8 {

@@ -23,7 +23,8 @@ extension Lowering {
   ]
 
   static let windowKeys = [
-    "auto_pad", "ceil_mode", "count_include_pad", "dilations", "group", "kernel_shape", "pads", "strides", "storage_order",
+    "auto_pad", "ceil_mode", "count_include_pad", "dilations", "group", "kernel_shape", "pads", "strides",
+    "storage_order",
   ]
 
   // MARK: Between numbers and steps

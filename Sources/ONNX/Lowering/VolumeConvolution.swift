@@ -3,8 +3,8 @@ import Graph
 import Tensors
 
 /// Convolutions over three spatial axes, written as convolutions over the last two: for Conv, the slices of the input
-/// that a window sees along the depth become further channels; for ConvTranspose, the convolution gives all slices that a
-/// slice of the input spreads to, which are then moved to their depths and added.
+/// that a window sees along the depth become further channels; for ConvTranspose, the convolution gives all slices that
+/// a slice of the input spreads to, which are then moved to their depths and added.
 extension Lowering {
   static let volumeRules: [String: Rule] = [
     "Conv": { lowering, node in
@@ -31,7 +31,8 @@ extension Lowering {
       func list(_ key: String, count: Int = 3, default value: Int) throws -> [Int] {
         let values = try node.ints(key) ?? [Int](repeating: value, count: count)
         guard values.count == count, values.allSatisfy({ $0 >= value && $0 <= 1 << 20 }) else {
-          throw Failure(.invalidModel, "attribute \(quoted(key)) is \(values); expected \(count) numbers from \(value) on")
+          throw Failure(
+            .invalidModel, "attribute \(quoted(key)) is \(values); expected \(count) numbers from \(value) on")
         }
         return values
       }

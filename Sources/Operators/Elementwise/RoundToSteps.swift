@@ -20,7 +20,7 @@ public enum RoundToSteps {
 
   public static let name = "RoundToSteps"
 
-  /// factor, divisor, low, high, step: `clamp(round(x * factor / divisor), low, high) * step`. nil where the scales or the
+  /// factor, divisor, low, high, step: `clamp(round(x * factor / divisor), low, high) * step`. nil where the scales or
   /// zero point are not one constant each, or the two nodes do not fit.
   public static func parameters(
     quantizing scale: Tensor?, dequantizing step: Tensor?, zero: Tensor?, _ type: ElementType
