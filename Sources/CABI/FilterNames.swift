@@ -54,6 +54,22 @@ public func limpid_name_filters(
   }
 }
 
+extension ImageSet {
+  /// Images that a caller gives one by one.
+  init(
+    _ source: @escaping limpid_image_fn, _ user: UnsafeMutableRawPointer?, _ count: Int, for model: Model
+  ) throws {
+    guard count >= 0 else { throw Failure(.invalidArgument, "image_count is out of range") }
+    self.init(count: count) { index, lend in
+      var view = limpid_image_view()
+      guard source(user, index, &view) == 0 else { throw Progress.cancelled }
+      try withImages(&view, 1, for: model) { images in
+        for image in images { try lend(image) }
+      }
+    }
+  }
+}
+
 @c @implementation
 public func limpid_name_filters_from(
   _ model: OpaquePointer?, _ source: limpid_image_fn?, _ sourceUser: UnsafeMutableRawPointer?, _ imageCount: Int,
@@ -62,15 +78,8 @@ public func limpid_name_filters_from(
 ) -> limpid_status {
   boundary {
     let source = try required(source, "source")
-    guard imageCount >= 0 else { throw Failure(.invalidArgument, "image_count is out of range") }
     try name(model, filters, filterCount, options, out) { model, body in
-      try body(ImageSet(count: imageCount) { index, lend in
-        var view = limpid_image_view()
-        guard source(sourceUser, index, &view) == 0 else { throw Progress.cancelled }
-        try withImages(&view, 1, for: model) { images in
-          for image in images { try lend(image) }
-        }
-      })
+      try body(ImageSet(source, sourceUser, imageCount, for: model))
     }
   }
 }

@@ -166,6 +166,19 @@ def test_iba(case, load):
     same(about, "capacity_bits", found.details["capacity"], arrays["capacity_bits"])
 
 
+@pytest.mark.parametrize("case", cases("iba"))
+def test_statistics_of_a_layer(case, load):
+    about, arrays, model = load(case)
+    images = (arrays["estimate_u8"].astype(np.float32) / np.float32(255) - 0.5) / np.float32(0.25)
+    for given in (images, list(images)):
+        found = model.estimate(given, layer=about["tap"]["value"], batch_size=3)
+        assert sorted(found) == ["active", "mean", "std"]
+        for name in found:
+            same(about, name, found[name], arrays[name])
+    with pytest.raises(limpid.InvalidArgument, match="needs at least two images"):
+        model.estimate(images[:1], layer=about["tap"]["value"])
+
+
 @pytest.mark.parametrize("case", cases("i-gos"))
 def test_i_gos(case, load):
     about, arrays, model = load(case)

@@ -425,6 +425,11 @@ LIMPID_API limpid_status limpid_gradient(const limpid_model *model, const limpid
                                          size_t classes_per_image, const char *const *names,
                                          size_t name_count, const limpid_run_options *options,
                                          limpid_tensors **out);
+/** What is usual for a layer over many images, for methods that need to know it (iba): the tensors "mean", "std" and
+    "active", [channels, rows, columns] each. Of `options` the layer is read; NULL: the model's own choice. */
+LIMPID_API limpid_status limpid_estimate(const limpid_model *model, const limpid_image_view *images,
+                                         size_t image_count, const limpid_run_options *options,
+                                         limpid_tensors **out);
 LIMPID_API size_t limpid_tensors_count(const limpid_tensors *tensors);
 /** Tensor `index`, in the order of the names; all zero past the end. */
 LIMPID_API limpid_tensor_view limpid_tensors_get(const limpid_tensors *tensors, size_t index);
@@ -491,6 +496,10 @@ LIMPID_API limpid_status limpid_name_filters_from(const limpid_model *model, lim
                                                   const int32_t *filters, size_t filter_count,
                                                   const limpid_run_options *options,
                                                   limpid_filter_names **out);
+/** limpid_estimate of images that `source` gives one by one. */
+LIMPID_API limpid_status limpid_estimate_from(const limpid_model *model, limpid_image_fn source, void *source_user,
+                                              size_t image_count, const limpid_run_options *options,
+                                              limpid_tensors **out);
 /** The parameters of naming; LIMPID_ERROR_NOT_FOUND past the end. The caller sets `out->struct_size`. */
 LIMPID_API limpid_status limpid_naming_get_parameter(size_t parameter_index, limpid_parameter_info *out);
 /** How many filters were named. */

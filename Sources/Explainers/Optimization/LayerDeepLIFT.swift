@@ -103,12 +103,14 @@ struct LayerDeepLIFT: Explainer {
         feeds: [(input, .float32, Shape(checking: [rows] + subject.shape.dimensions))],
         fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call))
     }
-    if case .fixed(let declared)? = model.input?.dimensions?.first, declared != 2 {
+    let one: Emitter, two: Emitter
+    do {
+      (one, two) = (try trace(1), try trace(2))
+    } catch let failure as Failure where failure.kind == .invalidModel {
       throw Failure(
-        .unsupported, "the method \"layer-deep-lift\" runs an image and its baseline together; this model takes "
-          + "batches of \(declared)")
+        .unsupported, "an image and its baseline must run together here, and this model does not take two images: "
+          + failure.message)
     }
-    let (one, two) = (try trace(1), try trace(2))
     let paired = two.operands.filter { value, operand in
       guard let single = one.operands[value]?.shape, single.rank > 0, operand.shape.rank == single.rank else {
         return false

@@ -197,6 +197,8 @@ PROTOTYPES = {
     "limpid_render": (Status, [POINTER(MapView), _images, POINTER(RenderOptions), _out]),
     "limpid_encode_png": (Status, [_images, _out]),
     "limpid_save_png": (Status, [_images, c_char_p]),
+    "limpid_estimate": (Status, [_handle, _images, c_size_t, _run, _out]),
+    "limpid_estimate_from": (Status, [_handle, ImageCallback, c_void_p, c_size_t, _run, _out]),
     "limpid_name_filters": (Status, [_handle, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out]),
     "limpid_name_filters_from": (
         Status, [_handle, ImageCallback, c_void_p, c_size_t, POINTER(c_int32), c_size_t, _run, _out],

@@ -263,6 +263,27 @@ class Model:
                 library.limpid_name_filters_from(self._handle, source.callback, None, len(items), *rest)
         return NativeFilterNames(out.value).names(numbers)
 
+    def estimate(
+        self, images, layer=None, *, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None,
+    ) -> "dict[str, np.ndarray]":
+        """What is usual for a layer over many images, for methods that need to know it: {"mean", "std", "active"},
+        [channels, rows, columns] each, to be fed as draws of `iba`, and kept with `numpy.savez`.
+
+        images: what `classify` takes, or a list of it; files are read one by one, as they are needed. layer: the value;
+        None for the model's own choice.
+        """
+        out = ctypes.c_void_p()
+        with Interruption(progress) as interruption:
+            options = _run_options(interruption, layer=layer, threads=threads, batch_size=batch_size)
+            if isinstance(images, (list, tuple)):
+                source = Source(list(images), self.info.input_channels, interruption)
+                library.limpid_estimate_from(
+                    self._handle, source.callback, None, len(images), options, ctypes.byref(out))
+            else:
+                batch = self._batch(images)
+                library.limpid_estimate(self._handle, batch.views, len(batch), options, ctypes.byref(out))
+        return NativeTensors(out.value).arrays()
+
     def fetch(self, x, names, *, feeds=None, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
         """The named values, outputs or inner ones, [images, …] each. x, feeds, progress: as for `classify`."""
         batch = self._batch(x)
