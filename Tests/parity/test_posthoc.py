@@ -58,6 +58,16 @@ def test_rise(case, load):
     same(about, "saliency", [e.grid for e in found], arrays["saliency"])
 
 
+def test_rise_stops_where_it_knows_enough(load):
+    _, arrays, model = load("rise-eclique-resrelu")
+    found = [model.explain(arrays["input"], "rise", 3, masks=3000, tolerance=0.1, batch_size=b)[0] for b in (7, 64)]
+    used = int(found[0].details["masks"][0])
+    assert 100 < used < 3000 and used % 100 == 0
+    assert 0 < found[0].details["error"][0] <= 0.1
+    assert (found[0].grid == found[1].grid).all()
+    np.testing.assert_array_equal(found[0].grid, model.explain(arrays["input"], "rise", 3, masks=used)[0].grid)
+
+
 def test_rise_as_tame_ran_it_is_spread(load):
     about, arrays, model = load("rise-eclique-resrelu")
     draws = {"grid": arrays["grid"], "shift": arrays["shift_yx"]}

@@ -28,6 +28,9 @@ struct RISE: Explainer {
       "normalize", default: Normalization.expected,
       "expected: divided by masks × keep, as in the paper; actual: by how often each pixel was kept; none."),
     Baseline.parameter,
+    Parameter(
+      "tolerance", default: 0.0, in: 0...1,
+      "Stop once the largest standard error of a pixel is this part of the map's range, for every class; 0: never."),
     Parameter("compat", choices: ["none", "rise", "torchray", "tame"], default: "none", Compat.summary),
   ]
 
@@ -40,39 +43,84 @@ struct RISE: Explainer {
     return try request.explainEach(compat) { subject, progress in
       let masks = try RandomMasks(request, subject.height, subject.width, compat)
       let filling = try baseline.values(of: subject, request)
-      var sums = subject.classes.map { _ in [Double](repeating: 0, count: subject.pixels) }
+      let tolerance = try request.settings.number("tolerance")
+      var sums = subject.classes.map { _ in MaskedSums(count: subject.pixels, hasSquares: tolerance > 0) }
       var total = [Double](repeating: 0, count: subject.pixels)
       var mask = [Float](repeating: 0, count: subject.pixels)
-      try request.forEachVariant(of: subject, count: masks.count, progress) { i, target in
-        masks.write(i, into: &mask)
-        subject.write(mask: mask, over: filling, into: target)
-      } _: { i, logits in
-        masks.write(i, into: &mask)
-        let scores = scoring(logits)
-        for (c, index) in subject.classes.enumerated() {
-          let score = Double(scores[index])
-          for p in mask.indices { sums[c][p] += score * Double(mask[p]) }
+      var used = 0
+      do {
+        try request.forEachVariant(of: subject, count: masks.count, progress) { i, target in
+          masks.write(i, into: &mask)
+          subject.write(mask: mask, over: filling, into: target)
+        } _: { i, logits in
+          masks.write(i, into: &mask)
+          let scores = scoring(logits)
+          for (c, index) in subject.classes.enumerated() { sums[c].add(mask, Double(scores[index])) }
+          for p in mask.indices { total[p] += Double(mask[p]) }
+          used = i + 1
+          // Looked at after the same masks whatever runs together.
+          if tolerance > 0, used % 100 == 0, sums.allSatisfy({ $0.error(used) <= tolerance }) { throw Enough() }
         }
-        for p in mask.indices { total[p] += Double(mask[p]) }
+      } catch is Enough {
+        try progress.advance(1, of: 1)
       }
-      let divisors = try divisors(request, masks, total, compat)
-      return sums.map { sum in
-        let values = zip(sum, divisors).map { Float($1 > 0 ? $0 / $1 : 0) }
-        return [DrawnMap(grid: Heatmap(values, width: subject.width, height: subject.height))]
-      }
+      let divisors = try divisors(request, used, total, compat)
+      return try sums.map { try $0.drawn(divisors, used, subject) }
     }
   }
 
+  /// Thrown where no more masks are needed.
+  private struct Enough: Error {}
+
   private func divisors(
-    _ request: ExplanationRequest, _ masks: RandomMasks, _ total: [Double], _ compat: Compat
+    _ request: ExplanationRequest, _ masks: Int, _ total: [Double], _ compat: Compat
   ) throws -> [Double] {
-    let count = Double(masks.count)
+    let count = Double(masks)
     if compat == .torchray { return total.map { _ in count } }
     switch try request.settings.choice("normalize", Normalization.self) {
     case .expected: return try total.map { _ in count * (try request.settings.number("keep")) }
     case .actual: return total
     case .none: return total.map { _ in 1 }
     }
+  }
+}
+
+/// What one class has got of the masks so far.
+private struct MaskedSums {
+  private var values: [Double]
+  /// Empty where no error is asked for.
+  private var squares: [Double]
+
+  init(count: Int, hasSquares: Bool) {
+    values = [Double](repeating: 0, count: count)
+    squares = hasSquares ? values : []
+  }
+
+  mutating func add(_ mask: [Float], _ score: Double) {
+    for p in mask.indices { values[p] += score * Double(mask[p]) }
+    for p in squares.indices {
+      let value = score * Double(mask[p])
+      squares[p] += value * value
+    }
+  }
+
+  /// The largest standard error of a pixel's mean over `count` masks, as a part of the range of the means.
+  func error(_ count: Int) -> Double {
+    guard let low = values.min(), let high = values.max(), high > low else { return .infinity }
+    let number = Double(count)
+    let largest = zip(values, squares).map { sum, square in square - sum * sum / number }.max() ?? 0
+    return (max(0, largest) / (number - 1) * number).squareRoot() / (high - low)
+  }
+
+  func drawn(_ divisors: [Double], _ count: Int, _ subject: Subject) throws -> [DrawnMap] {
+    let means = zip(values, divisors).map { Float($1 > 0 ? $0 / $1 : 0) }
+    var map = DrawnMap(grid: Heatmap(means, width: subject.width, height: subject.height))
+    if !squares.isEmpty {
+      map.details = [
+        ("masks", try Tensor([Float(count)], [1])), ("error", try Tensor([Float(error(count))], [1])),
+      ]
+    }
+    return [map]
   }
 }
 
