@@ -276,7 +276,7 @@ class Model:
         with Interruption(progress) as interruption:
             options = _run_options(interruption, layer=layer, threads=threads, batch_size=batch_size)
             if isinstance(images, (list, tuple)):
-                source = Source(list(images), self.info.input_channels, interruption)
+                source = Source(list(images), self.info.input_channels, self._is_channels_last, interruption)
                 library.limpid_estimate_from(
                     self._handle, source.callback, None, len(images), options, ctypes.byref(out))
             else:
