@@ -51,7 +51,7 @@ final class ModelHandle: Handled, Sendable {
     name = CText(graph.name)
     family = CText(model.metadata.family)
     labels = model.metadata.labels.map { CText($0) }
-    layers = model.metadata.layers.map { CText($0) }
+    layers = model.listedLayers.map { CText(graph.name(of: $0.value)) }
     inputs = graph.inputs.map { CText(graph.name(of: $0.value)) }
     outputs = graph.outputs.map { CText(graph.name(of: $0.value)) }
     metadata = model.metadata.entries.mapValues { CText($0) }

@@ -19,6 +19,8 @@ public enum Explainers {
     FinerCAM(),
     FullGrad(),
     SmoothGradCAM(),
+    AttentionRollout(),
+    LeGrad(),
     InputGradientMethod.saliency,
     InputGradientMethod.inputTimesGradient,
     IntegratedGradients(),

@@ -4,7 +4,7 @@ import Operators
 import Parallel
 import Synchronization
 public import Tensors
-public import Transforms
+import Transforms
 
 /// What is known of a model's values for an image input of one shape.
 public struct Analysis: Sendable {
@@ -12,8 +12,12 @@ public struct Analysis: Sendable {
   public let layers: [FeatureLayer]
   /// The one that they tap by default.
   public let defaultLayer: FeatureLayer?
+  /// Attention of tokens to tokens, [N, heads, tokens, tokens] each, in the order of the graph, and where the tokens lie.
+  public let attentions: [(value: ValueID, grid: TokenGrid)]
   /// Feature maps to which a constant is added by channel, and that: convolutions with a bias, batch normalisations.
   public let biases: [(layer: FeatureLayer, bias: [Float])]
+  /// Values by which the target can be differentiated: every operator between has a rule.
+  let differentiable: Set<ValueID>
   private let shapes: [ValueID: Shape]
   private let axes: [ValueID: [Axis]]
 
@@ -26,7 +30,33 @@ public struct Analysis: Sendable {
     defaultLayer = try marked.map { try Self.layer($0.value, named: $0.name, shapes, trace.axes) } ?? found.best
     self.shapes = shapes
     biases = found.biases(emitter)
+    differentiable = Self.differentiable(emitter, target)
+    attentions = emitter.graph.nodes.compactMap { node in
+      guard node.operation == "Softmax", let value = node.outputs.first ?? nil, let own = trace.axes[value],
+        own.count == 4, own[3].kind == .key, let grid = own[2].grid, own[0].factors.isEmpty || own[0].kind == .batch
+      else { return nil }
+      return (value, grid)
+    }
     axes = trace.axes
+  }
+
+  private static func differentiable(_ emitter: Emitter, _ target: ValueID) -> Set<ValueID> {
+    func isFloat(_ value: ValueID?) -> Bool {
+      value.flatMap { try? emitter.operand($0).type } == .float32
+    }
+    // Values that lead to the target, and of these the ones with a way that cannot be gone back.
+    var useful: Set<ValueID> = [target]
+    var blocked = Set<ValueID>()
+    for node in emitter.graph.nodes.reversed() {
+      let outputs = node.outputs.compactMap { $0 }.filter { useful.contains($0) && isFloat($0) }
+      guard !outputs.isEmpty else { continue }
+      let inputs = node.inputs.compactMap { $0 }.filter { isFloat($0) }
+      useful.formUnion(inputs)
+      if GradientRules.standard.rule(for: node) == nil || outputs.contains(where: blocked.contains) {
+        blocked.formUnion(inputs)
+      }
+    }
+    return useful.subtracting(blocked)
   }
 
   /// The image input of shape [channels, height, width], as a layer.
@@ -107,28 +137,35 @@ extension Model {
     return try [own] + others.operands(rows: rows)
   }
 
-  /// Whether some layer has feature maps, and the target can be differentiated by them; true where that depends on what is
-  /// fed.
+  /// Whether the default layer has feature maps by which the target can be differentiated; true where that depends on what
+  /// is fed.
   public var hasDifferentiableLayer: Bool {
     guard let shape = fixedInputShape else { return possibleScores != nil && input != nil }
-    guard let head = possibleScores, let layer = try? analysis(for: shape, head).defaultLayer else { return false }
-    return canDifferentiate(layer.value, shape, .standard)
+    guard let analysis = try? analysis(for: shape, possibleScores), let layer = analysis.defaultLayer else { return false }
+    return analysis.differentiable.contains(layer.value)
   }
 
   /// Whether the target can be differentiated by the image input; true where that depends on what is fed.
-  public func canDifferentiateInput(_ rules: GradientRules) -> Bool {
+  public var hasDifferentiableInput: Bool {
     guard let input, let shape = fixedInputShape else { return possibleScores != nil && input != nil }
-    return canDifferentiate(input.value, shape, rules)
+    return (try? analysis(for: shape, possibleScores).differentiable.contains(input.value)) ?? false
   }
 
-  private func canDifferentiate(_ value: ValueID, _ shape: Shape, _ rules: GradientRules) -> Bool {
-    guard let head = possibleScores, let input else { return false }
-    let rows = declaredBatch ?? 1
-    let others = graph.feeds(besides: input.value, rows: rows) ?? []
-    let feeds = [(value: input.value, type: ElementType.float32, shape: Shape(trusted: [rows] + shape.dimensions))] + others
-    var request = BackwardPass.Request(feeds: feeds, target: head.logits, values: [value])
-    request.rules = rules
-    return (try? backwardPass(request, parallel)) != nil
+  /// The layers that CAM methods may tap, the default one first: of each size of the maps the last that has as many maps as
+  /// most of that size.
+  public var listedLayers: [FeatureLayer] {
+    guard let shape = fixedInputShape, let analysis = try? analysis(for: shape, possibleScores), let best = analysis.defaultLayer else {
+      return []
+    }
+    let sizes = Dictionary(grouping: analysis.layers) { [$0.grid.rows, $0.grid.columns] }
+    let common = sizes.values.compactMap { layers -> FeatureLayer? in
+      let widths = Dictionary(grouping: layers, by: \.channels)
+      return widths.values.max { ($0.count, $1[0].channels) < ($1.count, $0[0].channels) }?.last
+    }
+    // Windows that are cut out and put back again have few layers of their size.
+    return [best] + common.filter { layer in
+      layer.value != best.value && (sizes[[layer.grid.rows, layer.grid.columns]]?.count ?? 0) > 3
+    }.sorted { $1.value < $0.value }
   }
 
   /// [channels, height, width] at the image input, where all are fixed, and the shapes of all other inputs too.

@@ -18,7 +18,7 @@ public struct GradientRules: Sendable {
     self.overrides = overrides
   }
 
-  func rule(for node: Node) -> GradientRule? {
+  public func rule(for node: Node) -> GradientRule? {
     if node.domain.isEmpty, let rule = overrides[node.operation] { return rule }
     return Operators.definition(node.operation, domain: node.domain)?.gradient
   }

@@ -110,23 +110,6 @@ extension Model {
     return metadata.role(of: graph.name(of: output.value))
   }
 
-  /// The layers that CAM methods may tap, the default one first: of each size of the maps the last that has as many maps as
-  /// most of that size.
-  fileprivate var listedLayers: [FeatureLayer] {
-    guard let shape = fixedInputShape, let analysis = try? analysis(for: shape), let best = analysis.defaultLayer else {
-      return []
-    }
-    let sizes = Dictionary(grouping: analysis.layers) { [$0.grid.rows, $0.grid.columns] }
-    let common = sizes.values.compactMap { layers -> FeatureLayer? in
-      let widths = Dictionary(grouping: layers, by: \.channels)
-      return widths.values.max { ($0.count, $1[0].channels) < ($1.count, $0[0].channels) }?.last
-    }
-    // Windows that are cut out and put back again have few layers of their size.
-    return [best] + common.filter { layer in
-      layer.value != best.value && (sizes[[layer.grid.rows, layer.grid.columns]]?.count ?? 0) > 3
-    }.sorted { $1.value < $0.value }
-  }
-
   /// The plan of a run on one image; nil where the size of the input depends on the image.
   fileprivate func plan(_ fetches: [ValueID]) throws -> Plan? {
     guard let input, graph.inputs.count == 1, let channels = inputSize.channels, let height = inputSize.height,

@@ -14,7 +14,7 @@ struct FullGrad: Explainer {
     Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary)
   ]
 
-  func canExplain(_ model: Model) -> Bool { model.canDifferentiateInput(.standard) }
+  func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")

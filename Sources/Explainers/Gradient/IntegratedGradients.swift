@@ -24,7 +24,7 @@ struct IntegratedGradients: Explainer {
   ]
   let draws = [Draw("baseline", "[channels, height, width]: where the path begins, as the model is fed.")]
 
-  func canExplain(_ model: Model) -> Bool { model.canDifferentiateInput(.standard) }
+  func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let points = try Self.points(request.settings.choice("quadrature"), request.settings.integer("steps"))

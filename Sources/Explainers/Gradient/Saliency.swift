@@ -25,7 +25,7 @@ struct InputGradientMethod: Explainer {
     ]
   }
 
-  func canExplain(_ model: Model) -> Bool { model.canDifferentiateInput(rules) }
+  func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let isAbsolute = try request.settings.word("absolute") == "yes"

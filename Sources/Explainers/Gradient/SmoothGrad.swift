@@ -30,7 +30,7 @@ struct SmoothGrad: Explainer {
   let draws = [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
   let drawsNumbers = true
 
-  func canExplain(_ model: Model) -> Bool { model.canDifferentiateInput(.standard) }
+  func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let settings = request.settings

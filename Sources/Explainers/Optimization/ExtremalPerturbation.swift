@@ -42,7 +42,7 @@ struct ExtremalPerturbation: Explainer {
     Parameter("compat", choices: ["none", "torchray"], default: "none", Compat.summary),
   ]
 
-  func canExplain(_ model: Model) -> Bool { model.scoresImages && model.canDifferentiateInput(.standard) }
+  func canExplain(_ model: Model) -> Bool { model.scoresImages && model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     try request.explainEach(.torchray) { subject, progress in

@@ -34,7 +34,7 @@ struct IGOS: Explainer {
     Parameter("compat", choices: ["none", "i-gos", "scouter"], default: "none", Compat.summary),
   ]
 
-  func canExplain(_ model: Model) -> Bool { model.scoresImages && model.canDifferentiateInput(.standard) }
+  func canExplain(_ model: Model) -> Bool { model.scoresImages && model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
