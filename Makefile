@@ -1,4 +1,4 @@
-# make demo      build, classify and explain a digit, write overlay pictures
+# make demo      build, classify and explain photographs, write overlay pictures
 # make test      everything; installs what is missing
 # make bench     time Limpid beside ONNX Runtime and OpenVINO
 # make conformance   compare with ONNX Runtime on what PyTorch exports: docs/conformance.md
@@ -22,7 +22,7 @@ python: dependencies build
 	LIMPID_LIBRARY=$(CURDIR)/.build/release/liblimpid.so .venv/bin/pip install -q ./bindings/python ./converters
 
 demo: build python
-	examples/digits/demo
+	examples/photos/demo
 
 test: build python
 	scripts/check

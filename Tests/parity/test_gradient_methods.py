@@ -6,6 +6,7 @@ import pathlib
 import limpid
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "Fixtures"
 CAM = {case["id"]: case for case in json.loads((FIXTURES / "cam/cases.json").read_text())}
@@ -133,6 +134,59 @@ def test_gradients_of_images_are_those_of_named_values():
     assert found["layer2"].shape[:2] == (4, 24)
     with pytest.raises(limpid.NotFound, match='no value or module named "layer9"'):
         model.gradient(x, [3], wrt="layer9")
+
+
+@pytest.mark.parametrize("method", ["guided-backprop", "deconvolution", "saliency"])
+@pytest.mark.parametrize("upper, lower, version", [(6, 0, 17), (6, 0, 10), (np.inf, 0, 17), (6, -1, 17)])
+def test_relus_that_are_bounded_above_are_relus(method, upper, lower, version):
+    """A network of 1×1 convolutions, whose modified gradients NumPy computes in a few lines."""
+    draw = np.random.default_rng(7)
+    first, second = draw.normal(size=(8, 3)).astype(np.float32), draw.normal(size=(6, 8)).astype(np.float32)
+    last = draw.normal(size=(4, 6)).astype(np.float32)
+    nodes, constants = [], {"w1": first[..., None, None], "w2": second[..., None, None], "w3": last}
+    for i, source in ((1, "x"), (2, "y1")):
+        nodes.append(helper.make_node("Conv", [source, f"w{i}"], [f"z{i}"]))
+        if np.isinf(upper):
+            nodes.append(helper.make_node("Relu", [f"z{i}"], [f"y{i}"]))
+        elif version < 11:
+            nodes.append(helper.make_node("Clip", [f"z{i}"], [f"y{i}"], min=float(lower), max=float(upper)))
+        else:
+            constants |= {"low": np.float32(lower), "high": np.float32(upper)}
+            nodes.append(helper.make_node("Clip", [f"z{i}", "low", "high"], [f"y{i}"]))
+    nodes += [helper.make_node("GlobalAveragePool", ["y2"], ["p"]), helper.make_node("Flatten", ["p"], ["f"]),
+              helper.make_node("Gemm", ["f", "w3"], ["logits"], transB=1)]
+    graph = helper.make_graph(
+        nodes, "bounded", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 5, 5])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 4])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()])
+    model = limpid.Model(helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", version)], ir_version=8).SerializeToString())
+
+    x = draw.normal(size=(3, 5, 5)).astype(np.float32) * 2
+    z1 = np.tensordot(first, x, 1)
+    z2 = np.tensordot(second, np.clip(z1, lower, upper), 1)
+    gradient = np.broadcast_to((last[2] / 25)[:, None, None], z2.shape)
+    for z, weights in ((z2, second), (z1, first)):
+        inside = (z > lower) & (z < upper)
+        if method == "saliency" or lower != 0:
+            gradient = gradient * inside
+        else:
+            gradient = np.maximum(gradient, 0) * (inside if method == "guided-backprop" else 1)
+        gradient = np.tensordot(weights.T, gradient, 1)
+    (found,) = model.explain(x, method, [2], absolute="no")
+    np.testing.assert_allclose(found.details["attribution"], gradient, rtol=1e-4, atol=1e-6)
+    assert np.abs(gradient).max() > 0.01
+
+
+def test_the_colours_of_attributions_span_what_most_pixels_stay_within():
+    model = limpid.Model(FIXTURES / "posthoc/networks/resrelu.onnx")
+    x = np.random.default_rng(3).normal(size=(3, 32, 32)).astype(np.float32)
+    for method, is_signed in (("saliency", False), ("input-x-gradient", True), ("integrated-gradients", True)):
+        (found,) = model.explain(x, method, [3])
+        sizes = np.sort(np.abs(found.grid).ravel())
+        low, high = found.range
+        assert high == sizes[(len(sizes) - 1) * 99 // 100] < sizes[-1]
+        assert low == (-high if is_signed else 0)
 
 
 def test_the_table_has_every_fixture():

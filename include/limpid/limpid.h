@@ -13,27 +13,38 @@
  *  - Callbacks run on the thread of the call that was given them, and never after it returns.
  *  - In an options struct, zero means the default and `struct_size` is `sizeof` the struct.
  *
- * A complete program:
+ * A complete program, `why MODEL IMAGE OUT.png`: Grad-CAM of the class that a classifier sees in an image, drawn
+ * over it.
  * @code
  *   #include <limpid/limpid.h>
  *   #include <stdio.h>
+ *
+ *   static int fail(void) {
+ *     fprintf(stderr, "%s\n", limpid_last_error());
+ *     return 1;
+ *   }
  *
  *   int main(int argc, char **argv) {
  *     limpid_model *model = NULL;
  *     limpid_image *image = NULL, *overlay = NULL;
  *     limpid_explanation *why = NULL;
  *     limpid_image_view view, drawn;
- *     if (argc < 3) return 2;
- *     if (limpid_model_load_file(argv[1], NULL, &model) || limpid_image_load_file(argv[2], &image))
- *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
+ *     limpid_render_options style = LIMPID_RENDER_OPTIONS_INIT;
+ *     const char *label;
+ *     int32_t found;
+ *
+ *     if (argc < 4) return 2;
+ *     if (limpid_model_load_file(argv[1], NULL, &model)) return fail();
+ *     if (limpid_image_load_file(argv[2], &image)) return fail();
  *     view = limpid_image_get_view(image);
- *     if (limpid_explain(model, NULL, &view, 1, NULL, 1, NULL, &why))
- *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
- *     printf("class %d\n", (int)limpid_explanation_class(why, 0));
- *     if (limpid_explanation_render(why, 0, &view, NULL, &overlay))
- *       return fprintf(stderr, "%s\n", limpid_last_error()), 1;
+ *     if (limpid_explain(model, "grad-cam", &view, 1, NULL, 1, NULL, &why)) return fail();
+ *     found = limpid_explanation_class(why, 0);
+ *     label = limpid_model_class_name(model, (size_t)found);
+ *     printf("class %d %s\n", (int)found, label ? label : "");
+ *     style.colormap = "turbo";
+ *     if (limpid_explanation_render(why, 0, &view, &style, &overlay)) return fail();
  *     drawn = limpid_image_get_view(overlay);
- *     limpid_save_png(&drawn, "why.png");
+ *     if (limpid_save_png(&drawn, argv[3])) return fail();
  *     limpid_image_free(overlay);
  *     limpid_explanation_free(why);
  *     limpid_image_free(image);

@@ -31,7 +31,19 @@ struct Attribution {
   }
 
   func drawn(_ colors: Colors) throws -> DrawnMap {
-    DrawnMap(grid: map(colors), details: [("attribution", try Tensor(values, shape))])
+    let grid = map(colors)
+    return DrawnMap(
+      grid: grid, range: Self.range(of: grid), details: [("attribution", try Tensor(values, shape))])
+  }
+
+  /// What the colours span: up to the size that 99 of 100 pixels do not exceed, and as far below 0 where there are both
+  /// signs. A few pixels exceed the others so far that these would all look alike. nil where nearly all are 0.
+  static func range(of grid: Heatmap) -> ClosedRange<Float>? {
+    let sizes = grid.values.map(abs).filter(\.isFinite).sorted()
+    guard !sizes.isEmpty else { return nil }
+    let size = sizes[(sizes.count - 1) * 99 / 100]
+    guard size > 0 else { return nil }
+    return grid.range.lowerBound < 0 ? -size...size : 0...size
   }
 }
 

@@ -1,4 +1,5 @@
 import Explanations
+import Graph
 import Models
 import Operators
 import Tensors
@@ -56,7 +57,8 @@ extension InputGradientMethod {
     form: .inputTimesGradient)
 
   /// Springenberg et al., ICLR Workshops 2015, "Striving for simplicity": at a ReLU only positive gradients of positive
-  /// values go on. Activations that are no Relu node keep their derivative.
+  /// values go on. A ReLU is also what is bounded above (ReLU6, a Clip from 0): what is cut off there has the gradient 0.
+  /// Other activations keep their derivative.
   static let guidedBackpropagation = InputGradientMethod(
     name: "guided-backprop",
     summary: "The gradient with all negative parts dropped at each ReLU: sharp pictures of edges, hardly of the class.",
@@ -66,11 +68,12 @@ extension InputGradientMethod {
         "Relu": .emitted { e, node, gradients in
           guard let dy = gradients.first ?? nil else { return [] }
           return [try e("PassPositive", e("Relu", dy), e.output(node), domain: "limpid")]
-        }
+        },
+        "Clip": bounded { e, node, dy in try derivativeOfClip(&e, node, e("Relu", dy)) },
       ]))
 
-  /// Zeiler & Fergus, ECCV 2014, "Visualizing and understanding convolutional networks", section 2.1: at a ReLU only
-  /// positive gradients go on, whatever the value was.
+  /// Zeiler & Fergus, ECCV 2014, "Visualizing and understanding convolutional networks", section 2.1: at a ReLU (bounded
+  /// above or not) only positive gradients go on, whatever the value was.
   static let deconvolution = InputGradientMethod(
     name: "deconvolution", summary: "The gradient with its negative parts dropped at each ReLU, whatever passed forward.",
     form: .gradient,
@@ -79,6 +82,26 @@ extension InputGradientMethod {
         "Relu": .emitted { e, _, gradients in
           guard let dy = gradients.first ?? nil else { return [] }
           return [try e("Relu", dy)]
-        }
+        },
+        "Clip": bounded { e, _, dy in [try e("Relu", dy)] },
       ]))
+
+  /// The rule of Clip that is `rule` where it is a ReLU bounded above, and its derivative where it is not.
+  private static func bounded(
+    _ rule: @escaping @Sendable (inout Emitter, Node, _ dy: ValueID) throws -> [ValueID?]
+  ) -> GradientRule {
+    .emitted { e, node, gradients in
+      guard let dy = gradients.first ?? nil else { return [] }
+      let low = try e.constant(node, 1)?.floats().array(of: Float.self).first
+      let isRectifier = try (low ?? node.float("min", default: -.infinity)) == 0
+      return isRectifier ? try rule(&e, node, dy) : try derivativeOfClip(&e, node, dy)
+    }
+  }
+
+  private static func derivativeOfClip(_ e: inout Emitter, _ node: Node, _ dy: ValueID) throws -> [ValueID?] {
+    guard case .emitted(let rule)? = GradientRules.standard.rule(for: node) else {
+      throw Failure(.internal, "Clip has no derivative")
+    }
+    return try rule(&e, node, [dy])
+  }
 }

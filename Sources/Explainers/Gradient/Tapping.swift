@@ -104,6 +104,8 @@ struct LogitRows {
 /// A map that a method drew, with what it says beside it.
 struct DrawnMap {
   var grid: Heatmap
+  /// What the colours span; nil: from the least to the greatest value.
+  var range: ClosedRange<Float>?
   var details: [(name: String, tensor: Tensor)] = []
 
   /// Of several layers; the details are those of the first.
@@ -138,7 +140,7 @@ struct PendingExplanations {
   mutating func add(_ map: DrawnMap, image: Int, round: Int, class index: Int) {
     made[image][round] = Explanation(
       image: image, classIndex: index, score: scores[image]?[index] ?? .nan, grid: map.grid,
-      field: Field(width: 0, height: 0), details: map.details)
+      range: map.range, field: Field(width: 0, height: 0), details: map.details)
   }
 
   func explanations(_ compat: Compat) throws -> [Explanation] {

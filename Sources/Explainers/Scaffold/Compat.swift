@@ -47,11 +47,11 @@ extension Heatmap {
 extension Explanation {
   /// The explanation in its place, its map brought to the range that `compat` ends with.
   func finished(_ compat: Compat, in field: Field) -> Explanation {
-    let (grid, range): (Heatmap, ClosedRange<Float>?)
+    let (grid, range): (Heatmap, ClosedRange<Float>)
     switch compat {
     case .gradCAM, .scouter, .caStream, .tame, .torchcam:
       (grid, range) = (self.grid.spread(adding: compat.spreadEpsilon), 0...1)
-    default: (grid, range) = (self.grid, nil)
+    default: (grid, range) = (self.grid, self.range)
     }
     var finished = Explanation(
       image: image, classIndex: classIndex, score: score, grid: grid, range: range, field: field, details: details)
