@@ -131,9 +131,9 @@ LAYERS = ["_blocks.5._bn0.relu6", "_blocks.8._bn1.relu6", "_bn1.relu6"]
 
 INTRO = """# Gallery
 
-Every method on the same photographs: what EfficientNet-Lite0, trained on ImageNet, says to them, and why. The first four
-columns explain the class that the model predicts; the last one asks the fourth photograph for a *space shuttle*, which
-stands behind the astronaut, and which a map of that class should find. Squares are what the model saw.
+Every method on the same photographs: what EfficientNet-Lite0, trained on ImageNet, says to them, and why. The first
+four columns explain the class that the model predicts; the last one asks the fourth photograph for a *space shuttle*,
+which stands behind the astronaut, and which a map of that class should find. Squares are what the model saw.
 
 Made by `.venv/bin/python examples/photos/gallery.py` (after `make python`; weights and photographs:
 [examples/photos](../examples/photos/README.md)). [How to choose a method](methods/README.md).
@@ -164,8 +164,9 @@ def front(model):
     path = HERE / "astronaut.jpg"
     found = model.explain(path, "grad-cam", classes=[-1, "space shuttle"])
     photograph = Image.open(path).convert("RGB")
-    for name, picture in (
-            ("photograph", photograph), ("why-helmet", found[0].overlay(**HEAT)), ("why-shuttle", found[1].overlay(**HEAT))):
+    pictures = {
+        "photograph": photograph, "why-helmet": found[0].overlay(**HEAT), "why-shuttle": found[1].overlay(**HEAT)}
+    for name, picture in pictures.items():
         seen(picture, found[0].field, 280).save(DOCS / "pictures" / f"{name}.jpg", quality=85, optimize=True)
 
 
@@ -188,7 +189,9 @@ def page(methods):
     for method in methods:
         about, _, parameters, how = METHODS[method]
         note = "".join(f" `{name}={value}`" for name, value in parameters.items())
-        lines.append(f"| [`{method}`](methods/{about}.md{anchor(about, method)}){note} | ![{method}](gallery/{method}.jpg)<br>{how} |\n")
+        lines.append(
+            f"| [`{method}`](methods/{about}.md{anchor(about, method)}){note} "
+            f"| ![{method}](gallery/{method}.jpg)<br>{how} |\n")
         if method == "layer-cam":
             lines.append("| `layer-cam` of three layers: early, middle, last | ![layer-cam of three layers]"
                          "(gallery/layer-cam-layers.jpg)<br>The same, mean of three layers: as sharp as it gets. |\n")
