@@ -38,5 +38,7 @@ public enum Explainers {
     IGOS(),
     ExtremalPerturbation(),
     LayerDeepLIFT(),
+    LIME(),
+    KernelSHAP(),
   ]
 }

@@ -58,7 +58,7 @@ struct RandomNumbers {
 
   /// What is drawn alike for every image of a call.
   enum Shared: UInt64 {
-    case grid, shift, baseline, masks, bottleneck, path
+    case grid, shift, baseline, masks, bottleneck, path, coalitions
   }
 
   /// Streams from 2³² on, where images have none.
