@@ -1,12 +1,15 @@
 """Methods that explain any model, by changed images and inner values, against the numbers of the original programs
 (Tests/Fixtures/posthoc, tolerances with them)."""
 
+import itertools
 import json
+import math
+import subprocess
 
 import limpid
 import numpy as np
 import pytest
-from conftest import FIXTURES
+from conftest import FIXTURES, LIBRARY, ROOT
 
 FOLDER = FIXTURES / "posthoc"
 #: Those of the gradient methods, in the same folder, have a test of their own.
@@ -267,12 +270,116 @@ def test_extremal_perturbation_ends_as_high(load):
     assert energy >= original - 0.1 * abs(original)
 
 
+SEGMENTS = np.add.outer(np.arange(32) // 16 * 3, np.arange(32) // 11)
+
+
+def test_kernel_shap_of_all_choices_is_exact(load):
+    _, arrays, model = load("score-cam-resrelu")
+    x, parts = arrays["input"], 6
+    choices = np.array(list(itertools.product([0, 1], repeat=parts)), np.uint8)
+    masked = (x[0] * choices[:, SEGMENTS][:, None]).astype(np.float32)
+    score = dict(zip(map(tuple, choices), model.fetch(masked, ["logits"])["logits"][:, 3].astype(np.float64)))
+    values = np.zeros(parts)
+    for choice in score:
+        for i in range(parts):
+            if not choice[i]:
+                more, size = choice[:i] + (1,) + choice[i + 1:], sum(choice)
+                share = math.factorial(size) * math.factorial(parts - size - 1) / math.factorial(parts)
+                values[i] += share * (score[more] - score[choice])
+    draws = {"segments": SEGMENTS, "samples": choices}
+    found, = model.explain(x, "kernel-shap", 3, weights="kernel", baseline="zero", draws=draws)
+    np.testing.assert_allclose(found.details["attribution"], values, atol=1e-4)
+    np.testing.assert_array_equal(found.grid, found.details["attribution"][SEGMENTS])
+    drawn, = model.explain(x, "kernel-shap", 3, samples=4000, baseline="zero", draws={"segments": SEGMENTS})
+    np.testing.assert_allclose(drawn.details["attribution"], values, atol=0.05 * np.abs(values).max())
+    np.testing.assert_allclose(drawn.details["attribution"].sum(), values.sum(), atol=1e-4)
+
+
+def test_lime_is_weighted_ridge_regression(load):
+    _, arrays, model = load("score-cam-resrelu")
+    x = arrays["input"]
+    rows = np.random.default_rng(2).integers(0, 2, (40, 6)).astype(np.uint8)
+    rows[0] = 1
+    found, = model.explain(
+        x, "lime", 3, ridge=0.5, kernel=0.4, baseline="zero", draws={"segments": SEGMENTS, "samples": rows})
+    scores = model.classify((x[0] * rows[:, SEGMENTS][:, None]).astype(np.float32))[:, 3].astype(np.float64)
+    weights = np.sqrt(np.exp(-(1 - np.sqrt(rows.mean(1))) ** 2 / 0.4**2))
+    centred = rows - np.average(rows, axis=0, weights=weights)
+    left = centred.T @ (weights[:, None] * centred) + 0.5 * np.eye(6)
+    wanted = np.linalg.solve(left, centred.T @ (weights * (scores - np.average(scores, weights=weights))))
+    np.testing.assert_allclose(found.details["attribution"], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [8, 40])
+def test_superpixels_are_connected_and_as_many(count, load):
+    _, arrays, model = load("score-cam-resgn")
+    found, = model.explain(arrays["input"], "lime", 0, samples=3, segments=count)
+    labels = found.details["segments"]
+    assert labels.shape == arrays["input"].shape[2:]
+    assert count / 2 <= labels.max() + 1 <= count * 1.5
+    for label in range(labels.max() + 1):
+        left = set(map(tuple, np.argwhere(labels == label)))
+        pending = [left.pop()]
+        while pending:
+            y, x = pending.pop()
+            for place in [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]:
+                if place in left:
+                    left.remove(place)
+                    pending.append(place)
+        assert not left, label
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """program(model, x, method, class, layer, parameters, draws) -> the map that a C program gets."""
+    folder = tmp_path_factory.mktemp("methods")
+    library = folder / "liblimpid.so.0"
+    library.symlink_to(LIBRARY)
+    subprocess.run(["cc", "-O1", "-Wall", "-Werror", f"-I{ROOT}/include", "-o", folder / "methods",
+                    ROOT / "Tests/parity/methods.c", library, f"-Wl,-rpath,{folder}"], check=True)
+
+    def run(model, x, method, index, layer="", parameters={}, draws={}):
+        x.tofile(folder / "x")
+        words = [f"{name}={value}" for name, value in parameters.items()]
+        for name, array in draws.items():
+            array.tofile(folder / name)
+            kind = {"uint8": 2, "int32": 6, "float32": 1}[array.dtype.name]
+            words.append(f"{name}:{kind}:{','.join(map(str, array.shape))}={folder / name}")
+        height, width = x.shape[2:]
+        words = [folder / "methods", model, folder / "x", height, width, method, index, layer, *words]
+        done = subprocess.run(list(map(str, words)), check=True, stdout=subprocess.PIPE)
+        return np.frombuffer(done.stdout, np.float32).reshape(height, width)
+
+    return run
+
+
+def test_methods_through_c(program, load):
+    about, arrays, _ = load("rise-torchray-resrelu")
+    found = program(
+        FOLDER / about["model"], arrays["input"], "rise", 4, parameters={"compat": "torchray"},
+        draws={"grid": arrays["grid"], "shift": arrays["shift_yx"]})
+    same(about, "saliency", found, arrays["saliency"][4])
+    about, arrays, _ = load("score-cam-resgn")
+    found = program(
+        FOLDER / about["model"], arrays["input"], "score-cam", arrays["classes"][1], about["tap"]["value"],
+        {"compat": "authors"})
+    same(about, "author", found, arrays["author"][1])
+    about, arrays, _ = load("iba-pooled")
+    parameters = about["parameters"]
+    found = program(
+        FOLDER / about["model"], arrays["input"], "iba", arrays["target"], about["tap"]["value"],
+        {"compat": "iba", "beta": parameters["beta"], "sigma": parameters["sigma"]},
+        {name: arrays[name].astype(np.float32) for name in ("mean", "std", "active", "noise")})
+    same(about, "saliency", found, arrays["saliency"])
+
+
 # What holds for every one of them.
 
 SMALL = {"rise": {"masks": 21}, "score-cam": {"channels": 9}, "ss-cam": {"channels": 5, "samples": 2},
          "is-cam": {"channels": 5, "samples": 2}, "ablation-cam": {}, "recipro-cam": {},
          "occlusion": {"window_height": 9, "window_width": 9}, "i-gos": {"cells": 5, "iterations": 2, "integration": 3},
-         "extremal-perturbation": {"iterations": 2, "step": 6, "sigma": 9, "area": [0.1, 0.4]}, "layer-deep-lift": {}}
+         "extremal-perturbation": {"iterations": 2, "step": 6, "sigma": 9, "area": [0.1, 0.4]}, "layer-deep-lift": {},
+         "lime": {"samples": 9, "segments": 6}, "kernel-shap": {"samples": 9, "segments": 6}}
 NETWORKS = sorted(p.stem for p in FOLDER.glob("networks/*.onnx"))
 
 
@@ -297,9 +404,11 @@ def test_bits_do_not_depend_on_batches_and_threads(method, network):
 @pytest.mark.parametrize("method", SMALL)
 def test_an_image_that_is_the_same_everywhere_gives_numbers(method, load):
     _, arrays, model = load("score-cam-resrelu")
-    for compat in next(p for m in model.methods if m.name == method for p in m.parameters if p.name == "compat").choices:
-        for found in model.explain(np.zeros_like(arrays["input"]), method, [[0, 1]], compat=compat, **SMALL[method]):
-            assert np.isfinite(found.grid).all(), compat
+    table = next(m for m in model.methods if m.name == method).parameters
+    choices = [{"compat": word} for p in table if p.name == "compat" for word in p.choices]
+    for options in choices or [{}]:
+        for found in model.explain(np.zeros_like(arrays["input"]), method, [[0, 1]], **options, **SMALL[method]):
+            assert np.isfinite(found.grid).all(), options
 
 
 def words(seed, stream, count):
@@ -347,6 +456,7 @@ def test_draws_are_those_of_the_documented_generator(seed, load):
     ("rise", {"baseline": "black"}, {}, "needs a model file that says how images are prepared"),
     ("occlusion", {"window_height": 3, "stride_y": 4}, {}, "is 4, above the window's 3"),
     ("ss-cam", {}, {"noise": np.zeros((1, 2, 3), np.float32)}, "the draws \"noise\" are of shape [1×2×3]"),
+    ("lime", {}, {"samples": np.zeros((2, 3), np.uint8)}, "the draws \"samples\" are of shape [2×3]"),
     ("iba", {}, {}, "needs what is usual for the layer"),
     ("extremal-perturbation", {"area": "0.1,many"}, {}, "the parameter \"area\" is \"0.1,many\"; it must be a number"),
     ("extremal-perturbation", {"step": 4, "sigma": 6, "compat": "torchray"}, {}, "ends short of the image's 32×32"),
