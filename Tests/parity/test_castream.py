@@ -3,6 +3,7 @@ variant on a small case. What its parameters do is in the tests of the Python bi
 
 import json
 
+import limpid
 import numpy as np
 import pytest
 from conftest import DOORS, FIXTURES, close
@@ -63,3 +64,12 @@ def test_one_call_gives_the_originals_map_for_any_class(case, door, doors, prepa
 @pytest.mark.parametrize("case", ["narrow-resnet-stream-h4", "narrow-convnext-stream", "narrow-efficientnet-stream"])
 def test_every_kernel_variant_gives_the_originals_numbers(case, door, doors, variant, prepare):
     check_values(doors[door], *prepare(case))
+
+
+def test_score_cam_of_its_own_program(prepare):
+    model, picture, _, _ = prepare("resnet18-stream")
+    expected = np.load(FOLDER / "resnet18-stream/score-cam.npz")
+    found = limpid.Model(model).explain(
+        picture, "score-cam", [[int(label) for label in expected["labels"]]], layer="layer4.1.relu2", compat="ca-stream")
+    for explanation, wanted in zip(found, expected["maps"]):
+        close(explanation.grid, wanted)

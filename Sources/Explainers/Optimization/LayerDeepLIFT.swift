@@ -45,7 +45,8 @@ struct LayerDeepLIFT: Explainer {
   ) throws -> [DrawnMap] {
     let model = request.model
     guard model.graph.inputs.count == 1 else {
-      throw Failure(.unsupported, "the method \"layer-deep-lift\" explains models with one input, not those with further ones")
+      throw Failure(
+        .unsupported, "the method \"layer-deep-lift\" explains models with one input, not those with further ones")
     }
     let parallel = model.parallel(for: request.call)
     let pair = try Self.pair(request, subject)

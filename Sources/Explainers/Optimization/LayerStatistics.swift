@@ -4,16 +4,16 @@ public import Tensors
 
 /// What is usual for each value of a layer over many images: what IBA measures information by.
 public struct LayerStatistics {
-  /// [channels, rows, columns] each: the mean; the standard deviation (n − 1); 1 where more than 0.01 of the images have a
-  /// value other than 0.
+  /// [channels, rows, columns] each: the mean; the standard deviation (n − 1); 1 where more than 0.01 of the images have
+  /// a value other than 0.
   public let mean: Tensor
   public let std: Tensor
   public let active: Tensor
 }
 
 extension Model {
-  /// Of the layer that `call` names, else the model's own choice. Images go by one batch at a time; those that cannot be
-  /// had are left out.
+  /// Of the layer that `call` names, else the model's own choice. Images go by one batch at a time; those that cannot
+  /// be had are left out.
   ///
   /// Throws `invalidArgument` for fewer than two images, and for images of different sizes at the model's input.
   public func statistics(of images: ImageSet, _ call: Call, _ progress: Progress) throws -> LayerStatistics {

@@ -5,9 +5,10 @@ import Models
 import Parallel
 import Tensors
 
-/// LIME (Ribeiro, Singh & Guestrin, KDD 2016): a linear model of the score by which superpixels are visible. Of random
-/// choices (each superpixel with probability ½; the first shows all), weighted by √exp(−d²/kernel²), d the cosine distance
-/// from all of them; ridge regression with an intercept.
+/// LIME (Ribeiro, Singh & Guestrin, KDD 2016): a linear model of the score by which superpixels are visible.
+///
+/// Ridge regression with an intercept, of random choices (each superpixel with probability ½; the first shows all) that
+/// are weighted by √exp(−d²/kernel²), d the cosine distance from all of them.
 struct LIME: Explainer {
   let name = "lime"
   let summary = "A linear model of the score by visible superpixels: asks the model only."
@@ -29,19 +30,23 @@ struct LIME: Explainer {
       (0..<count).map { i in
         (0..<parts).map { i == 0 || random.uniform(i * parts + $0) < 0.5 ? 1 : 0 }
       }
-    } _: { rows, scores, _ in
+    } _: { rows, scores, _, progress in
       let weights = rows.map { row in
         let distance = 1 - (row.reduce(0, +) / Double(row.count)).squareRoot()
         return exp(-distance * distance / (kernel * kernel)).squareRoot()
       }
-      return Self.ridge(rows, scores, weights, ridge)
+      return try Self.ridge(rows, scores, weights, ridge, progress)
     }
   }
 
   /// The coefficients; the intercept is not held back, so means are taken off first.
-  private static func ridge(_ rows: [[Double]], _ scores: [Double], _ weights: [Double], _ ridge: Double) -> [Double] {
+  private static func ridge(
+    _ rows: [[Double]], _ scores: [Double], _ weights: [Double], _ ridge: Double, _ progress: Progress
+  ) throws -> [Double] {
     let total = weights.reduce(0, +)
     let parts = rows.first?.count ?? 0
+    // Else rounding would be all that is fitted.
+    guard scores.contains(where: { $0 != scores[0] }) else { return [Double](repeating: 0, count: parts) }
     var means = [Double](repeating: 0, count: parts)
     var mean = 0.0
     for (i, row) in rows.enumerated() {
@@ -50,6 +55,7 @@ struct LIME: Explainer {
     }
     var squares = LeastSquares(size: parts)
     for (i, row) in rows.enumerated() {
+      try progress.advance(0, of: 1)
       squares.add(zip(row, means).map { $0 - $1 }, scores[i] - mean, weight: weights[i])
     }
     return squares.solved(ridge: ridge)
@@ -68,8 +74,8 @@ struct KernelSHAP: Explainer {
     Parameter("samples", default: 1000, in: 1...1_000_000, "Random choices of superpixels, as many runs of the model."),
     Parameter(
       "weights", choices: ["drawn", "kernel"], default: "drawn",
-      "Whether the choices were drawn by the Shapley kernel, and count alike, or are to be weighed by it: all 2^M choices "
-        + "fed as `samples` give the exact values."),
+      "Whether the choices were drawn by the Shapley kernel, and count alike, or are to be weighed by it: all 2^M "
+        + "choices fed as `samples` give the exact values."),
     Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"), Coalitions.baseline,
   ]
 
@@ -79,12 +85,13 @@ struct KernelSHAP: Explainer {
     let isWeighted = try request.settings.word("weights") == "kernel"
     return try request.explainCoalitions(else: .logit) { parts, count, random in
       Self.coalitions(parts, count, random)
-    } _: { rows, scores, ends in
+    } _: { rows, scores, ends, progress in
       let parts = rows.first?.count ?? 0
       guard parts > 1 else { return [ends.whole - ends.none] }
       // The last value follows from the sum.
       var squares = LeastSquares(size: parts - 1)
       for (i, row) in rows.enumerated() {
+        try progress.advance(0, of: 1)
         let size = Int(row.reduce(0, +).rounded())
         guard size > 0, size < parts else { continue }
         let last = row[parts - 1]
@@ -155,7 +162,7 @@ extension ExplanationRequest {
   fileprivate func explainCoalitions(
     else quantity: Scoring.Quantity = .probability,
     _ draw: (_ parts: Int, _ count: Int, RandomNumbers) -> [[Double]],
-    _ fit: (_ rows: [[Double]], _ scores: [Double], _ ends: (none: Double, whole: Double)) -> [Double]
+    _ fit: (_ rows: [[Double]], _ scores: [Double], _ ends: (none: Double, whole: Double), Progress) throws -> [Double]
   ) throws -> [Explanation] {
     let scoring = try Scoring(self, "of", else: quantity)
     return try explainEach(.none) { subject, progress in
@@ -183,7 +190,8 @@ extension ExplanationRequest {
       }
       let whole = scoring(subject.logits)
       return try subject.classes.enumerated().map { c, index in
-        let values = fit(rows, Array(scores[c].dropFirst()), (scores[c][0], Double(whole[index]))).map { Float($0) }
+        let ends = (none: scores[c][0], whole: Double(whole[index]))
+        let values = try fit(rows, Array(scores[c].dropFirst()), ends, progress.polling).map { Float($0) }
         return [
           DrawnMap(
             grid: Heatmap(parts.labels.map { values[$0] }, width: subject.width, height: subject.height),

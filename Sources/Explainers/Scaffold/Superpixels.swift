@@ -9,9 +9,10 @@ struct Superpixels {
   let count: Int
 
   static let parameters = [
-    Parameter("segments", default: 50, in: 2...2000, "Superpixels, about as many."),
+    Parameter("segments", default: 50, in: 2...500, "Superpixels, about as many."),
     Parameter(
-      "compactness", default: 10.0, in: 0.01...1000, "How square superpixels are, against how well they follow colours."),
+      "compactness", default: 10.0, in: 0.01...1000,
+      "How square superpixels are, against how well they follow colours."),
   ]
   static let draw = Draw("segments", "integers [height, width], the superpixel of each pixel; else SLIC finds them.")
 
@@ -26,8 +27,8 @@ struct Superpixels {
     }
     let numbers = given.array(of: Float.self)
     let known = Set(numbers).sorted()
-    guard known.allSatisfy(\.isFinite), known.count <= 2000 else {
-      throw Failure(.invalidArgument, "the draws \"segments\" hold \(known.count) different numbers; at most 2000 do")
+    guard known.allSatisfy(\.isFinite), known.count <= 1000 else {
+      throw Failure(.invalidArgument, "the draws \"segments\" hold \(known.count) different numbers; at most 1000 do")
     }
     let places = Dictionary(uniqueKeysWithValues: zip(known, known.indices))
     labels = numbers.map { places[$0] ?? 0 }
@@ -45,9 +46,10 @@ struct Superpixels {
   }
 }
 
-/// SLIC (Achanta et al., TPAMI 2012): k-means of colour and place, each pixel looking at the centres nearby only. Colours
-/// are the image as it is fed, its whole range stretched to 0…100; ten rounds; parts of less than a quarter of the usual
-/// size join a neighbour.
+/// SLIC (Achanta et al., TPAMI 2012): k-means of colour and place, each pixel looking at the centres nearby only.
+///
+/// Colours are the image as it is fed, its whole range stretched to 0…100; ten rounds; parts of less than a quarter of the
+/// usual size join a neighbour.
 private struct SLIC {
   private let width: Int
   private let height: Int
