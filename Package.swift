@@ -85,11 +85,18 @@ let package = Package(
         "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
       ],
       swiftSettings: numeric()),
+    // One file per metric of explanations.
+    .target(
+      name: "Metrics",
+      dependencies: [
+        "Explainers", "Models", "Explanations", "Images", "Parallel", "Tensors",
+      ],
+      swiftSettings: numeric()),
     // The C functions, one file per noun of the header.
     .target(
       name: "CABI",
       dependencies: [
-        "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
+        "Metrics", "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
         "CThread",
       ],
       swiftSettings: swift),
@@ -110,7 +117,7 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
+        "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
         "CLimpid",
       ],
       swiftSettings: swift,

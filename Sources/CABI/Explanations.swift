@@ -17,7 +17,7 @@ final class ExplanationHandle: Handled {
   let words: [[CText]]
   let method: CText
   /// Those of the method, the same for every explanation of a call.
-  let parameters: [(name: CText, value: ParameterValue, word: CText?)]
+  let parameters: [ParameterReading]
   let details: [[NamedTensor]]
 
   init(_ explanations: [Explanation], method: String) {
@@ -27,9 +27,7 @@ final class ExplanationHandle: Handled {
     words = explanations.map { $0.reading?.words.map { CText($0.text) } ?? [] }
     self.method = CText(method)
     details = explanations.map { $0.details.map { NamedTensor($0.name, $0.tensor) } }
-    parameters = (explanations.first?.parameters ?? []).map { name, value in
-      if case .text(let word) = value { (CText(name), value, CText(word)) } else { (CText(name), value, nil) }
-    }
+    parameters = (explanations.first?.parameters ?? []).map { ParameterReading($0.name, $0.value) }
   }
 
   func map(_ index: Int) -> limpid_map_view {
@@ -44,6 +42,28 @@ final class ExplanationHandle: Handled {
   func grid(_ index: Int) -> limpid_map_view {
     guard let explanation = explanations[checked: index] else { return limpid_map_view() }
     return explanation.view(grids[index], explanation.grid.width, explanation.grid.height)
+  }
+}
+
+/// The value of a parameter that was used, and the texts that callers borrow.
+struct ParameterReading: Sendable {
+  private let name: CText
+  private let value: ParameterValue
+  private let word: CText?
+
+  init(_ name: String, _ value: ParameterValue) {
+    self.name = CText(name)
+    self.value = value
+    if case .text(let word) = value { self.word = CText(word) } else { word = nil }
+  }
+
+  /// The name, and the value in `*number` (NaN for a word) or `*word` (NULL for a number).
+  func read(
+    _ number: UnsafeMutablePointer<Double>?, _ word: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+  ) -> UnsafePointer<CChar> {
+    if case .number(let value) = value { number?.pointee = value } else { number?.pointee = .nan }
+    word?.pointee = self.word?.base
+    return name.base
   }
 }
 
@@ -145,10 +165,7 @@ public func limpid_explanation_parameter(
   _ explanation: OpaquePointer?, _ parameter: Int, _ number: UnsafeMutablePointer<Double>?,
   _ word: UnsafeMutablePointer<UnsafePointer<CChar>?>?
 ) -> UnsafePointer<CChar>? {
-  guard let found = ExplanationHandle.object(explanation)?.parameters[checked: parameter] else { return nil }
-  if case .number(let value) = found.value { number?.pointee = value } else { number?.pointee = .nan }
-  word?.pointee = found.word?.base
-  return found.name.base
+  ExplanationHandle.object(explanation)?.parameters[checked: parameter]?.read(number, word)
 }
 
 @c @implementation

@@ -15,6 +15,8 @@ extension limpid_method_info: Sized {}
 extension limpid_parameter_info: Sized {}
 extension limpid_run_options: Sized {}
 extension limpid_render_options: Sized {}
+extension limpid_metric_info: Sized {}
+extension limpid_measure_options: Sized {}
 
 /// No version of a struct gets larger: beyond it, `struct_size` was never set.
 private let largestStruct = 4096

@@ -67,4 +67,17 @@ public struct Call {
         "\(owner) reads no draws \(quoted(name)); " + (names.isEmpty ? "it reads none" : "it reads \(names)"))
     }
   }
+
+  /// What the caller feeds under `name`, as float32; nil where it feeds nothing. `shape` has nil where any extent will
+  /// do. Throws `invalidArgument` for another shape.
+  public func draw(_ name: String, _ shape: [Int?]) throws -> Tensor? {
+    guard let tensor = draws[name] else { return nil }
+    let fits = tensor.shape.rank == shape.count
+      && zip(tensor.shape.dimensions, shape).allSatisfy { actual, wanted in wanted.map { $0 == actual } ?? true }
+    guard fits else {
+      let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: "×")
+      throw Failure(.invalidArgument, "the draws \(quoted(name)) are of shape \(tensor.shape), not [\(wanted)]")
+    }
+    return try locating("draws \(quoted(name))") { try tensor.floats() }
+  }
 }

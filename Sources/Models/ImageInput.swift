@@ -39,7 +39,7 @@ extension Model {
   }
 
   /// The shape [channels, height, width] that an image has at the model's input.
-  func preparedShape(of image: ImageInput) throws -> Shape {
+  public func preparedShape(of image: ImageInput) throws -> Shape {
     let found: (channels: Int, height: Int, width: Int)
     switch image {
     case .planes(_, let width, let height):

@@ -21,6 +21,19 @@ extension Tensor {
     return result
   }
 
+  /// The same numbers as float32, whatever they are stored in.
+  public func floats() throws -> Tensor {
+    if type.computed == .float32 { return try computed().aligned() }
+    return try Tensor(integers().map { Float($0) }, shape)
+  }
+
+  /// The same numbers in double precision, whatever they are stored in.
+  public func doubles() throws -> [Double] {
+    type == .float64 ? array(of: Double.self) : try floats().array(of: Float.self).map { Double($0) }
+  }
+
+  public init(_ values: [Double], _ shape: Shape) throws { try self.init(values, .float64, shape) }
+
   /// A float32 tensor in the type that a model declares; itself where that is float32 or no such type.
   public func converted(to declared: ElementType) throws -> Tensor {
     guard type == .float32, declared.computed == .float32, declared != .float32 else { return self }

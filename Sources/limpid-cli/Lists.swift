@@ -2,6 +2,7 @@ import CLimpid
 import Explainers
 import Explanations
 import Images
+import Metrics
 import Models
 
 /// The explanation methods, from their own tables.
@@ -21,40 +22,80 @@ struct Methods: Command {
 
   static func text(_ methods: [any Explainer]) -> String {
     methods.map { method in
-      var parameters = Table()
-      for parameter in method.parameters {
-        var summary = parameter.summary
-        if case .choice(let words, _) = parameter.kind { summary += " One of \(words.joined(separator: ", "))." }
-        parameters.add("    \(parameter.name)", "default \(parameter.defaultValue)", summary)
-      }
-      for draw in method.draws { parameters.add("    \(draw.name)", "--draw", draw.summary) }
-      if method.tapsLayers { parameters.add("    --layer", "", "It looks at inner values, which may be named.") }
-      if method.drawsNumbers { parameters.add("    --seed", "default 0", "Of its random numbers.") }
-      return "\(method.name)\n  \(method.summary)\n" + parameters.text
+      var table = table(method.parameters, method.draws, "--draw")
+      if method.tapsLayers { table.add("    --layer", "", "It looks at inner values, which may be named.") }
+      if method.drawsNumbers { table.add("    --seed", "default 0", "Of its random numbers.") }
+      return "\(method.name)\n  \(method.summary)\n" + table.text
     }.joined(separator: "\n")
   }
 
-  static func json(_ method: any Explainer) -> JSON {
-    let parameters = method.parameters.map { parameter in
-      let members: [(String, JSON)] = [
-        ("name", .text(parameter.name)), ("summary", .text(parameter.summary)),
-        ("default", JSON(parameter.defaultValue)),
-      ]
-      switch parameter.kind {
-      case .number(_, let range, let isInteger):
-        return JSON.object(
-          members + [
-            ("minimum", .number(range.lowerBound)), ("maximum", .number(range.upperBound)),
-            ("integer", .bool(isInteger)),
-          ])
-      case .choice(let words, _): return JSON.object(members + [("choices", .texts(words))])
-      }
+  /// Parameters and draws, one a line; `option` gives draws.
+  static func table(_ parameters: [Parameter], _ draws: [Draw], _ option: String) -> Table {
+    var table = Table()
+    for parameter in parameters {
+      var summary = parameter.summary
+      if case .choice(let words, _) = parameter.kind { summary += " One of \(words.joined(separator: ", "))." }
+      table.add("    \(parameter.name)", "default \(parameter.defaultValue)", summary)
     }
-    let draws = method.draws.map { JSON.object([("name", .text($0.name)), ("summary", .text($0.summary))]) }
-    return .object([
-      ("name", .text(method.name)), ("summary", .text(method.summary)), ("parameters", .list(parameters)),
-      ("draws", .list(draws)), ("layers", .bool(method.tapsLayers)), ("seed", .bool(method.drawsNumbers)),
+    for draw in draws { table.add("    \(draw.name)", option, draw.summary) }
+    return table
+  }
+
+  static func json(_ parameters: [Parameter]) -> JSON {
+    .list(
+      parameters.map { parameter in
+        let members: [(String, JSON)] = [
+          ("name", .text(parameter.name)), ("summary", .text(parameter.summary)),
+          ("default", JSON(parameter.defaultValue)),
+        ]
+        switch parameter.kind {
+        case .number(_, let range, let isInteger):
+          return JSON.object(
+            members + [
+              ("minimum", .number(range.lowerBound)), ("maximum", .number(range.upperBound)),
+              ("integer", .bool(isInteger)),
+            ])
+        case .choice(let words, _): return JSON.object(members + [("choices", .texts(words))])
+        }
+      })
+  }
+
+  static func json(_ draws: [Draw]) -> JSON {
+    .list(draws.map { .object([("name", .text($0.name)), ("summary", .text($0.summary))]) })
+  }
+
+  static func json(_ method: any Explainer) -> JSON {
+    .object([
+      ("name", .text(method.name)), ("summary", .text(method.summary)), ("parameters", json(method.parameters)),
+      ("draws", json(method.draws)), ("layers", .bool(method.tapsLayers)), ("seed", .bool(method.drawsNumbers)),
     ])
+  }
+}
+
+/// The metrics, likewise.
+struct MetricList: Command {
+  static let usage = Usage(
+    name: "metrics", operands: "", operandCount: 0...0, summary: "List the metrics and their parameters.",
+    options: [.json])
+
+  private let isJSON: Bool
+
+  init(_ arguments: Arguments) { isJSON = arguments.flag("json") }
+
+  func run() throws {
+    let text = Metrics.all.map { metric in
+      "\(metric.name)\n  \(metric.summary)\n"
+        + Methods.table(metric.parameters, metric.draws, "--metric-draw").text
+    }
+    let documents = Metrics.all.map { metric in
+      JSON.object([
+        ("name", .text(metric.name)), ("summary", .text(metric.summary)),
+        ("parameters", Methods.json(metric.parameters)), ("draws", Methods.json(metric.draws)),
+        ("maps", .text(metric.reads.rawValue)), ("model", .bool(metric.needsModel)),
+        ("method", .bool(metric.needsMethod)), ("seed", .bool(metric.drawsNumbers)),
+      ])
+    }
+    try Console.write(isJSON ? JSON.list(documents).document : text.joined(separator: "\n"))
   }
 }
 

@@ -477,6 +477,72 @@ LIMPID_API limpid_status limpid_render(const limpid_map_view *map, const limpid_
 LIMPID_API limpid_status limpid_encode_png(const limpid_image_view *image, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const char *path);
 
+/* ---- Measuring explanations ------------------------------------------------------------ */
+
+/** What a metric found: one number for each map, or image. */
+typedef struct limpid_measurement limpid_measurement;
+
+typedef struct limpid_metric_info {
+  size_t struct_size;
+  const char *name;    /* "insertion", "pointing-game", ...: what limpid_measure takes */
+  const char *summary; /* one sentence: what the number means, and whether more is better */
+  size_t parameter_count;
+  const char *const *draws;          /* names of the draws, labels and other arrays that it reads */
+  const char *const *draw_summaries; /* one sentence for each */
+  size_t draw_count;
+  const char *maps; /* what of explanations it reads: "grid", "map" (at the size of the image), "attribution"
+                       (every colour's), "scores" (of classes, where there is no model), "none" */
+  int32_t needs_model;
+  int32_t needs_method;  /* whether it explains changed images, by limpid_measure_options.method */
+  int32_t draws_numbers; /* whether it reads limpid_run_options.seed */
+  int32_t reserved;
+} limpid_metric_info;
+
+#define LIMPID_METRIC_INFO_INIT { sizeof(limpid_metric_info), NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0 }
+
+typedef struct limpid_measure_options {
+  size_t struct_size;
+  const limpid_run_options *run; /* parameters, draws and seed of the metric, progress, threads; NULL: none */
+  const char *method; /* for a metric that needs one: one of limpid_model_get_method; NULL: the model's first */
+  const limpid_run_options *method_options; /* of that method: parameters, layers, seed; NULL: none */
+} limpid_measure_options;
+
+#define LIMPID_MEASURE_OPTIONS_INIT { sizeof(limpid_measure_options), NULL, NULL, NULL }
+
+/** The metrics; LIMPID_ERROR_NOT_FOUND past the end. The caller sets `out->struct_size`. */
+LIMPID_API limpid_status limpid_get_metric(size_t index, limpid_metric_info *out);
+LIMPID_API limpid_status limpid_metric_get_parameter(const char *metric, size_t parameter_index,
+                                                     limpid_parameter_info *out);
+
+/**
+ * Measures explanations of images.
+ *
+ * @param model          NULL, with no images, where the metric needs none
+ * @param maps           [image_count * classes_per_image, height, width], over what the model saw; or
+ *                       [..., channels, height, width]; NULL where the metric reads none
+ * @param class_indices  [image_count, classes_per_image], the classes that the maps are of (without images: as many as
+ *                       maps), or what is true for metrics of a classifier; NULL: what the model predicts
+ */
+LIMPID_API limpid_status limpid_measure(const limpid_model *model, const char *metric,
+                                        const limpid_image_view *images, size_t image_count,
+                                        const limpid_tensor_view *maps, const int32_t *class_indices,
+                                        size_t classes_per_image, const limpid_measure_options *options,
+                                        limpid_measurement **out);
+/** float64 [maps]; NaN where the number is undefined. */
+LIMPID_API limpid_tensor_view limpid_measurement_values(const limpid_measurement *measurement);
+/** The mean over the maps, as the metric averages; NaN where nothing is defined. */
+LIMPID_API double limpid_measurement_mean(const limpid_measurement *measurement);
+/** float64 [maps, points]; all zero where the metric draws no curve. */
+LIMPID_API limpid_tensor_view limpid_measurement_curve(const limpid_measurement *measurement);
+/** Array `index` that the metric gives beside its values; all zero past the end. */
+LIMPID_API limpid_tensor_view limpid_measurement_detail(const limpid_measurement *measurement, size_t index);
+/** What was used for parameter `index`, as limpid_explanation_parameter. */
+LIMPID_API const char *limpid_measurement_parameter(const limpid_measurement *measurement, size_t index,
+                                                    double *number, const char **word);
+/** The seed of the metric's random numbers; 0 where it draws none. */
+LIMPID_API uint64_t limpid_measurement_seed(const limpid_measurement *measurement);
+LIMPID_API void limpid_measurement_free(limpid_measurement *measurement);
+
 /* ---- Naming filters (LaViSE) ---------------------------------------------------------- */
 
 /** What filters of a layer are called, and after which images. */

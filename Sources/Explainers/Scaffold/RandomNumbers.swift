@@ -3,12 +3,12 @@ import Glibc
 /// The documented generator of all draws (docs/random.md): Philox4x32-10 (Salmon et al., SC 2011, "Parallel random numbers:
 /// as easy as 1, 2, 3"). A number depends on seed, stream and index alone, so draws are the same in whatever order, batch
 /// or thread they are made.
-struct RandomNumbers {
+package struct RandomNumbers {
   private let key: (UInt32, UInt32)
   private let stream: UInt64
 
   /// `stream` tells apart what one call draws for different things: images, samples.
-  init(seed: UInt64, stream: UInt64 = 0) {
+  package init(seed: UInt64, stream: UInt64 = 0) {
     key = (UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
     self.stream = stream
   }
@@ -32,14 +32,14 @@ struct RandomNumbers {
   }
 
   /// Uniform in [0, 1): the upper 24 bits of word `index` times 2⁻²⁴.
-  func uniform(_ index: Int) -> Float { Float(word(index) >> 8) * 0x1p-24 }
+  package func uniform(_ index: Int) -> Float { Float(word(index) >> 8) * 0x1p-24 }
 
   /// Uniform in 0..<`bound`, which is at least 1: the upper half of word `index` times `bound`.
-  func integer(_ index: Int, below bound: Int) -> Int { Int((UInt64(word(index)) * UInt64(bound)) >> 32) }
+  package func integer(_ index: Int, below bound: Int) -> Int { Int((UInt64(word(index)) * UInt64(bound)) >> 32) }
 
   /// Standard normal numbers `range` of the stream: words in pairs (u, v) give √(−2 ln u)·cos 2πv and ·sin 2πv, u in
   /// (0, 1].
-  func normal(_ range: Range<Int>, _ body: (_ index: Int, _ value: Float) -> Void) {
+  package func normal(_ range: Range<Int>, _ body: (_ index: Int, _ value: Float) -> Void) {
     for pair in range.lowerBound / 2..<(range.upperBound + 1) / 2 {
       let u = (Double(word(2 * pair)) + 1) * 0x1p-32
       let angle = 2 * Double.pi * Double(word(2 * pair + 1)) * 0x1p-32
@@ -50,7 +50,7 @@ struct RandomNumbers {
   }
 
   /// Standard normal number `index`.
-  func normal(_ index: Int) -> Float {
+  package func normal(_ index: Int) -> Float {
     var result: Float = 0
     normal(index..<index + 1) { result = $1 }
     return result

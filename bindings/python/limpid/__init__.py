@@ -14,14 +14,17 @@ from ._explanation import Explanation
 from ._filters import FilterImage, FilterName
 from ._log import set_log_handler
 from ._library import library as _library, names as _names
-from ._model import Info, Method, Model, Parameter, Scores
+from ._measurement import Measurement, Metric, measure_maps as measure, metrics
+from ._model import Info, Method, Model, Scores
+from ._options import Parameter
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BufferTooSmall", "Cancelled", "Explanation", "FilterImage", "FilterName", "Info", "InternalError",
-    "InvalidArgument", "InvalidImage", "InvalidModel", "LimpidError", "Method", "Model", "NotFound", "Parameter",
-    "ReadWriteError", "Scores", "Unsupported", "build_info", "colormaps", "set_log_handler", "version",
+    "InvalidArgument", "InvalidImage", "InvalidModel", "LimpidError", "Measurement", "Method", "Metric", "Model",
+    "NotFound", "Parameter", "ReadWriteError", "Scores", "Unsupported", "build_info", "colormaps", "measure", "metrics",
+    "set_log_handler", "version",
 ]
 
 

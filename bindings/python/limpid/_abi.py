@@ -100,6 +100,22 @@ class RunOptions(Sized):
     ]
 
 
+class MetricInfo(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("name", c_char_p), ("summary", c_char_p), ("parameter_count", c_size_t),
+        ("draws", POINTER(c_char_p)), ("draw_summaries", POINTER(c_char_p)), ("draw_count", c_size_t),
+        ("maps", c_char_p), ("needs_model", c_int32), ("needs_method", c_int32), ("draws_numbers", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class MeasureOptions(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("run", POINTER(RunOptions)), ("method", c_char_p),
+        ("method_options", POINTER(RunOptions)),
+    ]
+
+
 class MapView(Structure):
     _fields_ = [
         ("values", POINTER(c_float)), ("width", c_int32), ("height", c_int32), ("minimum", c_float),
@@ -199,6 +215,19 @@ PROTOTYPES = {
     "limpid_save_png": (Status, [_images, c_char_p]),
     "limpid_estimate": (Status, [_handle, _images, c_size_t, _run, _out]),
     "limpid_estimate_from": (Status, [_handle, ImageCallback, c_void_p, c_size_t, _run, _out]),
+    "limpid_get_metric": (Status, [c_size_t, POINTER(MetricInfo)]),
+    "limpid_metric_get_parameter": (Status, [c_char_p, c_size_t, POINTER(ParameterInfo)]),
+    "limpid_measure": (
+        Status,
+        [_handle, c_char_p, _images, c_size_t, _tensors, POINTER(c_int32), c_size_t, POINTER(MeasureOptions), _out],
+    ),
+    "limpid_measurement_values": (TensorView, [_handle]),
+    "limpid_measurement_mean": (c_double, [_handle]),
+    "limpid_measurement_curve": (TensorView, [_handle]),
+    "limpid_measurement_detail": (TensorView, [_handle, c_size_t]),
+    "limpid_measurement_parameter": (c_char_p, [_handle, c_size_t, POINTER(c_double), POINTER(c_char_p)]),
+    "limpid_measurement_seed": (c_uint64, [_handle]),
+    "limpid_measurement_free": (None, [_handle]),
     "limpid_name_filters": (Status, [_handle, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out]),
     "limpid_name_filters_from": (
         Status, [_handle, ImageCallback, c_void_p, c_size_t, POINTER(c_int32), c_size_t, _run, _out],

@@ -10,6 +10,7 @@ from . import _abi
 from ._filters import pairs
 from ._images import NativeImage
 from ._library import library, text
+from ._options import used_parameters
 from ._tensors import view_array
 
 
@@ -59,13 +60,7 @@ class Explanation:
     @property
     def parameters(self) -> "dict[str, float | str]":
         """Every parameter of the method with the value that was used."""
-        found, number, word = {}, ctypes.c_double(), ctypes.c_char_p()
-        while True:
-            name = library.limpid_explanation_parameter(
-                self._native.handle, len(found), ctypes.byref(number), ctypes.byref(word))
-            if name is None:
-                return found
-            found[text(name)] = number.value if word.value is None else text(word.value)
+        return used_parameters(library.limpid_explanation_parameter, self._native.handle)
 
     @property
     def seed(self) -> int:

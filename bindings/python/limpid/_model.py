@@ -15,24 +15,11 @@ from ._filters import FilterName, NativeFilterNames, Source
 from ._images import Batch, NativeImage
 from ._interruption import Interruption
 from ._library import library, names, text
+from ._measurement import Measurement, measure
+from ._options import Parameter, name_array, parameter, run_options
 from ._tensors import Feeds, NativeTensors
 
 ProgressFunction = Callable[[int, int], Optional[bool]]
-
-
-class Parameter(NamedTuple):
-    """What a method can be given by its name: a number, or one of several words."""
-
-    name: str
-    summary: str
-    default: "float | str"
-    #: None for a choice, as is `maximum`.
-    minimum: Optional[float]
-    maximum: Optional[float]
-    #: The words; none for a number.
-    choices: "tuple[str, ...]"
-    #: Whether it is a whole number.
-    is_integer: bool
 
 
 class Method(NamedTuple):
@@ -165,13 +152,7 @@ class Model:
     def _parameter(self, method, index):
         info = _abi.ParameterInfo()
         library.limpid_model_get_parameter(self._handle, method, index, ctypes.byref(info))
-        choices = tuple(text(info.choices[i]) for i in range(info.choice_count))
-        if choices:
-            return Parameter(
-                text(info.name), text(info.summary), text(info.default_choice), None, None, choices, False)
-        return Parameter(
-            text(info.name), text(info.summary), info.default_value, info.minimum, info.maximum, (),
-            bool(info.is_integer))
+        return parameter(info)
 
     # -- What it says of images
 
@@ -191,7 +172,7 @@ class Model:
         batch = self._batch(x)
         result = np.empty((len(batch), count), np.float32)
         with Interruption(progress) as interruption:
-            options = _run_options(
+            options = run_options(
                 interruption, threads=threads, batch_size=batch_size, output=output, feeds=feeds)
             library.limpid_classify(
                 self._handle, batch.views, len(batch), options,
@@ -215,7 +196,7 @@ class Model:
         indices, per_image = self._class_indices(classes, len(batch))
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(
+            options = run_options(
                 interruption, parameters, layer, draws, seed, threads, batch_size, output, feeds)
             library.limpid_explain(
                 self._handle, method and method.encode(), batch.views, len(batch), indices, per_image,
@@ -230,6 +211,24 @@ class Model:
             image = i // (len(native) // len(batch))
             explanations.append(Explanation(native, i, image, batch.images[image], label))
         return explanations
+
+    def measure(
+        self, x, maps, metric: str, classes: Any = None, *, draws: Any = None, explain: Any = None,
+        output: Optional[str] = None, feeds: Any = None, seed=0, threads=0, batch_size=0,
+        progress: Optional[ProgressFunction] = None, **parameters: Any,
+    ) -> Measurement:
+        """How good explanations of images are, by one of `limpid.metrics()`: one number for each map.
+
+        x, output, feeds, progress: as for `classify`. maps: explanations, or arrays over what the model saw, [images,
+        height, width] or [images, channels, height, width], or equally many for each image; None for a metric that reads
+        none. classes: the class of each map, or for metrics of a classifier the true ones; None for those of the
+        explanations, else the predicted ones. draws: {name: array} of what the metric reads: draws, boxes, labels.
+        explain: for a metric that explains changed images, {"method": name, …}, as the keywords of `explain`. Every other
+        keyword is a parameter of the metric.
+        """
+        return measure(
+            self, self._batch(x), maps, metric, classes, explain, progress, parameters, draws=draws, seed=seed,
+            threads=threads, batch_size=batch_size, output=output, feeds=feeds)
 
     def name_filters(
         self, images, filters=None, *, images_per_filter=25, words=5, output_words=10, attention="projection",
@@ -253,7 +252,7 @@ class Model:
             attention=attention, weighting=weighting)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, parameters, threads=threads, batch_size=batch_size)
+            options = run_options(interruption, parameters, threads=threads, batch_size=batch_size)
             rest = (wanted, len(numbers or ()), options, ctypes.byref(out))
             if all(isinstance(item, np.ndarray) and item.ndim <= 3 for item in items):
                 batch = self._batch(items)
@@ -287,10 +286,10 @@ class Model:
     def fetch(self, x, names, *, feeds=None, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
         """The named values, outputs or inner ones, [images, …] each. x, feeds, progress: as for `classify`."""
         batch = self._batch(x)
-        wanted = _name_array(names)
+        wanted = name_array(names)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, threads=threads, batch_size=batch_size, feeds=feeds)
+            options = run_options(interruption, threads=threads, batch_size=batch_size, feeds=feeds)
             library.limpid_fetch(
                 self._handle, batch.views, len(batch), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
@@ -301,10 +300,10 @@ class Model:
         feeds: {name: array}, with no preprocessing. names: None for the model's outputs.
         """
         fed = Feeds(feeds)
-        wanted = _name_array(self.outputs if names is None else names)
+        wanted = name_array(self.outputs if names is None else names)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, threads=threads)
+            options = run_options(interruption, threads=threads)
             library.limpid_run(
                 self._handle, fed.views, len(fed), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
@@ -322,10 +321,10 @@ class Model:
         """
         batch = self._batch(x)
         indices, per_image = self._class_indices(classes, len(batch))
-        wanted = _name_array(wrt)
+        wanted = name_array(wrt)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(
+            options = run_options(
                 interruption, {"of": of, **parameters}, threads=threads, batch_size=batch_size, output=output,
                 feeds=feeds)
             library.limpid_gradient(
@@ -340,13 +339,13 @@ class Model:
         feeds: {name: array}, with no preprocessing. weights: an array of the shape of `of`; None for ones.
         """
         fed = Feeds(feeds)
-        wanted = _name_array(wrt)
+        wanted = name_array(wrt)
         target = Feeds({of: np.float32(0) if weights is None else np.asarray(weights, np.float32)})
         if weights is None:
             target.views[0].data = None
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, threads=threads)
+            options = run_options(interruption, threads=threads)
             library.limpid_run_gradient(
                 self._handle, fed.views, len(fed), target.views, wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
@@ -402,40 +401,3 @@ class Model:
         if not -(2**31) <= index < 2**31:
             raise InvalidArgument(f"class {index} is out of range")
         return index
-
-
-def _name_array(names):
-    names = [names] if isinstance(names, str) else list(names)
-    return (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
-
-
-def _run_options(
-    interruption, parameters=None, layer=None, draws=None, seed=0, threads=0, batch_size=0, output=None, feeds=None,
-):
-    """The options of a call; what they point to lives as long as they do."""
-    parameters = {
-        name: ",".join(repr(float(number)) for number in value) if isinstance(value, (list, tuple)) else value
-        for name, value in (parameters or {}).items()}
-    words = {name: value for name, value in parameters.items() if isinstance(value, str)}
-    numbers = {name: _number(name, value) for name, value in parameters.items() if name not in words}
-    parameter_array = (_abi.Parameter * len(numbers))(
-        *(_abi.Parameter(name.encode(), value) for name, value in numbers.items()))
-    choice_array = (_abi.Choice * len(words))(
-        *(_abi.Choice(name.encode(), value.encode()) for name, value in words.items()))
-    fed = Feeds(draws or {}, "draws")
-    inputs = Feeds(feeds or {})
-    layers = _name_array([] if layer is None else layer)
-    options = _abi.RunOptions(
-        parameters=parameter_array, parameter_count=len(parameter_array), seed=seed, progress=interruption.callback,
-        threads=threads, batch_size=batch_size, choices=choice_array, choice_count=len(choice_array),
-        draws=fed.views, draw_count=len(fed), layers=layers, layer_count=len(layers),
-        output=output and output.encode(), feeds=inputs.views, feed_count=len(inputs))
-    options.keep = fed, inputs
-    return options
-
-
-def _number(name, value):
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InvalidArgument(f"the parameter {name!r} must be a number or a word; not {value!r}") from None

@@ -17,6 +17,7 @@ STRUCTS = {
     "limpid_run_options": _abi.RunOptions, "limpid_map_view": _abi.MapView,
     "limpid_tensor_view": _abi.TensorView, "limpid_render_options": _abi.RenderOptions,
     "limpid_choice": _abi.Choice, "limpid_field": _abi.Field,
+    "limpid_metric_info": _abi.MetricInfo, "limpid_measure_options": _abi.MeasureOptions,
 }
 CONSTANTS = {
     "LIMPID_PIXEL_RGB8": _abi.RGB8, "LIMPID_PIXEL_RGBA8": _abi.RGBA8, "LIMPID_PIXEL_GRAY8": _abi.GRAY8,

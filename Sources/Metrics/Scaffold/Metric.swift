@@ -1,0 +1,43 @@
+public import Explainers
+import Tensors
+
+/// What of explanations a metric reads; doors that are given explanations take it from them.
+public enum MapSource: String, Sendable {
+  /// The map as the method made it, over what the model saw.
+  case grid
+  /// The map at the size of the image.
+  case map
+  /// A value for every colour where the method gives one, else the grid.
+  case attribution
+  /// No map, but a number for each class, [images, classes], where there is no model to ask.
+  case scores
+  /// Nothing.
+  case none
+}
+
+/// A measure of explanations, or of a classifier. To add one, write its file and list it in `Metrics.all`.
+///
+/// Its draws are labels and boxes too.
+public protocol Metric: Configurable {
+  /// One sentence: what the number means, and whether more is better.
+  var summary: String { get }
+  var reads: MapSource { get }
+  var needsModel: Bool { get }
+  /// Whether it explains changed images itself, by the method that the caller names.
+  var needsMethod: Bool { get }
+  func measure(_ request: MeasurementRequest) throws -> Measurement
+}
+
+extension Metric {
+  public var reads: MapSource { .grid }
+  public var needsModel: Bool { true }
+  public var needsMethod: Bool { false }
+}
+
+extension Metrics {
+  /// The metric of this name. Throws `notFound`, listing what there is.
+  public static func named(_ name: String) throws -> any Metric {
+    if let found = all.first(where: { $0.name == name }) { return found }
+    throw Failure(.notFound, "there is no metric \(quoted(name)); there are \(all.map(\.name).joined(separator: ", "))")
+  }
+}

@@ -1,0 +1,176 @@
+import Explainers
+import Explanations
+import Images
+import Metrics
+import Models
+import Parallel
+import Tensors
+
+struct Measure: Command {
+  static let usage = Usage(
+    name: "measure", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
+    summary: "Explain images, and measure how good the explanations are.",
+    options: [
+      Option("metric", "NAME", "what to measure; several: a,b (default: insertion,deletion); see limpid metrics"),
+      Option("method", "NAME", "explanation method (default: the model's own); see limpid methods"),
+      Option("class", "CLASS", "predicted (default), least (probable), a number or a label; several: a,b"),
+      Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
+      Option("metric-parameter", "NAME=VALUE", "of each metric that has it; repeat it for several"),
+      Option("draw", "NAME=FILE.npy", "an array that the method reads; repeat it for several"),
+      Option("metric-draw", "NAME=FILE.npy", "an array that a metric reads, [images, …]; repeat it for several"),
+      Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
+      Option("seed", "N", "of random numbers (default 0)"), .json, .threads,
+    ])
+
+  private let model: String
+  private let images: [String]
+  private let metrics: [any Metric]
+  private let method: String?
+  private let choices: [String]
+  private let call: Call
+  private let draws: [(name: String, value: String)]
+  private let parameters: [(name: String, value: String)]
+  private let metricDraws: [(name: String, value: String)]
+  private let threads: Int?
+  private let isJSON: Bool
+
+  init(_ arguments: Arguments) throws {
+    model = arguments.operands[0]
+    images = Array(arguments.operands.dropFirst())
+    let names = arguments.all("metric").flatMap { $0.split(separator: ",").map(String.init) }
+    metrics = try (names.isEmpty ? ["insertion", "deletion"] : names).map { try Metrics.named($0) }
+    method = arguments.text("method")
+    let given = arguments.all("class")
+    choices = given.isEmpty ? ["predicted"] : given
+    var call = Call()
+    for (name, text) in try arguments.pairs("parameter", like: "samples=10") {
+      call.parameters[name] = Self.value(text)
+    }
+    draws = try arguments.pairs("draw", like: "noise=noise.npy")
+    parameters = try arguments.pairs("metric-parameter", like: "step=224")
+    metricDraws = try arguments.pairs("metric-draw", like: "boxes=boxes.npy")
+    call.layers = arguments.all("layer")
+    call.seed = try arguments.integer("seed", in: 0...Int.max).map { UInt64($0) }
+    self.call = call
+    threads = try arguments.threads()
+    isJSON = arguments.flag("json")
+  }
+
+  private static func value(_ text: String) -> ParameterValue { Double(text).map { .number($0) } ?? .text(text) }
+
+  func run() throws {
+    let model = try Model.load(model, threads: threads)
+    let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
+    let explainer = try model.explainer(named: method)
+    var call = call
+    for (name, path) in draws { call.draws[name] = try Tensor(npy: path) }
+    if !explainer.drawsNumbers { call.seed = nil }
+    // Before images are read.
+    _ = try ExplanationRequest(model, [], [], call, .unwatched, explainer)
+    var columns = try metrics.map { Column($0, try settings(of: $0), MethodCall(method: explainer.name, call: call)) }
+    let outcome = Result {
+      try forEachImage(images) { path, image, progress in
+        let parts = progress.parts([1] + metrics.map { _ in 4 })
+        let classes = try choices.flatMap { try $0.classes(model) { try model.probabilities(image, parts[0].polling) } }
+        try image.withView { view in
+          let found = try model.explain([.pixels(view)], classes: [classes], method: explainer, call, parts[0])
+          for i in columns.indices { try columns[i].measure(found, view, path, model, parts[i + 1]) }
+        }
+      }
+    }
+    try Console.write(isJSON ? document(explainer, columns).document : Self.table(columns))
+    try outcome.get()
+  }
+
+  /// What of the caller's settings a metric has.
+  private func settings(of metric: any Metric) throws -> Call {
+    for (name, _) in parameters where !metrics.contains(where: { $0.parameters.contains { $0.name == name } }) {
+      throw Failure(.notFound, "--metric-parameter: none of the metrics has a parameter \(quoted(name))")
+    }
+    for (name, _) in metricDraws where !metrics.contains(where: { $0.draws.contains { $0.name == name } }) {
+      throw Failure(.notFound, "--metric-draw: none of the metrics reads draws \(quoted(name))")
+    }
+    var own = Call()
+    for (name, text) in parameters where metric.parameters.contains(where: { $0.name == name }) {
+      own.parameters[name] = Self.value(text)
+    }
+    for (name, path) in metricDraws where metric.draws.contains(where: { $0.name == name }) {
+      own.draws[name] = try Tensor(npy: path)
+    }
+    own.seed = metric.drawsNumbers ? self.call.seed : nil
+    return own
+  }
+
+  private static func table(_ columns: [Column]) -> String {
+    var table = Table(["metric", "mean", "image", "class", "value"])
+    for column in columns {
+      table.add(column.metric.name, fixed(column.mean, 6), "(\(column.rows.count))", "", "")
+      for row in column.rows { table.add("", "", row.path.printable, "\(row.classIndex)", fixed(row.value, 6)) }
+    }
+    return table.text
+  }
+
+  private func document(_ explainer: any Explainer, _ columns: [Column]) -> JSON {
+    .object([
+      ("model", .text(model)), ("method", .text(explainer.name)),
+      ("parameters", .object(explainer.parameters.map { ($0.name, JSON(call.parameters[$0.name] ?? $0.defaultValue)) })),
+      ("layers", .texts(call.layers)), ("seed", .integer(call.seed ?? 0)), ("metrics", .list(columns.map(\.json))),
+    ])
+  }
+}
+
+/// One metric over all images.
+private struct Column {
+  let metric: any Metric
+  private(set) var rows: [(path: String, classIndex: Int, value: Double, curve: [Double])] = []
+  private let call: Call
+  private let method: MethodCall?
+  private var parameters: [(name: String, value: ParameterValue)] = []
+  private var images = 0
+
+  init(_ metric: any Metric, _ call: Call, _ method: MethodCall) {
+    self.metric = metric
+    self.call = call
+    self.method = metric.needsMethod ? method : nil
+  }
+
+  var mean: Double { Measurement.mean(of: rows.map(\.value)) }
+
+  mutating func measure(
+    _ explanations: [Explanation], _ view: PixelView, _ path: String, _ model: Model, _ progress: Progress
+  ) throws {
+    var call = call
+    // The image's own part of arrays for all images.
+    for (name, tensor) in call.draws where tensor.shape.rank > 1 {
+      guard let count = tensor.shape.dimensions.first, images < count else {
+        throw Failure(.invalidArgument, "--metric-draw \(quoted(name)) is \(tensor.shape), too few for the images")
+      }
+      let shape = Shape(trusted: [1] + tensor.shape.dimensions.dropFirst())
+      call.draws[name] = try Tensor(
+        tensor.type, shape, storage: tensor.storage,
+        byteOffset: tensor.byteOffset + images * shape.count * tensor.type.byteCount)
+    }
+    let found = try model.measure(metric, [.pixels(view)], explanations, method: method, call, progress)
+    let points = found.curve?.array(of: Double.self) ?? []
+    let length = points.count / max(1, found.values.count)
+    let new = zip(explanations, found.values).enumerated().map { i, pair in
+      (path, pair.0.classIndex, pair.1, Array(points[i * length..<(i + 1) * length]))
+    }
+    rows += new
+    parameters = found.parameters
+    images += 1
+  }
+
+  var json: JSON {
+    let rows = rows.map { row in
+      JSON.object([
+        ("file", .text(row.path)), ("class", .integer(row.classIndex)), ("value", .number(row.value)),
+        ("curve", row.curve.isEmpty ? .null : .list(row.curve.map { .number($0) })),
+      ])
+    }
+    return .object([
+      ("metric", .text(metric.name)), ("mean", .number(mean)),
+      ("parameters", .object(parameters.map { ($0.name, JSON($0.value)) })), ("values", .list(rows)),
+    ])
+  }
+}

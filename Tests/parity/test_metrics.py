@@ -1,0 +1,400 @@
+"""Metrics of explanations against the numbers of the original programs, through Python; one of each kind through C is in
+bindings/c/tests. Every case of Tests/Fixtures/metrics, at the tolerances that it comes with."""
+
+import json
+
+import limpid
+import numpy as np
+import pytest
+from conftest import FIXTURES
+from metric_cases import linear, probabilities, toy
+
+CASES = FIXTURES / "metrics"
+NETWORKS = FIXTURES / "posthoc" / "networks"
+
+
+def case(name):
+    folder = CASES / name
+    return json.loads((folder / "case.json").read_text()), np.load(folder / "expected.npz")
+
+
+def near(found, expected, tolerance):
+    np.testing.assert_allclose(np.reshape(found, np.shape(expected)), expected, rtol=0, atol=tolerance)
+
+
+def network(name):
+    return limpid.Model(NETWORKS / f"{name}.onnx")
+
+
+def test_every_case_is_tested():
+    assert len(list(CASES.glob("*/case.json"))) == 19 and (CASES / "tame" / "ad_ic.json").exists()
+
+
+# -- Insertion, deletion, pixel flipping
+
+
+@pytest.mark.parametrize("net", ["resrelu", "resgn"])
+@pytest.mark.parametrize("metric, key", [("insertion", "ins"), ("deletion", "del")])
+def test_insertion_and_deletion_are_rises(net, metric, key):
+    about, z = case(f"insertion-deletion-rise-{net}")
+    tolerances = about["tolerances"]
+    with network(net) as model:
+        for maps, which in [("explanation", ""), ("explanation_ties", "_ties_stable")]:
+            found = model.measure(z["input"], z[maps], metric, compat="rise", step=about["parameters"]["step"])
+            near(found.curve, z[f"{key}{which}_scores"], tolerances[f"{key}{which}_scores"])
+            near(found.value, z[f"{key}{which}_auc"], tolerances[f"{key}{which}_auc"])
+        mean = model.measure(z["input"], z["explanation"], metric, step=about["parameters"]["step"]).mean
+        near(mean, z[f"{key}_auc_of_mean"][0], tolerances[f"{key}_auc_of_mean"])
+        alone = model.measure(z["input"], z[maps], metric, step=about["parameters"]["step"], batch_size=5)
+        again = model.measure(z["input"], z[maps], metric, step=about["parameters"]["step"], batch_size=1, threads=1)
+    assert (alone.curve == again.curve).all()
+    assert again.parameters["kernel"] == 11 and again.parameters["order"] == "stable-last"
+
+
+@pytest.mark.parametrize("metric, key", [("insertion", "ins"), ("deletion", "del")])
+def test_insertion_and_deletion_are_ca_streams(metric, key):
+    _, z = case("castream-causal-toy")
+    with limpid.Model(linear(z["W"], [3, 16, 16], z["b"])) as model:
+        for step in (0, 50):
+            found = model.measure(
+                z["images"], z["saliency"], metric, classes=z["labels"], compat="ca-stream", step=step)
+            near(found.curve.T, z[f"scores_{key}_step{step or 128}"], 1e-5)
+            near(found.mean, z[f"auc_{key}_step{step or 128}"], 1e-5)
+    _, z = case("castream-causal-ties")
+    with limpid.Model(linear(z["W"], [3, 32, 32])) as model:
+        found = model.measure(z["images"], z["saliency"], metric, classes=z["labels"], compat="ca-stream")
+        near(found.curve.T, z[f"scores_{key}_stable"], 1e-5)
+
+
+@pytest.mark.parametrize("metric, key", [("insertion", "ins"), ("deletion", "del")])
+def test_insertion_and_deletion_are_scouters(metric, key):
+    _, z = case("scouter-iauc-dauc-toy")
+    images = np.ascontiguousarray(z["images_u8"].transpose(0, 3, 1, 2) / np.float32(255), np.float32)
+    with limpid.Model(toy(260, 26, 100)) as model:
+        found = model.measure(images, z["maps_u8"], metric, compat="scouter")
+        near(found.curve.T, z[f"{key}_scores_stable"], 1e-4)
+        near(found.value, z[f"{key}_auc_each_stable"], 1e-4)
+        near(found.mean, z[f"{key}_auc_stable"], 1e-4)
+
+
+def test_pixel_flipping_is_quantus():
+    about, z = case("pixel-flipping-quantus-resrelu")
+    tolerances = about["tolerances"]
+    with network("resrelu") as model:
+        def measure(score):
+            return model.measure(
+                z["input"], z["attribution"], "pixel-flipping", classes=z["target"], compat="quantus", features=64,
+                score=score)
+
+        near(measure("logit").curve, z["scores_logit"], tolerances["scores_logit"])
+        found = measure("softmax")
+        near(found.curve, z["scores_softmax"], tolerances["scores_softmax"])
+        near(found.value, z["auc_softmax"], tolerances["auc_softmax"])
+        with pytest.raises(limpid.InvalidArgument, match="must divide"):
+            model.measure(z["input"], z["attribution"], "pixel-flipping", compat="quantus", features=63)
+
+
+def test_perturbation_is_ca_streams():
+    _, z = case("castream-perturbation")
+    with limpid.Model(linear(z["W"], [3, 16, 16])) as model:
+        for order in ("positive", "negative"):
+            found = model.measure(
+                z["images"], z["saliency"], "perturbation", classes=z["labels"], compat="ca-stream", order=order)
+            near(found.mean, z[f"mean_{order}"], 1e-6)
+            assert found.details["hits"].shape == (6, 9)
+
+
+# -- Drop, increase, gain
+
+
+def test_drop_and_increase_are_grad_cams_and_torchcams():
+    about, z = case("drop-increase-resrelu")
+    tolerances = about["tolerances"]
+    with network("resrelu") as model:
+        def measure(metric, **more):
+            return model.measure(z["input"], z["map_low"], metric, classes=z["target"], **more)
+
+        for of, key in [("logit", "logit"), ("probability", "softmax")]:
+            near(measure("average-drop", compat="grad-cam", of=of).value, z[f"gradcam_drop_{key}"],
+                 tolerances[f"gradcam_drop_{key}"])
+            near(measure("increase", compat="grad-cam", of=of).value, z[f"gradcam_increase_{key}"], 0)
+            details = measure("increase", compat="grad-cam", of=of).details
+            near(details["masked"] - details["original"], z[f"gradcam_change_{key}"], tolerances[f"gradcam_change_{key}"])
+        near(measure("average-drop", compat="torchcam").mean, 100 * z["torchcam_avg_drop"],
+             100 * tolerances["torchcam_avg_drop"])
+        near(measure("increase", compat="torchcam").mean, 100 * z["torchcam_conf_increase"], 1e-9)
+        broken = z["map_low"].copy()
+        broken[2, 3, 3] = np.nan
+        left_out = model.measure(z["input"], broken, "average-drop", classes=z["target"], compat="torchcam").value
+        assert np.flatnonzero(np.isnan(left_out)).tolist() == [2]
+
+
+def test_drop_increase_and_gain_are_ca_streams():
+    _, z = case("castream-recognition")
+    original, explanation = z["original"], z["explanation"]
+    # Normalised by mean 1, so that a mask of the colours before that makes anything of anything.
+    mask = (explanation + 1) / (original + 1)
+    with limpid.Model(probabilities([1, 1, 5], "gray\nscale 1/255\nnormalize mean 1 std 1")) as model:
+        def measure(metric, **more):
+            return model.measure(
+                original.reshape(8, 1, 1, 5), mask.reshape(8, 1, 5), metric, classes=z["labels"], compat="ca-stream", **more)
+
+        for column, metric in enumerate(["average-drop", "increase", "average-gain"]):
+            near(measure(metric).value, z["per_item"][:, column], 2e-4)
+            near(measure(metric).mean, z["ad_ic_ag"][column], 1e-4)
+        near(measure("average-drop", batch_size=3).mean,
+             np.mean([z["per_item"][i:i + 3, 0].mean() for i in (0, 3, 6)]), 1e-4)
+
+
+def test_drop_and_increase_are_tames():
+    cases = json.loads((CASES / "tame" / "ad_ic.json").read_text())
+    tested = 0
+    with limpid.Model(probabilities([2, 1, 1])) as model:
+        for each in cases:
+            y, masked = np.array(each["y"], np.float32), np.array(each["y_masked"], np.float32)
+            if ((y == 0) & (masked > 0)).any():
+                continue  # no mask makes something of nothing
+            x = np.stack([y, 1 - y], 1).reshape(-1, 2, 1, 1)
+            mask = np.ones_like(x)
+            mask[:, 0, 0, 0] = np.divide(masked, y, out=np.zeros_like(y), where=y > 0)
+            drop = model.measure(x, mask, "average-drop", classes=[[0]] * len(y), compat="tame").mean
+            np.testing.assert_allclose(drop, float(each["AD"]), rtol=0, atol=2e-5)
+            # where a product rounds, a tie may become a rise or a fall of one unit
+            close = np.isclose(y, masked, rtol=1e-6) & (y != masked)
+            rise = model.measure(x, mask, "increase", classes=[[0]] * len(y), compat="tame").mean
+            assert abs(rise - each["IC"]) <= 100 * close.mean() + 1e-9
+            tested += 1
+    assert tested == len(cases) - 1
+
+
+def test_what_is_kept_of_a_map_is_tames():
+    cases = json.loads((CASES / "tame" / "drop_npercent.json").read_text())
+    z = np.load(CASES / "tame" / "drop_npercent.npz")
+    for each in cases:
+        map = z[each["in"]]
+        weights = np.random.default_rng(0).standard_normal((3, map.size)).astype(np.float32)
+        keep = 1 - each["percent"]
+        with limpid.Model(linear(weights, [1, *map.shape])) as model:
+            def measure():
+                return model.measure(
+                    np.ones((1, 1, *map.shape), np.float32), np.stack([map] * 3), "average-drop", classes=[0, 1, 2],
+                    compat="tame", keep=keep, of="logit")
+
+            if "error" in each:
+                with pytest.raises(limpid.InvalidArgument, match="drops none"):
+                    measure()
+                continue
+            expected = weights.astype(float) @ z[each["out"]].ravel()
+            np.testing.assert_allclose(measure().details["masked"], expected, rtol=0, atol=1e-3)
+    assert len(cases) == 18
+
+
+@pytest.fixture(scope="module")
+def ca_stream(converted):
+    about, z = case("castream-e2e-resnet18")
+    with limpid.Model(converted("castream", "resnet18-stream"), ) as model:
+        yield model, [CASES / "castream-e2e-resnet18" / f"pic_{i}.png" for i in range(5)], about, z
+
+
+def test_a_whole_evaluation_of_ca_stream_is_the_originals(ca_stream):
+    model, images, about, z = ca_stream
+
+    def measure(metric, **more):
+        return model.measure(
+            images, z["saliency"], metric, classes=z["labels"], compat="ca-stream", **more)
+
+    batches = z["per_batch_ad_ic_ag"]
+    for column, metric in enumerate(["average-drop", "increase", "average-gain"]):
+        found = measure(metric, batch=3)
+        near(found.details["original"], z["original_prob"], 1e-6)
+        near(found.details["masked"], z["masked_prob"], 1e-6)
+        near([found.value[:3].mean(), found.value[3:].mean()], batches[:, column], 0.01)
+        near(found.mean, batches[:, column].mean(), 0.01)
+    near(measure("insertion").curve.T, z["ins_scores_stable"], 1e-5)
+    near(measure("deletion").curve.T, z["del_scores_stable"], 1e-5)
+
+
+# -- Infidelity, sensitivity
+
+
+@pytest.mark.parametrize("net", ["resrelu", "resgn"])
+def test_infidelity_and_sensitivity_are_captums(net):
+    about, z = case(f"infidelity-sensitivity-captum-{net}")
+    tolerances = about["tolerances"]
+    with network(net) as model:
+        for score in ("logit", "probability"):
+            for normalize in ("no", "yes"):
+                found = model.measure(
+                    z["input"], z["attribution"], "infidelity", classes=z["target"], compat="captum", score=score,
+                    normalize=normalize, draws={"perturbation": z["perturbation"]})
+                key = "infidelity" + "_probability" * (score != "logit") + "_normalized" * (normalize == "yes")
+                near(found.value, z[key], tolerances[key])
+
+        def sensitivity(norm, **explain):
+            return model.measure(
+                z["input"], None, "sensitivity", classes=z["target"], compat="captum", norm=norm,
+                draws={"perturbation": z["sensitivity_perturbation"]}, explain=explain).value
+
+        near(sensitivity(2, method="saliency"), z["sensitivity_max"], tolerances["sensitivity_max"])
+        near(sensitivity(1, method="saliency"), z["sensitivity_max_l1"], tolerances["sensitivity_max_l1"])
+        if net == "resrelu":  # its layer has no values below 0
+            near(sensitivity(2, method="activation-map", layer=about["tap"]["value"]),
+                 z["sensitivity_max_activation_sum"], tolerances["sensitivity_max_activation_sum"])
+
+
+def test_infidelity_and_sensitivity_are_scouters():
+    about, z = case("scouter-infidelity-sensitivity-toy")
+    x = np.ascontiguousarray(z["image_u8"].transpose(2, 0, 1)[None] / np.float32(255), np.float32)
+    with limpid.Model(toy(18, 3, 6, maps=True)) as model:
+        found = model.measure(
+            x, z["map_u8"][None], "infidelity", classes=about["label"], compat="scouter",
+            draws={"perturbation": z["perturbation"].reshape(8, 3, 18, 18)})
+        np.testing.assert_allclose(found.value, [z["infidelity"]], rtol=1e-4)
+        found = model.measure(
+            x, z["map_u8"][None], "sensitivity", classes=about["label"], compat="scouter", explain={"method": "scouter"},
+            draws={"perturbation": z["noise"]})
+        near(found.value, [z["sensitivity"]], 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_a_whole_evaluation_of_scouter_is_the_reproductions(kind, converted):
+    about, z = case(f"scouter-e2e-resnest26d-imagenet10-{kind}")
+    x = np.ascontiguousarray(z["image_u8"].transpose(2, 0, 1)[None] / np.float32(255), np.float32)
+    index = about["label"] if kind == "positive" else about["least_similar"]
+    with limpid.Model(converted("scouter", f"resnest26d-imagenet10-{kind}")) as model:
+        (why,) = model.explain(z["image_u8"], "scouter", classes=[index])
+        near(limpid.measure([why], "area-size", compat="scouter").value, [z["area"]], 0.001)
+        boxes = np.array([about["boxes_xyxy"]])
+        grid = why.grid
+        spread = {"boxes": boxes, "range": np.array([why.range], np.float32)}
+        near(limpid.measure(grid[None], "precision", compat="scouter", draws=spread).value, [z["precision"]], 0.001)
+        for metric, key in [("insertion", "ins"), ("deletion", "del")]:
+            found = model.measure(x, [why], metric, classes=[[int(np.argmax(z["log_probs_unnormalised_input"]))]],
+                                  compat="scouter")
+            near(found.curve[0], z[f"{key}_scores_stable"], 1e-4)
+            near(found.mean, z[f"{key}_auc_stable"], 1e-5)
+
+
+def test_draws_that_are_not_fed_depend_on_the_seed_alone():
+    about, z = case("infidelity-sensitivity-captum-resrelu")
+    with network("resrelu") as model:
+        def measure(seed, **more):
+            return model.measure(z["input"], z["attribution"], "infidelity", seed=seed, samples=4, **more).value
+
+        assert (measure(3) == measure(3, batch_size=1)).all() and (measure(3) != measure(4)).all()
+        moved = [model.measure(z["input"], None, "sensitivity", explain="saliency", samples=3, batch_size=n).value
+                 for n in (1, 2)]
+        assert (moved[0] == moved[1]).all() and (moved[0] > 0).all()
+
+
+# -- Where the map lies
+
+
+def test_area_and_precision_are_the_reproductions():
+    about, z = case("scouter-area-precision")
+    near(limpid.measure(z["maps_u8"], "area-size", compat="scouter").value, z["area"], 1e-12)
+    found = limpid.measure(z["maps_u8"], "precision", compat="scouter", draws={"boxes": about["boxes_xyxy"]}).value
+    near(found[:4], z["precision"][:4], 1e-12)
+    assert np.isnan(found[4])
+    for map, boxes, expected in zip(z["maps_u8"], about["boxes_xyxy"], z["precision"][:4]):
+        near(limpid.measure(map, "precision", compat="scouter", draws={"boxes": np.array(boxes)}).value, [expected], 1e-12)
+
+
+def test_precision_by_our_own_rule_counts_every_pixel_once():
+    map = np.arange(16, dtype=np.float32).reshape(4, 4)
+    boxes = [[[0, 0, 2, 2], [1, 1, 3, 3]]]
+    inside = np.zeros((4, 4), bool)
+    inside[:2, :2] = inside[1:3, 1:3] = True
+    near(limpid.measure(map, "precision", draws={"boxes": boxes}).value, [map[inside].sum() / map.sum()], 1e-7)
+    # The other reproduction sums over all boxes, each without its last row and column, at 260 pixels.
+    near(limpid.measure(np.ones((1, 260, 260)), "precision", compat="fact-2022", draws={"boxes": [[[10, 20, 30, 60]]]}).value,
+         [19 * 39 / 260**2], 1e-9)
+
+
+def test_the_pointing_game_is_torchrays():
+    about, z = case("pointing-game-public")
+    height, width = about["parameters"]["size"]
+    masks = np.unpackbits(z["mask"], axis=2, bitorder="little")[:, :, :width]
+    maps = np.zeros((60, height, width), np.float32)
+    maps[np.arange(60), z["point_xy"][:, 1], z["point_xy"][:, 0]] = 1
+    for tolerance in about["parameters"]["tolerances"]:
+        found = limpid.measure(
+            maps, "pointing-game", classes=z["class_id"], draws={"mask": masks}, compat="torchray",
+            tolerance=tolerance, class_count=about["parameters"]["classes"])
+        near(found.value, z[f"hit_tolerance_{tolerance}"], 0)
+        near(found.details["class_accuracy"], z[f"class_accuracy_{tolerance}"], 1e-12)
+        near(found.mean, z[f"accuracy_{tolerance}"], 1e-12)
+    on_it = limpid.measure(maps, "pointing-game", draws={"mask": masks}, tolerance=0).value
+    near(on_it, masks[np.arange(60), z["point_xy"][:, 1], z["point_xy"][:, 0]], 0)
+
+
+def test_recall_is_the_reproductions():
+    about, z = case("lavise-recall-seed004")
+    shares = []
+    for i, image in enumerate(about["images"]):
+        masks, targets = z[f"masks{i}"][:, 0], z[f"targets{i}"]
+        labels = np.stack([np.zeros_like(targets), targets], 1)
+        found = limpid.measure(
+            z[f"act{i}"][0], "recall", k=5, threshold=image["threshold"], size=image["size"], compat="fact-2023",
+            draws={"words": np.array([image["words"]]), "labels": labels, "mask": masks})
+        shares.append(found.mean)
+        near(found.value[0], np.nan if image["recall"] is None else image["recall"], 0)
+    near(np.nanmean(shares), about["mean_recall"], 1e-12)
+    assert len(shares) == 6
+
+
+# -- Classifiers
+
+
+def test_the_confusion_matrix_is_the_reproductions():
+    _, z = case("scouter-confusion")
+    for truth in ({"classes": z["labels"]}, {"draws": {"labels": z["labels"]}}):
+        found = limpid.measure(z["log_probs"], "confusion", compat="scouter", **truth)
+        for name in ("auc", "accuracy", "recall", "precision", "f1", "kappa"):
+            near(found.details[name], z[name], 1e-12)
+    whole = limpid.measure(z["log_probs"], "confusion", classes=z["labels"])
+    assert whole.details["matrix"].sum() == 60 and whole.details["recall"].shape == (2,)
+    near(limpid.measure(z["log_probs"], "accuracy", classes=z["labels"]).mean, z["accuracy"], 1e-12)
+
+
+def test_accuracy_asks_the_model():
+    _, z = case("drop-increase-resrelu")
+    with network("resrelu") as model:
+        probabilities = model.classify(z["input"])
+        truth = np.argsort(-probabilities, 1)[:, 1]
+        assert model.measure(z["input"], None, "accuracy", classes=truth).mean == 0
+        assert model.measure(z["input"], None, "accuracy", classes=truth, top=2).value.tolist() == [1] * 6
+        assert (model.measure(z["input"], None, "accuracy", classes=truth).details["predicted"]
+                == probabilities.argmax(1)).all()
+
+
+# -- Refusals
+
+
+def test_refusals_say_what_is_wrong():
+    _, z = case("drop-increase-resrelu")
+    x, maps = z["input"], z["map_low"]
+    with network("resrelu") as model:
+        for words, call in [
+            ("there is no metric \"insertoin\"", lambda: model.measure(x, maps, "insertoin")),
+            ("has no parameter \"stpe\"", lambda: model.measure(x, maps, "insertion", stpe=3)),
+            ("needs a model", lambda: limpid.measure(maps, "insertion")),
+            ("needs maps", lambda: model.measure(x, None, "insertion")),
+            ("5 maps for 6 images", lambda: model.measure(x, maps[:5], "insertion")),
+            ("class 10 is out of range", lambda: model.measure(x, maps, "insertion", classes=10)),
+            ("reads no draws \"boxes\"", lambda: model.measure(x, maps, "insertion", draws={"boxes": [[0, 0, 1, 1]]})),
+            ("draws no random numbers", lambda: model.measure(x, maps, "insertion", seed=3)),
+            ("must be odd", lambda: model.measure(x, maps, "insertion", kernel=4)),
+            ("must be bytes", lambda: model.measure(x, maps, "insertion", order="wrapped")),
+            ("explains nothing itself", lambda: model.measure(x, maps, "insertion", explain="saliency")),
+            ("say how", lambda: model.measure(x, None, "sensitivity")),
+            ("no method \"salency\"", lambda: model.measure(x, None, "sensitivity", explain="salency")),
+            ("needs the draws \"boxes\"", lambda: limpid.measure(maps, "precision")),
+            ("needs the draws \"mask\"", lambda: limpid.measure(maps, "pointing-game")),
+            ("what is true", lambda: model.measure(x, None, "accuracy")),
+            ("not \\[6×samples", lambda: model.measure(
+                x, maps, "infidelity", samples=2, draws={"perturbation": np.zeros((5, 3, 32, 32))})),
+        ]:
+            with pytest.raises(limpid.LimpidError, match=words):
+                call()
+    assert len(limpid.metrics()) == 15
