@@ -209,3 +209,22 @@ def test_control_c_stops_a_long_call_and_progress_goes_to_the_terminal(case):
         process.kill()
         process.stdout.close()
         os.close(terminal)
+
+
+def test_explanations_are_measured(case):
+    report = case.json(
+        "measure", "model.onnx", "wide.png", "--metric", "deletion,average-drop", "--metric", "sensitivity", "--metric-parameter",
+        "step=16", "--metric-parameter", "samples=2")
+    assert [m["metric"] for m in report["metrics"]] == ["deletion", "average-drop", "sensitivity"]
+    deletion, drop, _ = report["metrics"]
+    assert deletion["parameters"]["step"] == 16 and deletion["parameters"]["order"] == "stable-last"
+    (row,) = deletion["values"]
+    assert row["class"] == int(np.argmax(case.probabilities))
+    np.testing.assert_allclose(row["curve"][0], case.probabilities.max(), rtol=1e-5)
+    curve = np.array(row["curve"])
+    np.testing.assert_allclose(row["value"], (curve.sum() - curve[0] / 2 - curve[-1] / 2) / (len(curve) - 1), rtol=1e-5)
+    assert deletion["mean"] == row["value"] and drop["values"][0]["curve"] is None
+    listed = [m["name"] for m in case.json("metrics")]
+    assert len(listed) == 15 and "pointing-game" in listed
+    failed = case.run("measure", "model.onnx", "wide.png", "--metric-parameter", "stpe=3")
+    assert failed.returncode == 1 and "stpe" in failed.stderr

@@ -126,3 +126,23 @@ AT(limpid_render_options, height, 32);
 LAST(limpid_render_options, scale);
 
 int main(void) { return 0; }
+
+SIZE(limpid_metric_info, 80);
+AT(limpid_metric_info, struct_size, 0);
+AT(limpid_metric_info, name, 8);
+AT(limpid_metric_info, summary, 16);
+AT(limpid_metric_info, parameter_count, 24);
+AT(limpid_metric_info, draws, 32);
+AT(limpid_metric_info, draw_summaries, 40);
+AT(limpid_metric_info, draw_count, 48);
+AT(limpid_metric_info, maps, 56);
+AT(limpid_metric_info, needs_model, 64);
+AT(limpid_metric_info, needs_method, 68);
+AT(limpid_metric_info, draws_numbers, 72);
+LAST(limpid_metric_info, reserved);
+
+SIZE(limpid_measure_options, 32);
+AT(limpid_measure_options, struct_size, 0);
+AT(limpid_measure_options, run, 8);
+AT(limpid_measure_options, method, 16);
+LAST(limpid_measure_options, method_options);
