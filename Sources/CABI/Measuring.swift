@@ -125,7 +125,8 @@ public func limpid_measure(
       method = MethodCall(method: try optionalString(options.method, "method"), call: try Call(options.method_options))
     } else if options.method != nil || options.method_options != nil {
       throw Failure(
-        .invalidArgument, "the metric \(quoted(metric.name)) explains nothing itself, but a method was given; leave it out")
+        .invalidArgument,
+        "the metric \(quoted(metric.name)) explains nothing itself, but a method was given; leave it out")
     }
     guard let model = ModelHandle.object(model)?.model, imageCount > 0 else {
       let measurement = try Metrics.measure(metric, maps: maps, classes: classes, method: method, call, progress)

@@ -113,7 +113,10 @@ struct Measure: Command {
   private func document(_ explainer: any Explainer, _ columns: [Column]) -> JSON {
     .object([
       ("model", .text(model)), ("method", .text(explainer.name)),
-      ("parameters", .object(explainer.parameters.map { ($0.name, JSON(call.parameters[$0.name] ?? $0.defaultValue)) })),
+      (
+        "parameters",
+        .object(explainer.parameters.map { ($0.name, JSON(call.parameters[$0.name] ?? $0.defaultValue)) })
+      ),
       ("layers", .texts(call.layers)), ("seed", .integer(call.seed ?? 0)), ("metrics", .list(columns.map(\.json))),
     ])
   }

@@ -34,7 +34,7 @@ def probabilities(shape, preprocess=None):
 
 
 def toy(side, pool, classes, maps=False):
-    """The toy classifier of SCOUTER's cases: average pooling, two layers; perhaps with maps that move with the image."""
+    """The toy classifier of SCOUTER's cases: average pooling, two layers; perhaps maps that move with the image."""
     inner = 3 * (side // pool) ** 2
     weights = {
         "w1": stand_in("toy.fc1.weight", (64, inner)), "b1": stand_in("toy.fc1.bias", (64,)),

@@ -213,8 +213,8 @@ def test_control_c_stops_a_long_call_and_progress_goes_to_the_terminal(case):
 
 def test_explanations_are_measured(case):
     report = case.json(
-        "measure", "model.onnx", "wide.png", "--metric", "deletion,average-drop", "--metric", "sensitivity", "--metric-parameter",
-        "step=16", "--metric-parameter", "samples=2")
+        "measure", "model.onnx", "wide.png", "--metric", "deletion,average-drop", "--metric", "sensitivity",
+        "--metric-parameter", "step=16", "--metric-parameter", "samples=2")
     assert [m["metric"] for m in report["metrics"]] == ["deletion", "average-drop", "sensitivity"]
     deletion, drop, _ = report["metrics"]
     assert deletion["parameters"]["step"] == 16 and deletion["parameters"]["order"] == "stable-last"

@@ -1,5 +1,5 @@
-"""Metrics of explanations against the numbers of the original programs, through Python; one of each kind through C is in
-bindings/c/tests. Every case of Tests/Fixtures/metrics, at the tolerances that it comes with."""
+"""Metrics of explanations against the numbers of the original programs, through Python: every case of
+Tests/Fixtures/metrics, at the tolerances that it comes with. bindings/c/tests has C's door."""
 
 import json
 
@@ -119,7 +119,8 @@ def test_drop_and_increase_are_grad_cams_and_torchcams():
                  tolerances[f"gradcam_drop_{key}"])
             near(measure("increase", compat="grad-cam", of=of).value, z[f"gradcam_increase_{key}"], 0)
             details = measure("increase", compat="grad-cam", of=of).details
-            near(details["masked"] - details["original"], z[f"gradcam_change_{key}"], tolerances[f"gradcam_change_{key}"])
+            change = details["masked"] - details["original"]
+            near(change, z[f"gradcam_change_{key}"], tolerances[f"gradcam_change_{key}"])
         near(measure("average-drop", compat="torchcam").mean, 100 * z["torchcam_avg_drop"],
              100 * tolerances["torchcam_avg_drop"])
         near(measure("increase", compat="torchcam").mean, 100 * z["torchcam_conf_increase"], 1e-9)
@@ -137,7 +138,8 @@ def test_drop_increase_and_gain_are_ca_streams():
     with limpid.Model(probabilities([1, 1, 5], "gray\nscale 1/255\nnormalize mean 1 std 1")) as model:
         def measure(metric, **more):
             return model.measure(
-                original.reshape(8, 1, 1, 5), mask.reshape(8, 1, 5), metric, classes=z["labels"], compat="ca-stream", **more)
+                original.reshape(8, 1, 1, 5), mask.reshape(8, 1, 5), metric, classes=z["labels"], compat="ca-stream",
+                **more)
 
         for column, metric in enumerate(["average-drop", "increase", "average-gain"]):
             near(measure(metric).value, z["per_item"][:, column], 2e-4)
@@ -251,8 +253,8 @@ def test_infidelity_and_sensitivity_are_scouters():
             draws={"perturbation": z["perturbation"].reshape(8, 3, 18, 18)})
         np.testing.assert_allclose(found.value, [z["infidelity"]], rtol=1e-4)
         found = model.measure(
-            x, z["map_u8"][None], "sensitivity", classes=about["label"], compat="scouter", explain={"method": "scouter"},
-            draws={"perturbation": z["noise"]})
+            x, z["map_u8"][None], "sensitivity", classes=about["label"], compat="scouter",
+            explain={"method": "scouter"}, draws={"perturbation": z["noise"]})
         near(found.value, [z["sensitivity"]], 1e-9)
 
 
@@ -297,7 +299,8 @@ def test_area_and_precision_are_the_reproductions():
     near(found[:4], z["precision"][:4], 1e-12)
     assert np.isnan(found[4])
     for map, boxes, expected in zip(z["maps_u8"], about["boxes_xyxy"], z["precision"][:4]):
-        near(limpid.measure(map, "precision", compat="scouter", draws={"boxes": np.array(boxes)}).value, [expected], 1e-12)
+        one = limpid.measure(map, "precision", compat="scouter", draws={"boxes": np.array(boxes)})
+        near(one.value, [expected], 1e-12)
 
 
 def test_precision_by_our_own_rule_counts_every_pixel_once():
@@ -307,8 +310,9 @@ def test_precision_by_our_own_rule_counts_every_pixel_once():
     inside[:2, :2] = inside[1:3, 1:3] = True
     near(limpid.measure(map, "precision", draws={"boxes": boxes}).value, [map[inside].sum() / map.sum()], 1e-7)
     # The other reproduction sums over all boxes, each without its last row and column, at 260 pixels.
-    near(limpid.measure(np.ones((1, 260, 260)), "precision", compat="fact-2022", draws={"boxes": [[[10, 20, 30, 60]]]}).value,
-         [19 * 39 / 260**2], 1e-9)
+    draws = {"boxes": [[[10, 20, 30, 60]]]}
+    found = limpid.measure(np.ones((1, 260, 260)), "precision", compat="fact-2022", draws=draws)
+    near(found.value, [19 * 39 / 260**2], 1e-9)
 
 
 def test_the_pointing_game_is_torchrays():

@@ -54,7 +54,8 @@ struct ClassScores {
     }
     return try request.classes.map { index in
       guard let index else {
-        throw Failure(.invalidArgument, "what is true of the images? Give classes, one for each, or the draws \"labels\"")
+        throw Failure(
+          .invalidArgument, "what is true of the images? Give classes, one for each, or the draws \"labels\"")
       }
       return index
     }

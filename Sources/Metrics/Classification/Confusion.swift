@@ -1,10 +1,10 @@
 import Explanations
 import Tensors
 
-/// The confusion matrix of a classifier and what is read off it. The value is 1 for each image that is right, else 0; the
-/// rest are details: `matrix` [true class, predicted class], `accuracy`, Cohen's `kappa`, and for each class against the
-/// others `recall`, `precision`, `f1`, and `auc`, the area under the ROC curve by the class's score (equal scores count
-/// half).
+/// The confusion matrix of a classifier and what is read off it. The value is 1 for each image that is right, else 0;
+/// the rest are details: `matrix` [true class, predicted class], `accuracy`, Cohen's `kappa`, and for each class
+/// against the others `recall`, `precision`, `f1`, and `auc`, the area under the ROC curve by the class's score (equal
+/// scores count half).
 ///
 /// What divides by 0 is NaN. `compat` "scouter" (the reproduction's ACRIMA table): the numbers of class 1 alone.
 struct Confusion: Metric {

@@ -5,12 +5,12 @@ import Tensors
 /// What the class's score makes of the image that is multiplied by its map: average drop, increase in confidence
 /// (Chattopadhay et al., WACV 2018, "Grad-CAM++", section 5.1), average gain (Zhang et al., "Opti-CAM", 2024).
 ///
-/// With s the score of the image, s′ that of the masked one: drop max(s − s′, 0) / s, increase [s′ > s], gain
-/// max(s′ − s, 0) / (1 − s), in percent. The map is enlarged bilinearly (half-pixel centres) and multiplies what the model
-/// is fed, so that masked means the mean colour. `keep` first leaves the largest values of the map only.
+/// With s the score of the image, s′ that of the masked one: drop max(s − s′, 0) / s, increase [s′ > s], gain max(s′ −
+/// s, 0) / (1 − s), in percent. The map is enlarged bilinearly (half-pixel centres) and multiplies what the model is
+/// fed, so that masked means the mean colour. `keep` first leaves the largest values of the map only.
 ///
-/// `compat`: "grad-cam" gives raw differences of the score, and 0 or 1 for the increase; "torchcam" adds 1e-7 to what is
-/// divided by, and leaves images with NaN in their map out; "ca-stream" masks the image in its colours before
+/// `compat`: "grad-cam" gives raw differences of the score, and 0 or 1 for the increase; "torchcam" adds 1e-7 to what
+/// is divided by, and leaves images with NaN in their map out; "ca-stream" masks the image in its colours before
 /// normalisation, and its mean is that of means over batches; "tame" has its own rule for `keep`, and divides by 0.
 struct AverageDrop: Metric {
   enum Kind { case drop, increase, gain }
@@ -38,7 +38,8 @@ struct AverageDrop: Metric {
 
   let parameters = [
     Parameter(
-      "keep", default: 1.0, in: 0.000_001...1, "Share of the image's pixels, those of the largest values, that the map keeps."),
+      "keep", default: 1.0, in: 0.000_001...1,
+      "Share of the image's pixels, those of the largest values, that the map keeps."),
     Score.parameter("of", else: "the probability, with compat grad-cam the logit"),
     Parameter(
       "batch", default: 0, in: 0...1_000_000,

@@ -2,13 +2,13 @@ import Explanations
 import Models
 import Tensors
 
-/// Insertion and deletion (Petsiuk, Das & Saenko, BMVC 2018, "RISE", section 4.1): how fast the class's score rises where
-/// pixels are put into a blurred image, the largest values of the map first, or falls where they are taken away.
+/// Insertion and deletion (Petsiuk, Das & Saenko, BMVC 2018, "RISE", section 4.1): how fast the class's score rises
+/// where pixels are put into a blurred image, the largest values of the map first, or falls where they are taken away.
 ///
-/// Point i of the curve is the score after i steps; point 0 is the start, the last one the complete end image. The value is
-/// the area under it, (Σ − first/2 − last/2) / steps. The map is enlarged bilinearly to the model's input. `compat`: the
-/// blur and the steps of each program; "scouter" also orders bytes, enlarged as Pillow does, by a key that wraps, so that
-/// pixels of value 0 come first. (Their default sort is not stable; our rule for ties is `order`.)
+/// Point i of the curve is the score after i steps; point 0 is the start, the last one the complete end image. The
+/// value is the area under it, (Σ − first/2 − last/2) / steps. The map is enlarged bilinearly to the model's input.
+/// `compat`: the blur and the steps of each program; "scouter" also orders bytes, enlarged as Pillow does, by a key
+/// that wraps, so that pixels of value 0 come first. (Their default sort is not stable; our rule for ties is `order`.)
 struct InsertionDeletion: Metric {
   let name: String
   let summary: String
@@ -16,7 +16,8 @@ struct InsertionDeletion: Metric {
 
   static let insertion = InsertionDeletion(
     name: "insertion",
-    summary: "Area under the class's score while pixels are put into a blurred image, most important first; more is better.",
+    summary: "Area under the class's score while pixels are put into a blurred image, most important first; more is "
+      + "better.",
     isInsertion: true)
   static let deletion = InsertionDeletion(
     name: "deletion",
@@ -30,13 +31,14 @@ struct InsertionDeletion: Metric {
 
   let draws = [MeasurementRequest.rangeDraw]
   let parameters = [
-    Parameter("step", default: 0, in: 0...100_000_000, "Pixels a step; 0: a row of them, 8 rows with compat ca-stream."),
+    Parameter(
+      "step", default: 0, in: 0...100_000_000, "Pixels a step; 0: a row of them, 8 rows with compat ca-stream."),
     Parameter("kernel", default: 0, in: 0...999, "Side of the blur, odd; 0: 11, with compat ca-stream 5."),
     Parameter("sigma", default: 5.0, in: 0.01...1000, "Of the blur's Gaussian, in pixels."),
     Parameter(
       "order", default: Ranking.auto,
-      "Which of equal pixels goes first: the last, or the first; wrapped: value 0, then 255 to 1; auto: stable-last, with "
-        + "compat scouter wrapped."),
+      "Which of equal pixels goes first: the last, or the first; wrapped: value 0, then 255 to 1; auto: stable-last, "
+        + "with compat scouter wrapped."),
     Score.parameter(else: "softmax"),
     Parameter(
       "end", default: Filling.auto,

@@ -2,15 +2,15 @@ import Explanations
 import Models
 import Tensors
 
-/// How often the class stays the largest while more and more of the image is taken away (CA-Stream's program): 10, 20, …,
-/// 90 percent of the pixels, the most salient first (`order` positive), or the least salient.
+/// How often the class stays the largest while more and more of the image is taken away (CA-Stream's program): 10, 20,
+/// …, 90 percent of the pixels, the most salient first (`order` positive), or the least salient.
 ///
-/// The value is the share of the nine that keep the class; `details["hits"]` has each. `compat` "ca-stream": pixels become
-/// black before normalisation, which is ImageNet's where the model file says none.
+/// The value is the share of the nine that keep the class; `details["hits"]` has each. `compat` "ca-stream": pixels
+/// become black before normalisation, which is ImageNet's where the model file says none.
 struct PerturbationMetric: Metric {
   let name = "perturbation"
-  let summary = "Share of nine images, 10 to 90 percent of their pixels taken away, that keep their class; by positive order "
-    + "less is better."
+  let summary = "Share of nine images, 10 to 90 percent of their pixels taken away, that keep their class; less is "
+    + "better by positive order."
   let parameters = [
     Parameter(
       "order", choices: ["positive", "negative"], default: "positive",

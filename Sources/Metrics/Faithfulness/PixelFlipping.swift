@@ -2,13 +2,13 @@ import Explanations
 import Models
 import Tensors
 
-/// Pixel flipping (Bach et al., PLOS ONE 2015, section "Validation"): the class's score while the values of the image that
-/// the attribution finds most important are replaced, some at a time.
+/// Pixel flipping (Bach et al., PLOS ONE 2015, section "Validation"): the class's score while the values of the image
+/// that the attribution finds most important are replaced, some at a time.
 ///
 /// An attribution [channels, height, width] orders every colour value by itself, a map all colours of a pixel together.
-/// By default the curve starts with the untouched image and the value is the area under it divided by the steps. `compat`
-/// "quantus": the curve starts after the first step, the area is not divided, "black" is the smallest and "white" the
-/// largest value of the image, and the number of values a step must divide height × width.
+/// By default the curve starts with the untouched image and the value is the area under it divided by the steps.
+/// `compat` "quantus": the curve starts after the first step, the area is not divided, "black" is the smallest and
+/// "white" the largest value of the image, and the number of values a step must divide height × width.
 struct PixelFlipping: Metric {
   let name = "pixel-flipping"
   let summary = "Area under the class's score while the most important values are replaced; less is better."
@@ -16,7 +16,8 @@ struct PixelFlipping: Metric {
   let parameters = [
     Parameter("features", default: 1, in: 1...100_000_000, "Values (pixels, for a map) that a step replaces."),
     Parameter(
-      "baseline", default: Filling.auto, "What they become; auto: zero as fed, with compat quantus the smallest value."),
+      "baseline", default: Filling.auto,
+      "What they become; auto: zero as fed, with compat quantus the smallest value."),
     Score.parameter(else: "probability"),
     Parameter("compat", choices: ["none", "quantus"], default: "none", Score.compatSummary),
   ]
@@ -62,7 +63,8 @@ struct PixelFlipping: Metric {
     }
     let areas = curves.points.map { Curves.area($0) / (isQuantus ? 1 : Double(max(1, $0.count - 1))) }
     return Measurement(
-      areas, curve: try curves.tensor(), chosen: ["baseline": .text(filling.rawValue), "score": .text(quantity.rawValue)])
+      areas, curve: try curves.tensor(),
+      chosen: ["baseline": .text(filling.rawValue), "score": .text(quantity.rawValue)])
   }
 
   /// The smallest and largest value of an image do not change while values become it.

@@ -5,8 +5,8 @@ import Tensors
 /// Area size (Li et al., ICCV 2021, "SCOUTER", section 4.1): the mean of the map, between 0 and 1.
 ///
 /// A map of bytes is divided by 255; draws "range" say what 0 and 1 stand for; else values count as they are. `compat`
-/// "scouter": of bytes, ⌊255·(a − low)/(high − low)⌋; "fact-2022": of the values themselves, enlarged to 260×260 as Pillow
-/// does.
+/// "scouter": of bytes, ⌊255·(a − low)/(high − low)⌋; "fact-2022": of the values themselves, enlarged to 260×260 as
+/// Pillow does.
 struct AreaSize: Metric {
   let name = "area-size"
   let summary = "The share of the image that the map fills; what is good depends on the size of things."
@@ -26,9 +26,10 @@ struct AreaSize: Metric {
 
 /// Precision (SCOUTER, section 4.1): the share of the map's sum that lies inside the object's box.
 ///
-/// By default a pixel inside any of the boxes counts once. `compat` "scouter" and "fact-2022" enlarge to 260×260 and read
-/// boxes in those pixels: the first, of bytes, takes the best single box; the second, of the values themselves, sums over
-/// all boxes, overlaps twice, each less its last row and column. A map without any sum has no precision (NaN).
+/// By default a pixel inside any of the boxes counts once. `compat` "scouter" and "fact-2022" enlarge to 260×260 and
+/// read boxes in those pixels: the first, of bytes, takes the best single box; the second, of the values themselves,
+/// sums over all boxes, overlaps twice, each less its last row and column. A map without any sum has no precision
+/// (NaN).
 struct Precision: Metric {
   let name = "precision"
   let summary = "The share of the map's sum inside the boxes of the object; more is better."
@@ -37,8 +38,8 @@ struct Precision: Metric {
   let draws = [Box.draw, MeasurementRequest.rangeDraw]
   let parameters = [
     Parameter(
-      "size", default: 0, in: 0...65_535, "Side that maps are enlarged to, whose pixels boxes are in; 0: their own size, with "
-        + "a compat 260."),
+      "size", default: 0, in: 0...65_535,
+      "Side that maps are enlarged to, whose pixels boxes are in; 0: their own size, with a compat 260."),
     ByteMaps.compat,
   ]
 
@@ -57,7 +58,8 @@ struct Precision: Metric {
       guard total != 0 else { return Double.nan }
       switch maps.compat {
       case .scouter:
-        return (boxes[index].map { sum(Box.range($0.y1, $0.y2, height), Box.range($0.x1, $0.x2, width)) }.max() ?? 0) / total
+        let sums = boxes[index].map { sum(Box.range($0.y1, $0.y2, height), Box.range($0.x1, $0.x2, width)) }
+        return (sums.max() ?? 0) / total
       case .fact2022:
         return boxes[index].reduce(0) { found, box in
           found + sum(Box.range(box.y1, box.y2, height).dropLast(1), Box.range(box.x1, box.x2, width).dropLast(1))
@@ -65,7 +67,9 @@ struct Precision: Metric {
       case .none:
         var inside = [Bool](repeating: false, count: values.count)
         for box in boxes[index] {
-          for y in Box.range(box.y1, box.y2, height) { for x in Box.range(box.x1, box.x2, width) { inside[y * width + x] = true } }
+          for y in Box.range(box.y1, box.y2, height) {
+            for x in Box.range(box.x1, box.x2, width) { inside[y * width + x] = true }
+          }
         }
         return zip(values, inside).reduce(0) { $1.1 ? $0 + $1.0 : $0 } / total
       }

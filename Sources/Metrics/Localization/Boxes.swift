@@ -6,8 +6,8 @@ import Tensors
 struct Box {
   let x1, y1, x2, y2: Double
 
-  /// The draws "boxes", for each map: [maps, 4], [maps, boxes, 4] (rows that are NaN or all −1 fill up), or rows of a map's
-  /// number and its box, [rows, 5]; of a single map also [boxes, 4]. nil where none are fed.
+  /// The draws "boxes", for each map: [maps, 4], [maps, boxes, 4] (rows that are NaN or all −1 fill up), or rows of a
+  /// map's number and its box, [rows, 5]; of a single map also [boxes, 4]. nil where none are fed.
   static func each(_ request: MeasurementRequest) throws -> [[Box]]? {
     guard let tensor = request.call.draws["boxes"] else { return nil }
     let values = try locating("draws \"boxes\"") { try tensor.doubles() }
@@ -30,19 +30,22 @@ struct Box {
     case (2, 5):
       for row in 0..<extents[0] {
         guard let index = Int(exactly: values[5 * row]), (0..<request.count).contains(index) else {
-          throw Failure(.invalidArgument, "row \(row) of the boxes is of map \(values[5 * row]); there are \(request.count)")
+          throw Failure(
+            .invalidArgument, "row \(row) of the boxes is of map \(values[5 * row]); there are \(request.count)")
         }
         try add(box(5 * row + 1), to: index)
       }
     default:
       throw Failure(
-        .invalidArgument, "the draws \"boxes\" are of shape \(tensor.shape), not [\(request.count)×boxes×4] or [rows×5]")
+        .invalidArgument,
+        "the draws \"boxes\" are of shape \(tensor.shape), not [\(request.count)×boxes×4] or [rows×5]")
     }
     return boxes
   }
 
   static let draw = Draw(
-    "boxes", "[maps, boxes, 4]: x1, y1, x2, y2 in pixels, the latter two outside; or [rows, 5], the map's number first.")
+    "boxes",
+    "[maps, boxes, 4]: x1, y1, x2, y2 in pixels, the latter two outside; or [rows, 5], the map's number first.")
 
   /// The pixels of an axis of `count` from `a` to `b`, rounded half to even.
   static func range(_ a: Double, _ b: Double, _ count: Int) -> Range<Int> {

@@ -2,8 +2,8 @@ import Explanations
 import Models
 import Tensors
 
-/// The pointing game (Zhang et al., ECCV 2016, "Excitation Backprop", section 4.1): whether the map is largest on, or near,
-/// an object of its class.
+/// The pointing game (Zhang et al., ECCV 2016, "Excitation Backprop", section 4.1): whether the map is largest on, or
+/// near, an object of its class.
 ///
 /// The point is the first of the largest values; the object is a mask, or boxes. By default a hit is 1, a miss 0, and a
 /// pixel exactly `tolerance` away counts. `compat` "torchray": 1 and −1; only what is strictly nearer counts, so that
@@ -19,8 +19,8 @@ struct PointingGame: Metric {
   let parameters = [
     Parameter("tolerance", default: 15.0, in: 0...1e6, "How many pixels off, by Euclid, still hits."),
     Parameter(
-      "class_count", default: 0, in: 0...10_000_000, "With compat torchray: of how many classes the mean is; 0: those up to the "
-        + "largest that is given."),
+      "class_count", default: 0, in: 0...10_000_000,
+      "With compat torchray: of how many classes the mean is; 0: those up to the largest that is given."),
     Parameter("compat", choices: ["none", "torchray"], default: "none", Score.compatSummary),
   ]
 

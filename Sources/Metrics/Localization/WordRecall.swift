@@ -3,17 +3,17 @@ import Explanations
 import Models
 import Tensors
 
-/// Recall at k of words for a filter (Yang, Kim & Joo, CVPR 2022, "LaViSE", section 4.1): of what people see where the filter
-/// is active, the share that is among the first k words found for the image.
+/// Recall at k of words for a filter (Yang, Kim & Joo, CVPR 2022, "LaViSE", section 4.1): of what people see where the
+/// filter is active, the share that is among the first k words found for the image.
 ///
-/// The maps are the filter's activations; its region is where they are above `threshold`. An annotated thing counts where
-/// it has more than `overlap` of its union with the region; images without one are undefined (NaN) and left out of the
-/// mean. The authors' program has no recall. `compat` "fact-2023": region (bilinear) and masks (nearest) at 224×224, as
-/// that reproduction has it. "lavise": both at the size of the maps, and the words are those of the name that the filter
-/// has after this image, counted over the images up to it, as the other reproduction has it.
+/// The maps are the filter's activations; its region is where they are above `threshold`. An annotated thing counts
+/// where it has more than `overlap` of its union with the region; images without one are undefined (NaN) and left out
+/// of the mean. The authors' program has no recall. `compat` "fact-2023": region (bilinear) and masks (nearest) at
+/// 224×224, as that reproduction has it. "lavise": both at the size of the maps, and the words are those of the name
+/// that the filter has after this image, counted over the images up to it, as the other reproduction has it.
 struct WordRecall: Metric {
   let name = "recall"
-  let summary = "Of the words people have for what a filter is active at, the share among those found for it; more is better."
+  let summary = "Of people's words for what a filter is active at, the share among those found for it; more is better."
   let needsModel = false
   let draws = [
     Draw("words", "[maps, words]: the vocabulary's numbers of the words found for each image, nearest first."),
@@ -26,8 +26,8 @@ struct WordRecall: Metric {
     Parameter("threshold", default: 0.0, in: -1e30...1e30, "What activations of the region are above."),
     Parameter("overlap", default: 0.04, in: 0...1, "The share of the union that a thing must exceed to count."),
     Parameter(
-      "size", default: 0, in: 0...65_535, "Side that regions and masks are compared at; 0: their own, with compat fact-2023 "
-        + "224."),
+      "size", default: 0, in: 0...65_535,
+      "Side that regions and masks are compared at; 0: their own, with compat fact-2023 224."),
     Parameter("compat", choices: ["none", "fact-2023", "lavise"], default: "none", Score.compatSummary),
   ]
 
@@ -87,11 +87,14 @@ private struct Things {
       let masks = try request.call.draw("mask", [given.shape[0], nil, nil])
     else {
       throw Failure(
-        .invalidArgument, "the metric \"recall\" needs the draws \"labels\", [things×2], and \"mask\", [things×height×width]")
+        .invalidArgument, "the metric \"recall\" needs the draws \"labels\", [things×2], and \"mask\", "
+          + "[things×height×width]")
     }
     labels = try locating("draws \"labels\"") { try given.integers() }
     (height, width) = (masks.shape[1], masks.shape[2])
-    guard labels.isEmpty || masks.shape.count > 0 else { throw Failure(.invalidArgument, "the draws \"mask\" are empty") }
+    guard labels.isEmpty || masks.shape.count > 0 else {
+      throw Failure(.invalidArgument, "the draws \"mask\" are empty")
+    }
     self.masks = masks.array(of: Float.self)
     guard stride(from: 0, to: labels.count, by: 2).allSatisfy({ (0..<request.count).contains(labels[$0]) }) else {
       throw Failure(.invalidArgument, "the draws \"labels\" name maps beyond the \(request.count) that there are")

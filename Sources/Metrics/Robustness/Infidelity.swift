@@ -3,30 +3,30 @@ import Explanations
 import Models
 import Tensors
 
-/// Infidelity (Yeh et al., NeurIPS 2019, "On the (In)fidelity and Sensitivity of Explanations", definition 2.1): how far the
-/// attribution is from predicting what a perturbation does to the class's score.
+/// Infidelity (Yeh et al., NeurIPS 2019, "On the (In)fidelity and Sensitivity of Explanations", definition 2.1): how
+/// far the attribution is from predicting what a perturbation does to the class's score.
 ///
 /// For draws I of the shape of the image, x′ = x − I: the mean of (Σ I·E − (s(x) − s(x′)))². A map of one value a pixel
 /// counts for each colour. Normalised, E is first multiplied by β = Σ Δ·g / Σ g², which fits it best (g = Σ I·E, Δ the
 /// fall of the score). Draws that are not fed are normal, times `std`.
 ///
 /// `compat` "scouter": E are bytes, enlarged as Pillow does; g is the mean over the colours; the score is the
-/// log-probability; always normalised; the model is fed images in 0…1, and draws that are not fed replace the whole image
-/// by clip(std·normal, 0, 1).
+/// log-probability; always normalised; the model is fed images in 0…1, and draws that are not fed replace the whole
+/// image by clip(std·normal, 0, 1).
 struct Infidelity: Metric {
   let name = "infidelity"
-  let summary = "Squared error of the attribution as a prediction of what perturbations do to the score; less is better."
+  let summary = "Squared error of the attribution as a prediction of what perturbations do; less is better."
   let reads = MapSource.attribution
   let drawsNumbers = true
   let draws = [
     Draw(
-      "perturbation", "[images × samples, channels, height, width], image after image: what is subtracted from the image."),
+      "perturbation", "[images × samples, channels, height, width], image after image: what is subtracted."),
     MeasurementRequest.rangeDraw,
   ]
   let parameters = [
     Parameter(
-      "samples", default: 0, in: 0...1_000_000, "Perturbations of an image; 0: as many as are fed, else 10, with compat "
-        + "scouter 100."),
+      "samples", default: 0, in: 0...1_000_000,
+      "Perturbations of an image; 0: as many as are fed, else 10, with compat scouter 100."),
     Parameter("std", default: 0.2, in: 0...1e6, "Of perturbations that are not fed, in units of the model's input."),
     Parameter("normalize", choices: ["no", "yes"], default: "no", "Whether the attribution is scaled to fit best."),
     Score.parameter(else: "the logit, with compat scouter the log-probability"),
@@ -78,7 +78,9 @@ struct Infidelity: Metric {
       ])
   }
 
-  private static func error(_ products: ArraySlice<Double>, _ falls: ArraySlice<Double>, _ isNormalized: Bool) -> Double {
+  private static func error(
+    _ products: ArraySlice<Double>, _ falls: ArraySlice<Double>, _ isNormalized: Bool
+  ) -> Double {
     var factor = 1.0
     if isNormalized {
       let squares = products.reduce(0) { $0 + $1 * $1 }

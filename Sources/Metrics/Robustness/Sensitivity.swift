@@ -6,15 +6,16 @@ import Models
 import Parallel
 import Tensors
 
-/// Maximum sensitivity (Yeh et al., NeurIPS 2019, definition 3.1): how much the explanation changes at most where the image
-/// changes a little: max ‖E(x) − E(x + I)‖ / ‖E(x)‖ over draws I, uniform in −radius…radius for every value, not clipped.
+/// Maximum sensitivity (Yeh et al., NeurIPS 2019, definition 3.1): how much the explanation changes at most where the
+/// image changes a little: max ‖E(x) − E(x + I)‖ / ‖E(x)‖ over draws I, uniform in −radius…radius for every value, not
+/// clipped.
 ///
 /// E is the attribution where the method gives one, else its grid; the class is that of the untouched image for all. A
 /// norm of 0 counts as 1. Maps that are given are not read: E(x) is explained as the others are.
 ///
-/// `compat` "scouter" (radius 0.2, 50 draws): E are bytes over the range of all classes, enlarged as Pillow does, E(x) the
-/// map that is given, if any; their differences wrap as bytes do; and the running maximum is divided by ‖E‖ at every draw,
-/// so that in effect the last one counts.
+/// `compat` "scouter" (radius 0.2, 50 draws): E are bytes over the range of all classes, enlarged as Pillow does, E(x)
+/// the map that is given, if any; their differences wrap as bytes do; and the running maximum is divided by ‖E‖ at
+/// every draw, so that in effect the last one counts.
 struct Sensitivity: Metric {
   let name = "sensitivity"
   let summary = "How much the explanation changes at most, relative, where the image changes a little; less is better."
@@ -26,7 +27,8 @@ struct Sensitivity: Metric {
   ]
   let parameters = [
     Parameter(
-      "samples", default: 0, in: 0...1_000_000, "Changed images; 0: as many as are fed, else 10, with compat scouter 50."),
+      "samples", default: 0, in: 0...1_000_000,
+      "Changed images; 0: as many as are fed, else 10, with compat scouter 50."),
     Parameter("radius", default: 0.0, in: 0...1e6, "Of changes that are not fed; 0: 0.02, with compat scouter 0.2."),
     Parameter("norm", default: 2.0, in: 1...64, "The p of the norm: 1 sums magnitudes, 2 is Euclid's."),
     Parameter("compat", choices: ["none", "captum", "scouter"], default: "none", Score.compatSummary),

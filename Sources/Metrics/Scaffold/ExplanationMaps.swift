@@ -6,8 +6,8 @@ import Tensors
 extension Model {
   /// Measures explanations of images, in their order; equally many for each.
   public func measure(
-    _ metric: any Metric, _ images: [ImageInput], _ explanations: [Explanation], method: MethodCall? = nil, _ call: Call,
-    _ progress: Progress
+    _ metric: any Metric, _ images: [ImageInput], _ explanations: [Explanation], method: MethodCall? = nil,
+    _ call: Call, _ progress: Progress
   ) throws -> Measurement {
     var call = call
     if metric.draws.contains(where: { $0.name == "range" }), call.draws["range"] == nil {

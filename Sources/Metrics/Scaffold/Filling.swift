@@ -109,7 +109,8 @@ struct Blur {
     return (0..<subject.channels).flatMap { c in
       let plane = values[c * subject.pixels..<(c + 1) * subject.pixels].map { Double($0) }
       let columns = along(plane, count: subject.height, step: subject.width, lines: subject.width, lineStep: 1)
-      return along(columns, count: subject.width, step: 1, lines: subject.height, lineStep: subject.width).map { Float($0) }
+      let rows = along(columns, count: subject.width, step: 1, lines: subject.height, lineStep: subject.width)
+      return rows.map { Float($0) }
     }
   }
 

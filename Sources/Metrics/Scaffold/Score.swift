@@ -3,7 +3,8 @@ import Models
 
 /// The parameters that several metrics have.
 enum Score {
-  static let compatSummary = "Whose numbers are wanted, faults included: another program's, or (none) our documented ones."
+  static let compatSummary =
+    "Whose numbers are wanted, faults included: another program's, or (none) our documented ones."
 
   static func parameter(_ name: String = "score", else fallback: String) -> Parameter {
     Parameter(

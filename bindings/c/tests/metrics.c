@@ -95,11 +95,15 @@ static void test_images(const limpid_model *model) {
   found = NULL;
   FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "leave it out",
         limpid_measure(model, "insertion", &image, 1, &maps, &index, 1, &options, &found));
-  FAILS(LIMPID_ERROR_NOT_FOUND, "insertoin", limpid_measure(model, "insertoin", &image, 1, &maps, NULL, 1, NULL, &found));
-  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "needs a model", limpid_measure(NULL, "insertion", NULL, 0, &maps, NULL, 1, NULL, &found));
-  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "needs maps", limpid_measure(model, "insertion", &image, 1, NULL, NULL, 1, NULL, &found));
+  FAILS(LIMPID_ERROR_NOT_FOUND, "insertoin",
+        limpid_measure(model, "insertoin", &image, 1, &maps, NULL, 1, NULL, &found));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "needs a model",
+        limpid_measure(NULL, "insertion", NULL, 0, &maps, NULL, 1, NULL, &found));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "needs maps",
+        limpid_measure(model, "insertion", &image, 1, NULL, NULL, 1, NULL, &found));
   FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "metric", limpid_measure(model, NULL, &image, 1, &maps, NULL, 1, NULL, &found));
-  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "out", limpid_measure(model, "insertion", &image, 1, &maps, NULL, 1, NULL, NULL));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "out",
+        limpid_measure(model, "insertion", &image, 1, &maps, NULL, 1, NULL, NULL));
   CHECK(found == NULL);
   limpid_explanation_free(why);
 }
