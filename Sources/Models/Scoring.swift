@@ -75,7 +75,7 @@ public struct Scoring: Sendable {
     }
   }
 
-  static func softmax(_ logits: [Float]) -> [Float] {
+  public static func softmax(_ logits: [Float]) -> [Float] {
     let largest = Double(logits.max() ?? 0)
     let powers = logits.map { exp(Double($0) - largest) }
     let sum = powers.reduce(0, +)

@@ -1,11 +1,11 @@
 /// Linear interpolation along one axis: where each new sample lies between two old ones.
-struct Taps {
+package struct Taps {
   let first: [Int]
   let second: [Int]
   let share: [Float]
 
   /// How the positions of new and old samples correspond.
-  enum Convention {
+  package enum Convention {
     /// (i + ½)·old/new − ½, held at the outer centres: PyTorch's `align_corners=False`, OpenCV's linear.
     case halfPixel
     /// i·(old − 1)/(new − 1): PyTorch's `align_corners=True`.
@@ -55,14 +55,14 @@ struct Taps {
 }
 
 /// A map at another size, bilinear, and the adjoint of that, for gradients.
-struct Enlargement {
+package struct Enlargement {
   let rows: Taps
   let columns: Taps
   /// Of the map that is enlarged.
   let width: Int
   let height: Int
 
-  init(_ size: (height: Int, width: Int), to new: (height: Int, width: Int), _ convention: Taps.Convention) {
+  package init(_ size: (height: Int, width: Int), to new: (height: Int, width: Int), _ convention: Taps.Convention) {
     self.init(
       size, rows: Taps(from: size.height, to: new.height, convention),
       columns: Taps(from: size.width, to: new.width, convention))
@@ -75,7 +75,7 @@ struct Enlargement {
 
   var count: Int { rows.count * columns.count }
 
-  func callAsFunction(_ map: some Collection<Float>) -> [Float] {
+  package func callAsFunction(_ map: some Collection<Float>) -> [Float] {
     let map = Array(map)
     return [Float](unsafeUninitializedCapacity: count) { result, filled in
       map.withUnsafeBufferPointer { write($0, into: result.baseAddress!) }

@@ -1,8 +1,8 @@
 import Glibc
 
 /// A Gaussian along rows and columns, with weights that sum to 1; its adjoint too.
-struct GaussianFilter {
-  enum Border {
+package struct GaussianFilter {
+  package enum Border {
     /// Mirrored about the outer pixels, which are not repeated.
     case reflected
     /// 0 outside.
@@ -13,7 +13,7 @@ struct GaussianFilter {
   private let border: Border
   private var radius: Int { weights.count / 2 }
 
-  init(sigma: Double, radius: Int, border: Border) {
+  package init(sigma: Double, radius: Int, border: Border) {
     self.init(weights: (-radius...radius).map { exp(-Double($0 * $0) / (2 * sigma * sigma)) }, border: border)
   }
 
@@ -24,7 +24,7 @@ struct GaussianFilter {
     self.border = border
   }
 
-  func callAsFunction(_ map: [Float], height: Int, width: Int) -> [Float] {
+  package func callAsFunction(_ map: [Float], height: Int, width: Int) -> [Float] {
     self(map.map(Double.init), height: height, width: width).map { Float($0) }
   }
 

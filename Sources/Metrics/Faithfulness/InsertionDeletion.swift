@@ -8,7 +8,8 @@ import Tensors
 /// Point i of the curve is the score after i steps; point 0 is the start, the last one the complete end image. The
 /// value is the area under it, (Σ − first/2 − last/2) / steps. The map is enlarged bilinearly to the model's input.
 /// `compat`: the blur and the steps of each program; "scouter" also orders bytes, enlarged as Pillow does, by a key
-/// that wraps, so that pixels of value 0 come first. (Their default sort is not stable; our rule for ties is `order`.)
+/// that wraps, so that pixels of value 0 come first; "i-gos" is `CellCurves`. (Their default sort is not stable; our
+/// rule for ties is `order`.)
 struct InsertionDeletion: Metric {
   let name: String
   let summary: String
@@ -27,6 +28,7 @@ struct InsertionDeletion: Metric {
   enum Compat: String, CaseIterable {
     case none, rise, scouter
     case caStream = "ca-stream"
+    case iGOS = "i-gos"
   }
 
   let draws = [MeasurementRequest.rangeDraw]
@@ -47,6 +49,7 @@ struct InsertionDeletion: Metric {
   ]
 
   func measure(_ request: MeasurementRequest) throws -> Measurement {
+    if try request.settings.choice("compat", Compat.self) == .iGOS { return try measureCells(request) }
     let plan = try Plan(request, isInsertion: isInsertion)
     var curves = Curves(count: request.count)
     var untouched = 0.0
@@ -60,6 +63,21 @@ struct InsertionDeletion: Metric {
     return Measurement(
       areas, curve: try curves.tensor(),
       chosen: plan.chosen.merging(["score": .text(quantity.rawValue)]) { $1 })
+  }
+
+  private func measureCells(_ request: MeasurementRequest) throws -> Measurement {
+    let cells = try CellCurves(request, isInsertion: isInsertion, step: try request.settings.integer("step"))
+    let quantity = try Score.quantity(request.settings, else: .softmax)
+    var curves = Curves(count: request.count)
+    try request.forEachVariant(quantity, count: { _ in cells.points }, prepare: cells.writer) { scored in
+      if scored.variant > 0 { curves.append(scored.score, to: scored.index) }
+    }
+    let chosen: [String: ParameterValue] = [
+      "step": .number(Double(cells.cellsPerStep)), "kernel": 51, "sigma": 50, "order": .text(Ranking.stableFirst.rawValue),
+      "score": .text(quantity.rawValue), "end": .text(Filling.blur.rawValue),
+    ]
+    return Measurement(
+      curves.points.map { Curves.area($0) / Double(max(1, $0.count - 1)) }, curve: try curves.tensor(), chosen: chosen)
   }
 }
 

@@ -273,7 +273,7 @@ class Model:
         """
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = _run_options(interruption, layer=layer, threads=threads, batch_size=batch_size)
+            options = run_options(interruption, layer=layer, threads=threads, batch_size=batch_size)
             if isinstance(images, (list, tuple)):
                 source = Source(list(images), self.info.input_channels, self._is_channels_last, interruption)
                 library.limpid_estimate_from(
