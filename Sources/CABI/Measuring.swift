@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
+import Explainers
 import Explanations
 import Metrics
 import Models
@@ -90,7 +91,7 @@ public func limpid_metric_get_parameter(
 }
 
 /// The class of each map; empty where none is given.
-private func classes(
+private func measuredClasses(
   _ indices: UnsafePointer<Int32>?, _ imageCount: Int, _ perImage: Int
 ) throws -> [Int?] {
   guard let indices else { return [] }
@@ -119,7 +120,7 @@ public func limpid_measure(
     let progress = try Progress(options.run)
     let maps = try maps.map { try locating("maps", $0.pointee.tensor) }
     guard imageCount >= 0 else { throw Failure(.invalidArgument, "the number of images is out of range") }
-    let classes = try classes(classIndices, imageCount, classesPerImage)
+    let classes = try measuredClasses(classIndices, imageCount, classesPerImage)
     var method: MethodCall?
     if metric.needsMethod {
       method = MethodCall(method: try optionalString(options.method, "method"), call: try Call(options.method_options))

@@ -77,6 +77,44 @@ def test_insertion_and_deletion_are_scouters(metric, key):
         near(found.mean, z[f"{key}_auc_stable"], 1e-4)
 
 
+def test_insertion_and_deletion_of_cells_are_i_gos():
+    """The program's own pair has no fixture: its rule in NumPy."""
+    random = np.random.default_rng(5)
+    x = random.standard_normal((1, 3, 40, 48)).astype(np.float32)
+    map = random.random((1, 24, 20)).astype(np.float32)
+    weights = (random.standard_normal((4, x[0].size)) / 30).astype(np.float32)
+    gauss = np.exp(-np.arange(-25, 26) ** 2 / 5000)
+
+    def blurred(values, axis):
+        padded = np.pad(values, [(25, 25) if a == axis else (0, 0) for a in range(3)], mode="reflect")
+        return sum(w * np.take(padded, range(i, i + values.shape[axis]), axis) for i, w in enumerate(gauss / gauss.sum()))
+
+    def enlarged(mask):
+        for axis, size in [(0, 40), (1, 48)]:
+            at = np.linspace(0, mask.shape[axis] - 1, size)
+            low = np.minimum(at.astype(int), mask.shape[axis] - 2)
+            share = (at - low).reshape((-1, 1) if axis == 0 else (1, -1))
+            mask = (1 - share) * np.take(mask, low, axis) + share * np.take(mask, low + 1, axis)
+        return mask
+
+    soft = blurred(blurred(x[0].astype(float), 1), 2)
+    order = np.argsort(-map.ravel(), kind="stable")
+    points = range(0, int(480 / 3.5), 2)
+    with limpid.Model(linear(weights, [3, 40, 48])) as model:
+        for metric in ("insertion", "deletion"):
+            expected = []
+            for count in points:
+                chosen = np.zeros(480)
+                chosen[order[:count]] = 1
+                mask = enlarged((chosen if metric == "insertion" else 1 - chosen).reshape(24, 20))
+                logits = weights @ (x[0] * mask + soft * (1 - mask)).ravel()
+                expected.append((np.exp(logits) / np.exp(logits).sum())[2])
+            found = model.measure(x, map, metric, classes=2, compat="i-gos")
+            near(found.curve[0], expected, 1e-5)
+            near(found.value, np.trapezoid(expected, dx=1 / (len(expected) - 1)), 1e-5)
+    assert len(expected) == 69 and found.parameters["step"] == 2
+
+
 def test_pixel_flipping_is_quantus():
     about, z = case("pixel-flipping-quantus-resrelu")
     tolerances = about["tolerances"]

@@ -1,3 +1,4 @@
+import Explainers
 import Explanations
 import Tensors
 

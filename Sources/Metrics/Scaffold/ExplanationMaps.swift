@@ -1,3 +1,4 @@
+import Explainers
 public import Explanations
 public import Models
 public import Parallel

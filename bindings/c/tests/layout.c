@@ -28,7 +28,7 @@ AT(limpid_model_options, threads, 16);
 AT(limpid_model_options, precision, 20);
 LAST(limpid_model_options, precision);
 
-SIZE(limpid_model_info, 80);
+SIZE(limpid_model_info, 112);
 AT(limpid_model_info, struct_size, 0);
 AT(limpid_model_info, name, 8);
 AT(limpid_model_info, family, 16);
@@ -40,7 +40,10 @@ AT(limpid_model_info, output_count, 56);
 AT(limpid_model_info, input_width, 64);
 AT(limpid_model_info, input_height, 68);
 AT(limpid_model_info, input_channels, 72);
-LAST(limpid_model_info, reserved);
+AT(limpid_model_info, score_kind, 80);
+AT(limpid_model_info, score_output, 88);
+AT(limpid_model_info, image_input, 96);
+LAST(limpid_model_info, image_layout);
 
 SIZE(limpid_method_info, 64);
 AT(limpid_method_info, struct_size, 0);
@@ -75,7 +78,7 @@ SIZE(limpid_choice, 16);
 AT(limpid_choice, name, 0);
 AT(limpid_choice, value, 8);
 
-SIZE(limpid_run_options, 112);
+SIZE(limpid_run_options, 136);
 AT(limpid_run_options, struct_size, 0);
 AT(limpid_run_options, parameters, 8);
 AT(limpid_run_options, parameter_count, 16);
@@ -91,7 +94,9 @@ AT(limpid_run_options, draws, 80);
 AT(limpid_run_options, draw_count, 88);
 AT(limpid_run_options, layers, 96);
 AT(limpid_run_options, layer_count, 104);
-LAST(limpid_run_options, layer_count);
+AT(limpid_run_options, output, 112);
+AT(limpid_run_options, feeds, 120);
+LAST(limpid_run_options, feed_count);
 
 SIZE(limpid_field, 40);
 AT(limpid_field, width, 0);
