@@ -33,6 +33,7 @@ public enum Explainers {
     SSCAM(),
     ISCAM(),
     Occlusion(),
+    WindowSimilarity(),
     AblationCAM(),
     IBA(),
     IGOS(),

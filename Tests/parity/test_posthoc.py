@@ -329,6 +329,31 @@ def test_superpixels_are_connected_and_as_many(count, load):
         assert not left, label
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("layer", [None, "/layer4/a2/Relu_output_0"])
+def test_sliding_window_similarity(metric, layer, load):
+    _, arrays, model = load("score-cam-resrelu")
+    x = arrays["input"]
+    reference = x[:, :, ::-1].copy()
+    found, = model.explain(
+        x, "sliding-window-similarity", layer=layer, metric=metric, window_height=8, window_width=16, stride_y=8, stride_x=16,
+        draws={"reference": reference[0]})
+    windows = [(slice(y, y + 8), slice(z, z + 16)) for y in range(0, 32, 8) for z in range(0, 32, 16)]
+    covered = np.repeat(x, len(windows), 0)
+    for i, (rows, columns) in enumerate(windows):
+        covered[i, :, rows, columns] = 0
+    value = layer or "/Flatten_output_0"
+    embeddings = model.fetch(np.concatenate([reference, x, covered]), [value])[value].astype(np.float64)
+    embeddings = embeddings.reshape(len(embeddings), -1)
+    if metric == "cosine":
+        lengths = np.linalg.norm(embeddings, axis=1)
+        alike = embeddings @ embeddings[0] / lengths / lengths[0]
+    else:
+        alike = -np.linalg.norm(embeddings - embeddings[0], axis=1)
+    for i, (rows, columns) in enumerate(windows):
+        np.testing.assert_allclose(found.details["attribution"][:, rows, columns], alike[1] - alike[2 + i], atol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """program(model, x, method, class, layer, parameters, draws) -> the map that a C program gets."""
@@ -377,7 +402,8 @@ def test_methods_through_c(program, load):
 
 SMALL = {"rise": {"masks": 21}, "score-cam": {"channels": 9}, "ss-cam": {"channels": 5, "samples": 2},
          "is-cam": {"channels": 5, "samples": 2}, "ablation-cam": {}, "recipro-cam": {},
-         "occlusion": {"window_height": 9, "window_width": 9}, "i-gos": {"cells": 5, "iterations": 2, "integration": 3},
+         "occlusion": {"window_height": 9, "window_width": 9},
+         "sliding-window-similarity": {"window_height": 9, "window_width": 9}, "i-gos": {"cells": 5, "iterations": 2, "integration": 3},
          "extremal-perturbation": {"iterations": 2, "step": 6, "sigma": 9, "area": [0.1, 0.4]}, "layer-deep-lift": {},
          "lime": {"samples": 9, "segments": 6}, "kernel-shap": {"samples": 9, "segments": 6}}
 NETWORKS = sorted(p.stem for p in FOLDER.glob("networks/*.onnx"))
