@@ -51,8 +51,8 @@ struct Attribution {
 struct InputVariants {
   /// How many there are of each image.
   var count = 1
-  /// Changes variant `i` of image `image` in place, from what the image itself is.
-  var change: (_ image: Int, _ i: Int, _ values: UnsafeMutableBufferPointer<Float>) throws -> Void = { _, _, _ in }
+  /// Changes variant `i` of image `image` in place, from what the image itself is; nil: the one variant is the image.
+  var change: ((_ image: Int, _ i: Int, _ values: UnsafeMutableBufferPointer<Float>) throws -> Void)?
 }
 
 extension ExplanationRequest {
@@ -71,17 +71,27 @@ extension ExplanationRequest {
     for image in images.indices {
       let prepared = try model.prepared(images[image])
       let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
-      // The classes are those of the image itself, not of its variants.
-      let wanted = try classesOfImage(image, prepared, target, parts[image].polling, &results).classes
-      var sums = wanted.map { _ in [Float](repeating: 0, count: moments * shape.count) }
+      // The classes are those of the image itself, which is not among its variants but where it is the only one.
+      var wanted = variants.change == nil
+        ? nil : try classesOfImage(image, prepared, target, parts[image].polling, &results).classes
+      var sums: [[Float]] = []
       let stream = Variants(count: variants.count, shape: shape, image: image) { i, memory in
         memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
-        try variants.change(image, i, UnsafeMutableBufferPointer(start: memory, count: shape.count))
+        try variants.change?(image, i, UnsafeMutableBufferPointer(start: memory, count: shape.count))
       }
       try model.forEachBackward(
         of: stream, target: target.head.logits, at: { _ in [input] }, rules: rules,
         early: { _ in [target.head.output, target.head.logits] }, call, parts[image],
-        weights: { batch in try targetWeights(batch, batch.items.map { _ in wanted }, target.weights) }
+        weights: { batch in
+          if wanted == nil {
+            let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
+            wanted = try resolvedClasses(image, scores, row: 0)
+            results.note(scores, [image])
+          }
+          let classes = wanted ?? []
+          if sums.isEmpty { sums = classes.map { _ in [Float](repeating: 0, count: moments * shape.count) } }
+          return try targetWeights(batch, batch.items.map { _ in classes }, target.weights)
+        }
       ) { batch, round, gradients in
         let gradient = try gradients[0].aligned()
         for (row, variant) in batch.items.enumerated() {
@@ -93,7 +103,7 @@ extension ExplanationRequest {
         let whole = UnsafeBufferPointer(
           start: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
         results.add(
-          try finish(Attribution(values: sum, shape: shape), whole), image: image, round: round, class: wanted[round])
+          try finish(Attribution(values: sum, shape: shape), whole), image: image, round: round, class: wanted?[round] ?? -1)
       }
     }
     return try results.explanations(.none)
