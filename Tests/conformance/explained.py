@@ -3,9 +3,9 @@
     scripts/conformance explained [NAME …]     architectures as in architectures.py; writes docs/explained.md
 
 The layer that Limpid chooses is looked for among the outputs of the PyTorch modules: the last that holds the same numbers,
-channels first, channels last, or as tokens. pytorch-grad-cam then explains the same class at that module. The difference is
+channels first, channels last, or as tokens. pytorch-grad-cam then explains the same class, the predicted one, at that module. The difference is
 that of the maps at the size of the input, in 0…1. Where no module gives the value (the network computes it in its own
-code), the gradient is PyTorch's by the module's value nearest before it, and the row says so by "no module".
+code), there is nothing to compare with, and the row says so.
 """
 
 import json
@@ -20,7 +20,6 @@ from graphs import EXPORTERS, ROOT, attempt, export
 RESULTS = ROOT / ".build" / "explained.json"
 TABLE = ROOT / "docs" / "explained.md"
 TOLERANCE = 1e-3
-CLASS = 5
 
 
 def explain(name, exporter):
@@ -39,7 +38,7 @@ def explain(name, exporter):
             raise graphs.ExporterRefuses(f"{type(error).__name__}: {error}") from error
         ours = limpid.Model(path)
         layer = ours.layers[0] if ours.layers else None
-        found = ours.explain(x, "grad-cam", [CLASS], compat="grad-cam")[0]
+        found = ours.explain(x, "grad-cam", compat="grad-cam")[0]
         value = ours.fetch(x, layer)[layer][0]
     result = {"layer": layer, "grid": list(found.grid.shape), "degenerate": found.degenerate}
     torch.manual_seed(0)
@@ -51,7 +50,7 @@ def explain(name, exporter):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     with GradCAM(model=model, target_layers=[module], reshape_transform=arrange) as cam:
-        expected = cam(torch.from_numpy(x), targets=[ClassifierOutputTarget(CLASS)])[0]
+        expected = cam(torch.from_numpy(x), targets=[ClassifierOutputTarget(found.class_index)])[0]
     return {**result, "error": float(np.abs(found.map - expected).max())}
 
 
