@@ -243,7 +243,8 @@ def test_extremal_perturbation_at_stored_states(case, load):
     checked = 0
     for i, run in enumerate(about["runs"]):
         for step in run["states"]:
-            state = arrays[f"state_{i}_{step}_p"][:, 0]
+            state = arrays[f"state_{i}_{step}_p"]
+            state = state[:, 0] if step else state
             found = model.explain(
                 arrays["input"], "extremal-perturbation", int(arrays["target"]), compat="torchray", iterations=1, start=step,
                 draws={"state": state}, **extremal(run))

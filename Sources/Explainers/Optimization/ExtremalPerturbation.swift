@@ -87,8 +87,9 @@ private struct ExtremalSearch {
           + "\(subject.height)×\(subject.width) pixels; take another step or sigma, or leave out `compat`")
     }
     self.mask = mask
-    state = try request.draw("state", [areas.count, mask.rows, mask.columns])?.array(of: Float.self).map(Double.init)
-      ?? [Double](repeating: 1, count: areas.count * mask.cellCount)
+    let isNested = request.call.draws["state"]?.shape.rank == 4
+    let given = try request.draw("state", [areas.count] + (isNested ? [1] : []) + [mask.rows, mask.columns])
+    state = given?.array(of: Float.self).map(Double.init) ?? [Double](repeating: 1, count: areas.count * mask.cellCount)
     guard state.allSatisfy({ (0...1).contains($0) }) else {
       throw Failure(.invalidArgument, "the draws \"state\" hold numbers that are not between 0 and 1")
     }
