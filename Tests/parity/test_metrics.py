@@ -296,6 +296,20 @@ def test_infidelity_and_sensitivity_are_scouters():
         near(found.value, [z["sensitivity"]], 1e-9)
 
 
+def legacy_draws(x, samples=100, changes=50, radius=0.2):
+    """What the reproduction draws after numpy.random.seed(0): what is subtracted from the image, what is added to it."""
+    random = np.random.RandomState(0)
+    planes = x[0].reshape(3, -1).astype(float)
+    taken = np.empty((samples, *planes.shape))
+    for m in range(samples):
+        for c, plane in enumerate(planes):
+            places = random.choice(plane.size, plane.size, replace=False)
+            values = plane[places]
+            taken[m, c, places] = np.clip(radius * random.normal(size=plane.size) + values, values - 1, values)
+    added = [random.uniform(-radius, radius, x.shape).astype(np.float32) for _ in range(changes)]
+    return taken.reshape(samples, *x.shape[1:]), np.concatenate(added)
+
+
 @pytest.mark.parametrize("kind", ["positive", "negative"])
 def test_a_whole_evaluation_of_scouter_is_the_reproductions(kind, converted):
     about, z = case(f"scouter-e2e-resnest26d-imagenet10-{kind}")
@@ -313,6 +327,15 @@ def test_a_whole_evaluation_of_scouter_is_the_reproductions(kind, converted):
                                   compat="scouter")
             near(found.curve[0], z[f"{key}_scores_stable"], 1e-4)
             near(found.mean, z[f"{key}_auc_stable"], 1e-5)
+        infidelity, sensitivity = legacy_draws(x)
+        drawn = z[f"map_{kind}_u8"][None]
+        found = model.measure(
+            x, drawn, "infidelity", classes=index, compat="scouter", draws={"perturbation": infidelity})
+        np.testing.assert_allclose(found.value, [z["infidelity"]], rtol=0.01)
+        found = model.measure(
+            x, drawn, "sensitivity", classes=index, compat="scouter", explain="scouter",
+            draws={"perturbation": sensitivity})
+        near(found.value, [z["sensitivity"]], 0.05)
 
 
 def test_draws_that_are_not_fed_depend_on_the_seed_alone():
@@ -383,6 +406,29 @@ def test_recall_is_the_reproductions():
         near(found.value[0], np.nan if image["recall"] is None else image["recall"], 0)
     near(np.nanmean(shares), about["mean_recall"], 1e-12)
     assert len(shares) == 6
+
+
+def test_recall_among_the_words_that_a_filter_has_by_then():
+    # The things are 3 and 1. Of the second image 1 is the first word, but the name is 7 by then, which was found twice.
+    maps = np.zeros((3, 2, 2), np.float32)
+    maps[:2, 0, 0] = 1
+    draws = {"words": [[3, 7], [1, 7], [1, 1]], "labels": [[0, 3], [1, 1]], "mask": [[[1, 0], [0, 0]]] * 2}
+    assert limpid.measure(maps, "recall", k=1, draws=draws).value[:2].tolist() == [1, 1]
+    found = limpid.measure(maps, "recall", k=1, compat="lavise", draws=draws)
+    assert found.value[:2].tolist() == [1, 0] and np.isnan(found.value[2]) and found.mean == 0.5
+
+
+def test_maps_that_are_not_numbers_are_measured_without_harm():
+    _, z = case("drop-increase-resrelu")
+    x = z["input"][:1]
+    with network("resrelu") as model:
+        for value in (np.nan, np.inf):
+            maps = np.full((1, 8, 8), value, np.float32)
+            assert np.isfinite(model.measure(x, maps, "deletion").value).all()
+            assert np.isnan(model.measure(x, maps, "average-drop").value).all()
+            ranged = {"range": [[0, value]]}
+            assert np.isfinite(model.measure(x, maps, "deletion", compat="scouter", draws=ranged).value).all()
+            assert limpid.measure(maps, "pointing-game", draws={"boxes": [[[0, 0, 1, 1]]]}).value == 1
 
 
 # -- Classifiers

@@ -93,7 +93,10 @@ struct Map {
     }
     if !areBytes, let (low, high) = range {
       let extent = high - low
-      return values.map { extent > 0 ? UInt8(min(max((($0 - low) / extent) * 255, 0), 255)) : 0 }
+      return values.map { value in
+        let share = (value - low) / extent
+        return extent > 0 && share.isFinite ? UInt8(min(max(share * 255, 0), 255)) : 0
+      }
     }
     return try values.map { value in
       guard let byte = UInt8(exactly: value) else {
