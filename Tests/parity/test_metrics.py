@@ -75,6 +75,9 @@ def test_insertion_and_deletion_are_scouters(metric, key):
         near(found.curve.T, z[f"{key}_scores_stable"], 1e-4)
         near(found.value, z[f"{key}_auc_each_stable"], 1e-4)
         near(found.mean, z[f"{key}_auc_stable"], 1e-4)
+        found = model.measure(images, z["maps_u8"], metric, compat="scouter", order="stable-first")
+        near(found.curve.T, z[f"{key}_scores_nowrap"], 1e-4)
+        near(found.mean, z[f"{key}_auc_nowrap"], 1e-4)
 
 
 def test_insertion_and_deletion_of_cells_are_i_gos():

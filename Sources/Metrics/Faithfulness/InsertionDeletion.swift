@@ -147,6 +147,8 @@ private struct Ranker {
   let maps: Maps
   let ranking: Ranking
   let ranges: [Float]?
+  /// Whether maps become bytes, which are enlarged as Pillow does.
+  let areBytes: Bool
   let request: MeasurementRequest
 
   init(_ request: MeasurementRequest, _ compat: InsertionDeletion.Compat) throws {
@@ -154,16 +156,18 @@ private struct Ranker {
     ranges = try request.ranges()
     let asked: Ranking = try request.settings.choice("order")
     ranking = asked != .auto ? asked : compat == .scouter ? .wrapped : .stableLast
+    areBytes = compat == .scouter || ranking == .wrapped
     self.request = request
   }
 
   func order(for subject: Subject) throws -> [Int] {
     let map = maps[subject.index]
-    guard ranking == .wrapped else {
+    guard areBytes else {
       return ranking.order(of: try map.resized(height: subject.height, width: subject.width).flat)
     }
     let bytes = try map.bytes(range: request.range(of: subject.index, ranges))
-    return Ranking.wrappedOrder(
-      of: try Map.enlarged(bytes, height: map.height, width: map.width, to: (subject.height, subject.width)))
+    let enlarged = try Map.enlarged(
+      bytes, height: map.height, width: map.width, to: (subject.height, subject.width))
+    return ranking == .wrapped ? Ranking.wrappedOrder(of: enlarged) : ranking.order(of: enlarged.map { Float($0) })
   }
 }
