@@ -55,15 +55,17 @@ struct Taps {
   /// Each run's weights sum to 1.
   let weights: [Double]
 
-  init(from input: Int, to output: Int, _ filter: Filter) {
+  /// `positions`: of the output; nil: all.
+  init(from input: Int, to output: Int, _ filter: Filter, _ positions: Range<Int>? = nil) {
+    let positions = positions ?? 0..<output
     let scale = Double(input) / Double(output)
     let stretch = max(scale, 1)
     let support = filter.support * stretch
     let shrink = 1 / stretch
     var runs: [Run] = []
     var weights: [Double] = []
-    runs.reserveCapacity(output)
-    for position in 0..<output {
+    runs.reserveCapacity(positions.count)
+    for position in positions {
       let center = (Double(position) + 0.5) * scale
       let first = max(0, Int(center - support + 0.5))
       let end = min(input, Int(center + support + 0.5))
@@ -81,6 +83,16 @@ struct Taps {
     }
     self.runs = runs
     self.weights = weights
+  }
+
+  private init(_ runs: [Run], _ weights: [Double]) {
+    self.runs = runs
+    self.weights = weights
+  }
+
+  /// The same for an axis that begins elsewhere.
+  func shifted(by offset: Int) -> Taps {
+    Taps(runs.map { Run(first: $0.first + offset, count: $0.count, offset: $0.offset) }, weights)
   }
 
   /// Which of the two passes comes first, which decides how the result is rounded.
@@ -101,14 +113,16 @@ struct Taps {
   }
 }
 
-/// For each output position the input position that contains its centre.
+/// For each output position (`positions`: for some of them) the input position that contains its centre.
 ///
 /// The centre advances by repeated addition because Pillow's does: where a centre falls on a border, rounding
 /// decides.
-func nearestPositions(from input: Int, to output: Int) -> [Int] {
+func nearestPositions(from input: Int, to output: Int, _ positions: Range<Int>? = nil) -> [Int] {
+  let positions = positions ?? 0..<output
   let scale = Double(input) / Double(output)
   var center = scale * 0.5
-  return (0..<output).map { _ in
+  for _ in 0..<positions.lowerBound { center += scale }
+  return positions.map { _ in
     defer { center += scale }
     return min(input - 1, Int(center))
   }

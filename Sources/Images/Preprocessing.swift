@@ -7,14 +7,22 @@ import Tensors
 public struct Preprocessing: Sendable, Equatable {
   public let steps: [Step]
 
+  /// More steps than any network needs are refused.
+  public static let mostSteps = 64
+
   /// Throws `invalidModel`, naming the line, for a line that is none of the forms or in a wrong place.
   public init(parsing text: String) throws {
     var steps: [Step] = []
-    let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+    let lines = text.split(omittingEmptySubsequences: false) { ["\n", "\r", "\r\n"].contains($0) }
     for (index, line) in lines.enumerated() where !line.allSatisfy(\.isWhitespace) {
+      guard steps.count < Self.mostSteps else {
+        throw Failure(.invalidModel, "the preprocessing has more than \(Self.mostSteps) steps")
+      }
       let place = "line \(index + 1) of the preprocessing, \(quoted(String(line)))"
       guard let step = Step(parsing: line) else {
-        throw Failure(.invalidModel, "\(place): it must be one of \(Step.forms)")
+        throw Failure(
+          .invalidModel, "\(place): it must be one of \(Step.forms); sides are from 1 to \(Image.maximumSide), numbers "
+            + "finite, and D and the deviations above 0")
       }
       if let problem = Preprocessing.problem(of: step, after: steps) {
         throw Failure(.invalidModel, "\(place): \(problem)")
@@ -26,6 +34,11 @@ public struct Preprocessing: Sendable, Equatable {
         .invalidModel, "the preprocessing is empty; each of its lines must be one of \(Step.forms)")
     }
     self.steps = steps
+    for channel in 0..<channels {
+      guard levels(of: channel).allSatisfy(\.isFinite) else {
+        throw Failure(.invalidModel, "the preprocessing makes numbers that are not finite in float32")
+      }
+    }
   }
 
   /// The text that it can be parsed from.
@@ -39,9 +52,35 @@ public struct Preprocessing: Sendable, Equatable {
     case .normalize(let mean, _, _):
       if isNormalized { return "it must come only once" }
       let channels = steps.contains(.gray) ? 1 : 3
-      return mean.count == channels ? nil : "\(mean.count) means for an image of \(channels) channels"
-    default: return isScaled || isNormalized ? "it must come before \"scale\" and \"normalize\"" : nil
+      return mean.count == channels || mean.count == 1 ? nil : "\(mean.count) means for an image of \(channels) channels"
+    default: break
     }
+    if isScaled || isNormalized { return "it must come before \"scale\" and \"normalize\"" }
+    switch step {
+    case .bgr where steps.contains(.bgr) || steps.contains(.gray): return "it must come once, and not with \"gray\""
+    case .gray where steps.contains(.bgr): return "it must not come with \"bgr\""
+    case .pad(let width, let height, _):
+      guard let size = fixedSize(after: steps), size.width > width || size.height > height else { return nil }
+      return "the image is \(size.width)x\(size.height) there, and pad never cuts"
+    default: return nil
+    }
+  }
+
+  /// Width and height after `steps`, where they are the same for images of every size.
+  private static func fixedSize(after steps: [Step]) -> (width: Int, height: Int)? {
+    steps.reduce(nil) { size, step in
+      switch step {
+      case .resizeExact(let width, let height, _), .centerCrop(let width, let height), .pad(let width, let height, _):
+        (width, height)
+      case .resizeShorter, .resizeLonger: nil
+      case .gray, .bgr, .scale, .normalize: size
+      }
+    }
+  }
+
+  /// The extents of the tensor where they are the same for images of every size.
+  public var fixedOutputSize: (channels: Int, height: Int, width: Int)? {
+    Self.fixedSize(after: steps).map { (channels, $0.height, $0.width) }
   }
 
   /// Channels of the tensor: 1 after `gray`, else 3.
@@ -52,9 +91,20 @@ public struct Preprocessing: Sendable, Equatable {
   public func outputSize(
     for size: (width: Int, height: Int)
   ) throws -> (channels: Int, height: Int, width: Int) {
-    try Image.checkSize(size.width, size.height)
-    let size = try steps.reduce(size) { try $1.size(after: $0) }
+    let size = try sizes(from: size).last ?? size
     return (channels, size.height, size.width)
+  }
+
+  /// Width and height after each step.
+  private func sizes(from size: (width: Int, height: Int)) throws -> [(width: Int, height: Int)] {
+    try Image.checkSize(size.width, size.height)
+    var current = size
+    return try steps.enumerated().map { i, step in
+      // Of an image that is cut at once only the window is made.
+      let isCut = if i + 1 < steps.count, case .centerCrop = steps[i + 1] { true } else { false }
+      current = try step.size(after: current, isCut: isCut)
+      return current
+    }
   }
 
   /// Writes float32 values, [channels, height, width] of `outputSize`, rows touching.
@@ -66,7 +116,7 @@ public struct Preprocessing: Sendable, Equatable {
     for channel in 0..<channels {
       let values = levels(of: channel)
       // A grey image has the same pixels in every channel.
-      let offset = image.channels == 1 ? 0 : channel
+      let offset = image.channels == 1 ? 0 : steps.contains(.bgr) ? 2 - channel : channel
       image.pixels.withUnsafeBufferPointer { source in
         values.withUnsafeBufferPointer { values in
           let target = target + channel * plane
@@ -81,16 +131,43 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// RGB or grey, after the steps on pixels.
   private func pixels(of view: PixelView) throws -> Image {
-    try steps.reduce(Image(opaque: view)) { image, step in
+    var image = Image(opaque: view)
+    let sizes = try sizes(from: (view.width, view.height))
+    var isCut = false
+    for (i, step) in steps.enumerated() {
+      if isCut {
+        isCut = false
+        continue
+      }
       switch step {
-      case .resizeShorter(_, let filter), .resizeExact(_, _, let filter):
-        let size = try step.size(after: (image.width, image.height))
-        return try image.resized(width: size.width, height: size.height, filter: filter)
-      case .centerCrop(let width, let height): return try centerCropped(image, width: width, height: height)
-      case .gray: return image.gray
-      case .scale, .normalize: return image
+      case .resizeShorter(_, let filter), .resizeLonger(_, let filter), .resizeExact(_, _, let filter):
+        if i + 1 < steps.count, case .centerCrop = steps[i + 1] {
+          image = try Self.window(of: image, resizedTo: sizes[i], filter, cutTo: sizes[i + 1])
+          isCut = true
+        } else {
+          image = try image.resized(width: sizes[i].width, height: sizes[i].height, filter: filter)
+        }
+      case .centerCrop(let width, let height): image = try centered(image, width: width, height: height)
+      case .pad(let width, let height, let fill):
+        image = try centered(image, width: width, height: height, fill: fill)
+      case .gray: image = image.gray
+      case .bgr, .scale, .normalize: break
       }
     }
+    return image
+  }
+
+  /// The window of size `window` at the centre of `image` at the size `size`.
+  private static func window(
+    of image: Image, resizedTo size: (width: Int, height: Int), _ filter: Filter, cutTo window: (width: Int, height: Int)
+  ) throws -> Image {
+    let left = cropOffset(size.width, window.width), top = cropOffset(size.height, window.height)
+    let part = try image.resized(
+      width: size.width, height: size.height, filter: filter,
+      columns: max(0, left)..<min(size.width, left + window.width),
+      rows: max(0, top)..<min(size.height, top + window.height))
+    return try part.placed(
+      left: max(0, -left), top: max(0, -top), width: window.width, height: window.height, fill: 0)
   }
 
   /// What each of the 256 bytes becomes in `channel`.
@@ -102,8 +179,8 @@ public struct Preprocessing: Sendable, Equatable {
     for step in steps {
       if case .scale(let value) = step { divisor = value }
       if case .normalize(let means, let deviations, let rounding) = step {
-        mean = means[channel]
-        std = deviations[channel]
+        mean = means[means.count == 1 ? 0 : channel]
+        std = deviations[deviations.count == 1 ? 0 : channel]
         arithmetic = rounding
       }
     }
@@ -119,42 +196,58 @@ public struct Preprocessing: Sendable, Equatable {
 extension Preprocessing: CustomStringConvertible {}
 
 extension Preprocessing.Step {
-  /// The size of an image of `size` after this step. Throws `unsupported` where it would be too large.
-  func size(after size: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
-    switch self {
-    case .resizeShorter(let shorter, _):
-      let (short, long) = (min(size.width, size.height), max(size.width, size.height))
-      let longer = Int(Double(shorter * long) / Double(short))
-      let result =
-        size.width <= size.height ? (width: shorter, height: longer) : (width: longer, height: shorter)
+  /// Sides of images of which only a window is made.
+  private static let largestSide = 1 << 24
+
+  /// The size of an image of `size` after this step; `isCut`: only a window of it is made. Throws `unsupported` where it
+  /// would be too large, `invalidArgument` where `pad` would have to cut.
+  func size(after size: (width: Int, height: Int), isCut: Bool) throws -> (width: Int, height: Int) {
+    func checked(_ result: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
+      if isCut, max(result.width, result.height) <= Self.largestSide { return result }
       try locating("\(quoted(description)) of an image of \(size.width)x\(size.height) pixels") {
         try Image.checkSize(result.width, result.height)
       }
       return result
-    case .resizeExact(let width, let height, _), .centerCrop(let width, let height):
-      try Image.checkSize(width, height)
-      return (width, height)
-    case .gray, .scale, .normalize: return size
+    }
+    let (short, long) = (min(size.width, size.height), max(size.width, size.height))
+    switch self {
+    case .resizeShorter(let shorter, _):
+      let longer = Int(Double(shorter * long) / Double(short))
+      return try checked(size.width <= size.height ? (shorter, longer) : (longer, shorter))
+    case .resizeLonger(let longer, _):
+      let shorter = max(1, longer * short / long)
+      return try checked(size.width <= size.height ? (shorter, longer) : (longer, shorter))
+    case .resizeExact(let width, let height, _): return try checked((width, height))
+    case .centerCrop(let width, let height): return try checked((width, height))
+    case .pad(let width, let height, _):
+      guard size.width <= width, size.height <= height else {
+        throw Failure(
+          .invalidArgument, "\(quoted(description)): the image is \(size.width)x\(size.height) there, and pad never cuts; "
+            + "\"resize longer\" before it makes every image fit")
+      }
+      return try checked((width, height))
+    case .gray, .bgr, .scale, .normalize: return size
     }
   }
 }
 
 extension Preprocessing {
-  /// The part of an image of `size` that the network sees, in pixels of that image; black that a crop adds
+  /// The part of an image of `size` that the network sees, in pixels of that image; what a crop or `pad` adds
   /// lies outside of it. Maps of the network's input cover just this part. Throws as `outputSize`.
   public func footprint(of size: (width: Int, height: Int)) throws -> Region {
-    try Image.checkSize(size.width, size.height)
+    let sizes = try sizes(from: size)
     var region = Region(x: 0, y: 0, width: Double(size.width), height: Double(size.height))
     var current = size
-    for step in steps {
-      let next = try step.size(after: current)
-      if case .centerCrop = step {
+    for (step, next) in zip(steps, sizes) {
+      switch step {
+      case .centerCrop, .pad:
         // Pixels of the image for one of the present pixels.
         let (across, down) = (region.width / Double(current.width), region.height / Double(current.height))
         region.x += Double(cropOffset(current.width, next.width)) * across
         region.y += Double(cropOffset(current.height, next.height)) * down
         region.width = Double(next.width) * across
         region.height = Double(next.height) * down
+      default: break
       }
       current = next
     }

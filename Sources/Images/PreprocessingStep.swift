@@ -6,15 +6,21 @@ extension Preprocessing {
   public enum Step: Sendable, Equatable {
     /// The shorter side becomes `size`, the other `trunc(size * longer / shorter)`.
     case resizeShorter(size: Int, Filter)
+    /// The longer side becomes `size`, the other `size * shorter / longer` rounded down, at least 1.
+    case resizeLonger(size: Int, Filter)
     /// Aspect ratio ignored.
     case resizeExact(width: Int, height: Int, Filter)
     /// A window at the centre; where it is larger than the image, black is added.
     case centerCrop(width: Int, height: Int)
+    /// To this size, all of the image at the centre; around it pixels whose every channel is `fill`. It never cuts.
+    case pad(width: Int, height: Int, fill: UInt8)
     /// One channel: ITU-R 601 luma.
     case gray
+    /// Channels in the order blue, green, red.
+    case bgr
     /// Bytes divided by `divisor`.
     case scale(divisor: Double)
-    /// `(x - mean) / std` for each channel.
+    /// `(x - mean) / std` for each channel; a single mean and deviation are for all channels.
     case normalize(mean: [Double], std: [Double], Arithmetic)
   }
 
@@ -29,35 +35,47 @@ extension Preprocessing {
 
 extension Preprocessing.Step: CustomStringConvertible {
   static let forms = """
-    "resize shorter SIZE FILTER", "resize exact WIDTH HEIGHT FILTER", "center_crop WIDTH HEIGHT", "gray", \
-    "scale 1/NUMBER", "normalize mean NUMBER... std NUMBER..." (then, perhaps, "float64"); \
+    "gray", "bgr", "resize exact W H FILTER", "resize shorter S FILTER", "resize longer S FILTER", "center_crop W H", \
+    "pad W H [V]", "scale 1/NUMBER", "normalize mean NUMBER... std NUMBER..." (then, perhaps, "float64"); \
     FILTER is \(Filter.allCases.map(\.rawValue).joined(separator: ", "))
     """
 
   /// Nil where `line` has none of the forms.
   init?(parsing line: Substring) {
     let words = line.split(whereSeparator: \.isWhitespace)
-    switch words.first {
-    case "resize" where words.count == 4 && words[1] == "shorter":
-      guard let size = side(words[2]), let filter = Filter(rawValue: String(words[3])) else { return nil }
-      self = .resizeShorter(size: size, filter)
-    case "resize" where words.count == 5 && words[1] == "exact":
-      guard let width = side(words[2]), let height = side(words[3]),
-        let filter = Filter(rawValue: String(words[4]))
-      else { return nil }
-      self = .resizeExact(width: width, height: height, filter)
-    case "center_crop" where words.count == 3:
-      guard let width = side(words[1]), let height = side(words[2]) else { return nil }
-      self = .centerCrop(width: width, height: height)
-    case "gray" where words.count == 1:
-      self = .gray
-    case "scale" where words.count == 2 && words[1].hasPrefix("1/"):
-      guard let divisor = number(words[1].dropFirst(2)), divisor > 0 else { return nil }
+    guard let first = words.first else { return nil }
+    switch (first, words.count) {
+    case ("resize", 4...5): self.init(resizing: words.dropFirst())
+    case ("center_crop", 3), ("pad", 3...4):
+      guard let size = area(words[1], words[2]) else { return nil }
+      if first == "center_crop" {
+        self = .centerCrop(width: size.width, height: size.height)
+      } else {
+        guard let fill = words.count == 4 ? digits(words[3]).flatMap(UInt8.init(exactly:)) : 0 else { return nil }
+        self = .pad(width: size.width, height: size.height, fill: fill)
+      }
+    case ("gray", 1): self = .gray
+    case ("bgr", 1): self = .bgr
+    case ("scale", 2) where words[1].hasPrefix("1/"):
+      guard let divisor = number(words[1].dropFirst(2)), Float(divisor) > 0 else { return nil }
       self = .scale(divisor: divisor)
-    case "normalize":
-      self.init(normalization: words.dropFirst())
-    default:
-      return nil
+    case ("normalize", _): self.init(normalization: words.dropFirst())
+    default: return nil
+    }
+  }
+
+  /// `words`: "exact", two sides and a filter, or "shorter" or "longer", a side and a filter.
+  private init?(resizing words: ArraySlice<Substring>) {
+    guard let filter = words.last.flatMap({ Filter(rawValue: String($0)) }) else { return nil }
+    let sides = Array(words.dropFirst().dropLast())
+    switch (words.first, sides.count) {
+    case ("exact", 2):
+      guard let size = area(sides[0], sides[1]) else { return nil }
+      self = .resizeExact(width: size.width, height: size.height, filter)
+    case ("shorter", 1), ("longer", 1):
+      guard let size = side(sides[0]) else { return nil }
+      self = words.first == "shorter" ? .resizeShorter(size: size, filter) : .resizeLonger(size: size, filter)
+    default: return nil
     }
   }
 
@@ -80,9 +98,12 @@ extension Preprocessing.Step: CustomStringConvertible {
   public var description: String {
     switch self {
     case .resizeShorter(let size, let filter): return "resize shorter \(size) \(filter)"
+    case .resizeLonger(let size, let filter): return "resize longer \(size) \(filter)"
     case .resizeExact(let width, let height, let filter): return "resize exact \(width) \(height) \(filter)"
     case .centerCrop(let width, let height): return "center_crop \(width) \(height)"
+    case .pad(let width, let height, let fill): return "pad \(width) \(height)\(fill == 0 ? "" : " \(fill)")"
     case .gray: return "gray"
+    case .bgr: return "bgr"
     case .scale(let divisor): return "scale 1/\(text(divisor))"
     case .normalize(let mean, let std, let arithmetic):
       let numbers = { (values: [Double]) in values.map(text).joined(separator: " ") }
@@ -92,14 +113,26 @@ extension Preprocessing.Step: CustomStringConvertible {
   }
 }
 
-private func side(_ word: Substring) -> Int? {
-  guard let value = Int(word), (1...Image.maximumSide).contains(value) else { return nil }
-  return value
+/// A whole number in decimal digits alone.
+private func digits(_ word: Substring) -> Int? {
+  guard (1...20).contains(word.utf8.count), word.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+  return Int(word)
 }
 
-/// Finite also in float32.
+private func side(_ word: Substring) -> Int? {
+  digits(word).flatMap { (1...Image.maximumSide).contains($0) ? $0 : nil }
+}
+
+private func area(_ first: Substring, _ second: Substring) -> (width: Int, height: Int)? {
+  guard let width = side(first), let height = side(second), width * height <= Image.maximumPixels else { return nil }
+  return (width, height)
+}
+
+/// A decimal number, finite also in float32.
 private func number(_ word: Substring) -> Double? {
-  guard let value = Double(word), Float(value).isFinite else { return nil }
+  // Swift reads hexadecimal numbers and words, too.
+  let isDecimal = word.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) }
+  guard isDecimal, word.utf8.count <= 400, let value = Double(word), Float(value).isFinite else { return nil }
   return value
 }
 

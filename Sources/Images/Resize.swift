@@ -30,7 +30,7 @@ extension Image {
     }
   }
 
-  private func filteredAlongRows(_ taps: Taps) -> Image {
+  func filteredAlongRows(_ taps: Taps) -> Image {
     let newWidth = taps.runs.count
     return Image.make(newWidth, height, channels) { target in
       pixels.withUnsafeBufferPointer { source in
@@ -54,7 +54,7 @@ extension Image {
     }
   }
 
-  private func filteredAlongColumns(_ taps: Taps) -> Image {
+  func filteredAlongColumns(_ taps: Taps) -> Image {
     let row = width * channels
     let weights = taps.fixedPoint
     return Image.make(width, taps.runs.count, channels) { target in
@@ -76,9 +76,13 @@ extension Image {
   }
 
   private func resizedToNearest(_ newWidth: Int, _ newHeight: Int) -> Image {
-    let columns = nearestPositions(from: width, to: newWidth)
-    let rows = nearestPositions(from: height, to: newHeight)
-    return Image.make(newWidth, newHeight, channels) { target in
+    picked(
+      columns: nearestPositions(from: width, to: newWidth), rows: nearestPositions(from: height, to: newHeight))
+  }
+
+  /// The pixels where these columns and rows meet.
+  func picked(columns: [Int], rows: [Int]) -> Image {
+    Image.make(columns.count, rows.count, channels) { target in
       var target = target
       for y in rows {
         for x in columns {
