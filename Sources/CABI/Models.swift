@@ -152,7 +152,7 @@ private func loaded(_ model: Model) -> ModelHandle {
   log(
     LIMPID_LOG_INFO,
     "loaded the model \(quoted(model.graph.name)) of family \(quoted(model.metadata.family)): "
-      + "\(model.graph.nodes.count) nodes, \(model.classCount.map(String.init) ?? "an open number of") classes, "
+      + "\(model.fileGraph.nodes.count) nodes, \(model.classCount.map(String.init) ?? "an open number of") classes, "
       + "\(model.parallel.threads) threads")
   if model.metadata.preprocessing == nil {
     log(LIMPID_LOG_WARNING, "the model \(quoted(model.graph.name)) does not say how images are prepared for it")

@@ -39,6 +39,8 @@ static void judge_warning(j_common_ptr decoder, int level) {
     case JWRN_EXTRANEOUS_DATA:
     case JWRN_TOO_MUCH_DATA:
     case JWRN_JFIF_MAJOR:
+    // Cameras and phones write other numbers of coefficients into the scan's header; a sequential scan has all of them.
+    case JWRN_NOT_SEQUENTIAL:
     case JWRN_ADOBE_XFORM: return;
     default: fail(decoder);
   }

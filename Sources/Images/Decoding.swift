@@ -15,11 +15,12 @@ extension Image {
       return try decode(bytes, "PNG", lp_decode_png)
     }
     if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, "JPEG", lp_decode_jpeg) }
+    if bytes.isEmpty { throw Failure(.invalidImage, "an empty image file") }
+    if let kind = fileKind(bytes) {
+      throw Failure(.invalidImage, "this is \(kind), neither a PNG nor a JPEG file; convert it to one of these")
+    }
     let start = bytes.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
-    throw Failure(
-      .invalidImage,
-      bytes.isEmpty
-        ? "an empty image file" : "neither a PNG nor a JPEG file; it starts with the bytes \(start)")
+    throw Failure(.invalidImage, "neither a PNG nor a JPEG file; it starts with the bytes \(start)")
   }
 
   private typealias Decoder = (

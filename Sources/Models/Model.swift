@@ -29,7 +29,7 @@ public final class Model: Sendable {
   /// The value that images are fed to, [N, C, H, W].
   public let input: Declaration?
   /// The output that holds a score for each class, and what kind of score; or why there is none.
-  private let foundScores: Result<ScoreHead, Failure>
+  public let foundScores: Result<ScoreHead, Failure>
   /// The same for each output as the one that a caller chooses.
   private let chosenScores: [(name: String, found: Result<ScoreHead, Failure>)]
   /// What is fixed of [channels, height, width] at the image input.
@@ -42,6 +42,8 @@ public final class Model: Sendable {
   let analyses = Analyses()
 
   public var graph: Graph { engine.graph }
+  /// The graph as the file has it; its values have the same ids.
+  public var fileGraph: Graph { plainEngine.graph }
 
   /// Loads an ONNX file. Throws where it cannot be read, is no ONNX model, or needs what Limpid does not have.
   public convenience init(path: UnsafePointer<CChar>, options: Options = Options()) throws {

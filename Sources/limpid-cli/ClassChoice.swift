@@ -10,13 +10,13 @@ enum ClassChoice {
   case index(Int)
 
   /// `text` is a choice, or several with commas between them. A label may contain commas itself.
-  /// Throws `notFound` for a label that the model does not have.
-  static func parse(_ text: String, for model: Model) throws -> [ClassChoice] {
-    if let choice = try? one(text, for: model) { return [choice] }
-    return try text.split(separator: ",", omittingEmptySubsequences: false).map { try one(String($0), for: model) }
+  /// `output` holds the scores; nil: the one that is found. Throws `notFound` for a label that the model does not have.
+  static func parse(_ text: String, for model: Model, _ output: String?) throws -> [ClassChoice] {
+    if let choice = try? one(text, for: model, output) { return [choice] }
+    return try text.split(separator: ",", omittingEmptySubsequences: false).map { try one(String($0), for: model, output) }
   }
 
-  private static func one(_ text: String, for model: Model) throws -> ClassChoice {
+  private static func one(_ text: String, for model: Model, _ output: String?) throws -> ClassChoice {
     switch text {
     case "predicted": return .predicted
     case "least": return .least
@@ -24,7 +24,7 @@ enum ClassChoice {
     default: break
     }
     if let index = Int(text) {
-      if let count = model.classCount, !(0..<count).contains(index) {
+      if let count = try output.map(model.requiredScores)?.classCount ?? model.classCount, !(0..<count).contains(index) {
         throw Failure(
           .invalidArgument, "class \(index) is out of range; the model has \(count) classes, 0 to \(count - 1)")
       }
@@ -45,11 +45,11 @@ enum ClassChoice {
   }
 
   /// The classes to explain, the predicted one as nil. `probabilities` is asked for where it takes a run to know.
-  func classes(_ model: Model, _ probabilities: () throws -> [Float]) throws -> [Int?] {
+  func classes(_ model: Model, _ output: String?, _ probabilities: () throws -> [Float]) throws -> [Int?] {
     switch self {
     case .predicted: return [nil]
     case .index(let index): return [index]
-    case .all: return try Array(0..<(model.classCount ?? probabilities().count))
+    case .all: return try Array(0..<(output == nil ? model.classCount ?? probabilities().count : probabilities().count))
     case .least:
       let values = try probabilities()
       return values.indices.min { values[$0] < values[$1] }.map { [$0] } ?? []

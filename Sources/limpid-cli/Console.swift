@@ -6,12 +6,12 @@ import Tensors
 enum Console {
   /// Throws `io` where standard output takes no more.
   static func write(_ text: String) throws {
-    var text = text
+    var text = text.withoutEscapes
     try text.withUTF8 { try writeAll(UnsafeRawBufferPointer($0), to: STDOUT_FILENO, "standard output") }
   }
 
   static func error(_ text: String) {
-    var text = text
+    var text = text.withoutEscapes
     // There is nowhere left to report a failure to.
     try? text.withUTF8 { try writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO, "standard error") }
   }

@@ -15,6 +15,7 @@ struct Explain: Command {
       Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
       Option("draw", "NAME=FILE.npy", "random draws or another array that the method reads; repeat it for several"),
       Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
+      CallOptions.output, CallOptions.feed,
       Option("seed", "N", "of the method's random numbers (default 0)"),
       Option("output", "PATH", "a folder, or one .png file (default: the current folder)"),
       Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
@@ -25,6 +26,7 @@ struct Explain: Command {
   private let method: String?
   private let choices: [String]
   private let call: Call
+  private let options: CallOptions
   private let draws: [(name: String, value: String)]
   private let overlay: Overlay
   private let overlays: Destination
@@ -51,24 +53,27 @@ struct Explain: Command {
     call.layers = arguments.all("layer")
     call.seed = try arguments.integer("seed", in: 0...Int.max).map { UInt64($0) }
     self.call = call
+    options = try CallOptions(arguments)
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
   }
 
   func run() throws {
     let model = try Model.load(model, threads: threads)
-    let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
+    var call = try options.call(call)
+    let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let method = try model.explainer(named: method)
-    var call = call
+    let images = try imageFiles(images)
     for (name, path) in draws { call.draws[name] = try Tensor(npy: path) }
     // Before files are made and images are read.
     _ = try ExplanationRequest(model, [], [], call, .unwatched, method)
-    try checkFiles(choices)
+    try checkFiles(choices, images.count)
     try overlays.prepare()
     try maps?.prepare()
     var output = Output(overlays: overlays, maps: maps, model: model, method: method.name, overlay: overlay)
     let outcome = Result {
-      try forEachImage(images) { path, image, progress in
+      try forEachImage(images) { i, path, image, progress in
+        let call = try call.forImage(i, of: images.count)
         for explanation in try explain(image, method, choices, model, call, progress) {
           try output.write(explanation, of: image, path)
         }
@@ -79,8 +84,8 @@ struct Explain: Command {
   }
 
   /// One file cannot take several explanations.
-  private func checkFiles(_ choices: [ClassChoice]) throws {
-    var isOne = images.count == 1 && choices.count == 1
+  private func checkFiles(_ choices: [ClassChoice], _ imageCount: Int) throws {
+    var isOne = imageCount == 1 && choices.count == 1
     if case .all? = choices.first { isOne = false }
     for (name, destination) in [("--output", overlays), ("--map", maps)] where destination?.isFile == true && !isOne {
       throw Failure(.invalidArgument, "\(name) names one file, but there are several explanations; give a folder")
@@ -95,8 +100,8 @@ struct Explain: Command {
     let parts = progress.parts(1, 4)
     var known: [Float]?
     let classes = try choices.flatMap { choice in
-      try choice.classes(model) {
-        if known == nil { known = try model.probabilities(image, parts[0]) }
+      try choice.classes(model, call.output) {
+        if known == nil { known = try model.probabilities(image, call, parts[0]) }
         return known ?? []
       }
     }

@@ -13,7 +13,8 @@ struct Fetch: Command {
       Option("names", "A,B,…", "names of the values (see limpid inspect --values); repeat it for more"),
       Option(
         "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
-      Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"), .json, .threads,
+      Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"), CallOptions.output, CallOptions.feed,
+      .json, .threads,
     ])
 
   private let model: String
@@ -23,6 +24,7 @@ struct Fetch: Command {
   private let threads: Int?
   private let isJSON: Bool
   private let gradientClass: String?
+  private let options: CallOptions
 
   init(_ arguments: Arguments) throws {
     model = arguments.operands[0]
@@ -33,6 +35,7 @@ struct Fetch: Command {
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
     gradientClass = arguments.text("gradient")
+    options = try CallOptions(arguments)
   }
 
   func run() throws {
@@ -44,20 +47,21 @@ struct Fetch: Command {
     guard !destination.isFile || names.count == 1 else {
       throw Failure(.invalidArgument, "--output names one file, but there are \(names.count) values; give a folder")
     }
+    let call = try options.call()
     let choices = try gradientClass.map { text in
-      try locating("--gradient") { try ClassChoice.parse(text, for: model) }
+      try locating("--gradient") { try ClassChoice.parse(text, for: model, call.output) }
     }
     try destination.prepare()
     var destination = destination
     var table = Table(["value", "type", "shape", "file"])
     var results: [JSON] = []
-    try forEachImage([image]) { _, image, progress in
+    try forEachImage([image]) { _, _, image, progress in
       let tensors = try image.withView { view in
-        guard let choices else { return try model.fetch(names, for: [.pixels(view)], Call(), progress) }
+        guard let choices else { return try model.fetch(names, for: [.pixels(view)], call, progress) }
         let classes = try choices.flatMap { choice in
-          try choice.classes(model) { try model.classify([.pixels(view)], Call(), progress.polling) }
+          try choice.classes(model, call.output) { try model.classify([.pixels(view)], call, progress.polling) }
         }
-        return try model.gradient([.pixels(view)], classes: [classes], at: names, Call(), progress)
+        return try model.gradient([.pixels(view)], classes: [classes], at: names, call, progress)
       }
       for (name, tensor) in zip(names, tensors) {
         let path = destination.path(for: slug(String(name.drop { $0 == "/" })))

@@ -3,25 +3,24 @@ import Images
 import Tensors
 
 extension Image {
-  /// An image file, as RGB.
+  /// An image file, or standard input where it is "-", as RGB.
   static func read(_ path: String) throws -> Image {
-    let file = try MappedFile(path: path)
+    if path == "-" {
+      let bytes = try readStandardInput()
+      return try locating("standard input") { try bytes.withUnsafeBytes { try decode($0) } }
+    }
+    let file = try MappedFile(path: path.systemName)
     return try locating(quoted(path)) { try decode(file.bytes) }
   }
 }
 
 func writeFile(_ path: String, _ bytes: [UInt8]) throws {
-  let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+  let descriptor = open(path.systemName, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
   guard descriptor >= 0 else {
     throw Failure(.io, "cannot write \(quoted(path)): \(String(cString: strerror(errno)))")
   }
   defer { close(descriptor) }
   try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, quoted(path)) }
-}
-
-private func isFolder(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
 /// Whatever follows the last "/".
@@ -31,6 +30,7 @@ private func lastComponent(_ path: String) -> Substring {
 
 /// "a/china.jpg" → "china"
 func stem(of path: String) -> String {
+  if path == "-" { return "stdin" }
   let name = lastComponent(path)
   guard let dot = name.lastIndex(of: "."), dot > name.startIndex else { return String(name) }
   return String(name[..<dot])
@@ -92,7 +92,7 @@ struct Destination {
   /// Makes the folder where there is none yet; the folder above it must exist.
   func prepare() throws {
     guard !isFile, !isFolder(folder) else { return }
-    guard mkdir(folder, 0o777) == 0 else {
+    guard mkdir(folder.systemName, 0o777) == 0 else {
       throw Failure(.io, "cannot make the folder \(quoted(folder)): \(String(cString: strerror(errno)))")
     }
   }

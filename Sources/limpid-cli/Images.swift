@@ -3,11 +3,11 @@ import Models
 import Parallel
 import Tensors
 
-/// Calls `body` with each image file and the progress through it.
+/// Calls `body` with the place of each image file, the file, the image, and the progress through it.
 ///
 /// A file that cannot be read is reported and left out; the others go on, and at the end that is an error. Whatever
 /// else fails stops it all.
-func forEachImage(_ paths: [String], _ body: (String, Image, Progress) throws -> Void) throws {
+func forEachImage(_ paths: [String], _ body: (Int, String, Image, Progress) throws -> Void) throws {
   let line = ProgressLine()
   defer { line.clear() }
   var unread = 0
@@ -25,7 +25,7 @@ func forEachImage(_ paths: [String], _ body: (String, Image, Progress) throws ->
       unread += 1
       continue
     }
-    try locating(quoted(path)) { try body(path, image, progress) }
+    try locating(quoted(path)) { try body(i, path, image, progress) }
   }
   if unread > 0 { throw Failure(.io, "\(unread) of \(paths.count) images could not be read") }
 }
@@ -37,7 +37,7 @@ extension Model {
     options.threads = threads ?? 0
     defer { Interrupt.catchOnce() }
     do {
-      return try Model(path: path, options: options)
+      return try Model(path: path.systemName, options: options)
     } catch let failure as Failure where failure.kind != .notFound && failure.kind != .io {
       // What cannot be opened or read is named already.
       throw failure.at(quoted(path))
@@ -49,7 +49,7 @@ extension Model {
   }
 
   /// The probabilities of one image's classes.
-  func probabilities(_ image: Image, _ progress: Progress) throws -> [Float] {
-    try image.withView { try classify([.pixels($0)], Call(), progress) }
+  func probabilities(_ image: Image, _ call: Call, _ progress: Progress) throws -> [Float] {
+    try image.withView { try classify([.pixels($0)], call.forScores, progress) }
   }
 }

@@ -28,7 +28,7 @@ struct Inspect: Command {
   }
 
   private func text(_ model: Model, _ values: [Value]?) throws -> String {
-    let graph = model.graph
+    let graph = model.fileGraph
     var table = Table()
     table.add("model", path.printable)
     table.add("family", model.metadata.family.printable)
@@ -36,6 +36,13 @@ struct Inspect: Command {
     for output in graph.outputs {
       let role = model.role(of: output).map { "  (\($0.rawValue))" } ?? ""
       table.add("output", "\(graph.name(of: output.value).printable)  \(output.text)\(role)")
+    }
+    switch model.foundScores {
+    case .success(let head): table.add("scores", "\(head.name.printable)  \(head.kind.rawValue)")
+    case .failure(let failure): table.add("scores", failure.message.printable)
+    }
+    if let format = model.format {
+      table.add("image input", "\(graph.name(of: format.declaration.value).printable)  \(format.arrangement.rawValue)")
     }
     table.add("classes", model.classCount.map(String.init) ?? "depends on the input")
     let preprocessing = model.metadata.preprocessing?.description ?? "none in the file, so images cannot be fed"
@@ -73,7 +80,7 @@ struct Inspect: Command {
   }
 
   private func document(_ model: Model, _ values: [Value]?) throws -> JSON {
-    let graph = model.graph
+    let graph = model.fileGraph
     let metadata = model.metadata
     var members: [(String, JSON)] = [
       ("model", .text(path)), ("family", .text(metadata.family)),
@@ -84,6 +91,18 @@ struct Inspect: Command {
           graph.outputs.map {
             .object($0.members(graph) + [("role", .optional(model.role(of: $0)?.rawValue))])
           })
+      ),
+      (
+        "scores",
+        model.scores.map { .object([("output", .text($0.name)), ("kind", .text($0.kind.rawValue))]) } ?? .null
+      ),
+      (
+        "image_input",
+        model.format.map { format in
+          .object([
+            ("name", .text(graph.name(of: format.declaration.value))), ("layout", .text(format.arrangement.rawValue)),
+          ])
+        } ?? .null
       ),
       ("classes", .optional(model.classCount)), ("labels", .texts(metadata.labels)),
       ("preprocessing", .texts(metadata.preprocessing?.steps.map(\.description) ?? [])),
@@ -112,14 +131,9 @@ extension Model {
 
   /// The plan of a run on one image; nil where the size of the input depends on the image.
   fileprivate func plan(_ fetches: [ValueID]) throws -> Plan? {
-    guard let input, graph.inputs.count == 1, let channels = inputSize.channels, let height = inputSize.height,
-      let width = inputSize.width
-    else { return nil }
-    var batch = 1
-    if case .fixed(let extent)? = input.dimensions?.first { batch = extent }
-    return try engine.plan(
-      feeds: [(input.value, input.type, Shape(checking: [batch, channels, height, width]))], fetches: fetches,
-      parallel: parallel)
+    guard let shape = fixedInputShape, let scores = possibleScores else { return nil }
+    let feeds = try feeds(for: shape, rows: format?.batch ?? 1, scores, nil)
+    return try engine.plan(feeds: feeds, fetches: fetches, parallel: parallel)
   }
 
   /// Bytes of working memory beside the weights.
@@ -129,7 +143,7 @@ extension Model {
 
   /// What the nodes make, in the order in which they run.
   fileprivate func values() throws -> [Value] {
-    let made = graph.nodes.flatMap { node in node.outputs.compactMap { $0 }.map { ($0, node.operation) } }
+    let made = fileGraph.nodes.flatMap { node in node.outputs.compactMap { $0 }.map { ($0, node.operation) } }
     let shapes = try plan(made.map(\.0))?.fetchedShapes
     return made.enumerated().map { i, value in
       Value(name: graph.name(of: value.0), shape: shapes?[i], operation: value.1)

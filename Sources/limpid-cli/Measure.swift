@@ -52,6 +52,7 @@ struct Measure: Command {
     call.layers = arguments.all("layer")
     call.seed = try arguments.integer("seed", in: 0...Int.max).map { UInt64($0) }
     self.call = call
+    options = try CallOptions(arguments)
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
   }
@@ -60,18 +61,21 @@ struct Measure: Command {
 
   func run() throws {
     let model = try Model.load(model, threads: threads)
-    let choices = try choices.flatMap { try ClassChoice.parse($0, for: model) }
+    var call = try options.call(call)
+    let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let explainer = try model.explainer(named: method)
-    var call = call
+    let images = try imageFiles(images)
     for (name, path) in draws { call.draws[name] = try Tensor(npy: path) }
     if !explainer.drawsNumbers { call.seed = nil }
     // Before images are read.
     _ = try ExplanationRequest(model, [], [], call, .unwatched, explainer)
-    var columns = try metrics.map { Column($0, try settings(of: $0), MethodCall(method: explainer.name, call: call)) }
+    var columns = try metrics.map { Column($0, try settings(of: $0, call), MethodCall(method: explainer.name, call: call)) }
     let outcome = Result {
-      try forEachImage(images) { path, image, progress in
+      try forEachImage(images) { _, path, image, progress in
         let parts = progress.parts([1] + metrics.map { _ in 4 })
-        let classes = try choices.flatMap { try $0.classes(model) { try model.probabilities(image, parts[0].polling) } }
+        let classes = try choices.flatMap { choice in
+          try choice.classes(model, call.output) { try model.probabilities(image, call, parts[0].polling) }
+        }
         try image.withView { view in
           let found = try model.explain([.pixels(view)], classes: [classes], method: explainer, call, parts[0])
           for i in columns.indices { try columns[i].measure(found, view, path, model, parts[i + 1]) }
@@ -83,14 +87,14 @@ struct Measure: Command {
   }
 
   /// What of the caller's settings a metric has.
-  private func settings(of metric: any Metric) throws -> Call {
+  private func settings(of metric: any Metric, _ call: Call) throws -> Call {
     for (name, _) in parameters where !metrics.contains(where: { $0.parameters.contains { $0.name == name } }) {
       throw Failure(.notFound, "--metric-parameter: none of the metrics has a parameter \(quoted(name))")
     }
     for (name, _) in metricDraws where !metrics.contains(where: { $0.draws.contains { $0.name == name } }) {
       throw Failure(.notFound, "--metric-draw: none of the metrics reads draws \(quoted(name))")
     }
-    var own = Call()
+    var own = call.forScores
     for (name, text) in parameters where metric.parameters.contains(where: { $0.name == name }) {
       own.parameters[name] = Self.value(text)
     }

@@ -22,7 +22,7 @@ struct NameFilters: Command {
     ])
 
   private let model: String
-  private let images: [String]
+  private var images: [String]
   private let filters: [Int]?
   private let naming: Naming
   private let allowed: String?
@@ -67,6 +67,12 @@ struct NameFilters: Command {
   }
 
   func run() throws {
+    var job = self
+    job.images = try imageFiles(images)
+    try job.name()
+  }
+
+  private func name() throws {
     let model = try Model.load(model, threads: threads)
     let explainer = try FilterExplainer(model)
     var naming = naming

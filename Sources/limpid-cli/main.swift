@@ -47,4 +47,5 @@ func run(_ command: any Command.Type, _ words: ArraySlice<String>) throws -> Int
   }
 }
 
-exit(status(of: CommandLine.arguments.dropFirst()))
+let words = (0..<Int(CommandLine.argc)).compactMap { CommandLine.unsafeArgv[$0].map { String(name: $0) } }
+exit(status(of: words.dropFirst()))

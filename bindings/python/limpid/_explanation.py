@@ -7,9 +7,10 @@ import weakref
 import numpy as np
 
 from . import _abi
+from ._errors import InvalidArgument
 from ._filters import pairs
 from ._images import NativeImage
-from ._library import library, text
+from ._library import encoded, library, path_bytes, text
 from ._options import used_parameters
 from ._tensors import view_array
 
@@ -121,13 +122,16 @@ class Explanation:
 
     def save(self, path, **options):
         """Writes the overlay, with the options of `overlay`, to a PNG file."""
+        suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+        if suffix not in ("", ".png"):
+            raise InvalidArgument(f"save writes PNG files, not {suffix}; overlay().save({os.fspath(path)!r}) writes others")
         image = self._render(**options)
-        library.limpid_save_png(ctypes.byref(image.view), os.fsencode(path))
+        library.limpid_save_png(ctypes.byref(image.view), path_bytes(path))
 
     def _render(self, colormap=None, opacity=0.0, style=None, size=None, scale=1):
         width, height = size or (0, 0)
         options = _abi.RenderOptions(
-            colormap=colormap and colormap.encode(), style=style and style.encode(), opacity=opacity,
+            colormap=encoded(colormap), style=encoded(style), opacity=opacity,
             width=width, height=height, scale=scale)
         under = ctypes.byref(self._image.view) if self._image.has_pixels else None
         out = ctypes.c_void_p()

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._library import library
+from ._library import library, path_bytes
 
 _PIXELS = {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8}
 _ACCEPTED = (
@@ -82,7 +82,7 @@ def _holds_many(x):
 
 def _images(x, form):
     if isinstance(x, (str, os.PathLike)):
-        yield _decoded(library.limpid_image_load_file, os.fsencode(x))
+        yield _decoded(library.limpid_image_load_file, path_bytes(x))
     elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x):
         data = bytes(x)
         yield _decoded(library.limpid_image_load_memory, data, len(data))

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from . import _abi
+from ._errors import InvalidArgument
 
 # The first two numbers of the library's version: before 1.0 each minor version has its own binary interface.
 VERSION = (0, 1)
@@ -53,6 +54,23 @@ library = _open()
 def text(value):
     """A string of the library; None for NULL."""
     return None if value is None else value.decode("utf-8", "replace")
+
+
+def encoded(text):
+    """Text as the library takes it; None for None. It would be cut short at a NUL."""
+    if text is None:
+        return None
+    if "\0" in text:
+        raise InvalidArgument(f"{text!r} has a NUL in it")
+    return text.encode()
+
+
+def path_bytes(path):
+    """A file's name as the system knows it."""
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise InvalidArgument(f"the path {os.fspath(path)!r} has a NUL in it")
+    return name
 
 
 def names(function, *arguments):

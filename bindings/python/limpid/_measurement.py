@@ -10,7 +10,7 @@ from . import _abi
 from ._errors import InvalidArgument, NotFound
 from ._explanation import Explanation
 from ._interruption import Interruption
-from ._library import library, text
+from ._library import encoded, library, text
 from ._options import Parameter, parameter, run_options, used_parameters
 from ._tensors import Feeds, view_array
 
@@ -118,10 +118,10 @@ def measure(model, batch, maps, metric, classes, explain, progress, parameters, 
             method = own.pop("method", None)
             given = {name: own.pop(name) for name in ("layer", "draws", "seed") if name in own}
             method_options = run_options(interruption, own, **given)
-            measuring.method = method and method.encode()
+            measuring.method = encoded(method)
             measuring.method_options = ctypes.pointer(method_options)
         library.limpid_measure(
-            model and model._handle, metric.encode(), batch and batch.views, images,
+            model and model._handle, encoded(metric), batch and batch.views, images,
             fed.views if len(fed) else None, indices, len(indices or ()) // max(1, images), ctypes.byref(measuring),
             ctypes.byref(out))
     return Measurement(out.value, metric)

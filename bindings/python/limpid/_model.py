@@ -14,7 +14,7 @@ from ._explanation import Explanation, NativeExplanation
 from ._filters import FilterName, NativeFilterNames, Source
 from ._images import Batch, NativeImage
 from ._interruption import Interruption
-from ._library import library, names, text
+from ._library import encoded, library, names, path_bytes, text
 from ._measurement import Measurement, measure
 from ._options import Parameter, name_array, parameter, run_options
 from ._tensors import Feeds, NativeTensors
@@ -72,7 +72,7 @@ class Model:
             threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit)
         out = ctypes.c_void_p()
         if isinstance(source, (str, os.PathLike)):
-            library.limpid_model_load_file(os.fsencode(source), ctypes.byref(options), ctypes.byref(out))
+            library.limpid_model_load_file(path_bytes(source), ctypes.byref(options), ctypes.byref(out))
         else:
             data = source.read() if hasattr(source, "read") and not isinstance(source, mmap.mmap) else bytes(source)
             library.limpid_model_load_memory(data, len(data), ctypes.byref(options), ctypes.byref(out))
@@ -138,7 +138,7 @@ class Model:
 
     def metadata(self, key: str) -> Optional[str]:
         """A metadata value of the file; None where it has no such key."""
-        return text(library.limpid_model_metadata(self._handle, key.encode()))
+        return text(library.limpid_model_metadata(self._handle, encoded(key)))
 
     def _method(self, index):
         info = _abi.MethodInfo()
@@ -199,7 +199,7 @@ class Model:
             options = run_options(
                 interruption, parameters, layer, draws, seed, threads, batch_size, output, feeds)
             library.limpid_explain(
-                self._handle, method and method.encode(), batch.views, len(batch), indices, per_image,
+                self._handle, encoded(method), batch.views, len(batch), indices, per_image,
                 options, ctypes.byref(out))
         native = NativeExplanation(out.value)
         labels = self.labels
@@ -368,7 +368,7 @@ class Model:
 
     def _class_count(self, output):
         count = ctypes.c_size_t()
-        library.limpid_model_class_count(self._handle, output and output.encode(), ctypes.byref(count))
+        library.limpid_model_class_count(self._handle, encoded(output), ctypes.byref(count))
         # Where no image can be fed, the library says so.
         if count.value == 0 and self._info.image_input is not None:
             raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")

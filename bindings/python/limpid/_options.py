@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._library import text
+from ._library import encoded, text
 from ._tensors import Feeds
 
 
@@ -44,7 +44,7 @@ def used_parameters(function, handle):
 
 def name_array(names):
     names = [names] if isinstance(names, str) else list(names)
-    return (ctypes.c_char_p * len(names))(*(name.encode() for name in names))
+    return (ctypes.c_char_p * len(names))(*(encoded(name) for name in names))
 
 
 def run_options(
@@ -57,9 +57,9 @@ def run_options(
     words = {name: value for name, value in parameters.items() if isinstance(value, str)}
     numbers = {name: _number(name, value) for name, value in parameters.items() if name not in words}
     parameter_array = (_abi.Parameter * len(numbers))(
-        *(_abi.Parameter(name.encode(), value) for name, value in numbers.items()))
+        *(_abi.Parameter(encoded(name), value) for name, value in numbers.items()))
     choice_array = (_abi.Choice * len(words))(
-        *(_abi.Choice(name.encode(), value.encode()) for name, value in words.items()))
+        *(_abi.Choice(encoded(name), encoded(value)) for name, value in words.items()))
     fed = Feeds(draws or {}, "draws")
     inputs = Feeds(feeds or {})
     layers = name_array([] if layer is None else layer)
@@ -67,7 +67,7 @@ def run_options(
         parameters=parameter_array, parameter_count=len(parameter_array), seed=seed, progress=interruption.callback,
         threads=threads, batch_size=batch_size, choices=choice_array, choice_count=len(choice_array),
         draws=fed.views, draw_count=len(fed), layers=layers, layer_count=len(layers),
-        output=output and output.encode(), feeds=inputs.views, feed_count=len(inputs))
+        output=encoded(output), feeds=inputs.views, feed_count=len(inputs))
     options.keep = fed, inputs
     return options
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._library import library, text
+from ._library import encoded, library, text
 
 _BFLOAT16 = 16
 _NUMBERS = {
@@ -25,7 +25,7 @@ class Feeds:
         self._shapes = [(ctypes.c_int64 * a.ndim)(*a.shape) for a in self._arrays.values()]
         self.views = (_abi.TensorView * len(arrays))(*(
             _abi.TensorView(
-                name=name.encode(), data=array.ctypes.data, shape=shape, rank=array.ndim,
+                name=encoded(name), data=array.ctypes.data, shape=shape, rank=array.ndim,
                 type=_NUMBERS[array.dtype.name])
             for (name, array), shape in zip(self._arrays.items(), self._shapes)
         ))

@@ -1,9 +1,13 @@
 """Everything that counts as an image."""
 
 import io
+import mmap
 
 import numpy as np
 import pytest
+from conftest import COLOURS
+
+import limpid
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -16,8 +20,48 @@ def expected(model, red):
 def test_a_path_and_its_bytes(model, red, expected, tmp_path):
     path = tmp_path / "röd.png"
     pillow.fromarray(red).save(path)
-    for x in (path, str(path), path.read_bytes(), bytearray(path.read_bytes())):
+    data = path.read_bytes()
+    for x in (path, str(path), data, bytearray(data), memoryview(data), io.BytesIO(data)):
         np.testing.assert_array_equal(model.classify(x), expected)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        np.testing.assert_array_equal(model.classify(file), expected)
+        np.testing.assert_array_equal(model.classify(mapped), expected)
+        assert model.classify([mapped, path]).shape == (2, 3)
+    with pytest.raises(limpid.InvalidArgument, match="gives text"):
+        model.classify(io.StringIO("x"))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_tensors_of_other_floating_point_types(model, tensor, kind):
+    np.testing.assert_array_equal(model.classify(tensor.astype(kind)), model.classify(tensor))
+
+
+def test_models_from_open_files(tensor, model):
+    data = COLOURS.read_bytes()
+    with open(COLOURS, "rb") as file:
+        for source in (file, io.BytesIO(data), memoryview(data), bytearray(data)):
+            np.testing.assert_array_equal(limpid.Model(source).classify(tensor), model.classify(tensor))
+
+
+def test_names_with_a_nul_are_refused_not_cut_short(model, red, tmp_path):
+    pillow.fromarray(red).save(tmp_path / "a.png")
+    for call in (
+        lambda: limpid.Model(f"{COLOURS}\0.txt"), lambda: model.classify(str(tmp_path / "a.png") + "\0.txt"),
+        lambda: model.fetch(red, f"{model.outputs[0]}\0x"), lambda: model.explain(red, "saliency\0"),
+        lambda: model.metadata("limpid.labels\0"), lambda: model.explain(red)[0].save(tmp_path / "b\0.png"),
+    ):
+        with pytest.raises(ValueError, match="NUL"):
+            call()
+    assert not list(tmp_path.glob("b*"))
+
+
+def test_save_writes_png_only(model, red, tmp_path):
+    why = model.explain(red)[0]
+    why.save(tmp_path / "why.PNG")
+    why.save(tmp_path / "why")
+    assert pillow.open(tmp_path / "why").format == pillow.open(tmp_path / "why.PNG").format == "PNG"
+    with pytest.raises(limpid.InvalidArgument, match="writes PNG files, not .jpg"):
+        why.save(tmp_path / "why.jpg")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
