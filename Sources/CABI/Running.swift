@@ -78,7 +78,9 @@ public func limpid_classify(
     }
     try withImages(images, imageCount, for: model) { images in
       // Before the work is done, where the number of classes is known.
-      if let classes = call.output == nil ? model.classCount : try model.requiredScores(call.output).classCount { try checkCapacity(try product(classes, imageCount, "image_count")) }
+      if let classes = try model.requiredScores(call.output).classCount {
+        try checkCapacity(try product(classes, imageCount, "image_count"))
+      }
       let values = try model.classify(images, call, Progress(options))
       try checkCapacity(values.count)
       for (i, value) in values.enumerated() { target[i] = value }

@@ -25,7 +25,8 @@ func fileKind(_ bytes: UnsafeRawBufferPointer) -> String? {
   if has("8BPS") { return "a Photoshop document" }
   if has("%PDF") { return "a PDF document" }
   if has("version https://git-lfs") { return "a pointer of Git LFS (run git lfs pull)" }
-  let text = String(decoding: bytes.prefix(256), as: UTF8.self).drop { $0.isWhitespace || $0 == "\u{FEFF}" }.lowercased()
+  let start = String(decoding: bytes.prefix(256), as: UTF8.self).drop { $0.isWhitespace || $0 == "\u{FEFF}" }
+  let text = start.lowercased()
   if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") { return "an HTML page" }
   if text.hasPrefix("<svg") || text.hasPrefix("<?xml") && text.contains("<svg") { return "an SVG drawing" }
   return nil

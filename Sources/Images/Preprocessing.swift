@@ -52,7 +52,8 @@ public struct Preprocessing: Sendable, Equatable {
     case .normalize(let mean, _, _):
       if isNormalized { return "it must come only once" }
       let channels = steps.contains(.gray) ? 1 : 3
-      return mean.count == channels || mean.count == 1 ? nil : "\(mean.count) means for an image of \(channels) channels"
+      let fits = mean.count == channels || mean.count == 1
+      return fits ? nil : "\(mean.count) means for an image of \(channels) channels"
     default: break
     }
     if isScaled || isNormalized { return "it must come before \"scale\" and \"normalize\"" }
@@ -159,7 +160,8 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// The window of size `window` at the centre of `image` at the size `size`.
   private static func window(
-    of image: Image, resizedTo size: (width: Int, height: Int), _ filter: Filter, cutTo window: (width: Int, height: Int)
+    of image: Image, resizedTo size: (width: Int, height: Int), _ filter: Filter,
+    cutTo window: (width: Int, height: Int)
   ) throws -> Image {
     let left = cropOffset(size.width, window.width), top = cropOffset(size.height, window.height)
     let part = try image.resized(
@@ -199,8 +201,8 @@ extension Preprocessing.Step {
   /// Sides of images of which only a window is made.
   private static let largestSide = 1 << 24
 
-  /// The size of an image of `size` after this step; `isCut`: only a window of it is made. Throws `unsupported` where it
-  /// would be too large, `invalidArgument` where `pad` would have to cut.
+  /// The size of an image of `size` after this step; `isCut`: only a window of it is made. Throws `unsupported` where
+  /// it would be too large, `invalidArgument` where `pad` would have to cut.
   func size(after size: (width: Int, height: Int), isCut: Bool) throws -> (width: Int, height: Int) {
     func checked(_ result: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
       if isCut, max(result.width, result.height) <= Self.largestSide { return result }
@@ -222,7 +224,8 @@ extension Preprocessing.Step {
     case .pad(let width, let height, _):
       guard size.width <= width, size.height <= height else {
         throw Failure(
-          .invalidArgument, "\(quoted(description)): the image is \(size.width)x\(size.height) there, and pad never cuts; "
+          .invalidArgument,
+          "\(quoted(description)): the image is \(size.width)x\(size.height) there, and pad never cuts; "
             + "\"resize longer\" before it makes every image fit")
       }
       return try checked((width, height))

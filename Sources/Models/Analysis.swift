@@ -12,7 +12,8 @@ public struct Analysis: Sendable {
   public let layers: [FeatureLayer]
   /// The one that they tap by default.
   public let defaultLayer: FeatureLayer?
-  /// Attention of tokens to tokens, [N, heads, tokens, tokens] each, in the order of the graph, and where the tokens lie.
+  /// Attention of tokens to tokens, [N, heads, tokens, tokens] each, in the order of the graph, and where the tokens
+  /// lie.
   public let attentions: [(value: ValueID, grid: TokenGrid)]
   /// Feature maps to which a constant is added by channel, and that: convolutions with a bias, batch normalisations.
   public let biases: [(layer: FeatureLayer, bias: [Float])]
@@ -22,7 +23,9 @@ public struct Analysis: Sendable {
   private let axes: [ValueID: [Axis]]
 
   /// `marked` is the layer that the file names, which is the default one.
-  init(_ emitter: Emitter, marked: (value: ValueID, name: String)?, input: ValueID, inputAxes: [Axis], target: ValueID) throws {
+  init(
+    _ emitter: Emitter, marked: (value: ValueID, name: String)?, input: ValueID, inputAxes: [Axis], target: ValueID
+  ) throws {
     let trace = AxisTrace(emitter, input: input, axes: inputAxes)
     let found = FeatureLayers(emitter, input: input, axes: trace.axes, target: target)
     layers = found.all
@@ -106,8 +109,8 @@ final class Analyses: Sendable {
 }
 
 extension Model {
-  /// What is known of the values for images of shape [channels, height, width], with the scores `head` (nil: those that are
-  /// found) and the further inputs of `call`.
+  /// What is known of the values for images of shape [channels, height, width], with the scores `head` (nil: those that
+  /// are found) and the further inputs of `call`.
   public func analysis(for shape: Shape, _ head: ScoreHead? = nil, _ call: Call? = nil) throws -> Analysis {
     let head = try head ?? requiredScores()
     let input = try imageInput()
@@ -124,8 +127,8 @@ extension Model {
     }
   }
 
-  /// What is fed for `rows` images of shape [channels, height, width]: they, and the further inputs as `call` has them, or
-  /// else as the file declares them.
+  /// What is fed for `rows` images of shape [channels, height, width]: they, and the further inputs as `call` has them,
+  /// or else as the file declares them.
   public func feeds(
     for shape: Shape, rows: Int, _ head: ScoreHead, _ call: Call?
   ) throws -> [(value: ValueID, type: ElementType, shape: Shape)] {
@@ -137,11 +140,13 @@ extension Model {
     return try [own] + others.operands(rows: rows)
   }
 
-  /// Whether the default layer has feature maps by which the target can be differentiated; true where that depends on what
-  /// is fed.
+  /// Whether the default layer has feature maps by which the target can be differentiated; true where that depends on
+  /// what is fed.
   public var hasDifferentiableLayer: Bool {
     guard let shape = fixedInputShape else { return possibleScores != nil && input != nil }
-    guard let analysis = try? analysis(for: shape, possibleScores), let layer = analysis.defaultLayer else { return false }
+    guard let analysis = try? analysis(for: shape, possibleScores), let layer = analysis.defaultLayer else {
+      return false
+    }
     return analysis.differentiable.contains(layer.value)
   }
 
@@ -151,12 +156,12 @@ extension Model {
     return (try? analysis(for: shape, possibleScores).differentiable.contains(input.value)) ?? false
   }
 
-  /// The layers that CAM methods may tap, the default one first: of each size of the maps the last that has as many maps as
-  /// most of that size.
+  /// The layers that CAM methods may tap, the default one first: of each size of the maps the last that has as many
+  /// maps as most of that size.
   public var listedLayers: [FeatureLayer] {
-    guard let shape = fixedInputShape, let analysis = try? analysis(for: shape, possibleScores), let best = analysis.defaultLayer else {
-      return []
-    }
+    guard let shape = fixedInputShape, let analysis = try? analysis(for: shape, possibleScores),
+      let best = analysis.defaultLayer
+    else { return [] }
     let sizes = Dictionary(grouping: analysis.layers) { [$0.grid.rows, $0.grid.columns] }
     let common = sizes.values.compactMap { layers -> FeatureLayer? in
       let widths = Dictionary(grouping: layers, by: \.channels)
@@ -171,7 +176,9 @@ extension Model {
   /// [channels, height, width] at the image input, where all are fixed, and the shapes of all other inputs too.
   public var fixedInputShape: Shape? {
     guard let input, graph.feeds(besides: input.value, rows: 1) != nil else { return nil }
-    guard let channels = inputSize.channels, let height = inputSize.height, let width = inputSize.width else { return nil }
+    guard let channels = inputSize.channels, let height = inputSize.height, let width = inputSize.width else {
+      return nil
+    }
     return try? Shape(checking: [channels, height, width])
   }
 }

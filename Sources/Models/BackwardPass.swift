@@ -49,9 +49,9 @@ public final class BackwardPass: Sendable {
     self.engine = engine.extended(to: emitter.graph)
   }
 
-  /// Runs the forward pass once, and the backward pass once for each of the tensors that `weights` makes of the request's
-  /// `early` values: the target's value is multiplied by it and summed, and that sum is differentiated. `body` gets the gradient
-  /// at each of the request's values, in their shapes.
+  /// Runs the forward pass once, and the backward pass once for each of the tensors that `weights` makes of the
+  /// request's `early` values: the target's value is multiplied by it and summed, and that sum is differentiated.
+  /// `body` gets the gradient at each of the request's values, in their shapes.
   public func run(
     _ feeds: [Tensor], parallel: Parallel, progress: Progress,
     weights makeWeights: ([Tensor]) throws -> [Tensor], _ body: (_ round: Int, _ gradients: [Tensor]) throws -> Void
@@ -113,7 +113,8 @@ extension Model {
     let pass = try backwardPasses.pass(engine, request, parallel)
     if let weights, weights.type.computed != .float32 || weights.shape != pass.target.shape {
       throw Failure(
-        .invalidArgument, "the weights are \(weights.type) \(weights.shape); the target \(quoted(target)) has the shape "
+        .invalidArgument,
+        "the weights are \(weights.type) \(weights.shape); the target \(quoted(target)) has the shape "
           + "\(pass.target.shape)")
     }
     let ones = try weights ?? Tensor([Float](repeating: 1, count: pass.target.shape.count), pass.target.shape)

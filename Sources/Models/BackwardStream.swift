@@ -23,7 +23,8 @@ extension Model {
   ///
   /// - Parameters:
   ///   - target: the value whose weighted sum is differentiated.
-  ///   - values: what it is differentiated by, for items of shape [channels, height, width] at the input; the image input
+  ///   - values: what it is differentiated by, for items of shape [channels, height, width] at the input; the image
+  ///   input
   ///     is one of them where it is listed.
   ///   - early: what `weights` needs of the forward pass, for items of a shape.
   ///   - weights: for each round a tensor of the target's type and shape; rows behind the items are to be 0.
@@ -43,8 +44,8 @@ extension Model {
       let shape = Shape(trusted: Array(tensor.shape.dimensions.dropFirst()))
       var batch: BackwardBatch?
       try pass.run(
-        [tensor] + others.tensors(for: items.map(stream.image), rows: tensor.shape[0]).map(\.tensor), parallel: parallel,
-        progress: progress,
+        [tensor] + others.tensors(for: items.map(stream.image), rows: tensor.shape[0]).map(\.tensor),
+        parallel: parallel, progress: progress,
         weights: { tensors in
           let own = BackwardBatch(
             items: items, shape: shape,

@@ -36,7 +36,8 @@ public struct Call {
   /// Throws where the caller names an output of scores, or feeds further inputs, for a call that reads neither.
   func refuseImageSettings(for owner: String) throws {
     if let output {
-      throw Failure(.invalidArgument, "\(owner) reads no scores, but the output \(quoted(output)) was given; leave it out")
+      throw Failure(
+        .invalidArgument, "\(owner) reads no scores, but the output \(quoted(output)) was given; leave it out")
     }
     if let name = feeds.keys.min() {
       throw Failure(.invalidArgument, "\(quoted(name)) belongs with the other feeds: \(owner) needs them all by name")

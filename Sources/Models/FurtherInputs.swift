@@ -9,8 +9,8 @@ struct FurtherInputs {
 
   var values: [ValueID] { feeds.map(\.declaration.value) }
 
-  /// Those of the call's feeds that `fetches` depend on. Throws for names that are no inputs, and for tensors that are not
-  /// what the inputs declare.
+  /// Those of the call's feeds that `fetches` depend on. Throws for names that are no inputs, and for tensors that are
+  /// not what the inputs declare.
   init(_ model: Model, _ call: Call, _ fetches: [ValueID]) throws {
     guard !call.feeds.isEmpty else {
       feeds = []
@@ -51,7 +51,8 @@ struct FurtherInputs {
         }
         guard image < count else {
           throw Failure(
-            .invalidArgument, "the feed \(quoted(name)) is of shape \(tensor.shape); give one row, or one for each image")
+            .invalidArgument,
+            "the feed \(quoted(name)) is of shape \(tensor.shape); give one row, or one for each image")
         }
         return image
       }
@@ -63,15 +64,17 @@ struct FurtherInputs {
   func operands(rows: Int) throws -> [(value: ValueID, type: ElementType, shape: Shape)] {
     try feeds.map { input, _, tensor in
       guard tensor.shape.rank > 0 else { return (input.value, tensor.type, tensor.shape) }
-      if tensor.shape[0] == 1, case .fixed(1)? = input.dimensions?.first { return (input.value, tensor.type, tensor.shape) }
+      if tensor.shape[0] == 1, case .fixed(1)? = input.dimensions?.first {
+        return (input.value, tensor.type, tensor.shape)
+      }
       return (input.value, tensor.type, try Shape(checking: [rows] + tensor.shape.dimensions.dropFirst()))
     }
   }
 }
 
 extension Declaration {
-  /// Throws `invalidArgument` where `tensor` is not what the file declares; `rowsAreOpen`: whatever its first extent, and
-  /// of whichever floating-point type.
+  /// Throws `invalidArgument` where `tensor` is not what the file declares; `rowsAreOpen`: whatever its first extent,
+  /// and of whichever floating-point type.
   func check(_ tensor: Tensor, _ name: String, rowsAreOpen: Bool = false) throws {
     guard tensor.type == type || rowsAreOpen && tensor.type.computed == type.computed else {
       throw Failure(.invalidArgument, "the feed \(quoted(name)) is of \(tensor.type); the model declares \(type)")

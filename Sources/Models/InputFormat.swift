@@ -46,8 +46,8 @@ public struct InputFormat: Sendable {
     (batch, channels, height, width) = (extent(0), extent(1), extent(2), extent(3))
   }
 
-  /// The input that the metadata names, else the only one, or the only one of 1 to 4 channels, that can be an image; nil
-  /// where none is, or several are. Throws `invalidModel` where the metadata names none of the inputs.
+  /// The input that the metadata names, else the only one, or the only one of 1 to 4 channels, that can be an image;
+  /// nil where none is, or several are. Throws `invalidModel` where the metadata names none of the inputs.
   static func find(_ graph: Graph, _ metadata: Metadata) throws -> InputFormat? {
     let channels = metadata.preprocessing?.channels
     if let name = metadata.entries["limpid.input"] {
@@ -58,7 +58,8 @@ public struct InputFormat: Sendable {
       }
       guard let format = InputFormat(reading: input, channels) else {
         throw Failure(
-          .invalidModel, "metadata limpid.input is \(quoted(name)), which is no image: images are numbers of rank 3 or 4")
+          .invalidModel,
+          "metadata limpid.input is \(quoted(name)), which is no image: images are numbers of rank 3 or 4")
       }
       return format
     }
@@ -97,8 +98,8 @@ public struct InputFormat: Sendable {
     return channels.map { $0 == extent } ?? (1...4).contains(extent)
   }
 
-  /// By the channels that the preprocessing makes, where it is known; else by the extents: images have few channels, and
-  /// are larger than these.
+  /// By the channels that the preprocessing makes, where it is known; else by the extents: images have few channels,
+  /// and are larger than these.
   private static func isChannelsLast(_ sizes: [Int?], _ channels: Int?) -> Bool {
     if let channels, sizes[0] == channels || sizes[2] == channels { return sizes[0] != channels }
     guard isChannel(sizes[2], nil), !isChannel(sizes[0], nil) else { return false }
@@ -108,18 +109,20 @@ public struct InputFormat: Sendable {
 }
 
 extension InputFormat {
-  /// The graph with a further value in place of the input: float32 planes, [N, C, H, W], of which the input is made. nil
-  /// where the input takes them as they are.
+  /// The graph with a further value in place of the input: float32 planes, [N, C, H, W], of which the input is made.
+  /// nil where the input takes them as they are.
   ///
-  /// An input of whole numbers gets the nearest ones. Where the graph only makes floating-point numbers of them again, it
-  /// is given the planes, so that what is between whole numbers can be told apart, and differentiated.
+  /// An input of whole numbers gets the nearest ones. Where the graph only makes floating-point numbers of them again,
+  /// it is given the planes, so that what is between whole numbers can be told apart, and differentiated.
   func wrapping(_ graph: Graph) throws -> (graph: Graph, planes: Declaration)? {
     guard arrangement != .nchw || declaration.type != .float32 else { return nil }
     var graph = graph
     var nodes: [Node] = []
     let value = declaration.value
     let planes = graph.addValue(graph.name(of: value))
-    func add(_ operation: String, _ inputs: [ValueID], to target: ValueID? = nil, _ attributes: [String: Attribute] = [:]) -> ValueID {
+    func add(
+      _ operation: String, _ inputs: [ValueID], to target: ValueID? = nil, _ attributes: [String: Attribute] = [:]
+    ) -> ValueID {
       let output = target ?? graph.addValue()
       nodes.append(Node(operation, inputs: inputs, outputs: [output], attributes: attributes, version: 13))
       return output
@@ -158,15 +161,17 @@ extension InputFormat {
 }
 
 extension InputFormat {
-  /// Throws `invalidModel` where the preprocessing makes numbers that the input cannot hold: fractions for whole numbers.
+  /// Throws `invalidModel` where the preprocessing makes numbers that the input cannot hold: fractions for whole
+  /// numbers.
   func checkLevels(_ preprocessing: Preprocessing?) throws {
     guard let range = declaration.type.integers, let preprocessing else { return }
     let levels = (0..<preprocessing.channels).flatMap { preprocessing.levels(of: $0) }
-    guard levels.allSatisfy({ $0 == $0.rounded() && $0 >= Float(range.lowerBound) && $0 <= Float(range.upperBound) }) else {
+    let bounds = Float(range.lowerBound)...Float(range.upperBound)
+    guard levels.allSatisfy({ $0 == $0.rounded() && bounds.contains($0) }) else {
       throw Failure(
         .invalidModel,
-        "metadata limpid.preprocess makes numbers that the input, of \(declaration.type), cannot hold; leave out scale and "
-          + "normalize where the model scales itself")
+        "metadata limpid.preprocess makes numbers that the input, of \(declaration.type), cannot hold; leave out scale "
+          + "and normalize where the model scales itself")
     }
   }
 
@@ -199,8 +204,8 @@ extension ElementType {
 }
 
 extension Graph {
-  /// The nodes that read `value`, where all that happens to it is that it is cast to floating-point numbers, perhaps after
-  /// its axes were moved.
+  /// The nodes that read `value`, where all that happens to it is that it is cast to floating-point numbers, perhaps
+  /// after its axes were moved.
   func readers(onlyCasting value: ValueID) -> [Int]? {
     let consumers = consumers()
     var pending = [value]

@@ -31,7 +31,8 @@ public struct Variants: InputStream {
 
   /// `shape` has no batch axis; `image` is which of the call's images they are made of, where there are several.
   public init(
-    count: Int, shape: Shape, image: Int? = nil, _ write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void
+    count: Int, shape: Shape, image: Int? = nil,
+    _ write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void
   ) {
     self.count = count
     self.shape = shape
@@ -122,7 +123,9 @@ private struct BatchRunner {
   let others: ([Int?], Int) throws -> [(value: ValueID, tensor: Tensor)]
 
   /// `body` gets the items that ran, their tensors, and which of the batch's items they are.
-  func run(_ batch: Batch, _ images: [Int?], _ progress: Progress, _ body: ([Int], [Tensor], Range<Int>) throws -> Void) throws {
+  func run(
+    _ batch: Batch, _ images: [Int?], _ progress: Progress, _ body: ([Int], [Tensor], Range<Int>) throws -> Void
+  ) throws {
     let all = 0..<batch.items.count
     // Another call may have found out meanwhile.
     let isSingle = all.count > 1 && model.takesOneImage.load(ordering: .relaxed)
@@ -151,6 +154,7 @@ private struct BatchRunner {
 
   private func run(_ tensor: Tensor, _ images: [Int?], _ progress: Progress) throws -> [Tensor] {
     try model.engine.run(
-      [(value: value, tensor: tensor)] + holding + others(images, tensor.shape[0]), fetch: fetches, parallel: parallel, progress: progress)
+      [(value: value, tensor: tensor)] + holding + others(images, tensor.shape[0]), fetch: fetches, parallel: parallel,
+      progress: progress)
   }
 }

@@ -15,7 +15,8 @@ extension Model {
   ) throws -> [Tensor] {
     try call.refuseMethodSettings(for: "fetching values")
     if let output = call.output {
-      throw Failure(.invalidArgument, "fetching reads no scores, but the output \(quoted(output)) was given; leave it out")
+      throw Failure(
+        .invalidArgument, "fetching reads no scores, but the output \(quoted(output)) was given; leave it out")
     }
     let values = try names.map { try value(named: $0) }
     var parts = [[Tensor]](repeating: [], count: names.count)

@@ -117,8 +117,8 @@ public final class Model: Sendable {
     )
   }
 
-  /// The graph with the shapes for one image, which also shows early what the model needs that Limpid lacks; nil where the
-  /// image's size, or the shape of another input, is open.
+  /// The graph with the shapes for one image, which also shows early what the model needs that Limpid lacks; nil where
+  /// the image's size, or the shape of another input, is open.
   private static func traced(
     _ engine: Engine, _ input: Declaration?, _ format: InputFormat?,
     _ size: (channels: Int?, height: Int?, width: Int?), _ parallel: Parallel
@@ -138,8 +138,8 @@ public final class Model: Sendable {
 }
 
 extension Graph {
-  /// The inputs other than `image` with the shapes that they declare, an open first extent being `rows`; nil where more is
-  /// open.
+  /// The inputs other than `image` with the shapes that they declare, an open first extent being `rows`; nil where more
+  /// is open.
   func feeds(besides image: ValueID, rows: Int) -> [(value: ValueID, type: ElementType, shape: Shape)]? {
     var feeds: [(value: ValueID, type: ElementType, shape: Shape)] = []
     for input in inputs where input.value != image {

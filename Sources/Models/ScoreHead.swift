@@ -46,8 +46,8 @@ struct ScoreHeads {
     return head(wanted)
   }
 
-  /// The output that the metadata marks, else an only one that could hold scores, else the only one that ends in a softmax
-  /// or sigmoid. Throws `invalidArgument`, listing the outputs, where none or several could be.
+  /// The output that the metadata marks, else an only one that could hold scores, else the only one that ends in a
+  /// softmax or sigmoid. Throws `invalidArgument`, listing the outputs, where none or several could be.
   func find() throws -> ScoreHead {
     let marked = graph.outputs.filter { metadata.role(of: graph.name(of: $0.value))?.isScore == true }
     if marked.count == 1 { return try find(marked[0]) }

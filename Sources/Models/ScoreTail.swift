@@ -19,8 +19,8 @@ struct ScoreTail {
     self.constants = constants
   }
 
-  /// What `output` is, and the logits that it was made from, itself where they are not to be had; nil kind where nothing
-  /// shows that it holds probabilities.
+  /// What `output` is, and the logits that it was made from, itself where they are not to be had; nil kind where
+  /// nothing shows that it holds probabilities.
   func find(_ output: ValueID) -> Found {
     let value = moved(output)
     if let node = producer(value),
@@ -85,7 +85,9 @@ struct ScoreTail {
     switch node.operation {
     case "Div": parts = [(input(node), input(node, 1))]
     case "Mul":
-      parts = [(0, 1), (1, 0)].map { a, b in (input(node, a), maker(input(node, b), "Reciprocal").flatMap { input($0) }) }
+      parts = [(0, 1), (1, 0)].map { a, b in
+        (input(node, a), maker(input(node, b), "Reciprocal").flatMap { input($0) })
+      }
     default: return nil
     }
     for (above, below) in parts {
@@ -161,9 +163,8 @@ struct ScoreTail {
   }
 
   private func isAll(_ number: Float, _ value: ValueID?) -> Bool {
-    guard let value, let tensor = try? constants(moved(value))?.computed(), tensor.type == .float32, tensor.count > 0 else {
-      return false
-    }
+    guard let value, let tensor = try? constants(moved(value))?.computed(), tensor.type == .float32, tensor.count > 0
+    else { return false }
     return tensor.array(of: Float.self).allSatisfy { $0 == number }
   }
 

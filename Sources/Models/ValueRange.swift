@@ -12,7 +12,9 @@ struct ValueRange {
     return of(value, depth: 0, &known)
   }
 
-  private func of(_ value: ValueID?, depth: Int, _ known: inout [ValueID: ClosedRange<Double>?]) -> ClosedRange<Double>? {
+  private func of(
+    _ value: ValueID?, depth: Int, _ known: inout [ValueID: ClosedRange<Double>?]
+  ) -> ClosedRange<Double>? {
     guard let value, depth < 64 else { return nil }
     if let found = known[value] { return found }
     let range: ClosedRange<Double>?
@@ -28,7 +30,9 @@ struct ValueRange {
   }
 
   private func bounds(_ tensor: Tensor) -> ClosedRange<Double>? {
-    guard let tensor = try? tensor.computed(), tensor.type == .float32, (1...4096).contains(tensor.count) else { return nil }
+    guard let tensor = try? tensor.computed(), tensor.type == .float32, (1...4096).contains(tensor.count) else {
+      return nil
+    }
     let values = tensor.array(of: Float.self)
     guard values.allSatisfy(\.isFinite), let low = values.min(), let high = values.max() else { return nil }
     return Double(low)...Double(high)
@@ -58,8 +62,8 @@ struct ValueRange {
       guard low <= high else { return nil }
       let range = input(0) ?? -.infinity ... .infinity
       return range.clamped(to: low...high)
-    case "Slice", "Gather", "GatherElements", "GatherND", "Split", "ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool",
-      "GlobalMaxPool", "Expand", "Tile":
+    case "Slice", "Gather", "GatherElements", "GatherND", "Split", "ReduceMean", "ReduceMax", "ReduceMin",
+      "GlobalAveragePool", "GlobalMaxPool", "Expand", "Tile":
       return input(0)
     case "Concat", "Mean": return all { min($0.lowerBound, $1.lowerBound)...max($0.upperBound, $1.upperBound) }
     case "Max": return all { max($0.lowerBound, $1.lowerBound)...max($0.upperBound, $1.upperBound) }
@@ -83,7 +87,9 @@ struct ValueRange {
   }
 
   private static func products(_ a: ClosedRange<Double>, _ b: ClosedRange<Double>) -> ClosedRange<Double>? {
-    let corners = [a.lowerBound, a.upperBound].flatMap { x in [b.lowerBound, b.upperBound].map { x == 0 || $0 == 0 ? 0 : x * $0 } }
+    let corners = [a.lowerBound, a.upperBound].flatMap { x in
+      [b.lowerBound, b.upperBound].map { x == 0 || $0 == 0 ? 0 : x * $0 }
+    }
     guard let low = corners.min(), let high = corners.max() else { return nil }
     return range(low, high)
   }

@@ -13,7 +13,9 @@ enum ClassChoice {
   /// `output` holds the scores; nil: the one that is found. Throws `notFound` for a label that the model does not have.
   static func parse(_ text: String, for model: Model, _ output: String?) throws -> [ClassChoice] {
     if let choice = try? one(text, for: model, output) { return [choice] }
-    return try text.split(separator: ",", omittingEmptySubsequences: false).map { try one(String($0), for: model, output) }
+    return try text.split(separator: ",", omittingEmptySubsequences: false).map {
+      try one(String($0), for: model, output)
+    }
   }
 
   private static func one(_ text: String, for model: Model, _ output: String?) throws -> ClassChoice {
@@ -24,7 +26,8 @@ enum ClassChoice {
     default: break
     }
     if let index = Int(text) {
-      if let count = try output.map(model.requiredScores)?.classCount ?? model.classCount, !(0..<count).contains(index) {
+      let known = try output.map(model.requiredScores)?.classCount ?? model.classCount
+      if let count = known, !(0..<count).contains(index) {
         throw Failure(
           .invalidArgument, "class \(index) is out of range; the model has \(count) classes, 0 to \(count - 1)")
       }

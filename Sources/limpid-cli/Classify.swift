@@ -6,7 +6,10 @@ struct Classify: Command {
   static let usage = Usage(
     name: "classify", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
     summary: "Say what images show: their most probable classes.",
-    options: [Option("top", "N", "classes to show for each image (default 5)"), CallOptions.output, CallOptions.feed, .json, .threads])
+    options: [
+      Option("top", "N", "classes to show for each image (default 5)"), CallOptions.output, CallOptions.feed, .json,
+      .threads,
+    ])
 
   private let model: String
   private let images: [String]

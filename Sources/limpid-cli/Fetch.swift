@@ -13,8 +13,8 @@ struct Fetch: Command {
       Option("names", "A,B,…", "names of the values (see limpid inspect --values); repeat it for more"),
       Option(
         "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
-      Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"), CallOptions.output, CallOptions.feed,
-      .json, .threads,
+      Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"),
+      CallOptions.output, CallOptions.feed, .json, .threads,
     ])
 
   private let model: String

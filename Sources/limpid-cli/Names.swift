@@ -1,8 +1,8 @@
 import Glibc
 import Tensors
 
-/// Names of files in any bytes. What is no UTF-8 in them stands in a `String` as scalars of a private plane, byte by byte,
-/// until the system gets the name back, or people see it.
+/// Names of files in any bytes. What is no UTF-8 in them stands in a `String` as scalars of a private plane, byte by
+/// byte, until the system gets the name back, or people see it.
 extension String {
   private static let escapes: ClosedRange<UInt32> = 0x10FF80...0x10FFFF
 

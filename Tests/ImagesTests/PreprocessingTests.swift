@@ -44,7 +44,8 @@ private let imageNet = "mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
   @Test(arguments: [
     "resize shorter 256 bilinear\ncenter_crop 224 224\nscale 1/255\nnormalize \(imageNet)",
     "gray\nresize exact 260 130 lanczos\nscale 1/127.5\nnormalize mean -0.5 std 1 float64",
-    "scale 1/255", "resize shorter 1 box\ngray", "resize longer 8 box\npad 9 8 255\nbgr\nnormalize mean 0.5 std 2", "resize exact 3 4 nearest", "resize exact 3 4 bicubic",
+    "scale 1/255", "resize shorter 1 box\ngray", "resize longer 8 box\npad 9 8 255\nbgr\nnormalize mean 0.5 std 2",
+    "resize exact 3 4 nearest", "resize exact 3 4 bicubic",
   ]) func descriptionsAreParsedAndWrittenAlike(_ text: String) throws {
     let parsed = try Preprocessing(parsing: text)
     #expect(parsed.description == text)

@@ -118,8 +118,8 @@ def test_names_in_any_bytes(case):
     os.rename(case.folder / "wide.png", os.path.join(os.fsencode(case.folder), name))
     os.rename(case.folder / "model.onnx", os.path.join(os.fsencode(case.folder), b"\xe9.onnx"))
     result = subprocess.run(
-        [PROGRAM, "explain", b"\xe9.onnx", name, "--json", "--output", b"out\xe9/"], cwd=case.folder, capture_output=True,
-        timeout=120)
+        [PROGRAM, "explain", b"\xe9.onnx", name, "--json", "--output", b"out\xe9/"], cwd=case.folder,
+        capture_output=True, timeout=120)
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout.decode("utf-8"))
     assert report["explanations"][0]["file"] == "bird\ufffd \ufffd\u00f6.png"
@@ -132,7 +132,8 @@ def test_names_in_any_bytes(case):
 @pytest.mark.parametrize("start, kind", [
     (b"RIFF\xaa\0\0\0WEBPVP8 ", "a WebP image"), (b"GIF89a", "a GIF image"), (b"BM\0\0", "a BMP image"),
     (b"II*\0\x08\0\0\0", "a TIFF image"), (b"\0\0\0\x20ftypavif", "an AVIF image"),
-    (b"\0\0\0\x18ftypheic", "an HEIC image"), (b"\n<!DOCTYPE html><html>", "an HTML page"), (b"<svg xmlns=", "an SVG drawing"),
+    (b"\0\0\0\x18ftypheic", "an HEIC image"), (b"\n<!DOCTYPE html><html>", "an HTML page"),
+    (b"<svg xmlns=", "an SVG drawing"),
 ])
 def test_messages_say_what_a_file_is(case, start, kind):
     (case.folder / "x.jpg").write_bytes(start + bytes(64))

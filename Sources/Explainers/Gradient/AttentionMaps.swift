@@ -16,19 +16,19 @@ struct AttentionRollout: Explainer {
     Parameter("heads", choices: ["mean", "maximum", "minimum"], default: "mean", "How the heads of a layer become one.")
   ]
 
-  func canExplain(_ model: Model) -> Bool { model.scores != nil && model.hasTokenAttention }
+  func canExplain(_ model: Model) -> Bool { model.possibleScores != nil && model.hasTokenAttention }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let heads = try request.settings.word("heads")
-    let head = try request.model.requiredScores()
+    let head = try request.requiredScores()
     var explanations: [Explanation] = []
     for (i, image) in request.images.enumerated() {
       let prepared = try request.model.prepared(image)
       let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
-      let attentions = try request.model.tokenAttentions(shape)
+      let attentions = try request.tokenAttentions(shape)
       try request.model.forEachBatch(
-        of: request.model.stream([image]), fetch: [head.output] + attentions.map(\.value), request.call,
-        request.progress.range(i..<i + 1, of: request.images.count)
+        of: request.model.stream([image]), fetch: [head.output] + attentions.map(\.value),
+        request.call.forImage(i, of: request.images.count), request.progress.range(i..<i + 1, of: request.images.count)
       ) { batch in
         let scores = try Scores(batch.tensors[0], count: 1, of: head)
         let layers = try batch.tensors.dropFirst().map { try Self.joined($0, heads) }
@@ -91,7 +91,7 @@ struct LeGrad: Explainer {
     var classes: [[Int]] = []
     try request.model.forEachBackward(
       of: request.model.stream(request.images), target: target.head.logits,
-      at: { try request.model.tokenAttentions($0).map(\.value) }, rules: .standard,
+      at: { try request.tokenAttentions($0).map(\.value) }, rules: .standard,
       early: { _ in [target.head.output, target.head.logits] }, request.call, request.progress,
       weights: { batch in
         let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
@@ -102,7 +102,7 @@ struct LeGrad: Explainer {
         return try request.targetWeights(batch, classes, target.weights)
       }
     ) { batch, round, gradients in
-      let tokens = try request.model.tokenAttentions(batch.shape)[0].grid
+      let tokens = try request.tokenAttentions(batch.shape)[0].grid
       for (row, image) in batch.items.enumerated() where round < classes[row].count {
         let maps = try gradients.map { try Self.positive($0.row(row, of: batch.items.count)) }
         let sum = maps.dropFirst().reduce(maps.first ?? []) { zip($0, $1).map(+) }
@@ -128,12 +128,15 @@ extension Model {
   /// Whether the model has attention of tokens that lie in the image; true where that depends on the image's size.
   fileprivate var hasTokenAttention: Bool {
     guard let shape = fixedInputShape else { return input != nil }
-    return (try? tokenAttentions(shape)) != nil
+    guard let analysis = try? analysis(for: shape, possibleScores) else { return false }
+    return !analysis.attentions.isEmpty
   }
+}
 
+extension ExplanationRequest {
   /// The attention of all layers, of one number of tokens. Throws where there is none.
   fileprivate func tokenAttentions(_ shape: Shape) throws -> [(value: ValueID, grid: TokenGrid)] {
-    let all = try analysis(for: shape).attentions
+    let all = try model.analysis(for: shape, scores, call).attentions
     guard let last = all.last else {
       throw Failure(.unsupported, "the model has no attention of tokens to tokens that could be followed to the image")
     }

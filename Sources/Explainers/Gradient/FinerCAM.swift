@@ -2,9 +2,9 @@ import Explanations
 import Glibc
 import Models
 
-/// Finer-CAM (Zhang et al., CVPR 2025, "Finer-CAM: spotting the difference reveals finer details for visual explanation"):
-/// Grad-CAM of how much class c is ahead of the classes most like it, Σ_d p_d·(y_c − α·y_d) / Σ_d p_d, with p their
-/// probabilities. The most alike are those with the nearest logits.
+/// Finer-CAM (Zhang et al., CVPR 2025, "Finer-CAM: spotting the difference reveals finer details for visual
+/// explanation"): Grad-CAM of how much class c is ahead of the classes most like it, Σ_d p_d·(y_c − α·y_d) / Σ_d p_d,
+/// with p their probabilities. The most alike are those with the nearest logits.
 struct FinerCAM: Explainer {
   let name = "finer-cam"
   let summary = "Grad-CAM of the difference to the classes most alike: what tells them apart."

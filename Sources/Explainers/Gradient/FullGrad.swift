@@ -4,9 +4,9 @@ import Models
 import Tensors
 import Transforms
 
-/// FullGrad (Srinivas & Fleuret, NeurIPS 2019, "Full-gradient representation for neural network visualization", eq. 8): what
-/// the input and every bias of a convolution or batch normalisation have in the score, ψ(∇ₓy⊙x) + Σ ψ(∇_b y⊙b), with
-/// ψ the size of each channel, spread over 0…1 and brought to the size of the input.
+/// FullGrad (Srinivas & Fleuret, NeurIPS 2019, "Full-gradient representation for neural network visualization", eq. 8):
+/// what the input and every bias of a convolution or batch normalisation have in the score, ψ(∇ₓy⊙x) + Σ ψ(∇_b y⊙b),
+/// with ψ the size of each channel, spread over 0…1 and brought to the size of the input.
 struct FullGrad: Explainer {
   let name = "full-grad"
   let summary = "Gradients of the input and of all biases together: every layer's part in the score, at full size."
@@ -24,7 +24,8 @@ struct FullGrad: Explainer {
     var classes: [[Int]] = []
     try request.model.forEachBackward(
       of: request.model.stream(request.images), target: target.head.logits,
-      at: { try [input] + request.model.analysis(for: $0, target.head, request.call).biases.map(\.layer.value) }, rules: .standard,
+      at: { try [input] + request.model.analysis(for: $0, target.head, request.call).biases.map(\.layer.value) },
+      rules: .standard,
       early: { _ in [target.head.output, target.head.logits, input] }, request.call, request.progress,
       weights: { batch in
         let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)

@@ -24,7 +24,7 @@ extension Model {
     var first: Shape?
     for i in 0..<stream.count where first == nil { first = try stream.shape(i) }
     guard let shape = first else { throw Failure(.invalidArgument, "\(owner) needs at least two images") }
-    let analysis = try analysis(for: shape)
+    let analysis = try analysis(for: shape, requiredScores(call.output), call)
     let named = try call.layers.first.map { name in
       try locating("layer") { try analysis.layer(tappedValue(named: name), named: name) }
     }

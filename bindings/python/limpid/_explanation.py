@@ -124,7 +124,8 @@ class Explanation:
         """Writes the overlay, with the options of `overlay`, to a PNG file."""
         suffix = os.path.splitext(os.fsdecode(path))[1].lower()
         if suffix not in ("", ".png"):
-            raise InvalidArgument(f"save writes PNG files, not {suffix}; overlay().save({os.fspath(path)!r}) writes others")
+            raise InvalidArgument(
+                f"save writes PNG files, not {suffix}; overlay().save({os.fspath(path)!r}) writes others")
         image = self._render(**options)
         library.limpid_save_png(ctypes.byref(image.view), path_bytes(path))
 

@@ -181,12 +181,13 @@ class Model:
 
     def explain(
         self, x, method: Optional[str] = None, classes: Any = None, *, layer: Any = None, draws: Any = None,
-        output: Optional[str] = None, feeds: Any = None, seed=0, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: Any,
+        output: Optional[str] = None, feeds: Any = None, seed=0, threads=0, batch_size=0,
+        progress: Optional[ProgressFunction] = None, **parameters: Any,
     ) -> "list[Explanation]":
         """Why the model sees these classes, or why not: image by image, and for each class by class.
 
-        x, output, feeds, progress: as for `classify`. method: the name of one of `methods`; None for the first. classes: an
-        index or a label, a list of these for every image, or [images, n] with one row for each; None for
+        x, output, feeds, progress: as for `classify`. method: the name of one of `methods`; None for the first.
+        classes: an index or a label, a list of these for every image, or [images, n] with one row for each; None for
         the class that the model predicts, as is -1 in place of an index. layer: the value that the method
         taps, or a list of several; None for its own choice. draws: {name: array} of random draws and other
         arrays that the method reads. seed: of its random numbers. Every other keyword is a parameter of the
@@ -315,8 +316,9 @@ class Model:
         """The gradients of each class's score by `wrt`: [images · classes, …], image by image.
 
         x, classes, output, feeds, progress: as for `explain`. wrt: a value of the model, a module of the program that
-        exported it ("layer4"), or "input", [channels, height, width] whatever the model's arrangement; of a list of these
-        a dict. of: "logit", even where the model ends in a softmax or sigmoid, "probability" or "log-probability". parameters: sign=-1 for evidence against the class, versus=c for
+        exported it ("layer4"), or "input", [channels, height, width] whatever the model's arrangement; of a list of
+        these a dict. of: "logit", even where the model ends in a softmax or sigmoid, "probability" or
+        "log-probability". parameters: sign=-1 for evidence against the class, versus=c for
         the difference to class c.
         """
         batch = self._batch(x)

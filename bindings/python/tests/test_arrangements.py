@@ -106,7 +106,8 @@ def test_a_fixed_batch_is_filled_up(tmp_path):
 
 
 @pytest.mark.parametrize("shape, sizes", [
-    (["N", 3, "h", "w"], (12, 10)), ([None, None, None, 3], (7, 9)), (["N", 3, None, 10], (9, 10)), ([3, "h", "w"], (5, 8)),
+    (["N", 3, "h", "w"], (12, 10)), ([None, None, None, 3], (7, 9)), (["N", 3, None, 10], (9, 10)),
+    ([3, "h", "w"], (5, 8)),
 ])
 def test_open_sizes(tmp_path, shape, sizes):
     arrangement = "chw" if len(shape) == 3 else "nhwc" if shape[3] == 3 else "nchw"
@@ -213,7 +214,8 @@ class TestFurtherInputs:
 def two_images(path, metadata=()):
     network = Network()
     y = network.logits(network("Add", "left", "right"), 3)
-    network.save(path, {name: ("float32", ["N", 3, 12, 10]) for name in ("left", "right")}, {y: ("float32", ["N", 5])}, metadata)
+    inputs = {name: ("float32", ["N", 3, 12, 10]) for name in ("left", "right")}
+    network.save(path, inputs, {y: ("float32", ["N", 5])}, metadata)
     return limpid.Model(path)
 
 

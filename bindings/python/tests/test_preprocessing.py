@@ -55,7 +55,8 @@ def test_a_window_is_cut_from_what_pillow_would_make(tmp_path, size, filter):
     image = noise(*size)
     kind = getattr(pillow.Resampling, filter.upper())
     for text, resized in [
-        (f"resize shorter 24 {filter}\ncenter_crop 20 16", None), (f"resize exact 40 13 {filter}\ncenter_crop 16 13", (40, 13)),
+        (f"resize shorter 24 {filter}\ncenter_crop 20 16", None),
+        (f"resize exact 40 13 {filter}\ncenter_crop 16 13", (40, 13)),
         (f"resize exact 11 50 {filter}\ncenter_crop 21 21", (11, 50)),
     ]:
         made = prepared(tmp_path / "m.onnx", text)(image)
@@ -100,6 +101,7 @@ def test_maps_of_a_letterbox_lie_in_their_place(tmp_path):
 
 
 def test_long_descriptions_end_soon(tmp_path):
-    for text in ("gray\n" * 100_000, "normalize mean " + "1 " * 1_000_000, "scale 1/" + "1" * 1_000_000, "\n" * 1_000_000):
+    million = 1_000_000
+    for text in ("gray\n" * million, "normalize mean " + "1 " * million, "scale 1/" + "1" * million, "\n" * million):
         with pytest.raises(limpid.InvalidModel):
             prepared(tmp_path / "m.onnx", text)

@@ -126,7 +126,8 @@ def made(path, head, shape=("N", 3, 12, 10), classes=CLASSES, metadata=(), outpu
     ("probabilities", PROBABILITIES), ("independent_probabilities", INDEPENDENT), ("log_probabilities", LOGARITHMS),
     ("logits", LOGITS),
 ])
-@pytest.mark.parametrize("shape", [("N", 3, 12, 10), ("N", 3, "h", "w"), (3, 3, 12, 10)], ids=["fixed", "open", "batch"])
+@pytest.mark.parametrize(
+    "shape", [("N", 3, 12, 10), ("N", 3, "h", "w"), (3, 3, 12, 10)], ids=["fixed", "open", "batch"])
 def test_kinds(tmp_path, kind, heads, shape):
     expected = {"probabilities": lambda y: y, "independent_probabilities": lambda y: y, "log_probabilities": np.exp,
                 "logits": softmax}[kind]
