@@ -15,6 +15,8 @@ public struct Call {
   public var output: String?
   /// Inputs of the model beside the image, by name: [1, …], the same for all images, or a row for each image.
   public var feeds: [String: Tensor] = [:]
+  /// How many images the call is about, so that `feeds` with rows for others are refused; nil: not known.
+  public var imageCount: Int?
   /// 0: as the model was loaded.
   public var threads = 0
   /// Inputs that run at once; 0: `defaultBatchSize`.
@@ -27,6 +29,7 @@ public struct Call {
   /// The same call for image `i` of `count` alone: with its rows of the further inputs.
   public func forImage(_ i: Int, of count: Int) throws -> Call {
     var call = self
+    call.imageCount = 1
     for (name, tensor) in feeds where count > 1 && tensor.shape.rank > 0 && tensor.shape[0] == count {
       call.feeds[name] = try tensor.slice(i)
     }

@@ -6,12 +6,14 @@ public import Tensors
 /// What a call feeds beside images: a row of each input for each image, or one for all.
 struct FurtherInputs {
   private let feeds: [(declaration: Declaration, name: String, tensor: Tensor)]
+  private let batch: Int?
 
   var values: [ValueID] { feeds.map(\.declaration.value) }
 
   /// Those of the call's feeds that `fetches` depend on. Throws for names that are no inputs, and for tensors that are
   /// not what the inputs declare.
   init(_ model: Model, _ call: Call, _ fetches: [ValueID]) throws {
+    batch = model.declaredBatch
     guard !call.feeds.isEmpty else {
       feeds = []
       return
@@ -30,18 +32,32 @@ struct FurtherInputs {
           .notFound, "the model has no input \(quoted(name)) beside the image; its inputs are "
             + graph.inputs.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", "))
       }
-      try input.check(tensor, name, rowsAreOpen: true)
+      let hasRows = Self.hasRows(input, tensor, batch)
+      try input.check(tensor, name, rowsAreOpen: hasRows)
+      if hasRows, let images = call.imageCount, ![1, images].contains(tensor.shape[0]) {
+        throw Failure(
+          .invalidArgument,
+          "the feed \(quoted(name)) is of shape \(tensor.shape); give one row, or one for each image, of which there are "
+            + "\(images)")
+      }
       if read.contains(input.value) { found.append((input, name, tensor)) }
     }
     feeds = found
   }
 
+  /// Whether the first axis counts images: not where its extent is fixed, other than to that of a batch of images.
+  private static func hasRows(_ input: Declaration, _ tensor: Tensor, _ batch: Int?) -> Bool {
+    guard tensor.shape.rank > 0 else { return false }
+    guard case .fixed(let extent)? = input.dimensions?.first else { return true }
+    return extent == batch
+  }
+
   /// The tensors for a batch of `rows`, the first of which are of `images`; the rest are as the last of them.
   func tensors(for images: [Int?], rows: Int) throws -> [(value: ValueID, tensor: Tensor)] {
     try feeds.map { input, name, tensor in
-      guard let count = tensor.shape.dimensions.first else { return (input.value, tensor) }
+      guard Self.hasRows(input, tensor, batch) else { return (input.value, tensor) }
+      let count = tensor.shape[0]
       let isOneForAll = count == 1
-      if isOneForAll, case .fixed(1)? = input.dimensions?.first { return (input.value, tensor) }
       let numbers = try (0..<rows).map { row -> Int in
         if isOneForAll { return 0 }
         guard let image = images[min(row, images.count - 1)] else {
@@ -63,10 +79,7 @@ struct FurtherInputs {
   /// The types and shapes for a batch of `rows`.
   func operands(rows: Int) throws -> [(value: ValueID, type: ElementType, shape: Shape)] {
     try feeds.map { input, _, tensor in
-      guard tensor.shape.rank > 0 else { return (input.value, tensor.type, tensor.shape) }
-      if tensor.shape[0] == 1, case .fixed(1)? = input.dimensions?.first {
-        return (input.value, tensor.type, tensor.shape)
-      }
+      guard Self.hasRows(input, tensor, batch) else { return (input.value, tensor.type, tensor.shape) }
       return (input.value, tensor.type, try Shape(checking: [rows] + tensor.shape.dimensions.dropFirst()))
     }
   }

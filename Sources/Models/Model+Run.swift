@@ -19,6 +19,8 @@ extension Model {
         .invalidArgument, "fetching reads no scores, but the output \(quoted(output)) was given; leave it out")
     }
     let values = try names.map { try value(named: $0) }
+    var call = call
+    call.imageCount = images.count
     var parts = [[Tensor]](repeating: [], count: names.count)
     try forEachBatch(of: stream(images), fetch: values, call, progress) { batch in
       for (i, tensor) in batch.tensors.enumerated() { parts[i].append(withBatchAxis(tensor)) }
@@ -37,6 +39,8 @@ extension Model {
   public func classify(_ images: [ImageInput], _ call: Call, _ progress: Progress) throws -> [Float] {
     try call.refuseMethodSettings(for: "classifying")
     let head = try requiredScores(call.output)
+    var call = call
+    call.imageCount = images.count
     var probabilities: [Float] = []
     try forEachBatch(of: stream(images), fetch: [head.output], call, progress) { batch in
       let rows = try Scores(batch.tensors[0], count: batch.count, of: head)

@@ -19,7 +19,7 @@ struct Measure: Command {
       Option("draw", "NAME=FILE.npy", "an array that the method reads; repeat it for several"),
       Option("metric-draw", "NAME=FILE.npy", "an array that a metric reads, [images, …]; repeat it for several"),
       Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
-      Option("seed", "N", "of random numbers (default 0)"), .json, .threads,
+      CallOptions.output, CallOptions.feed, Option("seed", "N", "of random numbers (default 0)"), .json, .threads,
     ])
 
   private let model: String
@@ -28,6 +28,7 @@ struct Measure: Command {
   private let method: String?
   private let choices: [String]
   private let call: Call
+  private let options: CallOptions
   private let draws: [(name: String, value: String)]
   private let parameters: [(name: String, value: String)]
   private let metricDraws: [(name: String, value: String)]
@@ -131,6 +132,7 @@ private struct Column {
   let metric: any Metric
   private(set) var rows: [(path: String, classIndex: Int, value: Double, curve: [Double])] = []
   private let call: Call
+  private let options: CallOptions
   private let method: MethodCall?
   private var parameters: [(name: String, value: ParameterValue)] = []
   private var images = 0

@@ -27,7 +27,7 @@ extension Model {
     var wanted: [[Int]] = []
     try forEachBackward(
       of: stream(images), target: target.head.logits, at: { _ in values }, rules: .standard,
-      early: { _ in [target.head.output, target.head.logits] }, call, progress,
+      early: { _ in [target.head.output, target.head.logits] }, request.call, progress,
       weights: { batch in
         let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
         wanted = try batch.items.enumerated().map { row, image in

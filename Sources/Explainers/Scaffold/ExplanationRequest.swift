@@ -40,6 +40,8 @@ public struct ExplanationRequest {
     self.model = model
     self.images = images
     self.classes = classes
+    var call = call
+    call.imageCount = images.count
     self.call = call
     self.progress = progress
   }

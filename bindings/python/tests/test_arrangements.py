@@ -183,24 +183,43 @@ class TestFurtherInputs:
         expected = softmax(judge(x=self.images, table=rows)[0])
         np.testing.assert_allclose(model.classify(self.images, feeds={"table": rows}), expected, atol=2e-5)
 
-    @pytest.mark.parametrize("method", ["grad-cam", "saliency", "smoothgrad", "full-grad"])
+    @pytest.mark.parametrize("method", [
+        "grad-cam", "saliency", "smooth-grad", "full-grad", "integrated-gradients", "occlusion", "score-cam", "ablation-cam",
+        "recipro-cam", "lime",
+    ])
     def test_explain_each_image_with_its_row(self, tmp_path, method):
         model, _ = with_table(tmp_path / "m.onnx")
-        if method not in [m.name for m in model.methods]:
-            pytest.skip(f"this version has no {method}")
+        assert method in [m.name for m in model.methods]
         found = model.explain(self.images, method, feeds={"table": self.rows})
         for i, explanation in enumerate(found):
             alone = model.explain(self.images[i], method, feeds={"table": self.rows[i:i + 1]})[0]
             assert explanation.class_index == alone.class_index
-            if method != "smoothgrad":  # its noise depends on the place of the image
+            if method != "smooth-grad":  # its noise depends on the place of the image
                 np.testing.assert_allclose(explanation.map, alone.map, atol=1e-5 * np.abs(alone.map).max())
         assert len({e.map.tobytes() for e in found}) == 3
+
+    def test_gradients_of_each_image_with_its_row(self, tmp_path):
+        model, _ = with_table(tmp_path / "m.onnx")
+        found = model.gradient(self.images, 1, of="probability", feeds={"table": self.rows})
+        for i in range(3):
+            alone = model.gradient(self.images[i], 1, of="probability", feeds={"table": self.rows[i:i + 1]})
+            np.testing.assert_allclose(found[i:i + 1], alone, atol=1e-6 * np.abs(alone).max())
+
+    def test_an_input_of_a_fixed_size_has_no_rows(self, tmp_path):
+        network = Network()
+        y = network("Add", network.logits("x", 3), "shift")
+        judge = network.save(
+            tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10]), "shift": ("float32", [5])}, {y: ("float32", ["N", 5])})
+        model, shift = limpid.Model(tmp_path / "m.onnx"), np.arange(5, dtype=np.float32)
+        expected = softmax(judge(x=self.images, shift=shift)[0])
+        np.testing.assert_allclose(model.classify(self.images, feeds={"shift": shift}), expected, atol=2e-5)
 
     @pytest.mark.parametrize("feeds, kind, words", [
         ({}, limpid.InvalidArgument, '"table" is needed'),
         ({"tabel": rows}, limpid.NotFound, 'no input "tabel".*"table", "x"'),
         ({"x": images}, limpid.InvalidArgument, "is fed with the image"),
         ({"table": rows[:2]}, limpid.InvalidArgument, "one row, or one for each image"),
+        ({"table": np.repeat(rows, 2, axis=0)}, limpid.InvalidArgument, "one row, or one for each image"),
         ({"table": rows[:, :3]}, limpid.InvalidArgument, "the model declares"),
         ({"table": rows.astype(np.int64)}, limpid.InvalidArgument, "declares float32"),
     ])
