@@ -132,7 +132,6 @@ private struct Column {
   let metric: any Metric
   private(set) var rows: [(path: String, classIndex: Int, value: Double, curve: [Double])] = []
   private let call: Call
-  private let options: CallOptions
   private let method: MethodCall?
   private var parameters: [(name: String, value: ParameterValue)] = []
   private var images = 0
