@@ -1,77 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-import Foundation
 import Images
 import Tensors
 import Testing
 
 /// What runtime and converters must agree on, in one table that both are tested by.
-private struct Table: Decodable {
-  struct Valid: Decodable {
-    struct Size: Decodable {
-      let of: [Int]
-      let makes: [Int]
-      let covers: [Double]
-    }
-
-    let text: String
-    let channels: Int
-    let size: [Int]?
-    /// What the bytes 0 and 255 become in each channel.
-    let bytes: [[Float]]
-    let images: [Size]?
-    let image: [[[UInt8]]]?
-    let tensor: [[[Float]]]?
-  }
-
-  struct Invalid: Decodable {
-    let text: String
-    let says: String
-  }
-
-  let valid: [Valid]
-  let invalid: [Invalid]
-
-  static func read() throws -> Table {
-    let path = String(#filePath.dropLast("ImagesTests/GrammarTests.swift".count)) + "Fixtures/preprocessing/grammar.json"
-    let file = try MappedFile(path: path)
-    return try JSONDecoder().decode(Table.self, from: Data(file.bytes))
-  }
+private func table(_ part: String) throws -> [JSON] {
+  let file = try MappedFile(path: Fixtures.folder + "../../Fixtures/preprocessing/grammar.json")
+  return try JSON(parsing: String(decoding: file.bytes, as: UTF8.self))[part].list
 }
 
 @Suite struct GrammarTests {
   @Test func validDescriptionsMeanWhatTheTableSays() throws {
-    let cases = try Table.read().valid
+    let cases = try table("valid")
     #expect(cases.count == 36)
     for expected in cases {
-      let steps = try Preprocessing(parsing: expected.text)
-      #expect(steps.channels == expected.channels, "\(expected.text)")
-      #expect(steps.fixedOutputSize.map { [$0.width, $0.height] } == expected.size, "\(expected.text)")
-      #expect(try Preprocessing(parsing: steps.description) == steps, "\(expected.text)")
-      for (channel, bytes) in expected.bytes.enumerated() {
+      let text = try #require(expected["text"].string)
+      let steps = try Preprocessing(parsing: text)
+      #expect(Double(steps.channels) == expected["channels"].number, "\(text)")
+      let size = steps.fixedOutputSize.map { [Double($0.width), Double($0.height)] }
+      #expect(size == (expected["size"].isNull ? nil : expected["size"].numbers), "\(text)")
+      #expect(try Preprocessing(parsing: steps.description) == steps, "\(text)")
+      for (channel, bytes) in expected["bytes"].list.enumerated() {
         let levels = steps.levels(of: channel)
-        #expect([levels[0], levels[255]] == bytes, "\(expected.text)")
+        #expect([levels[0], levels[255]] == bytes.numbers.map(Float.init), "\(text)")
       }
-      for image in expected.images ?? [] {
-        let size = (width: image.of[0], height: image.of[1])
-        let made = try steps.outputSize(for: size)
-        #expect([made.width, made.height] == image.makes, "\(expected.text)")
-        let seen = try steps.footprint(of: size)
-        #expect([seen.x, seen.y, seen.width, seen.height] == image.covers, "\(expected.text)")
+      for image in expected["images"].list {
+        let of = image["of"].numbers.map(Int.init)
+        let made = try steps.outputSize(for: (of[0], of[1]))
+        #expect([Double(made.width), Double(made.height)] == image["makes"].numbers, "\(text)")
+        let seen = try steps.footprint(of: (of[0], of[1]))
+        #expect([seen.x, seen.y, seen.width, seen.height] == image["covers"].numbers, "\(text)")
       }
-      guard let rows = expected.image, let tensor = expected.tensor else { continue }
+      guard !expected["image"].isNull else { continue }
+      let rows = expected["image"].list
       let image = try Image(
-        width: rows[0].count, height: rows.count, channels: 3, pixels: rows.flatMap { $0.flatMap { $0 } })
-      #expect(try steps.run(image).tensor == tensor.flatMap { $0.flatMap { $0 } }, "\(expected.text)")
+        width: rows[0].list.count, height: rows.count, channels: 3, pixels: expected["image"].numbers.map { UInt8($0) })
+      #expect(try steps.run(image).tensor == expected["tensor"].numbers.map(Float.init), "\(text)")
     }
   }
 
   @Test func invalidDescriptionsAreRefusedByTheirWords() throws {
-    let cases = try Table.read().invalid
+    let cases = try table("invalid")
     #expect(cases.count == 76)
     for expected in cases {
-      let failed = failure { _ = try Preprocessing(parsing: expected.text) }
-      #expect(failed?.kind == .invalidModel, "\(expected.text)")
-      #expect(failed?.message.contains(expected.says) == true, "\(expected.text)")
+      let text = try #require(expected["text"].string)
+      let failed = failure { _ = try Preprocessing(parsing: text) }
+      #expect(failed?.kind == .invalidModel, "\(text)")
+      #expect(failed?.message.contains(expected["says"].string ?? "") == true, "\(text)")
     }
   }
 
