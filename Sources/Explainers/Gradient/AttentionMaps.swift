@@ -1,10 +1,8 @@
 import Explanations
 import Graph
 import Models
-import Operators
 import Parallel
 import Tensors
-import Transforms
 
 /// Attention rollout (Abnar & Zuidema, ACL 2020, section 3): what reaches the class token from each position, through all
 /// layers: the product of (A + I)/2 over the layers, A their attention averaged over the heads. Without a class token it is
@@ -86,32 +84,13 @@ struct LeGrad: Explainer {
   func canExplain(_ model: Model) -> Bool { model.hasTokenAttention && model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
-    let target = try Target(request)
-    var results = PendingExplanations(request)
-    var classes: [[Int]] = []
-    try request.model.forEachBackward(
-      of: request.model.stream(request.images), target: target.head.logits,
-      at: { try request.tokenAttentions($0).map(\.value) }, rules: .standard,
-      early: { _ in [target.head.output, target.head.logits] }, request.call, request.progress,
-      weights: { batch in
-        let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
-        classes = try batch.items.enumerated().map { row, image in
-          try request.resolvedClasses(image, scores, row: row)
-        }
-        results.note(scores, batch.items)
-        return try request.targetWeights(batch, classes, target.weights)
-      }
-    ) { batch, round, gradients in
-      let tokens = try request.tokenAttentions(batch.shape)[0].grid
-      for (row, image) in batch.items.enumerated() where round < classes[row].count {
-        let maps = try gradients.map { try Self.positive($0.row(row, of: batch.items.count)) }
-        let sum = maps.dropFirst().reduce(maps.first ?? []) { zip($0, $1).map(+) }
-        let seen = sum[tokens.before..<tokens.before + tokens.rows * tokens.columns]
-        let grid = Heatmap(Array(seen), width: tokens.columns, height: tokens.rows)
-        results.add(DrawnMap(grid: grid), image: image, round: round, class: classes[row][round])
-      }
+    try request.explainTargets(.none, at: { try request.tokenAttentions($0).map(\.value) }) { target in
+      let tokens = try request.tokenAttentions(target.shape)[0].grid
+      let maps = try target.gradients.map { try Self.positive($0.row(target.row, of: target.count)) }
+      let sum = maps.dropFirst().reduce(maps.first ?? []) { zip($0, $1).map(+) }
+      let seen = sum[tokens.before..<tokens.before + tokens.rows * tokens.columns]
+      return DrawnMap(grid: Heatmap(Array(seen), width: tokens.columns, height: tokens.rows))
     }
-    return try results.explanations(.none)
   }
 
   /// The mean over heads and rows of what is above 0, by column.

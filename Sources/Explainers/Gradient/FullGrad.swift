@@ -2,7 +2,6 @@ import Explanations
 import Graph
 import Models
 import Tensors
-import Transforms
 
 /// FullGrad (Srinivas & Fleuret, NeurIPS 2019, "Full-gradient representation for neural network visualization", eq. 8):
 /// what the input and every bias of a convolution or batch normalisation have in the score, ψ(∇ₓy⊙x) + Σ ψ(∇_b y⊙b),
@@ -18,39 +17,24 @@ struct FullGrad: Explainer {
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
-    let target = try Target(request)
-    let input = try request.model.imageInput()
-    var results = PendingExplanations(request)
-    var classes: [[Int]] = []
-    try request.model.forEachBackward(
-      of: request.model.stream(request.images), target: target.head.logits,
-      at: { try [input] + request.model.analysis(for: $0, target.head, request.call).biases.map(\.layer.value) },
-      rules: .standard,
-      early: { _ in [target.head.output, target.head.logits, input] }, request.call, request.progress,
-      weights: { batch in
-        let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
-        classes = try batch.items.enumerated().map { row, image in
-          try request.resolvedClasses(image, scores, row: row)
-        }
-        results.note(scores, batch.items)
-        return try request.targetWeights(batch, classes, target.weights)
+    let model = request.model
+    let input = try model.imageInput()
+    func analysis(_ shape: Shape) throws -> Analysis { try model.analysis(for: shape, request.scores, request.call) }
+    return try request.explainTargets(
+      compat, at: { try [input] + analysis($0).biases.map(\.layer.value) }, early: { _ in [input] }
+    ) { target in
+      let own = try analysis(target.shape)
+      let whole = own.inputLayer(input, target.shape)
+      let products = try LayerMaps(whole, target.gradients[0], row: target.row).combined(
+        LayerMaps(whole, target.early[0], row: target.row), *)
+      var sum = Self.sizes(products, compat)
+      for (i, (layer, bias)) in own.biases.enumerated() {
+        let maps = try LayerMaps(layer, target.gradients[1 + i], row: target.row).scaled(by: bias)
+        let enlarged = Self.sizes(maps, compat).resized(width: sum.width, height: sum.height)
+        sum = Heatmap(zip(sum.values, enlarged.values).map(+), width: sum.width, height: sum.height)
       }
-    ) { batch, round, gradients in
-      let analysis = try request.model.analysis(for: batch.shape, target.head, request.call)
-      for (row, image) in batch.items.enumerated() where round < classes[row].count {
-        let whole = analysis.inputLayer(input, batch.shape)
-        let products = try LayerMaps(whole, gradients[0], row: row).combined(
-          LayerMaps(whole, batch.early[2], row: row), *)
-        var sum = Self.sizes(products, compat)
-        for (i, (layer, bias)) in analysis.biases.enumerated() {
-          let own = Self.sizes(try LayerMaps(layer, gradients[1 + i], row: row).scaled(by: bias), compat)
-          let enlarged = own.resized(width: sum.width, height: sum.height)
-          sum = Heatmap(zip(sum.values, enlarged.values).map(+), width: sum.width, height: sum.height)
-        }
-        results.add(DrawnMap(grid: sum), image: image, round: round, class: classes[row][round])
-      }
+      return DrawnMap(grid: sum)
     }
-    return try results.explanations(compat)
   }
 
   /// The sizes of all channels, each spread over 0…1, summed.

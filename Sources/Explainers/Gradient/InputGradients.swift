@@ -86,7 +86,7 @@ extension ExplanationRequest {
           if wanted == nil {
             let scores = try Scores(batch.early[0], count: batch.items.count, of: target.head)
             wanted = try resolvedClasses(image, scores, row: 0)
-            results.note(scores, [image])
+            results.note(scores[0], image)
           }
           let classes = wanted ?? []
           if sums.isEmpty { sums = classes.map { _ in [Float](repeating: 0, count: moments * shape.count) } }
@@ -123,7 +123,7 @@ extension ExplanationRequest {
     try model.forEachBatch(of: stream, fetch: [target.head.output] + fetches, call, progress) { batch in
       let scores = try Scores(batch.tensors[0], count: 1, of: target.head)
       wanted = try resolvedClasses(image, scores, row: 0)
-      results.note(scores, [image])
+      results.note(scores[0], image)
       values = Array(batch.tensors[1...])
     }
     return (wanted, values)

@@ -1,0 +1,107 @@
+import Explanations
+import Graph
+import Models
+import Operators
+import Parallel
+import Tensors
+import Transforms
+
+/// One class of one image, gone backward.
+struct TargetRound {
+  /// The image's index in the call, and its row in the tensors.
+  let image: Int
+  let row: Int
+  /// Which of the image's classes this is, from 0, and its index.
+  let round: Int
+  let classIndex: Int
+  /// [channels, height, width] at the input.
+  let shape: Shape
+  /// The scores and the logits of the image.
+  let scores: ArraySlice<Float>
+  let logits: [Float]
+  /// The forward values that were asked for, and the gradients: [rows, …] each.
+  let early: [Tensor]
+  let gradients: [Tensor]
+  /// How many rows there are.
+  let count: Int
+}
+
+extension ExplanationRequest {
+  /// Goes forward with all images and backward with each of their classes, from the target to `values`. The images of a
+  /// batch share their forward pass, and so do the classes of an image.
+  ///
+  /// `early` are values of the forward pass that `body` needs. `weights` gives the derivative of the target by the logits,
+  /// where it is not the one that the parameters choose.
+  func forEachTarget(
+    at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
+    weights: ((_ logits: [Float], _ index: Int) -> [Float])? = nil, _ body: (TargetRound) throws -> Void
+  ) throws {
+    let target = try Target(self)
+    var classes: [[Int]] = []
+    var scores: Scores?
+    try model.forEachBackward(
+      of: model.stream(images), target: target.head.logits, at: values, rules: .standard,
+      early: { try [target.head.output, target.head.logits] + early($0) }, call, progress,
+      weights: { batch in
+        let own = try Scores(batch.early[0], count: batch.items.count, of: target.head)
+        classes = try batch.items.enumerated().map { row, image in try resolvedClasses(image, own, row: row) }
+        scores = own
+        return try targetWeights(batch, classes, weights ?? target.weights)
+      }
+    ) { batch, round, gradients in
+      let logits = try LogitRows(batch.early[1], count: batch.items.count)
+      for (row, image) in batch.items.enumerated() where round < classes[row].count {
+        try body(
+          TargetRound(
+            image: image, row: row, round: round, classIndex: classes[row][round], shape: batch.shape,
+            scores: scores?[row] ?? [], logits: logits[row], early: Array(batch.early[2...]), gradients: gradients,
+            count: batch.items.count))
+      }
+    }
+  }
+
+  /// Explains with the maps that `draw` makes of each class of each image, brought to the range that `compat` ends with.
+  func explainTargets(
+    _ compat: Compat, at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
+    weights: ((_ logits: [Float], _ index: Int) -> [Float])? = nil, _ draw: (TargetRound) throws -> DrawnMap
+  ) throws -> [Explanation] {
+    var results = PendingExplanations(self)
+    try forEachTarget(at: values, early: early, weights: weights) { target in
+      results.note(target.scores, target.image)
+      results.add(try draw(target), image: target.image, round: target.round, class: target.classIndex)
+    }
+    return try results.explanations(compat)
+  }
+
+  /// For each round, what the logits of a batch are multiplied by; images with fewer classes get 0.
+  func targetWeights(
+    _ batch: BackwardBatch, _ classes: [[Int]], _ derivative: (_ logits: [Float], _ index: Int) -> [Float]
+  ) throws -> [Tensor] {
+    let logits = try LogitRows(batch.early[1], count: batch.items.count)
+    return try (0..<(classes.map(\.count).max() ?? 0)).map { round in
+      var weights = [Float](repeating: 0, count: batch.target.shape.count)
+      for (row, wanted) in classes.enumerated() where round < wanted.count {
+        for (i, weight) in derivative(logits[row], wanted[round]).enumerated() {
+          weights[row * logits.count + i] = weight
+        }
+      }
+      return try Tensor(weights, batch.target.shape)
+    }
+  }
+}
+
+/// The logits of each image of a batch.
+struct LogitRows {
+  let count: Int
+  private let values: [Float]
+
+  init(_ tensor: Tensor, count images: Int) throws {
+    guard tensor.type == .float32, images > 0, tensor.shape.count % images == 0 else {
+      throw Failure(.unsupported, "the logits are \(tensor.type) \(tensor.shape) for \(images) images")
+    }
+    values = tensor.array(of: Float.self)
+    count = values.count / images
+  }
+
+  subscript(row: Int) -> [Float] { Array(values[row * count..<(row + 1) * count]) }
+}
