@@ -96,11 +96,18 @@ public final class Model: Sendable {
   public var scores: ScoreHead? { try? foundScores.get() }
 
   /// The scores, or where several outputs could hold them the first that a caller could choose.
-  public var possibleScores: ScoreHead? { scores ?? chosenScores.lazy.compactMap { try? $0.found.get() }.first }
+  public var possibleScores: ScoreHead? { scores ?? chosenScores.lazy.compactMap { try? $0.found.get() }.first { $0.positions == 1 } }
 
   /// The score output: the one named `output`, else the one that is found. Throws, listing the outputs, where none or
   /// several could be.
   public func requiredScores(_ output: String? = nil) throws -> ScoreHead {
+    let head = try target(output)
+    try head.refusePositions()
+    return head
+  }
+
+  /// The same for explanations, which may also be of a class over the positions of an output with an extent in space.
+  public func target(_ output: String?) throws -> ScoreHead {
     guard let output else { return try foundScores.get() }
     if let chosen = chosenScores.first(where: { $0.name == output }) { return try chosen.found.get() }
     let names = chosenScores.map { quoted($0.name) }.joined(separator: ", ")

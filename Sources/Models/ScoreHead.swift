@@ -11,11 +11,22 @@ public struct ScoreHead: Sendable {
   public let logits: ValueID
   /// Scores of one image: one for each class, or a single one.
   public let count: Int?
+  /// Of an output with an extent in space, [N, classes, …]: its positions. Their numbers are no scores of the image, but
+  /// targets of explanations.
+  public var positions = 1
 
   /// One number that decides between two classes, or a value of its own.
   public var isSingle: Bool { count == 1 && kind != .values }
   /// Classes as callers count them: a single score is that of class 1 of two.
   public var classCount: Int? { isSingle ? 2 : count }
+
+  /// Throws where the output has an extent in space.
+  public func refusePositions() throws {
+    guard positions > 1 else { return }
+    throw Failure(
+      .invalidArgument, "the output \(quoted(name)) has scores of \(positions) positions for each class, not of the image; "
+        + "methods that go by gradients can explain a class over its positions")
+  }
 }
 
 /// Chooses among the outputs of a model.
@@ -40,8 +51,13 @@ struct ScoreHeads {
       constants: { traced?.operands[$0]?.constant ?? graph.constants[$0] })
   }
 
-  /// The output `wanted`. Throws where it has no scores.
+  /// The output `wanted`, which may have an extent in space. Throws where it has no scores.
   func find(_ wanted: Declaration) throws -> ScoreHead {
+    if let shape = shape(wanted.value), shape.count > 2, wanted.type.computed == .float32, !isScores(wanted) {
+      return ScoreHead(
+        output: wanted.value, name: graph.name(of: wanted.value), kind: .logits, logits: wanted.value, count: shape[1],
+        positions: shape[2...].reduce(1, *))
+    }
     try checkShape(wanted)
     return head(wanted)
   }
@@ -50,7 +66,10 @@ struct ScoreHeads {
   /// softmax or sigmoid. Throws `invalidArgument`, listing the outputs, where none or several could be.
   func find() throws -> ScoreHead {
     let marked = graph.outputs.filter { metadata.role(of: graph.name(of: $0.value))?.isScore == true }
-    if marked.count == 1 { return try find(marked[0]) }
+    if marked.count == 1 {
+      try checkShape(marked[0])
+      return head(marked[0])
+    }
     // An output that the file says is something else is no score.
     let open = marked.isEmpty ? graph.outputs.filter { metadata.role(of: graph.name(of: $0.value)) == nil } : marked
     let possible = open.filter(isScores)
@@ -106,7 +125,8 @@ struct ScoreHeads {
     throw Failure(
       .invalidArgument,
       "the output \(quoted(graph.name(of: output.value))) is \(described(output))"
-        + (rank > 2 ? ": it has an extent in space, and its positions are no classes; explain it by a target" : "")
+        + (rank > 2 ? ": it has an extent in space, and its positions are no classes; name it as `output` to explain a class over "
+          + "its positions" : "")
         + "; scores are floating-point [N, classes]")
   }
 

@@ -22,6 +22,15 @@ public struct Scores {
     let kind = head.kind
     self.kind = kind
     let numbers = tensor.array(of: Float.self)
+    if head.positions > 1 {
+      // Of a class over all positions: their sum.
+      let sums = stride(from: 0, to: numbers.count, by: head.positions).map { first in
+        numbers[first..<min(first + head.positions, numbers.count)].reduce(0, +)
+      }
+      values = sums
+      classCount = sums.count / count
+      return
+    }
     guard numbers.count == count, kind != .values else {
       values = numbers
       classCount = numbers.count / count

@@ -189,5 +189,56 @@ def test_the_colours_of_attributions_span_what_most_pixels_stay_within():
         assert low == (-high if is_signed else 0)
 
 
+@pytest.fixture
+def spatial():
+    """relu(x * w1) is r; y = r * w2 at each position, e the mean of r."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    random = np.random.default_rng(0)
+    first = random.normal(size=(6, 3, 3, 3)).astype(np.float32) * np.float32(0.3)
+    second = random.normal(size=(4, 6, 1, 1)).astype(np.float32)
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w1"], ["a"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["a"], ["r"]),
+         helper.make_node("Conv", ["r", "w2"], ["y"]),
+         helper.make_node("ReduceMean", ["r"], ["e"], axes=[2, 3], keepdims=0)],
+        "g", [value("x", 1, ["N", 3, 8, 8])], [value("y", 1, ["N", 4, 8, 8]), value("e", 1, ["N", 6])],
+        [numpy_helper.from_array(first, "w1"), numpy_helper.from_array(second, "w2")])
+    proto = onnx.helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    x = random.normal(size=(1, 3, 8, 8)).astype(np.float32)
+    model = limpid.Model(proto.SerializeToString())
+    return model, x, model.run({"x": x}, ["r"])["r"][0], second[:, :, 0, 0]
+
+
+def test_a_class_is_explained_over_positions_or_under_a_mask(spatial):
+    model, x, features, weights = spatial
+    found = model.explain(x, "hires-cam", [2], output="y", layer="r")[0]
+    everywhere = np.maximum(np.einsum("chw,c->hw", features, weights[2]), 0)
+    np.testing.assert_allclose(found.grid, everywhere, atol=1e-6)
+    mask = np.zeros((8, 8), np.float32)
+    mask[3, 4] = 2
+    found = model.explain(x, "hires-cam", [2], output="y", layer="r", draws={"mask": mask})[0]
+    np.testing.assert_allclose(found.grid, everywhere * mask, atol=1e-6)
+    for refused in (lambda: model.classify(x, output="y"), lambda: model.explain(x, "rise", [1], output="y")):
+        with pytest.raises(limpid.InvalidArgument, match='"y" has scores of 64 positions'):
+            refused()
+    with pytest.raises(limpid.InvalidArgument, match="the mask is of shape"):
+        model.explain(x, "grad-cam", [0], output="e", layer="r", draws={"mask": mask})
+
+
+def test_similarity_to_an_embedding_is_explained(spatial):
+    model, x, features, _ = spatial
+    e = np.random.default_rng(1).normal(size=6).astype(np.float32)
+    y = features.mean((1, 2))
+    cosine = y @ e / np.linalg.norm(y) / np.linalg.norm(e)
+    slope = (e / np.linalg.norm(e) - cosine * y / np.linalg.norm(y)) / np.linalg.norm(y)
+    found = model.explain(
+        x, "hires-cam", [0], output="e", layer="r", of="similarity", draws={"embedding": e}, rectify=False)[0]
+    np.testing.assert_allclose(found.grid, np.einsum("chw,c->hw", features, slope) / 64, atol=1e-6)
+    with pytest.raises(limpid.InvalidArgument, match='needs the draw "embedding" with the 6 numbers'):
+        model.explain(x, "grad-cam", [0], output="e", layer="r", of="similarity")
+
+
 def test_the_table_has_every_fixture():
     assert len(CAM) == 13 and len(FAMILY) == 12

@@ -80,6 +80,7 @@ struct LeGrad: Explainer {
   let name = "le-grad"
   let summary = "How the class's score grows with the attention to each position, over all layers of a transformer."
   let parameters = Target.parameters
+  let draws = Target.draws
 
   func canExplain(_ model: Model) -> Bool { model.hasTokenAttention && model.hasDifferentiableInput }
 

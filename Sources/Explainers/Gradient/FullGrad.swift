@@ -13,6 +13,8 @@ struct FullGrad: Explainer {
     Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary)
   ]
 
+  let draws = Target.draws
+
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {

@@ -19,6 +19,7 @@ struct CAMMethod: Explainer {
       Parameter("compat", choices: ([.none] + compat).map(\.rawValue), default: "none", Compat.summary),
     ]
   }
+  var draws: [Draw] { Target.draws }
   var tapsLayers: Bool { true }
 
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableLayer }

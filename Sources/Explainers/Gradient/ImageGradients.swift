@@ -8,6 +8,7 @@ public import Tensors
 private struct GradientCall: Configurable {
   let name = "the gradient"
   let parameters = Target.parameters
+  let draws = Target.draws
 }
 
 extension Model {

@@ -22,7 +22,7 @@ struct IntegratedGradients: Explainer {
     Attribution.colorsParameter,
     Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
   ]
-  let draws = [Draw("baseline", "[channels, height, width]: where the path begins, as the model is fed.")]
+  let draws = Target.draws + [Draw("baseline", "[channels, height, width]: where the path begins, as the model is fed.")]
 
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 

@@ -26,6 +26,8 @@ struct InputGradientMethod: Explainer {
     ]
   }
 
+  var draws: [Draw] { Target.draws }
+
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {

@@ -27,7 +27,7 @@ struct SmoothGrad: Explainer {
     Attribution.colorsParameter,
     Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
   ]
-  let draws = [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
+  let draws = Target.draws + [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
   let drawsNumbers = true
 
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }

@@ -17,7 +17,7 @@ struct SmoothGradCAM: Explainer {
     Parameter("std", default: 0.3, in: 0...1e6, "Standard deviation of the noise, in the space that the model is fed in."),
     Parameter("compat", choices: ["none", "scouter"], default: "none", Compat.summary),
   ]
-  let draws = [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
+  let draws = Target.draws + [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
   let tapsLayers = true
   let drawsNumbers = true
 

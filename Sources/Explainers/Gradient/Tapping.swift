@@ -18,7 +18,7 @@ extension ExplanationRequest {
   /// `weights` gives the derivative of the target by the logits, where it is not the one that the parameters choose.
   /// Maps of several layers are each spread over 0…1, brought to the size of the largest, and averaged.
   func explainTapping(
-    _ compat: Compat, weights: ((_ logits: [Float], _ index: Int) -> [Float])? = nil,
+    _ compat: Compat, weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil,
     _ draw: (Tapped) throws -> DrawnMap
   ) throws -> [Explanation] {
     let taps = { (shape: Shape) in try self.featureLayers(shape).map(\.value) }

@@ -13,13 +13,20 @@ struct Target {
   enum Quantity: String, CaseIterable {
     case logit, probability
     case logProbability = "log-probability"
+    /// The cosine to a vector that the caller feeds.
+    case similarity
   }
+
+  static let draws = [
+    Draw("mask", "[height, width] of an output with an extent in space: how much each position counts; all count 1."),
+    Draw("embedding", "[numbers of the output]: with of=similarity, the vector that the output is compared with."),
+  ]
 
   static let parameters = [
     Parameter(
       "of", default: Quantity.logit,
-      "What of the class is explained: its logit, even where the model ends in softmax or sigmoid; its probability; or "
-        + "the logarithm of that."),
+      "What is explained: the logit of the class, even where the model ends in softmax or sigmoid; its probability; the "
+        + "logarithm of that; or the output's similarity (cosine) to the vector fed as the draw embedding."),
     Parameter("sign", default: 1, in: -1...1, "1: evidence for it; -1: evidence against it."),
     Parameter(
       "versus", default: -1, in: -1...1_000_000,
@@ -30,9 +37,20 @@ struct Target {
   private let quantity: Quantity
   private let sign: Float
   private let versus: Int?
+  private let mask: [Float]?
+  private let embedding: [Float]?
 
   init(_ request: ExplanationRequest) throws {
-    head = try request.requiredScores()
+    head = try request.scores ?? request.model.requiredScores()
+    let positions = head.positions
+    mask = try request.call.draws["mask"].map { tensor in
+      guard tensor.count == positions, positions > 1 else {
+        throw Failure(
+          .invalidArgument, "the mask is of shape \(tensor.shape); the output has \(positions) positions for each class")
+      }
+      return try tensor.floats().array(of: Float.self)
+    }
+    embedding = try request.call.draws["embedding"].map { try $0.floats().array(of: Float.self) }
     quantity = try request.settings.choice("of")
     sign = try request.settings.integer("sign") < 0 ? -1 : 1
     let other = try request.settings.integer("versus")
@@ -42,8 +60,37 @@ struct Target {
     }
   }
 
-  /// The derivative of the target for class `index` by each of an image's `logits`.
-  func weights(_ logits: [Float], class index: Int) -> [Float] {
+  /// The derivative of the target for class `index` by each of an image's `logits`. Of an output with an extent in space
+  /// the targets of its positions are summed.
+  func weights(_ logits: [Float], class index: Int) throws -> [Float] {
+    if quantity == .similarity { return try similarity(logits).map { sign * $0 } }
+    guard head.positions > 1 else { return own(logits, class: index) }
+    let count = logits.count / head.positions
+    var weights = [Float](repeating: 0, count: logits.count)
+    for p in 0..<head.positions where mask?[p] != 0 {
+      let column = (0..<count).map { logits[$0 * head.positions + p] }
+      for (k, weight) in own(column, class: index).enumerated() {
+        weights[k * head.positions + p] = weight * (mask?[p] ?? 1)
+      }
+    }
+    return weights
+  }
+
+  /// The derivative of the cosine: (e/|e| − cos·y/|y|)/|y|.
+  private func similarity(_ y: [Float]) throws -> [Float] {
+    guard let embedding, embedding.count == y.count else {
+      throw Failure(
+        .invalidArgument, "of=similarity needs the draw \"embedding\" with the \(y.count) numbers of the output"
+          + (embedding.map { "; it has \($0.count)" } ?? ""))
+    }
+    func length(_ v: [Float]) -> Double { v.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
+    let (a, b) = (length(y), length(embedding))
+    guard a > 0, b > 0 else { return y.map { _ in 0 } }
+    let cosine = zip(y, embedding).reduce(0) { $0 + Double($1.0) * Double($1.1) } / (a * b)
+    return zip(y, embedding).map { Float((Double($1) / b - cosine * Double($0) / a) / a) }
+  }
+
+  private func own(_ logits: [Float], class index: Int) -> [Float] {
     var weights = derivative(logits, class: index)
     if let versus {
       for (i, weight) in derivative(logits, class: versus).enumerated() { weights[i] -= weight }
@@ -88,7 +135,7 @@ struct Target {
   private func logistic(_ z: Float) -> Float {
     let p = 1 / (1 + exp(-Double(z)))
     switch quantity {
-    case .logit: return 1
+    case .logit, .similarity: return 1
     case .probability: return Float(p * (1 - p))
     case .logProbability: return Float(1 - p)
     }

@@ -34,7 +34,7 @@ extension ExplanationRequest {
   /// where it is not the one that the parameters choose.
   func forEachTarget(
     at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
-    weights: ((_ logits: [Float], _ index: Int) -> [Float])? = nil, _ body: (TargetRound) throws -> Void
+    weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ body: (TargetRound) throws -> Void
   ) throws {
     let target = try Target(self)
     var classes: [[Int]] = []
@@ -63,7 +63,7 @@ extension ExplanationRequest {
   /// Explains with the maps that `draw` makes of each class of each image, brought to the range that `compat` ends with.
   func explainTargets(
     _ compat: Compat, at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
-    weights: ((_ logits: [Float], _ index: Int) -> [Float])? = nil, _ draw: (TargetRound) throws -> DrawnMap
+    weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ draw: (TargetRound) throws -> DrawnMap
   ) throws -> [Explanation] {
     var results = PendingExplanations(self)
     try forEachTarget(at: values, early: early, weights: weights) { target in
@@ -75,13 +75,13 @@ extension ExplanationRequest {
 
   /// For each round, what the logits of a batch are multiplied by; images with fewer classes get 0.
   func targetWeights(
-    _ batch: BackwardBatch, _ classes: [[Int]], _ derivative: (_ logits: [Float], _ index: Int) -> [Float]
+    _ batch: BackwardBatch, _ classes: [[Int]], _ derivative: (_ logits: [Float], _ index: Int) throws -> [Float]
   ) throws -> [Tensor] {
     let logits = try LogitRows(batch.early[1], count: batch.items.count)
     return try (0..<(classes.map(\.count).max() ?? 0)).map { round in
       var weights = [Float](repeating: 0, count: batch.target.shape.count)
       for (row, wanted) in classes.enumerated() where round < wanted.count {
-        for (i, weight) in derivative(logits[row], wanted[round]).enumerated() {
+        for (i, weight) in try derivative(logits[row], wanted[round]).enumerated() {
           weights[row * logits.count + i] = weight
         }
       }

@@ -33,7 +33,7 @@ public struct ExplanationRequest {
     guard classes.count == images.count else {
       throw Failure(.invalidArgument, "classes for \(classes.count) images, but there are \(images.count)")
     }
-    scores = try call.output.map(model.requiredScores) ?? model.scores
+    scores = try call.output.map { try model.target($0) } ?? model.scores
     if let count = scores?.classCount {
       for index in classes.joined().compactMap(\.self) { try Self.check(index, count) }
     }
@@ -47,7 +47,11 @@ public struct ExplanationRequest {
   }
 
   /// The scores whose classes are explained. Throws, listing the outputs, where none or several could be.
-  public func requiredScores() throws -> ScoreHead { try scores ?? model.requiredScores() }
+  public func requiredScores() throws -> ScoreHead {
+    let head = try scores ?? model.requiredScores()
+    try head.refusePositions()
+    return head
+  }
 
   /// The classes of image `i`, the predicted one filled in; `row` is that of the image in `scores`.
   public func resolvedClasses(_ i: Int, _ scores: Scores, row: Int) throws -> [Int] {

@@ -311,15 +311,17 @@ class Model:
 
     def gradient(
         self, x, classes: Any = None, *, wrt: Any = "input", of: str = "logit", output: Optional[str] = None,
-        feeds: Any = None, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None, **parameters: Any,
+        feeds: Any = None, draws: Any = None, threads=0, batch_size=0,
+        progress: Optional[ProgressFunction] = None, **parameters: Any,
     ) -> Any:
         """The gradients of each class's score by `wrt`: [images · classes, …], image by image.
 
         x, classes, output, feeds, progress: as for `explain`. wrt: a value of the model, a module of the program that
-        exported it ("layer4"), or "input", [channels, height, width] whatever the model's arrangement; of a list of
-        these a dict. of: "logit", even where the model ends in a softmax or sigmoid, "probability" or
-        "log-probability". parameters: sign=-1 for evidence against the class, versus=c for
-        the difference to class c.
+        exported it ("layer4"), or "input", [channels, height, width] whatever the model's arrangement; of a list of these
+        a dict. of: "logit", even where the model ends in a softmax or sigmoid, "probability", "log-probability", or
+        "similarity", the cosine of the output and the vector draws={"embedding": ...}. parameters: sign=-1 for evidence
+        against the class, versus=c for the difference to class c. Of an `output` with an extent in space the scores of a
+        class are summed over its positions, each times its number of draws={"mask": ...}.
         """
         batch = self._batch(x)
         indices, per_image = self._class_indices(classes, len(batch))
@@ -328,7 +330,7 @@ class Model:
         with Interruption(progress) as interruption:
             options = run_options(
                 interruption, {"of": of, **parameters}, threads=threads, batch_size=batch_size, output=output,
-                feeds=feeds)
+                feeds=feeds, draws=draws)
             library.limpid_gradient(
                 self._handle, batch.views, len(batch), indices, per_image, wanted, len(wanted), options,
                 ctypes.byref(out))
