@@ -45,7 +45,7 @@ private let lies: [Lie] = [
     with: "scores of a stage that does not exist"),
   Lie("Resize of a region that is no number") { graph in
     graph.constant("x", try .zeros(.float32, [1, 1, 4, 4]))
-    graph.constant("roi", try Tensor([0, 0, .nan, 0, 1, 1, 1, 1], [8]))
+    graph.constant("roi", try Tensor([0, 0, Float.nan, 0, 1, 1, 1, 1], [8]))
     graph.constant("none", try Tensor([Float](), [0]))
     try graph.constant("sizes", [1, 1, 2, 2])
     graph.node(

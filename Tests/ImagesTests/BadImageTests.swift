@@ -81,7 +81,7 @@ private func expectRefusal(_ what: String, _ body: () throws -> Void) {
 
   @Test func messagesTellWhatIsWrong() throws {
     #expect(failure { _ = try decode([]) }?.message.contains("empty") == true)
-    #expect(failure { _ = try decode(Array("GIF89a".utf8)) }?.message.contains("47 49 46 38 39 61") == true)
+    #expect(failure { _ = try decode(Array("GIF89a".utf8)) }?.message.contains("a GIF image") == true)
     #expect(failure { _ = try decode(png(60_000, 2_000, data: [0])) }?.message.contains("60000x2000") == true)
     var damaged = try Fixtures.bytes("rgb_5x7_tiny.png")
     // The checksum before the end chunk.
