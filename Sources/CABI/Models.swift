@@ -3,6 +3,7 @@ public import CLimpid
 import Explainers
 import Explanations
 import Graph
+import Images
 import Models
 import Parallel
 import Tensors
@@ -118,6 +119,9 @@ extension Model.Options {
     // A precision is a bound on the error; the kernels, all float32, keep each of them.
     memoryLimit = options.memory_limit
     threads = Int(options.threads)
+    preprocessing = try optionalString(options.preprocess, "preprocess").map { text in
+      try locating("limpid_model_options.preprocess") { try Preprocessing(given: text) }
+    }
   }
 }
 

@@ -41,6 +41,23 @@ public struct Preprocessing: Sendable, Equatable {
     }
   }
 
+  /// What callers give: the name of a usual one, or steps with semicolons or line breaks between them. Throws
+  /// `invalidArgument`.
+  public init(given text: String) throws {
+    let steps = Self.usual[text] ?? String(text.map { $0 == ";" ? "\n" : $0 })
+    do { try self.init(parsing: steps) } catch let failure as Failure {
+      let names = Self.usual.keys.sorted().map(quoted).joined(separator: ", ")
+      throw Failure(.invalidArgument, "\(failure.message), or one of the names \(names)")
+    }
+  }
+
+  /// Of networks that were trained on ImageNet by torchvision's recipe: the middle of the image, or all of it.
+  private static let usual = [
+    "imagenet": "resize shorter 256 bilinear\ncenter_crop 224 224\n" + imagenetNumbers,
+    "imagenet-exact": "resize exact 224 224 bilinear\n" + imagenetNumbers,
+  ]
+  private static let imagenetNumbers = "scale 1/255\nnormalize mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
+
   /// The text that it can be parsed from.
   public var description: String { steps.map(\.description).joined(separator: "\n") }
 

@@ -33,7 +33,8 @@ extension Model {
       throw Failure(
         .invalidArgument,
         "the model file does not say how images are prepared for it; add that with "
-          + "`limpid-convert annotate MODEL OUT --preprocess …`, or feed float32 planes as they are")
+          + "`limpid-convert annotate MODEL OUT --preprocess …`, say it when the model is loaded (`preprocess`), or "
+          + "feed float32 planes as they are")
     }
     return preprocessing
   }

@@ -46,7 +46,8 @@ public struct Metadata: Sendable {
   /// Values that CAM methods are to tap, best first, where the file says so.
   public let layers: [String]
 
-  public init(_ entries: [String: String]) throws {
+  /// `preprocessing`, where it is given, stands for what the entries say of it.
+  public init(_ entries: [String: String], preprocessing: Preprocessing? = nil) throws {
     self.entries = entries
     if let format = entries["limpid.format"], format != "1" {
       throw Failure(
@@ -59,13 +60,16 @@ public struct Metadata: Sendable {
     }
     family = entries["limpid.family"] ?? "classifier"
     labels = Self.lines(entries["limpid.labels"])
-    // What `limpid-convert annotate` of earlier versions chose is left to the graph: it took attention scores for maps.
+    // What `limpid-convert annotate` of earlier versions chose, which it wrote with a layout, is left to the graph: it took
+    // attention scores for maps.
     let source = entries["limpid.source"] ?? ""
     let isChosenByAnnotate = family == "classifier" && source.contains("converter limpid-convert")
       && !source.contains("architecture ")
-    layers = isChosenByAnnotate
-      ? [] : Self.lines(entries["limpid.layers"]).compactMap { $0.split(separator: " ").first.map(String.init) }
-    preprocessing = try entries["limpid.preprocess"].map { text in
+    layers = Self.lines(entries["limpid.layers"]).compactMap { line in
+      let words = line.split(separator: " ")
+      return isChosenByAnnotate && words.count > 1 ? nil : words.first.map(String.init)
+    }
+    self.preprocessing = try preprocessing ?? entries["limpid.preprocess"].map { text in
       try locating("metadata limpid.preprocess") { try Preprocessing(parsing: text) }
     }
   }

@@ -15,6 +15,8 @@ public final class Model: Sendable {
     public var memoryLimit: UInt64 = 0
     /// 0: one per core that this process may use.
     public var threads = 0
+    /// How images are prepared, in place of what the file says.
+    public var preprocessing: Preprocessing?
     public init() {}
   }
 
@@ -58,7 +60,7 @@ public final class Model: Sendable {
   package init(graph: Graph, options: Options) throws {
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
     plainEngine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
-    metadata = try Metadata(graph.metadata)
+    metadata = try Metadata(graph.metadata, preprocessing: options.preprocessing)
     try plainEngine.checkOperators()
     let format = try InputFormat.find(graph, metadata)
     let wrapped = try format?.wrapping(graph)

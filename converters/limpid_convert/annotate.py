@@ -22,7 +22,7 @@ def add_command(subparsers):
     parser.add_argument("--logits", metavar="NAME",
         help="output with the class scores, of the kind that the graph computes")
     parser.add_argument("--input", metavar="NAME", help="input that the image goes to, where there are several")
-    parser.add_argument("--layers", metavar="A,B", help="values that CAM methods may tap, best first")
+    parser.add_argument("--layers", metavar="A,B", help="values that CAM methods may tap, best first (default: left to the runtime)")
     conversion.add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -42,7 +42,7 @@ def run(options):
         _ROLE + output.name: _role(model, known, output, stated, present),
     }
     if "limpid.layers" not in present or options.layers or _chosen_by_annotate(present):
-        entries["limpid.layers"] = "\n".join(f"{name} nchw" for name in _layers(model, known, options.layers))
+        entries["limpid.layers"] = "\n".join(_layers(known, options.layers))
     if options.labels:
         entries["limpid.labels"] = "\n".join(_labels(options.labels, scores.classes(output)))
     if "limpid.family" not in present:
@@ -56,9 +56,11 @@ def run(options):
 
 
 def _chosen_by_annotate(present):
-    """Whether the layers in the file are an earlier choice of this command, which is made anew; others stay."""
+    """Whether the layers in the file are a choice of an earlier version of this command, which wrote a layout behind them.
+    The runtime chooses better; what a user named stays."""
     source = present.get("limpid.source", "")
-    return "converter limpid-convert" in source and "architecture " not in source
+    return ("converter limpid-convert" in source and "architecture " not in source
+            and " " in present.get("limpid.layers", ""))
 
 
 def _stated(options):
@@ -104,11 +106,8 @@ def _labels(path, count):
     return labels
 
 
-def _layers(model, known, text):
-    if text is None:
-        found = values.last_map(model, known)
-        return [found] if found else []
-    names = [name.strip() for name in text.split(",") if name.strip()]
+def _layers(known, text):
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
     for name in names:
         if name not in known or not values.is_map(known[name]):
             raise ConversionError(f"{name!r} is no [N, C, H, W] value of the model; see `limpid-convert inspect`")

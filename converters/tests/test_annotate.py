@@ -51,7 +51,7 @@ def test_metadata_is_added_and_the_graph_stays_as_it_was(annotated, tmp_path):
     assert found["author"] == "someone" and found["limpid.family"] == "classifier"
     assert found["limpid.labels"] == "a\nb\nc d\ne\nf" and found["limpid.preprocess"] == STEPS.replace("; ", "\n")
     assert found["limpid.output.out"] == "probabilities"
-    assert found["limpid.layers"] == "r2 nchw"  # what the last pooling reads, not what the squeezing block reads
+    assert "limpid.layers" not in found and "limpid.layers: left to the runtime" in said
     assert found["limpid.source"].endswith("licence CC0")
     before, after = (onnx.load(tmp_path / name) for name in ("in.onnx", "out.onnx"))
     assert before.graph == after.graph
@@ -183,12 +183,17 @@ def test_attention_scores_are_no_maps(command, tmp_path):
     assert status == 0 and "limpid.layers" not in metadata_of(output) and "left to the runtime" in said
 
 
-@pytest.mark.parametrize("source, kept", [
-    (None, True), ("architecture vit\nconverter limpid-convert 0.1.0", True),
-    ("converter limpid-convert 0.1.0", False)])
-def test_layers_that_an_earlier_version_chose_are_chosen_anew_and_others_stay(command, tmp_path, source, kept):
+def test_layers_that_are_named_are_written(annotated):
+    status, said, found = annotated("--preprocess", STEPS, "--layers", "r2")
+    assert status == 0 and found["limpid.layers"] == "r2", said
+
+
+@pytest.mark.parametrize("layers, source, kept", [
+    ("b nchw", None, True), ("b nchw", "architecture vit\nconverter limpid-convert 0.1.0", True),
+    ("b nchw", "converter limpid-convert 0.1.0", False), ("b", "converter limpid-convert 0.1.0", True)])
+def test_layers_that_an_earlier_version_chose_are_taken_out_and_others_stay(command, tmp_path, layers, source, kept):
     model = onnx.load(transformer(tmp_path / "in.onnx"))
-    helper.set_model_props(model, {"limpid.layers": "b nchw", **({"limpid.source": source} if source else {})})
+    helper.set_model_props(model, {"limpid.layers": layers, **({"limpid.source": source} if source else {})})
     onnx.save(model, tmp_path / "in.onnx")
     assert command("annotate", tmp_path / "in.onnx", tmp_path / "out.onnx", "--preprocess", STEPS)[0] == 0
     assert ("limpid.layers" in metadata_of(tmp_path / "out.onnx")) == kept

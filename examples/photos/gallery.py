@@ -8,11 +8,13 @@ The classifier is that of examples/photos/model. Methods that the library has no
 are not named stay as they are.
 """
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
 import limpid
+import numpy as np
 from PIL import Image
 
 HERE = Path(__file__).parent
@@ -147,10 +149,18 @@ def strip(model, method, style, parameters, layers=None):
     """The maps of a method side by side, each cut to what the model saw."""
     row = Image.new("RGB", (SIZE * len(COLUMNS), SIZE), "white")
     for i, (name, wanted, _) in enumerate(COLUMNS):
-        chosen = {"layer": layers} if layers else {}
+        chosen = {"layer": layers} if layers else {"draws": usual(model)} if method == "iba" else {}
         (why,) = model.explain(HERE / f"{name}.jpg", method, classes=[wanted], **chosen, **parameters)
         row.paste(seen(why.overlay(**style), why.field), (i * SIZE, 0))
     return row
+
+
+@functools.cache
+def usual(model):
+    """What is usual for the layer. It should be estimated of some hundred images; here of parts of the photographs."""
+    photographs = [np.asarray(Image.open(HERE / f"{name}.jpg").convert("RGB")) for name in ("cat", "coffee", "rocket", "astronaut")]
+    parts = [part[y:y + 224, x:x + 224] for part in photographs for y in (0, 32, 64, 96) for x in (0, 32, 64, 96)]
+    return model.estimate(np.stack(parts))
 
 
 def seen(picture, field, size=SIZE):

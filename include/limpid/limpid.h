@@ -13,8 +13,8 @@
  *  - Callbacks run on the thread of the call that was given them, and never after it returns.
  *  - In an options struct, zero means the default and `struct_size` is `sizeof` the struct.
  *
- * A complete program, `why MODEL IMAGE OUT.png`: Grad-CAM of the class that a classifier sees in an image, drawn
- * over it.
+ * A complete program, `why MODEL IMAGE OUT.png [PREPROCESSING]`: Grad-CAM of the class that a classifier sees in an
+ * image, drawn over it. For plain exports PREPROCESSING is "imagenet", or what the network was trained with.
  * @code
  *   #include <limpid/limpid.h>
  *   #include <stdio.h>
@@ -29,12 +29,14 @@
  *     limpid_image *image = NULL, *overlay = NULL;
  *     limpid_explanation *why = NULL;
  *     limpid_image_view view, drawn;
+ *     limpid_model_options loading = LIMPID_MODEL_OPTIONS_INIT;
  *     limpid_render_options style = LIMPID_RENDER_OPTIONS_INIT;
  *     const char *label;
  *     int32_t found;
  *
  *     if (argc < 4) return 2;
- *     if (limpid_model_load_file(argv[1], NULL, &model)) return fail();
+ *     loading.preprocess = argc > 4 ? argv[4] : NULL;
+ *     if (limpid_model_load_file(argv[1], &loading, &model)) return fail();
  *     if (limpid_image_load_file(argv[2], &image)) return fail();
  *     view = limpid_image_get_view(image);
  *     if (limpid_explain(model, "grad-cam", &view, 1, NULL, 1, NULL, &why)) return fail();
@@ -179,9 +181,13 @@ typedef struct limpid_model_options {
   uint64_t memory_limit; /* bytes that one call may use; 0: the machine's memory */
   int32_t threads;       /* 0: one per core that this process may use */
   limpid_precision precision;
+  /* How images are prepared, in place of what the file says: "imagenet" (as torchvision does: shorter side 256, middle
+     224), "imagenet-exact" (all of the image, 224 by 224), or steps as in docs/model-format.md, with semicolons
+     between them. NULL: as the file says. */
+  const char *preprocess;
 } limpid_model_options;
 
-#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT }
+#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL }
 
 typedef struct limpid_model_info {
   size_t struct_size;
@@ -204,6 +210,9 @@ typedef struct limpid_model_info {
   const char *image_input;  /* the name of the input that an image goes to; NULL where it has none */
   const char *image_layout; /* "nchw", "nhwc", "chw", "hwc" or "nhw"; NULL likewise */
 } limpid_model_info;
+
+#define LIMPID_MODEL_INFO_INIT \
+  { sizeof(limpid_model_info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
 
 typedef struct limpid_method_info {
   size_t struct_size;

@@ -20,7 +20,7 @@ static void print_best(const limpid_model *model, const char *path, float *proba
 
 int main(int argc, char **argv) {
   limpid_model *model = NULL;
-  limpid_model_info info = {sizeof(info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL};
+  limpid_model_info info = LIMPID_MODEL_INFO_INIT;
   float *probabilities = NULL;
   int i, failures = 0;
 

@@ -21,12 +21,13 @@ AT(limpid_image_view, height, 20);
 AT(limpid_image_view, format, 24);
 LAST(limpid_image_view, reserved);
 
-SIZE(limpid_model_options, 24);
+SIZE(limpid_model_options, 32);
 AT(limpid_model_options, struct_size, 0);
 AT(limpid_model_options, memory_limit, 8);
 AT(limpid_model_options, threads, 16);
 AT(limpid_model_options, precision, 20);
-LAST(limpid_model_options, precision);
+AT(limpid_model_options, preprocess, 24);
+LAST(limpid_model_options, preprocess);
 
 SIZE(limpid_model_info, 112);
 AT(limpid_model_info, struct_size, 0);
@@ -40,9 +41,11 @@ AT(limpid_model_info, output_count, 56);
 AT(limpid_model_info, input_width, 64);
 AT(limpid_model_info, input_height, 68);
 AT(limpid_model_info, input_channels, 72);
+AT(limpid_model_info, reserved, 76);
 AT(limpid_model_info, score_kind, 80);
 AT(limpid_model_info, score_output, 88);
 AT(limpid_model_info, image_input, 96);
+AT(limpid_model_info, image_layout, 104);
 LAST(limpid_model_info, image_layout);
 
 SIZE(limpid_method_info, 64);
@@ -96,6 +99,7 @@ AT(limpid_run_options, layers, 96);
 AT(limpid_run_options, layer_count, 104);
 AT(limpid_run_options, output, 112);
 AT(limpid_run_options, feeds, 120);
+AT(limpid_run_options, feed_count, 128);
 LAST(limpid_run_options, feed_count);
 
 SIZE(limpid_field, 40);

@@ -62,14 +62,16 @@ class Model:
 
     source: the path of a file, its bytes, or the file, open. threads: 0 for one per core. precision: "float32", "fast"
     (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
-    0 for the machine's memory.
+    0 for the machine's memory. preprocess: how images are prepared, in place of what the file says: "imagenet",
+    "imagenet-exact", or steps with semicolons between them.
     """
 
-    def __init__(self, source, *, threads=0, precision="float32", memory_limit=0):
+    def __init__(self, source, *, threads=0, precision="float32", memory_limit=0, preprocess=None):
         if precision not in _abi.PRECISIONS:
             raise InvalidArgument(f"no precision {precision!r}; there are {', '.join(_abi.PRECISIONS)}")
         options = _abi.ModelOptions(
-            threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit)
+            threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit,
+            preprocess=preprocess and preprocess.encode())
         out = ctypes.c_void_p()
         if isinstance(source, (str, os.PathLike)):
             library.limpid_model_load_file(path_bytes(source), ctypes.byref(options), ctypes.byref(out))
