@@ -118,6 +118,12 @@ METHODS = {
     "occlusion": (
         "occlusion", HEAT, {},
         "Red is what the score misses when it is covered; blue is what disturbs it."),
+    "lime": (
+        "lime", HEAT, {"samples": 500},
+        "Superpixels by what they add to the score in a linear model of it: red for the class, blue against it."),
+    "kernel-shap": (
+        "kernel-shap", HEAT, {"samples": 500},
+        "Superpixels by their share in the score, which the shares add up to."),
     "iba": (
         "iba", HEAT, {},
         "Information that the class needs: what is not red may be drowned in noise."),

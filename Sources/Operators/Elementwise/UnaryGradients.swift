@@ -89,11 +89,11 @@ enum UnaryGradients {
     }
   }
 
-  /// Between the bounds, ends included, as PyTorch's clamp.
-  static let clip = byInput { e, x, dy, node in
-    let step = try e.request(node)
-    let (low, high) = try Unary.clipBounds(step)
-    return try e.within(low, high, x, dy)
+  /// Between the bounds, ends excluded, as PyTorch's ReLU6 and hardtanh (its clamp includes them): told by the result, so that
+  /// the forward pass stays fused.
+  static let clip = byOutput { e, y, dy, node in
+    let (low, high) = try Unary.clipBounds(e.request(node))
+    return try e.within(low, high, y, dy)
   }
 
   /// Where |x| is above the limit the slope is 1.
@@ -117,13 +117,16 @@ extension Emitter {
   mutating func oneMinus(_ x: ValueID) throws -> ValueID { try subtract(constant(Float(1)), x) }
   mutating func isAbove(_ limit: Float, _ x: ValueID) throws -> ValueID { try self("Greater", x, constant(limit)) }
 
-  /// `value` where `low` ≤ x ≤ `high`, 0 elsewhere.
+  /// `value` where `low` < x < `high`, 0 elsewhere.
   fileprivate mutating func within(_ low: Float, _ high: Float, _ x: ValueID, _ value: ValueID) throws -> ValueID {
     var result = value
     if low > -.infinity {
-      result = try pick(self("GreaterOrEqual", x, constant(low)), result, else: constant(Float(0)))
+      let above = low == 0 ? x : try subtract(x, constant(low))
+      result = try self("PassPositive", result, above, domain: "limpid")
     }
-    if high < .infinity { result = try pick(self("LessOrEqual", x, constant(high)), result, else: constant(Float(0))) }
+    if high < .infinity {
+      result = try self("PassPositive", result, subtract(constant(high), x), domain: "limpid")
+    }
     return result
   }
 
