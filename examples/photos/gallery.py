@@ -116,13 +116,13 @@ METHODS = {
         "Red pixels raise the score when they are visible. Sees the model from outside only; grainy with few "
         "masks."),
     "occlusion": (
-        "occlusion", HEAT, {},
+        "occlusion", SIGNED, {},
         "Red is what the score misses when it is covered; blue is what disturbs it."),
     "lime": (
-        "lime", HEAT, {"samples": 500},
+        "lime", SIGNED, {"samples": 500},
         "Superpixels by what they add to the score in a linear model of it: red for the class, blue against it."),
     "kernel-shap": (
-        "kernel-shap", HEAT, {"samples": 500},
+        "kernel-shap", SIGNED, {"samples": 500},
         "Superpixels by their share in the score, which the shares add up to."),
     "iba": (
         "iba", HEAT, {},

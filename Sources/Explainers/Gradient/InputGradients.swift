@@ -36,7 +36,7 @@ struct Attribution {
       grid: grid, range: Self.range(of: grid), details: [("attribution", try Tensor(values, shape))])
   }
 
-  /// What the colours span: up to the size that 99 of 100 pixels do not exceed, and as far below 0 where there are both
+  /// What colours span of amounts for and against: up to the size that 99 of 100 pixels do not exceed, and as far below 0 where there are both
   /// signs. A few pixels exceed the others so far that these would all look alike. nil where nearly all are 0.
   static func range(of grid: Heatmap) -> ClosedRange<Float>? {
     let sizes = grid.values.map(abs).filter(\.isFinite).sorted()

@@ -66,8 +66,9 @@ extension DrawnMap {
   static func attribution(_ values: [Float], _ subject: Subject) throws -> DrawnMap {
     var sum = [Float](repeating: 0, count: subject.pixels)
     for c in 0..<subject.channels { for p in sum.indices { sum[p] += values[c * subject.pixels + p] } }
+    let grid = Heatmap(sum, width: subject.width, height: subject.height)
     return DrawnMap(
-      grid: Heatmap(sum, width: subject.width, height: subject.height),
+      grid: grid, range: Attribution.range(of: grid),
       details: [("attribution", try Tensor(values, subject.shape))])
   }
 }

@@ -192,9 +192,10 @@ extension ExplanationRequest {
       return try subject.classes.enumerated().map { c, index in
         let ends = (none: scores[c][0], whole: Double(whole[index]))
         let values = try fit(rows, Array(scores[c].dropFirst()), ends, progress.polling).map { Float($0) }
+        let grid = Heatmap(parts.labels.map { values[$0] }, width: subject.width, height: subject.height)
         return [
           DrawnMap(
-            grid: Heatmap(parts.labels.map { values[$0] }, width: subject.width, height: subject.height),
+            grid: grid, range: Attribution.range(of: grid),
             details: [
               ("attribution", try Tensor(values, [values.count])),
               ("segments", try Tensor(parts.labels.map { Int64($0) }, [subject.height, subject.width])),
