@@ -53,9 +53,12 @@ public struct Analysis: Sendable {
     for node in emitter.graph.nodes.reversed() {
       let outputs = node.outputs.compactMap { $0 }.filter { useful.contains($0) && isFloat($0) }
       guard !outputs.isEmpty else { continue }
+      let rule = GradientRules.standard.rule(for: node)
+      // Steps count as constants, whatever is behind them.
+      if case .constant? = rule { continue }
       let inputs = node.inputs.compactMap { $0 }.filter { isFloat($0) }
       useful.formUnion(inputs)
-      if GradientRules.standard.rule(for: node) == nil || outputs.contains(where: blocked.contains) {
+      if rule == nil || outputs.contains(where: blocked.contains) {
         blocked.formUnion(inputs)
       }
     }

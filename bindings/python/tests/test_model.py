@@ -151,13 +151,15 @@ def test_picture_is_what_the_model_sees(model, red):
 
 
 def test_images_are_prepared_as_the_caller_says_where_he_does(model, red):
-    otherwise = limpid.Model(COLOURS, preprocess="resize exact 32 32 nearest; scale 1/255; normalize mean 0.5 0.5 0.5 std 2 2 2")
+    steps = "resize exact 32 32 nearest; scale 1/255; normalize mean 0.5 0.5 0.5 std 2 2 2"
+    otherwise = limpid.Model(COLOURS, preprocess=steps)
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     planes = (image.transpose(2, 0, 1).astype(np.float32) / 255 - np.float32(0.5)) / 2
     np.testing.assert_allclose(otherwise.classify(image), model.classify(planes), rtol=1e-4)
     assert np.abs(otherwise.classify(image) - model.classify(image)).max() > 1e-3
     assert otherwise.explain(image, "grad-cam")[0].field == (0, 0, 32, 32)
-    with pytest.raises(limpid.InvalidArgument, match='limpid_model_options.preprocess: .*"stretch".*"imagenet", "imagenet-exact"'):
+    wanted = 'limpid_model_options.preprocess: .*"stretch".*"imagenet", "imagenet-exact"'
+    with pytest.raises(limpid.InvalidArgument, match=wanted):
         limpid.Model(COLOURS, preprocess="stretch")
 
 
@@ -166,16 +168,36 @@ def test_images_are_prepared_as_the_caller_says_where_he_does(model, red):
     ("early", "converter limpid-convert 0.1.0", True), ("early nchw", "converter limpid-convert 0.1.0", False)])
 def test_layers_that_annotate_once_chose_by_itself_are_left_to_the_graph(line, source, is_used):
     first, second = (np.random.default_rng(i).normal(size=(4, n, 1, 1)).astype(np.float32) for i, n in ((0, 3), (1, 4)))
-    nodes = [helper.make_node("Conv", ["x", "w1"], ["early"]), helper.make_node("Conv", ["early", "w2"], ["late"], strides=[2, 2]),
+    nodes = [helper.make_node("Conv", ["x", "w1"], ["early"]),
+             helper.make_node("Conv", ["early", "w2"], ["late"], strides=[2, 2]),
              helper.make_node("GlobalAveragePool", ["late"], ["p"]), helper.make_node("Flatten", ["p"], ["logits"])]
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
               for name, shape in (("x", ["N", 3, 8, 8]), ("logits", ["N", 4]))]
     made = helper.make_model(helper.make_graph(
-        nodes, "two", values[:1], values[1:], [numpy_helper.from_array(w, n) for w, n in ((first, "w1"), (second, "w2"))]),
+        nodes, "two", values[:1], values[1:],
+        [numpy_helper.from_array(w, n) for w, n in ((first, "w1"), (second, "w2"))]),
         opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(made, {"limpid.layers": line, "limpid.source": source})
     found = limpid.Model(made.SerializeToString()).explain(np.ones((3, 8, 8), np.float32), "grad-cam")[0]
     assert found.grid.shape == ((8, 8) if is_used else (4, 4))
+
+
+@pytest.mark.parametrize("between, method", [(None, "grad-cam"), ("Round", "recipro-cam")])
+def test_without_a_method_the_first_that_can_explain_is_taken(between, method):
+    draw = np.random.default_rng(0)
+    weights = {"w1": draw.normal(size=(8, 3, 3, 3)), "w2": draw.normal(size=(4, 8))}
+    nodes = [helper.make_node("Conv", ["x", "w1"], ["maps"]), helper.make_node("GlobalAveragePool", ["maps"], ["p"]),
+             helper.make_node("Flatten", ["p"], ["f"]), helper.make_node(between or "Identity", ["f"], ["r"]),
+             helper.make_node("Gemm", ["r", "w2"], ["logits"], transB=1)]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+              for name, shape in (("x", ["N", 3, 8, 8]), ("logits", ["N", 4]))]
+    made = helper.make_model(helper.make_graph(
+        nodes, "auto", values[:1], values[1:],
+        [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()]),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    x = draw.normal(size=(3, 8, 8)).astype(np.float32) * 9
+    (why,) = limpid.Model(made.SerializeToString()).explain(x, classes=[2])
+    assert why.method == method and why.grid.shape == (6, 6)
 
 
 def test_log_handler_gets_messages_at_logging_levels():
