@@ -33,7 +33,7 @@ extension Model {
       throw Failure(
         .invalidArgument,
         "the model file does not say how images are prepared for it; add that with "
-          + "`limpid-convert annotate MODEL OUT --preprocess …`, say it when the model is loaded (`preprocess`), or "
+          + "`limpid-convert annotate MODEL OUT --preprocess …`, say it as the model is loaded (`--preprocess`, `preprocess`), or "
           + "feed float32 planes as they are")
     }
     return preprocessing

@@ -1,16 +1,25 @@
+import Images
 import Models
 import Tensors
 
-/// What commands that run a model on images take: which output has the scores, and what is fed beside the image.
+/// What commands that run a model on images take: how these are prepared, which output has the scores, and what is fed
+/// beside the image.
 struct CallOptions {
+  static let preprocess = Option(
+    "preprocess", "STEPS", "how images are prepared, instead of as the file says: imagenet, imagenet-exact, or steps")
   static let output = Option("scores", "NAME", "the output that holds the scores, where several could")
   static let feed = Option(
     "feed", "NAME=FILE.npy", "an input beside the image, one row or a row for each image; repeat it for several")
 
+  /// nil: as the file says.
+  let preprocessing: Preprocessing?
   private let output: String?
   private let feeds: [(name: String, value: String)]
 
   init(_ arguments: Arguments) throws {
+    preprocessing = try arguments.text("preprocess").map { text in
+      try locating("--preprocess") { try Preprocessing(given: text) }
+    }
     output = arguments.text("scores")
     feeds = try arguments.pairs("feed", like: "table=table.npy")
   }

@@ -7,7 +7,8 @@ struct Classify: Command {
     name: "classify", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
     summary: "Say what images show: their most probable classes.",
     options: [
-      Option("top", "N", "classes to show for each image (default 5)"), CallOptions.output, CallOptions.feed, .json,
+      Option("top", "N", "classes to show for each image (default 5)"),
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed, .json,
       .threads,
     ])
 
@@ -28,7 +29,7 @@ struct Classify: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads)
+    let model = try Model.load(model, threads: threads, options.preprocessing)
     let call = try options.call()
     let head = try model.requiredScores(call.output)
     let images = try imageFiles(images)

@@ -10,12 +10,12 @@ struct Explain: Command {
     name: "explain", operands: "MODEL IMAGE…", operandCount: 2...Int.max,
     summary: "Show why images are, or are not, of a class: maps over the images, as PNG files.",
     options: [
-      Option("method", "NAME", "explanation method (default: the model's own); see limpid methods"),
+      Option("method", "NAME", "explanation method (default: the model's own, else grad-cam); see limpid methods"),
       Option("class", "CLASS", "predicted (default), least (probable), all, a number or a label; several: a,b"),
       Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
       Option("draw", "NAME=FILE.npy", "random draws or another array that the method reads; repeat it for several"),
-      Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
-      CallOptions.output, CallOptions.feed,
+      Option("layer", "NAME", "a value or module that the method taps (default: found); repeat it for several"),
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed,
       Option("seed", "N", "of the method's random numbers (default 0)"),
       Option("output", "PATH", "a folder, or one .png file (default: the current folder)"),
       Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
@@ -59,7 +59,7 @@ struct Explain: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads)
+    let model = try Model.load(model, threads: threads, options.preprocessing)
     var call = try options.call(call)
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let method = try model.explainer(named: method)

@@ -14,7 +14,7 @@ struct Fetch: Command {
       Option(
         "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"),
-      CallOptions.output, CallOptions.feed, .json, .threads,
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed, .json, .threads,
     ])
 
   private let model: String
@@ -39,7 +39,7 @@ struct Fetch: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads)
+    let model = try Model.load(model, threads: threads, options.preprocessing)
     // A name may contain commas itself.
     let names = names.flatMap { text in
       model.graph.value(named: text) != nil ? [text] : text.split(separator: ",").map(String.init)

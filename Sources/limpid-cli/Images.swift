@@ -32,9 +32,10 @@ func forEachImage(_ paths: [String], _ body: (Int, String, Image, Progress) thro
 
 extension Model {
   /// A model file; Ctrl-C ends the process while it loads and stops calls politely from then on.
-  static func load(_ path: String, threads: Int? = nil) throws -> Model {
+  static func load(_ path: String, threads: Int? = nil, _ preprocessing: Preprocessing? = nil) throws -> Model {
     var options = Options()
     options.threads = threads ?? 0
+    options.preprocessing = preprocessing
     defer { Interrupt.catchOnce() }
     do {
       return try Model(path: path.systemName, options: options)

@@ -19,7 +19,8 @@ struct Measure: Command {
       Option("draw", "NAME=FILE.npy", "an array that the method reads; repeat it for several"),
       Option("metric-draw", "NAME=FILE.npy", "an array that a metric reads, [images, …]; repeat it for several"),
       Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
-      CallOptions.output, CallOptions.feed, Option("seed", "N", "of random numbers (default 0)"), .json, .threads,
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed,
+      Option("seed", "N", "of random numbers (default 0)"), .json, .threads,
     ])
 
   private let model: String
@@ -61,7 +62,7 @@ struct Measure: Command {
   private static func value(_ text: String) -> ParameterValue { Double(text).map { .number($0) } ?? .text(text) }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads)
+    let model = try Model.load(model, threads: threads, options.preprocessing)
     var call = try options.call(call)
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let explainer = try model.explainer(named: method)

@@ -81,6 +81,15 @@ def test_classes_can_be_chosen_in_many_ways(case, options, expected):
     assert [e["class"] for e in found] == list(expected)
 
 
+def test_a_plain_export_is_explained_once_it_is_said_how_images_are_prepared(case):
+    steps = f"resize shorter {SIDE} bilinear; center_crop {SIDE} {SIDE}; scale 1/255"
+    named = case.json("classify", "model.onnx", "wide.png")["images"][0]["classes"]
+    plain = case.json("explain", "bare.onnx", "wide.png", "--preprocess", steps, "--scores", "logits")
+    assert plain["method"] == "grad-cam" and plain["explanations"][0]["class"] == named[0]["class"]
+    refused = case.run("explain", "bare.onnx", "wide.png", "--preprocess", "stretch")
+    assert refused.returncode == 2 and '--preprocess: ' in refused.stderr and '"imagenet-exact"' in refused.stderr
+
+
 def test_no_two_explanations_share_a_file(case):
     (case.folder / "sub").mkdir()
     case.picture.save(case.folder / "sub/wide.png")
