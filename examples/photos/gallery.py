@@ -107,7 +107,7 @@ METHODS = {
         "Feature maps weighed by what the model says to what they show of the image."),
     "ss-cam": (
         "ss-cam", HEAT, {"channels": 32, "samples": 8},
-        "Score-CAM with noisy masks."),
+        "Score-CAM with noisy masks; of so few channels it is rough."),
     "is-cam": (
         "is-cam", HEAT, {"channels": 64, "samples": 4},
         "Score-CAM while the masked image fades in."),
