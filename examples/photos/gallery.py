@@ -112,7 +112,7 @@ METHODS = {
         "is-cam", HEAT, {"channels": 64, "samples": 4},
         "Score-CAM while the masked image fades in."),
     "rise": (
-        "rise", HEAT, {"masks": 600},
+        "rise", HEAT, {"masks": 2000},
         "Red pixels raise the score when they are visible. Sees the model from outside only; grainy with few "
         "masks."),
     "occlusion": (
@@ -128,7 +128,7 @@ METHODS = {
         "iba", HEAT, {},
         "Information that the class needs: what is not red may be drowned in noise."),
     "i-gos": (
-        "i-gos", HEAT, {"iterations": 8, "integration": 10},
+        "i-gos", HEAT, {},
         "The smallest area that takes the class away when it is blurred."),
     "extremal-perturbation": (
         "extremal-perturbation", HEAT, {"iterations": 100},
