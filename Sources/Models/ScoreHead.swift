@@ -24,8 +24,8 @@ public struct ScoreHead: Sendable {
   public func refusePositions() throws {
     guard positions > 1 else { return }
     throw Failure(
-      .invalidArgument, "the output \(quoted(name)) has scores of \(positions) positions for each class, not of the image; "
-        + "methods that go by gradients can explain a class over its positions")
+      .invalidArgument, "the output \(quoted(name)) has an extent in space: its \(positions) positions are no classes of the "
+        + "image; methods that go by gradients can explain a class over its positions")
   }
 }
 

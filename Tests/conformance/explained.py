@@ -70,7 +70,7 @@ def same_module(model, x, value, grid):
     rows, columns = grid
     for module, y in reversed(outputs):
         y = y[0].numpy() if len(y) == 1 else None
-        if y is None or y.size != value.size:
+        if y is None or y.ndim < 2 or y.size != value.size:
             continue
         for permuted in permutations(y, value):
             if permuted is not None and np.allclose(permuted, value, rtol=1e-3, atol=1e-3 * np.abs(value).max()):
