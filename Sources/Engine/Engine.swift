@@ -50,8 +50,8 @@ public final class Engine: Sendable {
   /// shared.
   public func extended(to graph: Graph) -> Engine { Engine(graph, sharing: self) }
 
-  /// An engine for what the outputs depend on, with the bodies of If, Loop and Scan in their places: their values can be fed
-  /// and fetched (`Graph.instances`). Good for feeds of these shapes.
+  /// An engine for what the outputs depend on, with the bodies of If, Loop and Scan in their places: their values can
+  /// be fed and fetched (`Graph.instances`). Good for feeds of these shapes.
   public func flattened(
     feeds: [(value: ValueID, type: ElementType, shape: Shape)], parallel: Parallel
   ) throws -> Engine {
@@ -152,8 +152,8 @@ public final class Engine: Sendable {
   /// Runs in two parts: first what does not depend on the value `late`, once, then the rest, once for each round. So
   /// several classes of an image share one forward pass.
   ///
-  /// `rounds` gets `early` after the first part, and answers with what `late` is fed in each round; `body` gets the round
-  /// and `fetches` at its end.
+  /// `rounds` gets `early` after the first part, and answers with what `late` is fed in each round; `body` gets the
+  /// round and `fetches` at its end.
   public func run(
     _ feeds: [(value: ValueID, tensor: Tensor)], early: [ValueID], late: (value: ValueID, operand: Operand),
     fetch fetches: [ValueID], parallel: Parallel, progress: Progress,

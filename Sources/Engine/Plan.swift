@@ -69,8 +69,8 @@ public final class Plan: Sendable {
     return try fetches.map { try result($0, feeds, block) }
   }
 
-  /// Runs the steps before the cut, then the others once for each of the tensors that `rounds` makes of the early fetches;
-  /// those are the last feed. Steps that repeat count as often as they run.
+  /// Runs the steps before the cut, then the others once for each of the tensors that `rounds` makes of the early
+  /// fetches; those are the last feed. Steps that repeat count as often as they run.
   func run(
     _ feeds: [Tensor], progress: Progress, rounds: ([Tensor]) throws -> [Tensor], _ body: (Int, [Tensor]) throws -> Void
   ) throws {

@@ -9,8 +9,8 @@ struct NeedsFeeds: Error {
   let feeds: Set<ValueID>
 }
 
-/// Where a run in two parts is cut: behind all that does not depend on the feed `late`. The first `earlyCount` fetches are
-/// taken there, the others at the end of each round.
+/// Where a run in two parts is cut: behind all that does not depend on the feed `late`. The first `earlyCount` fetches
+/// are taken there, the others at the end of each round.
 struct Seam: Hashable {
   let late: ValueID
   let earlyCount: Int

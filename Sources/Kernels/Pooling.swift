@@ -96,8 +96,8 @@ extension Kernels.Pooling {
     return (count, padded)
   }
 
-  /// The taps of a window along one axis, starting at `first`, that fall into 0..<extent. In constant time: a window may
-  /// be much larger than the input.
+  /// The taps of a window along one axis, starting at `first`, that fall into 0..<extent. In constant time: a window
+  /// may be much larger than the input.
   public static func inside(_ first: Int, _ dilation: Int, _ kernel: Int, _ extent: Int) -> Range<Int> {
     let lower = first >= 0 ? 0 : min(kernel, (dilation - 1 - first) / dilation)
     let upper = first >= extent ? 0 : min(kernel, (extent - 1 - first) / dilation + 1)

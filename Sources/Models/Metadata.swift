@@ -60,8 +60,8 @@ public struct Metadata: Sendable {
     }
     family = entries["limpid.family"] ?? "classifier"
     labels = Self.lines(entries["limpid.labels"])
-    // What `limpid-convert annotate` of earlier versions chose, which it wrote with a layout, is left to the graph: it took
-    // attention scores for maps.
+    // What `limpid-convert annotate` of earlier versions chose, which it wrote with a layout, is left to the graph: it
+    // took attention scores for maps.
     let source = entries["limpid.source"] ?? ""
     let isChosenByAnnotate = family == "classifier" && source.contains("converter limpid-convert")
       && !source.contains("architecture ")

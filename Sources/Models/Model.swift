@@ -98,7 +98,9 @@ public final class Model: Sendable {
   public var scores: ScoreHead? { try? foundScores.get() }
 
   /// The scores, or where several outputs could hold them the first that a caller could choose.
-  public var possibleScores: ScoreHead? { scores ?? chosenScores.lazy.compactMap { try? $0.found.get() }.first { $0.positions == 1 } }
+  public var possibleScores: ScoreHead? {
+    scores ?? chosenScores.lazy.compactMap { try? $0.found.get() }.first { $0.positions == 1 }
+  }
 
   /// The score output: the one named `output`, else the one that is found. Throws, listing the outputs, where none or
   /// several could be.

@@ -11,8 +11,8 @@ public struct ScoreHead: Sendable {
   public let logits: ValueID
   /// Scores of one image: one for each class, or a single one.
   public let count: Int?
-  /// Of an output with an extent in space, [N, classes, …]: its positions. Their numbers are no scores of the image, but
-  /// targets of explanations.
+  /// Of an output with an extent in space, [N, classes, …]: its positions. Their numbers are no scores of the image,
+  /// but targets of explanations.
   public var positions = 1
 
   /// One number that decides between two classes, or a value of its own.

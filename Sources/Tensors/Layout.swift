@@ -4,8 +4,8 @@ public enum Layout: Int, Sendable, Hashable, CaseIterable {
   case standard = 0
   /// Axis 1 (channels) moved last: [N, C, H, W] lies as [N, H, W, C].
   case channelsLast = 1
-  /// Axes 1 and 2 moved last: [N, G, C, H, W] lies as [N, H, W, G, C]. What channels-last values become when a model cuts
-  /// their channels into groups (split attention, channel shuffles).
+  /// Axes 1 and 2 moved last: [N, G, C, H, W] lies as [N, H, W, G, C]. What channels-last values become when a model
+  /// cuts their channels into groups (split attention, channel shuffles).
   case groupedChannelsLast = 2
 
   /// How many axes, from axis 1, are moved behind the others.

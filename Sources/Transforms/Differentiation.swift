@@ -28,8 +28,8 @@ extension Emitter {
   /// Adds the nodes that compute d⟨`seed`, `output`⟩ / d`value` for each of `values` (reverse mode), where `seed` is a
   /// value of the type and shape of `output`.
   ///
-  /// Only nodes between `values` and `output` are differentiated. Throws `unsupported`, naming the node, where a rule is
-  /// missing, and `invalidArgument` for a value that `output` does not depend on.
+  /// Only nodes between `values` and `output` are differentiated. Throws `unsupported`, naming the node, where a rule
+  /// is missing, and `invalidArgument` for a value that `output` does not depend on.
   public mutating func differentiate(
     _ output: ValueID, seed: ValueID, at values: [ValueID], rules: GradientRules = .standard
   ) throws -> [ValueID] {

@@ -2,8 +2,8 @@ public import Graph
 
 extension Graph {
   /// Makes a convolution and the batch normalisation that alone reads its result one `limpid.Conv`, whose inputs are
-  /// [x, weights, bias?, scale, shift, mean, variance, residual?]; values in `fetched` stay, and `fed` ones are not known,
-  /// also where the file has a value for them.
+  /// [x, weights, bias?, scale, shift, mean, variance, residual?]; values in `fetched` stay, and `fed` ones are not
+  /// known, also where the file has a value for them.
   ///
   /// Every other `Conv` becomes a `limpid.Conv` without these inputs, so that plans know one kind of convolution.
   public func foldingBatchNormalization(fetched: Set<ValueID>, fed: Set<ValueID>) -> Graph {

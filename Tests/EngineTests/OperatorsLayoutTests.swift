@@ -11,8 +11,8 @@ struct LayoutChain: Sendable, CustomTestStringConvertible {
   let shape: Shape
   let nodes: [(String, [String: Attribute], input: [Int64]?)]
 
-  /// `isChannelsLast` feeds the values as [N, spatial axes..., C] and lets a Transpose bring them into ONNX order, which
-  /// the plan takes for the channels-last layout.
+  /// `isChannelsLast` feeds the values as [N, spatial axes..., C] and lets a Transpose bring them into ONNX order,
+  /// which the plan takes for the channels-last layout.
   func run(isChannelsLast: Bool) throws -> Tensor {
     var graph = Graph()
     graph.opsets[""] = 17

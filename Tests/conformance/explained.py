@@ -2,10 +2,10 @@
 
     scripts/conformance explained [NAME …]     architectures as in architectures.py; writes docs/explained.md
 
-The layer that Limpid chooses is looked for among the outputs of the PyTorch modules: the last that holds the same numbers,
-channels first, channels last, or as tokens. pytorch-grad-cam then explains the same class, the predicted one, at that module. The difference is
-that of the maps at the size of the input, in 0…1. Where no module gives the value (the network computes it in its own
-code), there is nothing to compare with, and the row says so.
+The layer that Limpid chooses is looked for among the outputs of the PyTorch modules: the last that holds the same
+numbers, channels first, channels last, or as tokens. pytorch-grad-cam then explains the same class, the predicted one, at
+that module. The difference is that of the maps at the size of the input, in 0…1. Where no module gives the value (the
+network computes it in its own code), there is nothing to compare with, and the row says so.
 """
 
 import json

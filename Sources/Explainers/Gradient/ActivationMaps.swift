@@ -19,9 +19,9 @@ extension CAMMethod {
     combine: { tapped, _ in tapped.activations.sum().map { $0 / Float(max(1, tapped.activations.channels)) } },
     compat: [])
 
-  /// Eigen-CAM (Muhammad & Yeasin, IJCNN 2020): the projection of the feature vectors, less their mean, on the direction in
-  /// which they vary most. Its sign is such that the map grows with the sum of the feature maps; pytorch-grad-cam leaves
-  /// the sign to its solver.
+  /// Eigen-CAM (Muhammad & Yeasin, IJCNN 2020): the projection of the feature vectors, less their mean, on the
+  /// direction in which they vary most. Its sign is such that the map grows with the sum of the feature maps;
+  /// pytorch-grad-cam leaves the sign to its solver.
   static let eigenCAM = CAMMethod(
     name: "eigen-cam", summary: "The first principal component of the feature maps: what stands out, whatever the class.",
     combine: { tapped, _ in principalMap(tapped.activations) })

@@ -4,9 +4,9 @@ import Models
 import Parallel
 import Tensors
 
-/// Attention rollout (Abnar & Zuidema, ACL 2020, section 3): what reaches the class token from each position, through all
-/// layers: the product of (A + I)/2 over the layers, A their attention averaged over the heads. Without a class token it is
-/// the mean over all tokens. The same map for every class.
+/// Attention rollout (Abnar & Zuidema, ACL 2020, section 3): what reaches the class token from each position, through
+/// all layers: the product of (A + I)/2 over the layers, A their attention averaged over the heads. Without a class
+/// token it is the mean over all tokens. The same map for every class.
 struct AttentionRollout: Explainer {
   let name = "attention-rollout"
   let summary = "Attention of all layers of a vision transformer, followed from the class token to the image."
@@ -74,8 +74,9 @@ struct AttentionRollout: Explainer {
 }
 
 /// LeGrad (Bousselham et al., 2024, "LeGrad: an explainability method for vision transformers via feature formation
-/// sensitivity"): the positive part of the score's gradient by each layer's attention, averaged over heads and rows, summed
-/// over the layers. The authors take for each layer the score of that layer's own tokens; here it is the model's score.
+/// sensitivity"): the positive part of the score's gradient by each layer's attention, averaged over heads and rows,
+/// summed over the layers. The authors take for each layer the score of that layer's own tokens; here it is the model's
+/// score.
 struct LeGrad: Explainer {
   let name = "le-grad"
   let summary = "How the class's score grows with the attention to each position, over all layers of a transformer."

@@ -43,7 +43,8 @@ struct FullGrad: Explainer {
   private static func sizes(_ maps: LayerMaps, _ compat: Compat) -> Heatmap {
     var sum = [Float](repeating: 0, count: maps.positions)
     for c in 0..<maps.channels {
-      for (p, value) in maps.heatmap(maps[c].map(abs)).spread(adding: compat.spreadEpsilon).values.enumerated() { sum[p] += value }
+      let size = maps.heatmap(maps[c].map(abs)).spread(adding: compat.spreadEpsilon)
+      for (p, value) in size.values.enumerated() { sum[p] += value }
     }
     return maps.heatmap(sum)
   }

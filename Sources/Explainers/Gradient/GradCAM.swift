@@ -49,7 +49,8 @@ extension CAMMethod {
     compat: [.gradCAM, .scouter, .caStream, .tame]
   ) { tapped, _ in tapped.gradients.means }
 
-  /// Grad-CAM++ (Chattopadhay et al., WACV 2018, eq. 19): w_k = Σ α·ReLU(g), α = g² / (2g² + (ΣA)·g³), and α = 0 where g is.
+  /// Grad-CAM++ (Chattopadhay et al., WACV 2018, eq. 19): w_k = Σ α·ReLU(g), α = g² / (2g² + (ΣA)·g³), and α = 0 where
+  /// g is.
   ///
   /// To the divisor 1e-6 is added, as pytorch-grad-cam does, so that noise in gradients near 0 has no say.
   /// SCOUTER's and TAME's programs take Σ(A·g³) for (ΣA)·g³; both agree where g is the same at every position.

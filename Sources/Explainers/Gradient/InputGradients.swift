@@ -36,8 +36,9 @@ struct Attribution {
       grid: grid, range: Self.range(of: grid), details: [("attribution", try Tensor(values, shape))])
   }
 
-  /// What colours span of amounts for and against: up to the size that 99 of 100 pixels do not exceed, and as far below 0 where there are both
-  /// signs. A few pixels exceed the others so far that these would all look alike. nil where nearly all are 0.
+  /// What colours span of amounts for and against: up to the size that 99 of 100 pixels do not exceed, and as far below
+  /// 0 where there are both signs. A few pixels exceed the others so far that these would all look alike. nil where
+  /// nearly all are 0.
   static func range(of grid: Heatmap) -> ClosedRange<Float>? {
     let sizes = grid.values.map(abs).filter(\.isFinite).sorted()
     guard !sizes.isEmpty else { return nil }
@@ -57,8 +58,8 @@ struct InputVariants {
 
 extension ExplanationRequest {
   /// Explains with the target's gradients by the input, of some variants of each image. `add` takes the gradient of a
-  /// variant into the attribution, which begins as `moments` times as many zeros as the image has values; `finish` makes
-  /// the map of it and the prepared image at the end.
+  /// variant into the attribution, which begins as `moments` times as many zeros as the image has values; `finish`
+  /// makes the map of it and the prepared image at the end.
   func explainInputs(
     _ variants: InputVariants, rules: GradientRules = .standard, moments: Int = 1,
     add: (_ attribution: inout [Float], _ gradient: UnsafeBufferPointer<Float>, _ variant: Int) -> Void,

@@ -4,8 +4,8 @@ import Models
 import Tensors
 import Transforms
 
-/// Integrated gradients (Sundararajan, Taly & Yan, ICML 2017, eq. 1): (x − b)·∫ ∂y/∂x(b + t(x − b)) dt, by a quadrature of
-/// `steps` points. Where the quadrature is fine enough, the attributions sum to y(x) − y(b).
+/// Integrated gradients (Sundararajan, Taly & Yan, ICML 2017, eq. 1): (x − b)·∫ ∂y/∂x(b + t(x − b)) dt, by a quadrature
+/// of `steps` points. Where the quadrature is fine enough, the attributions sum to y(x) − y(b).
 struct IntegratedGradients: Explainer {
   enum Quadrature: String, CaseIterable {
     case gaussLegendre = "gauss-legendre"

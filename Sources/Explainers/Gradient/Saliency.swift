@@ -47,8 +47,8 @@ struct InputGradientMethod: Explainer {
 }
 
 extension InputGradientMethod {
-  /// Simonyan, Vedaldi & Zisserman, ICLR Workshops 2014, "Deep inside convolutional networks": |∂y/∂x|, of each pixel the
-  /// largest of its colours (section 3.1).
+  /// Simonyan, Vedaldi & Zisserman, ICLR Workshops 2014, "Deep inside convolutional networks": |∂y/∂x|, of each pixel
+  /// the largest of its colours (section 3.1).
   static let saliency = InputGradientMethod(
     name: "saliency", summary: "How much the score changes with each pixel: the size of its gradient.",
     form: .gradient, isAbsolute: true, colors: .maximum)
@@ -59,8 +59,8 @@ extension InputGradientMethod {
     form: .inputTimesGradient)
 
   /// Springenberg et al., ICLR Workshops 2015, "Striving for simplicity": at a ReLU only positive gradients of positive
-  /// values go on. A ReLU is also what is bounded above (ReLU6, a Clip from 0): what is cut off there has the gradient 0.
-  /// Other activations keep their derivative.
+  /// values go on. A ReLU is also what is bounded above (ReLU6, a Clip from 0): what is cut off there has the gradient
+  /// 0. Other activations keep their derivative.
   static let guidedBackpropagation = InputGradientMethod(
     name: "guided-backprop",
     summary: "The gradient with all negative parts dropped at each ReLU: sharp pictures of edges, hardly of the class.",
@@ -74,8 +74,8 @@ extension InputGradientMethod {
         "Clip": bounded { e, node, dy in try derivativeOfClip(&e, node, e("Relu", dy)) },
       ]))
 
-  /// Zeiler & Fergus, ECCV 2014, "Visualizing and understanding convolutional networks", section 2.1: at a ReLU (bounded
-  /// above or not) only positive gradients go on, whatever the value was.
+  /// Zeiler & Fergus, ECCV 2014, "Visualizing and understanding convolutional networks", section 2.1: at a ReLU
+  /// (bounded above or not) only positive gradients go on, whatever the value was.
   static let deconvolution = InputGradientMethod(
     name: "deconvolution", summary: "The gradient with its negative parts dropped at each ReLU, whatever passed forward.",
     form: .gradient,

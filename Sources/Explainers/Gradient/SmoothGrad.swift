@@ -3,11 +3,12 @@ import Models
 import Tensors
 import Transforms
 
-/// SmoothGrad (Smilkov et al., 2017, "Removing noise by adding noise") and its kin: statistics of the gradients of copies of
-/// the image with normal noise. Squares: Hooker et al., NeurIPS 2019; variance: Adebayo et al., NeurIPS 2018 (by n, not n − 1).
+/// SmoothGrad (Smilkov et al., 2017, "Removing noise by adding noise") and its kin: statistics of the gradients of
+/// copies of the image with normal noise. Squares: Hooker et al., NeurIPS 2019; variance: Adebayo et al., NeurIPS 2018
+/// (by n, not n − 1).
 ///
-/// `std` is in the units that the model is fed in. Image i draws its noise from stream i, copy after copy. captum takes the
-/// absolute value of each gradient before all else; our default keeps the sign.
+/// `std` is in the units that the model is fed in. Image i draws its noise from stream i, copy after copy. captum takes
+/// the absolute value of each gradient before all else; our default keeps the sign.
 struct SmoothGrad: Explainer {
   enum Statistic: String, CaseIterable {
     case mean = "smoothgrad"
@@ -27,7 +28,7 @@ struct SmoothGrad: Explainer {
     Attribution.colorsParameter,
     Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
   ]
-  let draws = Target.draws + [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
+  let draws = Target.draws + [Noise.draw]
   let drawsNumbers = true
 
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }

@@ -5,10 +5,11 @@ import Parallel
 import Tensors
 import Transforms
 
-/// Smooth Grad-CAM++ (Omeiza et al., 2019): Grad-CAM++ with gradients and their powers averaged over copies of the image with
-/// noise: w_k = Σ α·ReLU(ḡ), α = mean g² / (2·mean g² + ΣA·mean g³), A of the image itself.
+/// Smooth Grad-CAM++ (Omeiza et al., 2019): Grad-CAM++ with gradients and their powers averaged over copies of the
+/// image with noise: w_k = Σ α·ReLU(ḡ), α = mean g² / (2·mean g² + ΣA·mean g³), A of the image itself.
 ///
-/// SCOUTER's program takes Σ(A·mean g³) for ΣA·mean g³, and for ḡ and for the activations of the sum those of the last copy.
+/// SCOUTER's program takes Σ(A·mean g³) for ΣA·mean g³, and for ḡ and for the activations of the sum those of the last
+/// copy.
 struct SmoothGradCAM: Explainer {
   let name = "smooth-grad-cam++"
   let summary = "Grad-CAM++ averaged over copies of the image with noise."
@@ -17,7 +18,7 @@ struct SmoothGradCAM: Explainer {
     Parameter("std", default: 0.3, in: 0...1e6, "Standard deviation of the noise, in the space that the model is fed in."),
     Parameter("compat", choices: ["none", "scouter"], default: "none", Compat.summary),
   ]
-  let draws = Target.draws + [Draw("noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")]
+  let draws = Target.draws + [Noise.draw]
   let tapsLayers = true
   let drawsNumbers = true
 

@@ -7,8 +7,8 @@ import Tensors
 
 /// What is explained of a model's scores: a function of the logits of one image, with its gradient by them.
 ///
-/// By default it is the logit of a class, even where the graph ends in a softmax or sigmoid: a saturated probability has
-/// no gradient.
+/// By default it is the logit of a class, even where the graph ends in a softmax or sigmoid: a saturated probability
+/// has no gradient.
 struct Target {
   enum Quantity: String, CaseIterable {
     case logit, probability
@@ -60,8 +60,8 @@ struct Target {
     }
   }
 
-  /// The derivative of the target for class `index` by each of an image's `logits`. Of an output with an extent in space
-  /// the targets of its positions are summed.
+  /// The derivative of the target for class `index` by each of an image's `logits`. Of an output with an extent in
+  /// space the targets of its positions are summed.
   func weights(_ logits: [Float], class index: Int) throws -> [Float] {
     if quantity == .similarity { return try similarity(logits).map { sign * $0 } }
     guard head.positions > 1 else { return own(logits, class: index) }

@@ -30,8 +30,8 @@ extension ExplanationRequest {
   /// Goes forward with all images and backward with each of their classes, from the target to `values`. The images of a
   /// batch share their forward pass, and so do the classes of an image.
   ///
-  /// `early` are values of the forward pass that `body` needs. `weights` gives the derivative of the target by the logits,
-  /// where it is not the one that the parameters choose.
+  /// `early` are values of the forward pass that `body` needs. `weights` gives the derivative of the target by the
+  /// logits, where it is not the one that the parameters choose.
   func forEachTarget(
     at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
     weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ body: (TargetRound) throws -> Void
@@ -60,7 +60,8 @@ extension ExplanationRequest {
     }
   }
 
-  /// Explains with the maps that `draw` makes of each class of each image, brought to the range that `compat` ends with.
+  /// Explains with the maps that `draw` makes of each class of each image, brought to the range that `compat` ends
+  /// with.
   func explainTargets(
     _ compat: Compat, at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
     weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ draw: (TargetRound) throws -> DrawnMap

@@ -4,8 +4,8 @@ public import Tensors
 
 /// What is usual for each value of a layer over many images: what IBA measures information by.
 public struct LayerStatistics {
-  /// [channels, rows, columns] each: the mean; the standard deviation (n − 1); 1 where more than 0.01 of the images have
-  /// a value other than 0.
+  /// [channels, rows, columns] each: the mean; the standard deviation (n − 1); 1 where more than 0.01 of the images
+  /// have a value other than 0.
   public let mean: Tensor
   public let std: Tensor
   public let active: Tensor

@@ -5,11 +5,11 @@ import Parallel
 import Tensors
 
 /// Similarity-based saliency (Dong et al., CVPR Workshops 2019): a window slides over the image, and where covering it
-/// takes the image's embedding away from that of a reference, the image is like it. A value's attribution is the mean of
-/// the loss of similarity over the windows that cover it.
+/// takes the image's embedding away from that of a reference, the image is like it. A value's attribution is the mean
+/// of the loss of similarity over the windows that cover it.
 ///
-/// The embedding is the value that `layer` names, else what the last linear layer reads. It knows no classes: the maps of
-/// all classes are one.
+/// The embedding is the value that `layer` names, else what the last linear layer reads. It knows no classes: the maps
+/// of all classes are one.
 struct WindowSimilarity: Explainer {
   let name = "sliding-window-similarity"
   let summary = "Where the image is like a reference image, or like itself, by what a sliding window takes away."

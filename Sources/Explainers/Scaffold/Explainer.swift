@@ -3,8 +3,8 @@ public import Models
 public import Parallel
 import Tensors
 
-/// What a long call reads of its caller's settings. What it does not declare here is refused before it runs: it never has to
-/// look for what it does not read.
+/// What a long call reads of its caller's settings. What it does not declare here is refused before it runs: it never
+/// has to look for what it does not read.
 public protocol Configurable: Sendable {
   /// What callers name it by: "scouter".
   var name: String { get }

@@ -1,15 +1,20 @@
+import Explanations
 import Models
 import Tensors
 
-/// Normal noise added to copies of an image: draws that the caller feeds, else those of the documented generator, image i
-/// from stream i, copy after copy.
+/// Normal noise added to copies of an image: draws that the caller feeds, else those of the documented generator, image
+/// i from stream i, copy after copy.
 struct Noise {
+  static let draw = Draw(
+    "noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")
+
   let samples: Int
   private let std: Float
   private let seed: UInt64
   private let given: [Float]?
 
-  /// What is fed under "noise" is [samples, channels, height, width], perhaps with axes of extent 1 between, scaled already.
+  /// What is fed under "noise" is [samples, channels, height, width], perhaps with axes of extent 1 between, scaled
+  /// already.
   init(_ request: ExplanationRequest, samples: Int, std: Float) throws {
     self.samples = samples
     self.std = std

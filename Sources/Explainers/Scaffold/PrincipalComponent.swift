@@ -3,8 +3,8 @@ import Glibc
 /// The projections of the columns of a matrix on the direction in which they vary most: its first right singular vector
 /// times the singular value.
 ///
-/// By power iteration on the smaller of the two products of the matrix with its transpose: without LAPACK, and the same bits
-/// on every machine.
+/// By power iteration on the smaller of the two products of the matrix with its transpose: without LAPACK, and the same
+/// bits on every machine.
 enum PrincipalComponent {
   /// `matrix` is [rows, columns]. The sign is open.
   static func projections(_ matrix: [Double], rows: Int, columns: Int) -> [Double] {

@@ -1,8 +1,8 @@
 import Glibc
 
-/// The documented generator of all draws (docs/random.md): Philox4x32-10 (Salmon et al., SC 2011, "Parallel random numbers:
-/// as easy as 1, 2, 3"). A number depends on seed, stream and index alone, so draws are the same in whatever order, batch
-/// or thread they are made.
+/// The documented generator of all draws (docs/random.md): Philox4x32-10 (Salmon et al., SC 2011, "Parallel random
+/// numbers: as easy as 1, 2, 3"). A number depends on seed, stream and index alone, so draws are the same in whatever
+/// order, batch or thread they are made.
 package struct RandomNumbers {
   private let key: (UInt32, UInt32)
   private let stream: UInt64

@@ -48,8 +48,8 @@ struct Superpixels {
 
 /// SLIC (Achanta et al., TPAMI 2012): k-means of colour and place, each pixel looking at the centres nearby only.
 ///
-/// Colours are the image as it is fed, its whole range stretched to 0…100; ten rounds; parts of less than a quarter of the
-/// usual size join a neighbour.
+/// Colours are the image as it is fed, its whole range stretched to 0…100; ten rounds; parts of less than a quarter of
+/// the usual size join a neighbour.
 private struct SLIC {
   private let width: Int
   private let height: Int

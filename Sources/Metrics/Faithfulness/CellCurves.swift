@@ -3,11 +3,12 @@ import Explanations
 import Models
 import Tensors
 
-/// I-GOS's own insertion and deletion (Qi, Khorram & Li, AAAI 2020): whole cells of the map as it is, blended in softly.
+/// I-GOS's own insertion and deletion (Qi, Khorram & Li, AAAI 2020): whole cells of the map as it is, blended in
+/// softly.
 ///
-/// Of n cells the most important k become blurred (deletion) or come back (insertion), k = 0, d, 2d, … below n / 3.5, d = n /
-/// 200 rounded down, at least 1 (`step` sets d). The cells' mask is enlarged with its corners aligned; the blur is 51 × 51,
-/// σ 50, mirrored at the border. That program draws the curves; the area under them is ours.
+/// Of n cells the most important k become blurred (deletion) or come back (insertion), k = 0, d, 2d, … below n / 3.5, d
+/// = n / 200 rounded down, at least 1 (`step` sets d). The cells' mask is enlarged with its corners aligned; the blur
+/// is 51 × 51, σ 50, mirrored at the border. That program draws the curves; the area under them is ours.
 struct CellCurves {
   private let maps: Maps
   private let isInsertion: Bool

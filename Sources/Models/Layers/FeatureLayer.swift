@@ -51,7 +51,8 @@ public struct FeatureLayer: Sendable {
     (arrangement, channels, grid) = found
   }
 
-  /// By the shape alone: [N, C, h, w], or [N, tokens, C] where the tokens are a square and up to eight others before it.
+  /// By the shape alone: [N, C, h, w], or [N, tokens, C] where the tokens are a square and up to eight others before
+  /// it.
   init?(_ value: ValueID, guessing shape: [Int]) {
     self.value = value
     if shape.count == 4, shape[2] * shape[3] > 1 {

@@ -1,8 +1,8 @@
 import Graph
 import Tensors
 
-/// Gradients of convolutions. By what it convolves, a convolution's is the transposed convolution with the same weights,
-/// and the other way round. By the weights it is a convolution too, of the input with the result's gradient.
+/// Gradients of convolutions. By what it convolves, a convolution's is the transposed convolution with the same
+/// weights, and the other way round. By the weights it is a convolution too, of the input with the result's gradient.
 enum ConvolutionGradients {
   static let conv = GradientRule.emitted { e, node, gradients in
     guard let dy = gradients.first ?? nil else { return [] }
@@ -64,8 +64,8 @@ enum ConvolutionGradients {
     ]
   }
 
-  /// For y = conv(x, w): Σ over images and windows of x·dy, which is a convolution over x with dy as its kernel, images in
-  /// the place of channels and channels in that of images; strides and dilations change places.
+  /// For y = conv(x, w): Σ over images and windows of x·dy, which is a convolution over x with dy as its kernel, images
+  /// in the place of channels and channels in that of images; strides and dilations change places.
   private static func weights(
     _ e: inout Emitter, _ node: Node, _ x: ValueID, _ dy: ValueID, _ window: Window, pads: [Int]
   ) throws -> ValueID {

@@ -8,8 +8,8 @@ struct TransposePhases: Sendable {
   private struct Phase: Sendable {
     let convolution: Kernels.Convolution
     let weights: ConvolutionWeights
-    /// The taps of the kernel in the order in which the phase's convolution meets them, or `gap`; where there are none, the
-    /// phase is bias alone.
+    /// The taps of the kernel in the order in which the phase's convolution meets them, or `gap`; where there are none,
+    /// the phase is bias alone.
     let taps: [Int]
     /// Where its weights lie among the packed ones, in bytes.
     var offset = 0

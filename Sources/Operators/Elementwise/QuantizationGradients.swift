@@ -1,9 +1,10 @@
 import Graph
 import Tensors
 
-/// Gradients of quantisation: the straight-through estimator, clipped. Rounding counts as no change, so within the range
-/// that the quantised type can hold the gradient passes QuantizeLinear and DequantizeLinear as it is (times scale, divided
-/// by scale); where a value is clamped to the end of the range it is 0, as in PyTorch's fake quantisation.
+/// Gradients of quantisation: the straight-through estimator, clipped. Rounding counts as no change, so within the
+/// range that the quantised type can hold the gradient passes QuantizeLinear and DequantizeLinear as it is (times
+/// scale, divided by scale); where a value is clamped to the end of the range it is 0, as in PyTorch's fake
+/// quantisation.
 enum QuantizationGradients {
   static let dequantize = GradientRule.unary { e, node, dy in
     try e.multiply(dy, scale(&e, node))

@@ -89,8 +89,8 @@ enum UnaryGradients {
     }
   }
 
-  /// Between the bounds, ends excluded, as PyTorch's ReLU6 and hardtanh (its clamp includes them): told by the result, so that
-  /// the forward pass stays fused.
+  /// Between the bounds, ends excluded, as PyTorch's ReLU6 and hardtanh (its clamp includes them): told by the result,
+  /// so that the forward pass stays fused.
   static let clip = byOutput { e, y, dy, node in
     let (low, high) = try Unary.clipBounds(e.request(node))
     return try e.within(low, high, y, dy)

@@ -2,8 +2,8 @@ import Graph
 
 /// Gradients of matrix products.
 enum ProductGradients {
-  /// dA = dY·Bᵀ, dB = Aᵀ·dY, summed over the stacks along which a matrix repeats. A vector is a matrix of one row (A) or
-  /// column (B).
+  /// dA = dY·Bᵀ, dB = Aᵀ·dY, summed over the stacks along which a matrix repeats. A vector is a matrix of one row (A)
+  /// or column (B).
   static let matMul = GradientRule.emitted { e, node, gradients in
     guard let dy = gradients[0] else { return [] }
     let (a, b) = (try e.input(node, 0), try e.input(node, 1))

@@ -53,8 +53,8 @@ enum Shapes {
       as: Operand(x.type, shape, layout: layout))
   }
 
-  /// The layout in which the bytes of `x` are those of `shape`. Spatial axes lie together, and so do channels, so both may
-  /// be cut and joined as long as they do not mix.
+  /// The layout in which the bytes of `x` are those of `shape`. Spatial axes lie together, and so do channels, so both
+  /// may be cut and joined as long as they do not mix.
   private static func layout(of x: Operand, as shape: Shape) -> Layout {
     let channels = x.shape.dimensions[1...x.layout.rawValue].reduce(1, *)
     return [Layout.channelsLast, .groupedChannelsLast].first { layout in

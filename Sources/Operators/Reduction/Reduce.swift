@@ -152,8 +152,8 @@ struct Reduction: Sendable {
     }
   }
 
-  /// The layouts in which `x` is read and its reduction over `axes`, which go, is written: that of `x` where what is left
-  /// lies in the order of some layout.
+  /// The layouts in which `x` is read and its reduction over `axes`, which go, is written: that of `x` where what is
+  /// left lies in the order of some layout.
   private static func layouts(_ x: Operand, without axes: Set<Int>) -> (Layout, Layout) {
     let kept = x.layout.order(rank: x.shape.rank).filter { !axes.contains($0) }
     let order = kept.map { axis in kept.count { $0 < axis } }
