@@ -131,7 +131,8 @@ def write_table(results):
         "what the package `onnx`",
         "has of PyTorch's early exports by `test_exported.py` (82 of 82 networks, 31 of 35 operators: "
         "four hold float64 numbers",
-        "that float32 cannot). This page is about whole graphs.", "",
+        "that float32 cannot). This page is about whole graphs; [explained](explained.md) has Grad-CAM on the same exports,",
+        "[cam-methods](cam-methods.md) the other methods, [gradients](gradients.md) whole networks' gradients.", "",
         "Image classifiers of torchvision and timm, exported by both exporters of PyTorch (TorchScript: "
         "`dynamo=False`,",
         "dynamo: `dynamo=True`), with random weights, also where the architecture begins with a constant: layer scales "
