@@ -1,4 +1,4 @@
-public import Explanations
+import Explanations
 import Graph
 public import Models
 public import Parallel
@@ -12,9 +12,6 @@ private struct GradientCall: Configurable {
 }
 
 extension Model {
-  /// What `gradient(_:classes:at:_:_:)` reads of a call.
-  public static var gradientParameters: [Parameter] { Target.parameters }
-
   /// The gradients of the target of `classes[i]` of each image i by the values `names`: of inner values, modules, or
   /// "input". For each name a tensor [images · classes per image, …], image by image.
   public func gradient(
