@@ -26,8 +26,6 @@ public final class BackwardPass: Sendable {
 
   /// Type and shape of the target, and so of the weights that it is multiplied by.
   public let target: Operand
-  /// Type and shape of each of `values`.
-  public let values: [Operand]
   private let engine: Engine
   private let request: Request
   private let weights: ValueID
@@ -43,7 +41,6 @@ public final class BackwardPass: Sendable {
         .unsupported, "the target \(quoted(engine.graph.name(of: request.target))) is \(target.type), not a "
           + "floating-point value; it has no gradient")
     }
-    values = try request.values.map { try emitter.operand($0) }
     weights = emitter.feed(.float32, target.shape)
     gradients = try emitter.differentiate(request.target, seed: weights, at: request.values, rules: request.rules)
     self.engine = engine.extended(to: emitter.graph)

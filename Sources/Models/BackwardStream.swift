@@ -24,8 +24,7 @@ extension Model {
   /// - Parameters:
   ///   - target: the value whose weighted sum is differentiated.
   ///   - values: what it is differentiated by, for items of shape [channels, height, width] at the input; the image
-  ///   input
-  ///     is one of them where it is listed.
+  ///     input is one of them where it is listed.
   ///   - early: what `weights` needs of the forward pass, for items of a shape.
   ///   - weights: for each round a tensor of the target's type and shape; rows behind the items are to be 0.
   ///   - body: gets the gradients of a round, [items, …] each.

@@ -7,9 +7,6 @@ import Tensors
 struct Tapped {
   let activations: LayerMaps
   let gradients: LayerMaps
-  let classIndex: Int
-  /// The logits of the image.
-  let logits: [Float]
 }
 
 extension ExplanationRequest {
@@ -27,8 +24,7 @@ extension ExplanationRequest {
         try draw(
           Tapped(
             activations: LayerMaps(layer, target.early[i], row: target.row),
-            gradients: LayerMaps(layer, target.gradients[i], row: target.row), classIndex: target.classIndex,
-            logits: target.logits))
+            gradients: LayerMaps(layer, target.gradients[i], row: target.row)))
       }
       return try DrawnMap.mean(maps)
     }

@@ -16,9 +16,8 @@ struct TargetRound {
   let classIndex: Int
   /// [channels, height, width] at the input.
   let shape: Shape
-  /// The scores and the logits of the image.
+  /// The scores of the image.
   let scores: ArraySlice<Float>
-  let logits: [Float]
   /// The forward values that were asked for, and the gradients: [rows, …] each.
   let early: [Tensor]
   let gradients: [Tensor]
@@ -49,13 +48,11 @@ extension ExplanationRequest {
         return try targetWeights(batch, classes, weights ?? target.weights)
       }
     ) { batch, round, gradients in
-      let logits = try LogitRows(batch.early[1], count: batch.items.count)
       for (row, image) in batch.items.enumerated() where round < classes[row].count {
         try body(
           TargetRound(
             image: image, row: row, round: round, classIndex: classes[row][round], shape: batch.shape,
-            scores: scores?[row] ?? [], logits: logits[row], early: Array(batch.early[2...]), gradients: gradients,
-            count: batch.items.count))
+            scores: scores?[row] ?? [], early: Array(batch.early[2...]), gradients: gradients, count: batch.items.count))
       }
     }
   }
