@@ -39,6 +39,9 @@ let package = Package(
     // A range split over threads, cancellation, progress.
     .target(name: "Parallel", dependencies: ["Tensors", "CProcessor"], swiftSettings: swift),
 
+    // Text: JSON, lines, names of files, and digests that name contents.
+    .target(name: "Documents", dependencies: ["Tensors"], swiftSettings: numeric()),
+
     // Numeric loops: generic code, instantiated once per instruction set, chosen at run time.
     .target(name: "KernelCore", dependencies: ["CVectors"], swiftSettings: numeric()),
     .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric()),
@@ -92,6 +95,13 @@ let package = Package(
         "Explainers", "Models", "Explanations", "Images", "Parallel", "Tensors",
       ],
       swiftSettings: numeric()),
+    // Data sets, and what methods and metrics come to over them.
+    .target(
+      name: "Evaluation",
+      dependencies: [
+        "Metrics", "Explainers", "Models", "Explanations", "Images", "Graph", "Parallel", "Documents", "Tensors", "CLimpid",
+      ],
+      swiftSettings: swift),
     // The C functions, one file per noun of the header.
     .target(
       name: "CABI",
@@ -117,8 +127,8 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
-        "CLimpid",
+        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel",
+        "Documents", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),

@@ -2,7 +2,7 @@ public import Explanations
 public import Tensors
 
 /// What a caller sets for one call, beside its progress, which is always handed on by itself.
-public struct Call {
+public struct Call: Sendable {
   /// Values of the method's parameters that differ from their defaults.
   public var parameters: [String: ParameterValue] = [:]
   /// Random draws and other numbers that a method reads, by the names that it documents.

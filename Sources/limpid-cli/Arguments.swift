@@ -1,3 +1,4 @@
+import Documents
 import Tensors
 
 /// An option of a command: "--top N".

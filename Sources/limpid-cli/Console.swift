@@ -1,3 +1,4 @@
+import Documents
 import Glibc
 import Parallel
 import Tensors
@@ -57,13 +58,15 @@ final class ProgressLine {
   private var isShown = false
 
   /// `title` is what the call works on.
-  func progress(_ title: String) -> Progress {
+  func progress(_ title: String) -> Progress { progress { title } }
+
+  func progress(_ title: @escaping () -> String) -> Progress {
     Progress { done, total in
       if Interrupt.cancellation.isCancelled { return false }
       if self.isTerminal, total > 0, now() - self.drawn > 0.1 {
         self.drawn = now()
         self.isShown = true
-        Console.error("\r\u{1B}[K\(Int(100 * Double(done) / Double(total))) % \(title)")
+        Console.error("\r\u{1B}[K\(Int(100 * Double(done) / Double(total))) % \(title())")
       }
       return true
     }

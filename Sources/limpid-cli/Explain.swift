@@ -1,3 +1,5 @@
+import Documents
+import Evaluation
 import Explainers
 import Explanations
 import Images
@@ -12,11 +14,8 @@ struct Explain: Command {
     options: [
       Option("method", "NAME", "explanation method (default: the model's own, else grad-cam); see limpid methods"),
       Option("class", "CLASS", "predicted (default), least (probable), all, a number or a label; several: a,b"),
-      Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
-      Option("draw", "NAME=FILE.npy", "random draws or another array that the method reads; repeat it for several"),
-      Option("layer", "NAME", "a value or module that the method taps (default: found); repeat it for several"),
+    ] + GivenSettings.options + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      Option("seed", "N", "of the method's random numbers (default 0)"),
       Option("output", "PATH", "a folder, or one .png file (default: the current folder)"),
       Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
     ] + Overlay.options + [.json, .threads])
@@ -25,9 +24,8 @@ struct Explain: Command {
   private let images: [String]
   private let method: String?
   private let choices: [String]
-  private let call: Call
+  private let given: GivenSettings
   private let options: CallOptions
-  private let draws: [(name: String, value: String)]
   private let overlay: Overlay
   private let overlays: Destination
   private let maps: Destination?
@@ -45,14 +43,7 @@ struct Explain: Command {
     maps = try arguments.text("map").map { path in
       try locating("--map") { try Destination(path, suffix: ".npy") }
     }
-    var call = Call()
-    for (name, text) in try arguments.pairs("parameter", like: "slot=2") {
-      call.parameters[name] = Double(text).map { .number($0) } ?? .text(text)
-    }
-    draws = try arguments.pairs("draw", like: "noise=noise.npy")
-    call.layers = arguments.all("layer")
-    call.seed = try arguments.integer("seed", in: 0...Int.max).map { UInt64($0) }
-    self.call = call
+    self.given = try GivenSettings(arguments)
     options = try CallOptions(arguments)
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
@@ -60,11 +51,10 @@ struct Explain: Command {
 
   func run() throws {
     let model = try Model.load(model, threads: threads, options.preprocessing)
-    var call = try options.call(call)
+    let call = try options.call(given.call())
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let method = try model.explainer(named: method)
     let images = try imageFiles(images)
-    for (name, path) in draws { call.draws[name] = try Tensor(npy: path) }
     // Before files are made and images are read.
     _ = try ExplanationRequest(model, [], [], call, .unwatched, method)
     try checkFiles(choices, images.count)
@@ -118,7 +108,7 @@ struct Explain: Command {
     }
     return .object([
       ("model", .text(model)), ("method", .text(method.name)), ("parameters", .object(parameters)),
-      ("layers", .texts(call.layers)), ("draws", .object(draws.map { ($0.name, .text($0.value)) })),
+      ("layers", .texts(call.layers)), ("draws", .object(given.draws.map { ($0.name, .text($0.value)) })),
       ("seed", method.drawsNumbers ? .integer(call.seed ?? 0) : .null), ("explanations", .list(results)),
     ])
   }

@@ -1,4 +1,6 @@
 import CLimpid
+import Documents
+import Evaluation
 import Explainers
 import Explanations
 import Images
@@ -96,15 +98,6 @@ struct MetricList: Command {
       ])
     }
     try Console.write(isJSON ? JSON.list(documents).document : text.joined(separator: "\n"))
-  }
-}
-
-extension JSON {
-  init(_ value: ParameterValue) {
-    switch value {
-    case .number(let number): self = .number(number)
-    case .text(let word): self = .text(word)
-    }
   }
 }
 

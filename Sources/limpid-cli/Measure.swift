@@ -1,3 +1,5 @@
+import Documents
+import Evaluation
 import Explainers
 import Explanations
 import Images
@@ -14,13 +16,8 @@ struct Measure: Command {
       Option("metric", "NAME", "what to measure; several: a,b (default: insertion,deletion); see limpid metrics"),
       Option("method", "NAME", "explanation method (default: the model's own); see limpid methods"),
       Option("class", "CLASS", "predicted (default), least (probable), a number or a label; several: a,b"),
-      Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
-      Option("metric-parameter", "NAME=VALUE", "of each metric that has it; repeat it for several"),
-      Option("draw", "NAME=FILE.npy", "an array that the method reads; repeat it for several"),
-      Option("metric-draw", "NAME=FILE.npy", "an array that a metric reads, [images, …]; repeat it for several"),
-      Option("layer", "NAME", "a value that the method taps (default: the model's first); repeat it for several"),
-      CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      Option("seed", "N", "of random numbers (default 0)"), .json, .threads,
+    ] + GivenSettings.options + GivenSettings.metricOptions + [
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed, .json, .threads,
     ])
 
   private let model: String
@@ -28,11 +25,9 @@ struct Measure: Command {
   private let metrics: [any Metric]
   private let method: String?
   private let choices: [String]
-  private let call: Call
+  private let given: GivenSettings
+  private let givenOfMetrics: GivenSettings
   private let options: CallOptions
-  private let draws: [(name: String, value: String)]
-  private let parameters: [(name: String, value: String)]
-  private let metricDraws: [(name: String, value: String)]
   private let threads: Int?
   private let isJSON: Bool
 
@@ -44,34 +39,28 @@ struct Measure: Command {
     method = arguments.text("method")
     let given = arguments.all("class")
     choices = given.isEmpty ? ["predicted"] : given
-    var call = Call()
-    for (name, text) in try arguments.pairs("parameter", like: "samples=10") {
-      call.parameters[name] = Self.value(text)
-    }
-    draws = try arguments.pairs("draw", like: "noise=noise.npy")
-    parameters = try arguments.pairs("metric-parameter", like: "step=224")
-    metricDraws = try arguments.pairs("metric-draw", like: "boxes=boxes.npy")
-    call.layers = arguments.all("layer")
-    call.seed = try arguments.integer("seed", in: 0...Int.max).map { UInt64($0) }
-    self.call = call
+    self.given = try GivenSettings(arguments)
+    givenOfMetrics = try GivenSettings(arguments, ofMetrics: true)
     options = try CallOptions(arguments)
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
   }
 
-  private static func value(_ text: String) -> ParameterValue { Double(text).map { .number($0) } ?? .text(text) }
-
   func run() throws {
     let model = try Model.load(model, threads: threads, options.preprocessing)
-    var call = try options.call(call)
+    var call = try options.call(given.call())
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let explainer = try model.explainer(named: method)
     let images = try imageFiles(images)
-    for (name, path) in draws { call.draws[name] = try Tensor(npy: path) }
     if !explainer.drawsNumbers { call.seed = nil }
     // Before images are read.
     _ = try ExplanationRequest(model, [], [], call, .unwatched, explainer)
-    var columns = try metrics.map { Column($0, try settings(of: $0, call), MethodCall(method: explainer.name, call: call)) }
+    let uses = metrics.map { (name: $0.name, what: $0 as any Configurable) }
+    var columns = try metrics.indices.map { i in
+      var own = try givenOfMetrics.call(for: i, of: uses)
+      (own.output, own.feeds) = (call.output, call.feeds)
+      return Column(metrics[i], own, MethodCall(method: explainer.name, call: call))
+    }
     let outcome = Result {
       try forEachImage(images) { _, path, image, progress in
         let parts = progress.parts([1] + metrics.map { _ in 4 })
@@ -84,27 +73,8 @@ struct Measure: Command {
         }
       }
     }
-    try Console.write(isJSON ? document(explainer, columns).document : Self.table(columns))
+    try Console.write(isJSON ? document(explainer, call, columns).document : Self.table(columns))
     try outcome.get()
-  }
-
-  /// What of the caller's settings a metric has.
-  private func settings(of metric: any Metric, _ call: Call) throws -> Call {
-    for (name, _) in parameters where !metrics.contains(where: { $0.parameters.contains { $0.name == name } }) {
-      throw Failure(.notFound, "--metric-parameter: none of the metrics has a parameter \(quoted(name))")
-    }
-    for (name, _) in metricDraws where !metrics.contains(where: { $0.draws.contains { $0.name == name } }) {
-      throw Failure(.notFound, "--metric-draw: none of the metrics reads draws \(quoted(name))")
-    }
-    var own = call.forScores
-    for (name, text) in parameters where metric.parameters.contains(where: { $0.name == name }) {
-      own.parameters[name] = Self.value(text)
-    }
-    for (name, path) in metricDraws where metric.draws.contains(where: { $0.name == name }) {
-      own.draws[name] = try Tensor(npy: path)
-    }
-    own.seed = metric.drawsNumbers ? self.call.seed : nil
-    return own
   }
 
   private static func table(_ columns: [Column]) -> String {
@@ -116,14 +86,14 @@ struct Measure: Command {
     return table.text
   }
 
-  private func document(_ explainer: any Explainer, _ columns: [Column]) -> JSON {
+  private func document(_ explainer: any Explainer, _ call: Call, _ columns: [Column]) -> JSON {
     .object([
       ("model", .text(model)), ("method", .text(explainer.name)),
       (
         "parameters",
         .object(explainer.parameters.map { ($0.name, JSON(call.parameters[$0.name] ?? $0.defaultValue)) })
       ),
-      ("layers", .texts(call.layers)), ("seed", .integer(call.seed ?? 0)), ("metrics", .list(columns.map(\.json))),
+      ("layers", .texts(call.layers)), ("seed", .integer(given.seed ?? 0)), ("metrics", .list(columns.map(\.json))),
     ])
   }
 }

@@ -1,3 +1,4 @@
+import Documents
 import Explainers
 import Images
 import Models

@@ -155,7 +155,7 @@ def test_lists_agree_with_inspect_and_the_renderer(case):
     (["classify", "m", "i", "--top", "0"], "--top"), (["classify", "m", "i", "--json=1"], "takes no value"),
     (["explain", "m", "i", "--colormap", "hot"], "viridis"), (["explain", "m", "i", "--style", "x"], "tame"),
     (["explain", "m", "i", "--opacity", "nan"], "--opacity"), (["explain", "m", "i", "--size", "20"], "640x480"),
-    (["explain", "m", "i", "--parameter", "slot"], "slot=2"), (["explain", "m", "i", "--output", "x.jpg"], ".png"),
+    (["explain", "m", "i", "--parameter", "slot"], "samples=10"), (["explain", "m", "i", "--output", "x.jpg"], ".png"),
     (["explain", "m", "i", "--size", "2x2", "--scale", "2"], "exclude"), (["fetch", "m", "i"], "--names"),
 ])
 def test_wrong_calls_exit_with_2_and_say_what_is_wrong(case, words, message):

@@ -7,6 +7,7 @@ import Tensors
 /// A class goes before one of equal score that has a larger number.
 struct Accuracy: Metric {
   let name = "accuracy"
+  let better = Direction.more
   let summary = "The share of images whose true class has the largest score."
   let needsModel = false
   let reads = MapSource.scores

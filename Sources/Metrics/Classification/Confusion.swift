@@ -10,6 +10,7 @@ import Tensors
 /// What divides by 0 is NaN. `compat` "scouter" (the reproduction's ACRIMA table): the numbers of class 1 alone.
 struct Confusion: Metric {
   let name = "confusion"
+  let better = Direction.more
   let summary = "The confusion matrix of the classifier, with recall, precision, F1, AUC and kappa as details."
   let needsModel = false
   let reads = MapSource.scores

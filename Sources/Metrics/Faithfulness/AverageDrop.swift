@@ -25,6 +25,7 @@ struct AverageDrop: Metric {
   let name: String
   let summary: String
   let kind: Kind
+  var better: Direction { kind == .drop ? .less : .more }
 
   static let drop = AverageDrop(
     name: "average-drop",
@@ -76,7 +77,7 @@ struct AverageDrop: Metric {
     }
     let shape = try Shape(checking: [request.count])
     return Measurement(
-      values, mean: try mean(values, compat, request),
+      values, mean: try mean(of: values, classes: request.classes, settings, batchSize: request.call.batchSize),
       details: [("original", try Tensor(clean, shape)), ("masked", try Tensor(masked, shape))],
       chosen: ["of": .text(quantity.rawValue)])
   }
@@ -98,12 +99,12 @@ struct AverageDrop: Metric {
     }
   }
 
-  /// nil for the mean of what is defined.
-  private func mean(_ values: [Double], _ compat: Compat, _ request: MeasurementRequest) throws -> Double? {
+  func mean(of values: [Double], classes: [Int?], _ settings: Settings, batchSize: Int) throws -> Double {
+    let compat: Compat = try settings.choice("compat")
     if compat == .tame { return values.reduce(0, +) / Double(values.count) }
-    guard compat == .caStream else { return nil }
-    let asked = try request.settings.integer("batch")
-    let size = asked > 0 ? asked : request.call.batchSize > 0 ? request.call.batchSize : 64
+    guard compat == .caStream else { return Measurement.mean(of: values) }
+    let asked = try settings.integer("batch")
+    let size = asked > 0 ? asked : batchSize > 0 ? batchSize : 64
     let means = stride(from: 0, to: values.count, by: size).map { start in
       Measurement.mean(of: Array(values[start..<min(start + size, values.count)]))
     }

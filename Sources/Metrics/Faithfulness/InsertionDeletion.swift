@@ -15,6 +15,7 @@ struct InsertionDeletion: Metric {
   let name: String
   let summary: String
   let isInsertion: Bool
+  var better: Direction { isInsertion ? .more : .less }
 
   static let insertion = InsertionDeletion(
     name: "insertion",

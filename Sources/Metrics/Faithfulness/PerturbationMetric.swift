@@ -10,6 +10,7 @@ import Tensors
 /// become black before normalisation, which is ImageNet's where the model file says none.
 struct PerturbationMetric: Metric {
   let name = "perturbation"
+  let better = Direction.less
   let summary = "Share of nine images, 10 to 90 percent of their pixels taken away, that keep their class; less is "
     + "better by positive order."
   let parameters = [

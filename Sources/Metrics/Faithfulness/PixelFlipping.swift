@@ -12,6 +12,7 @@ import Tensors
 /// "white" the largest value of the image, and the number of values a step must divide height × width.
 struct PixelFlipping: Metric {
   let name = "pixel-flipping"
+  let better = Direction.less
   let summary = "Area under the class's score while the most important values are replaced; less is better."
   let reads = MapSource.attribution
   let parameters = [

@@ -10,6 +10,7 @@ import Tensors
 /// Pillow does.
 struct AreaSize: Metric {
   let name = "area-size"
+  let better = Direction.neither
   let summary = "The share of the image that the map fills; what is good depends on the size of things."
   let needsModel = false
   let draws = [MeasurementRequest.rangeDraw]
@@ -33,6 +34,7 @@ struct AreaSize: Metric {
 /// (NaN).
 struct Precision: Metric {
   let name = "precision"
+  let better = Direction.more
   let summary = "The share of the map's sum inside the boxes of the object; more is better."
   let needsModel = false
   let reads = MapSource.map

@@ -11,6 +11,7 @@ import Tensors
 /// tolerance 0 never hits; the mean is that of the classes' accuracies, a class without images counting as 0.
 struct PointingGame: Metric {
   let name = "pointing-game"
+  let better = Direction.more
   let summary = "Whether the largest value of the map lies on an object of its class, or near it; more is better."
   let needsModel = false
   let reads = MapSource.map
@@ -37,18 +38,25 @@ struct PointingGame: Metric {
       return masks.isHit(index, x: point % masks.width, y: point / masks.width, tolerance, isStrict: isTorchRay)
     }
     guard isTorchRay else { return Measurement(hits.map { $0 ? 1 : 0 }) }
-    let (accuracies, mean) = try Self.accuracies(hits, request)
+    let (accuracies, mean) = try Self.accuracies(hits, request.classes, request.settings)
     let details = try accuracies.map { [("class_accuracy", try Tensor($0, Shape(checking: [$0.count])))] } ?? []
     return Measurement(hits.map { $0 ? 1 : -1 }, mean: mean, details: details)
   }
 
+  func mean(of values: [Double], classes: [Int?], _ settings: Settings, batchSize: Int) throws -> Double {
+    guard try settings.word("compat") == "torchray" else { return Measurement.mean(of: values) }
+    let known = zip(values, classes).filter { !$0.0.isNaN }
+    guard !known.isEmpty else { return .nan }
+    return try Self.accuracies(known.map { $0.0 > 0 }, known.map(\.1), settings).mean
+  }
+
   /// nil where no classes are given: then the mean is the share of hits.
   private static func accuracies(
-    _ hits: [Bool], _ request: MeasurementRequest
+    _ hits: [Bool], _ classes: [Int?], _ settings: Settings
   ) throws -> (classes: [Double]?, mean: Double) {
-    let classes = request.classes.compactMap(\.self)
+    let classes = classes.compactMap(\.self)
     guard classes.count == hits.count else { return (nil, Double(hits.count { $0 }) / Double(hits.count)) }
-    let asked = try request.settings.integer("class_count")
+    let asked = try settings.integer("class_count")
     let count = max(asked, (classes.max() ?? 0) + 1)
     guard asked == 0 || count == asked else {
       throw Failure(.invalidArgument, "class_count is \(asked), but class \(count - 1) is given")

@@ -13,6 +13,7 @@ import Tensors
 /// that the filter has after this image, counted over the images up to it, as the other reproduction has it.
 struct WordRecall: Metric {
   let name = "recall"
+  let better = Direction.more
   let summary = "Of people's words for what a filter is active at, the share among those found for it; more is better."
   let needsModel = false
   let draws = [

@@ -15,6 +15,7 @@ import Tensors
 /// image by clip(std·normal, 0, 1).
 struct Infidelity: Metric {
   let name = "infidelity"
+  let better = Direction.less
   let summary = "Squared error of the attribution as a prediction of what perturbations do; less is better."
   let reads = MapSource.attribution
   let drawsNumbers = true

@@ -18,6 +18,7 @@ import Tensors
 /// every draw, so that in effect the last one counts.
 struct Sensitivity: Metric {
   let name = "sensitivity"
+  let better = Direction.less
   let summary = "How much the explanation changes at most, relative, where the image changes a little; less is better."
   let needsMethod = true
   let drawsNumbers = true

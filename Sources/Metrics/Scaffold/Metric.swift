@@ -1,4 +1,5 @@
 public import Explainers
+public import Explanations
 import Tensors
 
 /// What of explanations a metric reads; doors that are given explanations take it from them.
@@ -15,23 +16,41 @@ public enum MapSource: String, Sendable {
   case none
 }
 
+/// Which values are the good ones.
+public enum Direction: String, Sendable {
+  case more, less
+  /// What is good depends on what is measured.
+  case neither
+}
+
 /// A measure of explanations, or of a classifier. To add one, write its file and list it in `Metrics.all`.
 ///
 /// Its draws are labels and boxes too.
 public protocol Metric: Configurable {
   /// One sentence: what the number means, and whether more is better.
   var summary: String { get }
+  var better: Direction { get }
   var reads: MapSource { get }
   var needsModel: Bool { get }
   /// Whether it explains changed images itself, by the method that the caller names.
   var needsMethod: Bool { get }
   func measure(_ request: MeasurementRequest) throws -> Measurement
+  /// What the metric makes of the values of many images: NaN where nothing is defined.
+  ///
+  /// - Parameters:
+  ///   - classes: of each value; nil where it is not known
+  ///   - batchSize: of the call that they are from; 0: the metric's own
+  func mean(of values: [Double], classes: [Int?], _ settings: Settings, batchSize: Int) throws -> Double
 }
 
 extension Metric {
   public var reads: MapSource { .grid }
   public var needsModel: Bool { true }
   public var needsMethod: Bool { false }
+  /// Of the values that are numbers.
+  public func mean(of values: [Double], classes: [Int?], _ settings: Settings, batchSize: Int) throws -> Double {
+    Measurement.mean(of: values)
+  }
 }
 
 extension Metrics {

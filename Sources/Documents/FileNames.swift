@@ -1,0 +1,83 @@
+import Glibc
+import Tensors
+
+/// Names of files in any bytes. What is no UTF-8 in them stands in a `String` as scalars of a private plane, byte by
+/// byte, until the system gets the name back, or people see it.
+extension String {
+  private static let escapes: ClosedRange<UInt32> = 0x10FF80...0x10FFFF
+
+  /// The bytes up to a NUL.
+  public init(name: UnsafePointer<CChar>) {
+    if let text = String(validatingCString: name) {
+      self = text
+      return
+    }
+    let bytes = UnsafeRawBufferPointer(start: name, count: strlen(name))
+    var scalars = UnicodeScalarView()
+    var start = 0
+    while start < bytes.count {
+      let length = (1...4).first { length in
+        start + length <= bytes.count && String(validating: bytes[start..<start + length], as: UTF8.self) != nil
+      }
+      if let length {
+        scalars += String(decoding: bytes[start..<start + length], as: UTF8.self).unicodeScalars
+      } else if let escape = Unicode.Scalar(0x10FF00 + UInt32(bytes[start])) {
+        scalars.append(escape)
+      }
+      start += length ?? 1
+    }
+    self.init(scalars)
+  }
+
+  /// The name as the system knows it, with a NUL at its end.
+  public var systemName: [CChar] {
+    unicodeScalars.flatMap { scalar in
+      Self.escapes.contains(scalar.value) ? [UInt8(scalar.value - 0x10FF00)] : Array(UTF8.encode(scalar) ?? .init())
+    }.map(CChar.init(bitPattern:)) + [0]
+  }
+
+  /// With U+FFFD for bytes that are no text.
+  public var withoutEscapes: String {
+    guard unicodeScalars.contains(where: { Self.escapes.contains($0.value) }) else { return self }
+    return String(UnicodeScalarView(unicodeScalars.map { Self.escapes.contains($0.value) ? "\u{FFFD}" : $0 }))
+  }
+}
+
+/// The names in a folder, sorted by their bytes; "." and ".." are left out. Throws `notFound` or `io`.
+public func folderContents(_ path: String) throws -> [String] {
+  guard let folder = opendir(path.systemName) else {
+    let code = errno
+    throw Failure(
+      code == ENOENT ? .notFound : .io, "cannot read the folder \(quoted(path)): \(String(cString: strerror(code)))")
+  }
+  defer { closedir(folder) }
+  var names: [String] = []
+  while let entry = readdir(folder) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(name: $0) }
+    }
+    if name != ".", name != ".." { names.append(name) }
+  }
+  return names.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
+}
+
+public func isFolder(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path.systemName, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
+public func isFile(_ path: String) -> Bool {
+  var status = stat()
+  return stat(path.systemName, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+}
+
+/// "a" and "b.png" → "a/b.png"; an absolute name stays.
+public func joined(_ folder: String, _ name: String) -> String {
+  folder.isEmpty || name.hasPrefix("/") ? name : folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+}
+
+/// Whether a name ends as those of the images that are read: PNG and JPEG files.
+public func isImageName(_ name: String) -> Bool {
+  let suffix = name.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last?.lowercased() ?? ""
+  return !name.hasPrefix(".") && ["png", "jpg", "jpeg"].contains(suffix)
+}

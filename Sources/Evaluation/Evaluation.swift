@@ -1,0 +1,118 @@
+public import Documents
+import Images
+public import Models
+public import Parallel
+import Tensors
+
+/// A plan, on a data set: what is done with each image, what was found so far, and what that comes to.
+///
+/// Any thread may `evaluate`; the rest is for one at a time.
+public final class Evaluation {
+  public let model: Model
+  public let plan: Plan
+  public private(set) var data: DataSet
+  /// The plan and the model, as results have them.
+  public let settings: JSON
+  /// Names them.
+  public let fingerprint: String
+  /// What was found, by sample; failed ones too.
+  public private(set) var records: [Int: Record] = [:]
+  /// Which samples have a key: several where a list names an image twice.
+  private var places: [String: [Int]] = [:]
+
+  public init(_ model: Model, _ plan: Plan, _ data: DataSet) throws {
+    self.model = model
+    self.plan = plan
+    self.data = data
+    settings = try plan.json(model)
+    fingerprint = String(Digest(settings.line).text.prefix(32))
+    for (i, sample) in data.samples.enumerated() { places[sample.key, default: []].append(i) }
+    guard data.path != nil else { return }
+    try check(data)
+  }
+
+  /// Before anything runs, what the data set lacks.
+  private func check(_ data: DataSet) throws {
+    if !data.hasTruth {
+      if plan.target.needsTruth {
+        throw Failure(.invalidArgument, "the true class is to be explained, but the data set says of no image what is true")
+      }
+      if let use = plan.scoreMetrics.first {
+        throw Failure(.invalidArgument, "the metric \(quoted(use.name)) needs true classes, but the data set has none")
+      }
+    }
+    for use in plan.explanationMetrics where use.call.draws["boxes"] == nil && use.call.draws["mask"] == nil {
+      let reads = (boxes: use.reads("boxes"), masks: use.reads("mask"))
+      guard reads.boxes || reads.masks, !(reads.boxes && data.hasBoxes), !(reads.masks && data.hasMasks) else { continue }
+      throw Failure(
+        .invalidArgument, "the metric \(quoted(use.name)) needs to know where objects are, but a data set of format "
+          + "\(quoted(data.format)) has no boxes" + (reads.masks ? " and no masks" : ""))
+    }
+  }
+
+  /// Adds a sample whose bytes the caller has. Returns its index.
+  public func add(_ sample: Sample) throws -> Int {
+    if let truth = sample.truth {
+      guard truth >= 0, truth < classCount ?? Int.max else {
+        throw Failure(.invalidArgument, "\(quoted(sample.name)): there is no class \(truth)")
+      }
+    }
+    data.samples.append(sample)
+    places[sample.key, default: []].append(data.samples.count - 1)
+    return data.samples.count - 1
+  }
+
+  var classCount: Int? { (try? model.requiredScores(plan.call.output))?.classCount }
+
+  /// The record of sample `index`. What is wrong with the image, or with explaining it, becomes a record of a failure.
+  ///
+  /// - Parameters:
+  ///   - bytes: its file, where the caller has it; nil: the data set's
+  /// - Throws: `cancelled`, `notFound` for no sample
+  public func evaluate(_ index: Int, bytes: UnsafeRawBufferPointer? = nil, _ progress: Progress) throws -> Record {
+    guard data.samples.indices.contains(index) else {
+      throw Failure(.notFound, "there is no sample \(index); there are \(data.samples.count)")
+    }
+    let sample = data.samples[index]
+    var clock = Stopwatch()
+    do {
+      let image = try clock.measure("read") {
+        try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes) } } ?? sample.image()
+      }
+      return try Examination(self, sample, image).record(&clock, progress)
+    } catch let failure as Failure where failure.kind != .cancelled {
+      return Record(
+        name: sample.name, truth: sample.truth, key: sample.key, fingerprint: fingerprint,
+        outcome: .failed(failure.message), seconds: clock.seconds)
+    }
+  }
+
+  /// Takes a record down, replacing an earlier one of its sample. Throws `invalidArgument` for one of another evaluation.
+  public func add(_ record: Record) throws {
+    guard record.fingerprint == fingerprint else {
+      throw Failure(.invalidArgument, "this record is of an evaluation with other settings, or of another model")
+    }
+    guard let indices = places[record.key] else {
+      throw Failure(.notFound, "the data set has no \(quoted(record.name)) with these annotations")
+    }
+    for index in indices { records[index] = record }
+  }
+
+  public func add(bytes: UnsafeRawBufferPointer) throws { try add(Record(bytes, of: plan)) }
+
+  /// Samples without a record, in their order, and those that failed.
+  public var pending: [Int] { data.samples.indices.filter { records[$0]?.failure != nil || records[$0] == nil } }
+
+  /// Evaluates what is pending. `each` is told after each image; what was found until a failure stays.
+  public func run(
+    _ progress: Progress, each: (_ done: Int, _ of: Int, _ record: Record) throws -> Void = { _, _, _ in }
+  ) throws {
+    let pending = pending
+    for (i, index) in pending.enumerated() where records[index] == nil || records[index]?.failure != nil {
+      let record = try evaluate(index, progress.range(i..<i + 1, of: pending.count))
+      try add(record)
+      try each(i + 1, pending.count, record)
+    }
+    try progress.advance(1, of: 1)
+  }
+}
