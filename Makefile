@@ -1,4 +1,4 @@
-# make demo      build, classify and explain photographs, write overlay pictures
+# make demo      build, classify and explain photographs, write overlays and a report
 # make test      everything; installs what is missing
 # make bench     time Limpid beside ONNX Runtime and OpenVINO
 # make conformance   compare with ONNX Runtime on what PyTorch exports: docs/conformance.md

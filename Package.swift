@@ -74,6 +74,8 @@ let package = Package(
     .target(name: "Images", dependencies: ["Tensors", "CCodecs"], swiftSettings: numeric()),
     // What explaining gives and takes: heat maps, explanations, parameters.
     .target(name: "Explanations", dependencies: ["Images", "Tensors"], swiftSettings: numeric()),
+    // What was explained and measured, as one page.
+    .target(name: "Reports", dependencies: ["Images", "Tensors"], swiftSettings: swift),
     // Model file and metadata: classes, preprocessing, layers, heads.
     .target(
       name: "Models",
@@ -127,8 +129,8 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel",
-        "Documents", "Tensors", "CLimpid",
+        "Evaluation", "Metrics", "Explainers", "Models", "Reports", "Explanations", "Engine", "Images", "Kernels", "Graph",
+        "Parallel", "Documents", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),

@@ -135,3 +135,84 @@ lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, ui
   if (status != LP_OK) free(r.pixels);
   return status;
 }
+
+typedef struct {
+  struct jpeg_compress_struct encoder;
+  struct jpeg_error_mgr errors;
+  struct jpeg_destination_mgr destination;
+  uint8_t *data;
+  size_t capacity;
+  char *message;
+  jmp_buf out;
+} writer;
+
+_Noreturn static void fail_to_write(j_common_ptr encoder) {
+  writer *w = encoder->client_data;
+  char text[JMSG_LENGTH_MAX];
+  encoder->err->format_message(encoder, text);
+  snprintf(w->message, LP_MESSAGE_SIZE, "%s", text);
+  longjmp(w->out, 1);
+}
+
+/// Gives libjpeg the half of the memory that is not written yet, which doubles each time.
+static boolean grow(j_compress_ptr encoder) {
+  writer *w = encoder->client_data;
+  const size_t used = w->capacity, capacity = used ? 2 * used : 1 << 14;
+  uint8_t *data = realloc(w->data, capacity);
+  if (!data) ERREXIT1(encoder, JERR_OUT_OF_MEMORY, 0);
+  w->data = data;
+  w->capacity = capacity;
+  w->destination.next_output_byte = data + used;
+  w->destination.free_in_buffer = capacity - used;
+  return TRUE;
+}
+
+static void start_writing(j_compress_ptr encoder) { grow(encoder); }
+
+static void end_writing(j_compress_ptr encoder) { (void)encoder; }
+
+static lp_status write_jpeg(writer *w, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                            int quality, lp_bytes *out) {
+  j_compress_ptr encoder = &w->encoder;
+  jpeg_create_compress(encoder);
+  w->destination.init_destination = start_writing;
+  w->destination.empty_output_buffer = grow;
+  w->destination.term_destination = end_writing;
+  encoder->dest = &w->destination;
+  encoder->image_width = width;
+  encoder->image_height = height;
+  encoder->input_components = (int)channels;
+  encoder->in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(encoder);
+  jpeg_set_quality(encoder, quality, TRUE);
+  // Said explicitly: the one transform that is the same with and without vector instructions.
+  encoder->dct_method = JDCT_ISLOW;
+  encoder->optimize_coding = TRUE;
+  jpeg_start_compress(encoder, TRUE);
+  while (encoder->next_scanline < height) {
+    // libjpeg does not write to it.
+    JSAMPROW row = (JSAMPROW)(pixels + (size_t)width * channels * encoder->next_scanline);
+    jpeg_write_scanlines(encoder, &row, 1);
+  }
+  jpeg_finish_compress(encoder);
+  *out = (lp_bytes){w->data, w->capacity - w->destination.free_in_buffer};
+  return LP_OK;
+}
+
+/// The caller owns what a longjmp to here must not lose.
+static lp_status try_write(writer *w, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                           int quality, lp_bytes *out) {
+  return setjmp(w->out) ? LP_UNSUPPORTED : write_jpeg(w, pixels, width, height, channels, quality, out);
+}
+
+lp_status lp_encode_jpeg(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, int quality,
+                         lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
+  writer w = {.message = message};
+  w.encoder.err = jpeg_std_error(&w.errors);
+  w.encoder.client_data = &w;
+  w.errors.error_exit = fail_to_write;
+  const lp_status status = try_write(&w, pixels, width, height, channels, quality, out);
+  jpeg_destroy_compress(&w.encoder);
+  if (status != LP_OK) free(w.data);
+  return status;
+}

@@ -36,6 +36,24 @@ extension String {
     }.map(CChar.init(bitPattern:)) + [0]
   }
 
+  /// As a word that a shell reads as these bytes: in quotes where they are needed, as `$'\xff'` where they are no text.
+  public var shellWord: String {
+    let plain = "-_./,:=@%+".unicodeScalars
+    let isPlain = unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || $0.properties.numericType != nil || plain.contains($0)
+    }
+    if isPlain, !isEmpty { return self }
+    let isText = unicodeScalars.allSatisfy {
+      !Self.escapes.contains($0.value) && $0.properties.generalCategory != .control
+    }
+    if isText { return "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'" }
+    let bytes = systemName.dropLast().map { UInt8(bitPattern: $0) }
+    return "$'" + bytes.map { byte in
+      let isSafe = (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "'") && byte != UInt8(ascii: "\\")
+      return isSafe ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined() + "'"
+  }
+
   /// With U+FFFD for bytes that are no text.
   public var withoutEscapes: String {
     guard unicodeScalars.contains(where: { Self.escapes.contains($0.value) }) else { return self }

@@ -9,7 +9,8 @@ extension Rendering.Style {
     throw Failure(.notFound, "there is no render style \(quoted(name)); there are \(names)")
   }
 
-  var colormap: Colormap {
+  /// The one that is used where none is named.
+  public var colormap: Colormap {
     switch self {
     case .standard: .viridis
     case .scouter: .matplotlibJet

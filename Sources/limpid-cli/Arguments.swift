@@ -48,9 +48,12 @@ struct Usage {
 /// twice the last one counts, except where a command takes all. Everything here throws `invalidArgument`.
 struct Arguments {
   let operands: [String]
+  /// What a shell would take to call the command again.
+  let commandLine: String
   private let values: [String: [String]]
 
   init(_ words: ArraySlice<String>, for usage: Usage) throws {
+    commandLine = (["limpid", usage.name] + words.map(\.shellWord)).joined(separator: " ")
     var words = words
     var operands: [String] = []
     var values: [String: [String]] = [:]

@@ -61,7 +61,7 @@ struct Classify: Command {
   }
 
   /// The indices of the largest values, largest first, of equal ones the first; NaN comes last.
-  private static func best(_ count: Int, of values: [Float]) -> [Int] {
+  static func best(_ count: Int, of values: [Float]) -> [Int] {
     let order = values.indices.sorted { a, b in
       if values[a].isNaN || values[b].isNaN { return !values[a].isNaN || (values[b].isNaN && a < b) }
       return values[a] != values[b] ? values[a] > values[b] : a < b

@@ -24,8 +24,18 @@ func writeFile(_ path: String, _ bytes: [UInt8]) throws {
   try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, quoted(path)) }
 }
 
+/// Throws `io` where no file can be made or written at `path`: before the work, not after it.
+func checkWritable(_ path: String) throws {
+  let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+  let isThere = access(path.systemName, F_OK) == 0
+  let place = isThere ? path : folder.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : folder
+  guard access(place.systemName, W_OK) == 0 else {
+    throw Failure(.io, "cannot write \(quoted(path)): \(String(cString: strerror(errno)))")
+  }
+}
+
 /// Whatever follows the last "/".
-private func lastComponent(_ path: String) -> Substring {
+func lastComponent(_ path: String) -> Substring {
   path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
 }
 

@@ -10,7 +10,7 @@ import Tensors
 struct GivenSettings {
   /// Those of methods.
   static let options = [
-    Option("parameter", "NAME=VALUE", "of the method, a number or a word; repeat it for several"),
+    Option("parameter", "NAME=VALUE", "of each method that has it; METHOD.NAME=VALUE of one; repeat it for several"),
     Option("draw", "NAME=FILE.npy", "random draws or another array that the method reads; repeat it for several"),
     Option("layer", "NAME", "a value or module that the method taps (default: found); repeat it for several"),
     Option("seed", "N", "of random numbers (default 0)"),

@@ -7,8 +7,11 @@ import Tensors
 /// Calls `body` with the place of each image file, the file, the image, and the progress through it.
 ///
 /// A file that cannot be read is reported and left out; the others go on, and at the end that is an error. Whatever
-/// else fails stops it all.
-func forEachImage(_ paths: [String], _ body: (Int, String, Image, Progress) throws -> Void) throws {
+/// else fails stops it all. `unread` is told of each such file.
+func forEachImage(
+  _ paths: [String], _ body: (Int, String, Image, Progress) throws -> Void,
+  unread tell: (String, Failure) -> Void = { _, _ in }
+) throws {
   let line = ProgressLine()
   defer { line.clear() }
   var unread = 0
@@ -23,6 +26,7 @@ func forEachImage(_ paths: [String], _ body: (Int, String, Image, Progress) thro
       if paths.count == 1 { throw failure }
       line.clear()
       Console.error("limpid: \(failure)\n")
+      tell(path, failure)
       unread += 1
       continue
     }

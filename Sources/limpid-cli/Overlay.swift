@@ -48,8 +48,11 @@ struct Overlay {
     return .pixels(width: sides[0], height: sides[1])
   }
 
-  /// The overlay, RGB.
-  func draw(_ explanation: Explanation, on image: Image) throws -> Image {
+  /// What the colours of the map are.
+  var colors: Colormap { colormap ?? style.colormap }
+
+  /// The overlay, RGB; no side longer than `longest` where the caller did not choose its size.
+  func draw(_ explanation: Explanation, on image: Image, longest: Int = Image.maximumSide) throws -> Image {
     var rendering = Rendering(style)
     rendering.colormap = colormap
     rendering.opacity = opacity
@@ -57,10 +60,21 @@ struct Overlay {
       switch size {
       case .pixels(let width, let height): (rendering.width, rendering.height) = (width, height)
       case .factor(let factor): rendering.scale = factor
-      case .automatic: rendering.scale = try factor(for: explanation.canvas(view, rendering))
+      case .automatic:
+        let canvas = try explanation.canvas(view, rendering)
+        rendering.scale = factor(for: canvas)
+        if max(canvas.width, canvas.height) > longest {
+          (rendering.width, rendering.height) = canvas.width > canvas.height ? (longest, 0) : (0, longest)
+        }
       }
       return try explanation.drawn(over: view, rendering)
     }
+  }
+
+  /// The image alone, small ones enlarged as their overlays are.
+  func plain(_ image: Image) throws -> Image {
+    let factor = factor(for: (image.width, image.height))
+    return try image.resized(width: factor * image.width, height: factor * image.height, filter: .nearest)
   }
 
   /// Images with a side below 128 pixels grow by the whole number that brings this side to 256 or just beyond.

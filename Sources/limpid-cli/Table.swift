@@ -1,4 +1,4 @@
-import Glibc
+import Tensors
 
 /// Rows of text in aligned columns.
 struct Table {
@@ -8,6 +8,7 @@ struct Table {
   init(_ header: [String]? = nil) { self.header = header }
 
   mutating func add(_ row: String...) { rows.append(row) }
+  mutating func add(_ row: [String]) { rows.append(row) }
 
   /// Empty where there is no row: a header alone says nothing.
   var text: String {
@@ -31,14 +32,6 @@ extension String {
   var printable: String {
     String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
   }
-}
-
-/// `value` with so many digits after the point.
-func fixed(_ value: Double, _ digits: Int32) -> String {
-  // No finite double is longer; more is asked for nowhere.
-  var buffer = [CChar](repeating: 0, count: 400)
-  let length = withVaList([digits, value]) { vsnprintf(&buffer, buffer.count, "%.*f", $0) }
-  return String(decoding: buffer.prefix(max(0, Int(length))).map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
 /// A number of bytes for people.

@@ -24,6 +24,19 @@ import Testing
     #expect(try decode(encoded) == Image(width: 31, height: 17, channels: 3, pixels: opaque))
   }
 
+  @Test(arguments: [1, 3, 4]) func aJPEGFileShowsAlmostTheSame(_ channels: Int) throws {
+    let pixels = (0..<64 * 48).flatMap { i in (0..<channels).map { UInt8(i % 64 + 40 * $0) } }
+    let image = try Image(width: 64, height: 48, channels: channels, pixels: pixels)
+    let encoded = try image.encodeJPEG()
+    #expect(encoded == (try image.encodeJPEG()))
+    #expect(try image.encodeJPEG(quality: 20).count < encoded.count)
+    let decoded = try decode(encoded).pixels
+    let differences = (0..<3 * 64 * 48).map { i in
+      abs(Int(decoded[i]) - Int(pixels[i / 3 * channels + (channels == 1 ? 0 : i % 3)]))
+    }
+    #expect(decoded.count == differences.count && differences.allSatisfy { $0 < 12 })
+  }
+
   @Test func anImageOfTheWrongNumberOfBytesIsRefused() {
     #expect(
       failure { _ = try Image(width: 2, height: 2, channels: 3, pixels: [0]) }?.kind == .invalidArgument)

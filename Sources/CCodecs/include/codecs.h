@@ -52,6 +52,10 @@ lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, ui
 lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
                         lp_bytes *out, char message[LP_MESSAGE_SIZE]);
 
+/// The same of 1 (grey) or 3 (RGB) bytes a pixel; `quality` from 1 to 100 as libjpeg has it, chroma halved.
+lp_status lp_encode_jpeg(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, int quality,
+                         lp_bytes *out, char message[LP_MESSAGE_SIZE]);
+
 void lp_free(void *memory);
 
 #endif

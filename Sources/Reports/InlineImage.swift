@@ -1,0 +1,46 @@
+public import Images
+import Tensors
+
+/// An image inside of a page, as a data: URI.
+public struct InlineImage: Sendable {
+  public let width: Int
+  public let height: Int
+  /// "data:image/jpeg;base64,…"
+  let address: String
+
+  /// `image`, made smaller where a side is longer than `longest`. Drawings stay as they are, byte for byte; photographs,
+  /// whose PNG file is three times as long as their JPEG file or more, become JPEG.
+  public init(_ image: Image, longest: Int = 480) throws {
+    let image = try image.fitting(longest)
+    let (exact, small) = (try image.encodePNG(), try image.encodeJPEG())
+    (width, height) = (image.width, image.height)
+    let isDrawing = exact.count / 3 < small.count
+    address = (isDrawing ? "data:image/png;base64," : "data:image/jpeg;base64,") + base64(isDrawing ? exact : small)
+  }
+}
+
+extension Image {
+  /// The same image, or a smaller one whose longer side is `longest`.
+  fileprivate func fitting(_ longest: Int) throws -> Image {
+    let side = max(width, height)
+    guard side > longest else { return self }
+    return try resized(
+      width: max(1, width * longest / side), height: max(1, height * longest / side), filter: .lanczos)
+  }
+}
+
+/// RFC 4648, section 4.
+func base64(_ bytes: [UInt8]) -> String {
+  let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+  let count = (bytes.count + 2) / 3 * 4
+  return String(unsafeUninitializedCapacity: count) { text in
+    for (group, start) in stride(from: 0, to: bytes.count, by: 3).enumerated() {
+      let three = bytes[start..<min(start + 3, bytes.count)]
+      let bits = (0..<3).reduce(0) { $0 << 8 | ($1 < three.count ? Int(three[start + $1]) : 0) }
+      for i in 0..<4 {
+        text[4 * group + i] = i <= three.count ? alphabet[bits >> (18 - 6 * i) & 63] : UInt8(ascii: "=")
+      }
+    }
+    return count
+  }
+}
