@@ -28,6 +28,7 @@ let package = Package(
     .target(name: "CProcessor"),
     .systemLibrary(name: "CVectors"),
     .target(name: "CThread"),
+    .target(name: "CSQLite"),
     .target(
       name: "CONNX",
       cxxSettings: [.define("ONNX_NAMESPACE", to: "onnx"), .define("ONNX_ML", to: "1")],
@@ -102,6 +103,7 @@ let package = Package(
       name: "Evaluation",
       dependencies: [
         "Metrics", "Explainers", "Models", "Explanations", "Images", "Graph", "Parallel", "Documents", "Tensors", "CLimpid",
+        "CSQLite",
       ],
       swiftSettings: swift),
     // The C functions, one file per noun of the header.

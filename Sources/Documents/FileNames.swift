@@ -79,15 +79,27 @@ public func folderContents(_ path: String) throws -> [String] {
   return names.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
 }
 
-public func isFolder(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path.systemName, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+/// What the system says of a file.
+public struct FileStatus {
+  public let size: Int
+  /// Nanoseconds since 1970.
+  public let modified: Int
+  public let isFolder: Bool
+  public let isFile: Bool
+
+  /// nil where there is none, or it may not be looked at.
+  public init?(_ path: String) {
+    var status = stat()
+    guard stat(path.systemName, &status) == 0 else { return nil }
+    size = Int(status.st_size)
+    modified = Int(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int(status.st_mtim.tv_nsec)
+    isFolder = status.st_mode & S_IFMT == S_IFDIR
+    isFile = status.st_mode & S_IFMT == S_IFREG
+  }
 }
 
-public func isFile(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path.systemName, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-}
+public func isFolder(_ path: String) -> Bool { FileStatus(path)?.isFolder ?? false }
+public func isFile(_ path: String) -> Bool { FileStatus(path)?.isFile ?? false }
 
 /// "a" and "b.png" → "a/b.png"; an absolute name stays.
 public func joined(_ folder: String, _ name: String) -> String {

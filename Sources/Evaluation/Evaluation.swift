@@ -17,6 +17,9 @@ public final class Evaluation {
   public let fingerprint: String
   /// What was found, by sample; failed ones too.
   public private(set) var records: [Int: Record] = [:]
+  /// What is not kept with every record.
+  private(set) var totals: Totals
+  private var store: Store?
   /// Which samples have a key: several where a list names an image twice.
   private var places: [String: [Int]] = [:]
 
@@ -25,6 +28,7 @@ public final class Evaluation {
     self.plan = plan
     self.data = data
     settings = try plan.json(model)
+    totals = Totals(plan)
     fingerprint = String(Digest(settings.line).text.prefix(32))
     for (i, sample) in data.samples.enumerated() { places[sample.key, default: []].append(i) }
     guard data.path != nil else { return }
@@ -87,15 +91,38 @@ public final class Evaluation {
     }
   }
 
-  /// Takes a record down, replacing an earlier one of its sample. Throws `invalidArgument` for one of another evaluation.
+  /// From now on keeps records in a file, and takes those that it has of samples whose files have not changed since.
+  /// Throws `invalidArgument` where it keeps an evaluation with other settings, `unsupported` where SQLite is not installed.
+  public func open(store path: String) throws {
+    let opened = try Store(path, fingerprint: fingerprint, settings: settings)
+    try opened.forEach { key, stamp, bytes in
+      guard let index = places[key]?.first, stamp == data.samples[index].stamp else { return }
+      _ = try locating("the store \(quoted(path))") { try take(Record(bytes, of: plan)) }
+    }
+    store = opened
+  }
+
+  /// Takes a record down, and keeps it in the store. A sample that has one keeps it, unless that is of a failure. Throws
+  /// `invalidArgument` for a record of another evaluation.
   public func add(_ record: Record) throws {
+    let indices = try take(record)
+    if let store, let first = indices.first { try store.put(record, stamp: data.samples[first].stamp) }
+  }
+
+  /// Returns the samples that the record is new for.
+  private func take(_ record: Record) throws -> [Int] {
     guard record.fingerprint == fingerprint else {
       throw Failure(.invalidArgument, "this record is of an evaluation with other settings, or of another model")
     }
     guard let indices = places[record.key] else {
       throw Failure(.notFound, "the data set has no \(quoted(record.name)) with these annotations")
     }
-    for index in indices { records[index] = record }
+    let new = indices.filter { records[$0] == nil || records[$0]?.failure != nil }
+    for index in new {
+      records[index] = record.slim
+      totals.add(record)
+    }
+    return new
   }
 
   public func add(bytes: UnsafeRawBufferPointer) throws { try add(Record(bytes, of: plan)) }

@@ -87,7 +87,7 @@ struct Examination {
         }
       }
       if plan.scoreMetrics.contains(where: { $0.metric.name == "confusion" }) {
-        found.probabilities = values.map { Double($0) }
+        found.probabilities = values
       }
     }
     return found

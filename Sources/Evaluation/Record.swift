@@ -35,7 +35,7 @@ public struct Record: Sendable {
     /// How many classes go before the true one: a larger probability, or as large a one and a smaller number.
     public var truthRank: Int?
     /// Of every class; empty where no metric needs them.
-    public var probabilities: [Double] = []
+    public var probabilities: [Float] = []
     /// In the order of the plan's metrics of the classifier.
     public var values: [Value] = []
   }
@@ -52,7 +52,7 @@ public struct Record: Sendable {
   let key: String
   /// Of the evaluation that it belongs to.
   let fingerprint: String
-  public let outcome: Outcome
+  public internal(set) var outcome: Outcome
   /// How long each part took: reading, classifying, each method and metric.
   public var seconds: [(name: String, value: Double)]
 
@@ -63,6 +63,21 @@ public struct Record: Sendable {
 }
 
 extension Record {
+  /// Without what is summed up elsewhere: curves, what metrics chose, times.
+  var slim: Record {
+    var record = self
+    record.seconds = []
+    guard case .found(var prediction, var explanations) = outcome else { return record }
+    for i in prediction.values.indices { prediction.values[i] = Value(value: prediction.values[i].value) }
+    for i in explanations.indices {
+      for k in explanations[i].values.indices {
+        explanations[i].values[k] = Value(value: explanations[i].values[k].value)
+      }
+    }
+    record.outcome = .found(prediction, explanations)
+    return record
+  }
+
   /// One line of JSON. Numbers are the shortest that read as the same; NaN is null.
   public var json: JSON {
     var members: [(String, JSON)] = [
@@ -123,7 +138,7 @@ extension Record {
       classIndex: try required(document["predicted"]?.integer), probability: try required(document["probability"]?.number),
       truthProbability: truth == nil ? nil : document["truth_probability"]?.number,
       truthRank: document["truth_rank"]?.integer,
-      probabilities: try (document["probabilities"]?.list ?? []).map { try required($0.number) },
+      probabilities: try (document["probabilities"]?.list ?? []).map { Float(try required($0.number)) },
       values: try values(document["scores"], plan.scoreMetrics.count))
     let explanations = try required(document["explanations"]?.list).map { explained in
       Explained(

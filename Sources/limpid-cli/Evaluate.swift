@@ -25,7 +25,8 @@ struct Evaluate: Command {
       Option("class-table", "FILE", "to explain: line i names the class for images of class i, by number"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      Option("report", "FOLDER", "where results are written"),
+      Option("report", "FOLDER", "where results are written; a run that was stopped goes on from there"),
+      Option("store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
       Option("resamples", "N", "of the bootstrap (default 1000)"),
       Option("confidence", "X", "what intervals cover (default 0.95)"),
       .json, .threads,
@@ -43,6 +44,8 @@ struct Evaluate: Command {
   private let options: CallOptions
   private let summary: Summary.Options
   private let report: String?
+  /// nil: none.
+  private let store: String?
   private let threads: Int?
   private let isJSON: Bool
 
@@ -80,6 +83,8 @@ struct Evaluate: Command {
     summary.seed = given.seed ?? 0
     self.summary = summary
     report = arguments.text("report")
+    let store = arguments.text("store") ?? report.map { joined($0, "store.sqlite") }
+    self.store = store == "none" ? nil : store
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
   }
@@ -93,7 +98,15 @@ struct Evaluate: Command {
     Console.error(
       "limpid: \(data.samples.count) images, format \(data.format); classes \(data.classes)\n")
     let evaluation = try Evaluation(model, plan, data)
+    // Before there is work to lose.
+    if let report { try makeFolder(report) }
+    if let store {
+      try evaluation.open(store: store)
+      let known = data.samples.count - evaluation.pending.count
+      if known > 0 { Console.error("limpid: \(known) of them are done already (\(store.printable))\n") }
+    }
     let outcome = Result { try Self.run(evaluation) }
+    if let report { try evaluation.write(to: report, summary) }
     try Console.write(isJSON ? evaluation.document(summary).document : Self.table(evaluation.summary(summary)))
     try outcome.get()
   }

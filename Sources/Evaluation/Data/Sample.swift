@@ -34,6 +34,8 @@ public struct Sample: Sendable {
   public let source: Source
   /// The true class; nil where it is not known.
   public let truth: Int?
+  /// The file that its pixels are in, also where that holds others.
+  let file: String?
   /// Of the objects of the true class, in pixels of the image; nil where the data set has none for it.
   public let boxes: [BoundingBox]?
   /// Made when it is asked for; nil where the data set has none.
@@ -42,12 +44,13 @@ public struct Sample: Sendable {
   let maskSource: String
 
   public init(
-    name: String, source: Source, truth: Int?, boxes: [BoundingBox]? = nil, maskSource: String = "",
+    name: String, source: Source, truth: Int?, file: String? = nil, boxes: [BoundingBox]? = nil, maskSource: String = "",
     mask: (@Sendable () throws -> ObjectMask)? = nil
   ) {
     self.name = name
     self.source = source
     self.truth = truth
+    if case .file(let path) = source { self.file = path } else { self.file = file }
     self.boxes = boxes
     self.maskSource = maskSource
     self.mask = mask
@@ -60,6 +63,12 @@ public struct Sample: Sendable {
     for box in boxes ?? [] { digest.update("\(box.x1) \(box.y1) \(box.x2) \(box.y2)") }
     digest.update(maskSource)
     return "\(truth.map(String.init) ?? "-")/\(digest.text.prefix(16)) \(name)"
+  }
+
+  /// Tells whether its image is the same later: the size of the file, and when it was written; "" without one.
+  var stamp: String {
+    guard let path = file, let status = FileStatus(path) else { return "" }
+    return "\(status.size) \(status.modified)"
   }
 
   func image() throws -> Image {

@@ -100,28 +100,13 @@ extension Evaluation {
 
   /// How long things took: of all images with a record, in seconds, as they were evaluated, on whatever machines.
   public func timing() -> JSON {
-    var names: [String] = []
-    var sums: [String: (sum: Double, count: Int)] = [:]
-    for i in data.samples.indices {
-      for (name, value) in records[i]?.seconds ?? [] {
-        if sums[name] == nil { names.append(name) }
-        sums[name, default: (0, 0)].sum += value
-        sums[name, default: (0, 0)].count += 1
-      }
+    let parts = totals.seconds.map { part in
+      JSON.object([
+        ("part", .text(part.name)), ("images", .integer(part.count)), ("sum", .number(part.sum)),
+        ("mean", .number(part.sum / Double(max(1, part.count)))),
+      ])
     }
-    return .object([
-      (
-        "seconds",
-        .list(
-          names.map { name in
-            let (sum, count) = sums[name] ?? (0, 0)
-            return .object([
-              ("part", .text(name)), ("images", .integer(count)), ("sum", .number(sum)),
-              ("mean", .number(sum / Double(max(1, count)))),
-            ])
-          })
-      )
-    ])
+    return .object([("seconds", .list(parts))])
   }
 }
 
@@ -174,7 +159,8 @@ extension JSON {
 enum CSV {
   static func line(_ fields: [String]) -> String {
     fields.map { field in
-      field.contains { ",\"\n\r\r\n".contains($0) } ? "\"\(field.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\""))\"" : field
+      guard field.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) else { return field }
+      return "\"" + field.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }.joined(separator: ",") + "\n"
   }
 

@@ -156,11 +156,11 @@ private struct Folding {
 
   private func scoreResults() throws -> [Summary.Result] {
     try evaluation.plan.scoreMetrics.enumerated().map { m, use in
-      let values = predictions.map { $0.values[m] }
+      let values = predictions.map { $0.values[m].value }
       return Summary.Result(
         method: nil, metric: use.name, better: use.metric.better,
-        estimate: try estimate(values.map(\.value), use, classes: records.map(\.truth)), curve: [],
-        chosen: values.first?.chosen ?? [])
+        estimate: try estimate(values, use, classes: records.map(\.truth)), curve: [],
+        chosen: evaluation.totals.chosen[m] ?? [])
     }
   }
 
@@ -169,7 +169,7 @@ private struct Folding {
     guard let use = evaluation.plan.scoreMetrics.first(where: { $0.metric.name == "confusion" }) else { return [] }
     let known = zip(records, predictions).filter { $0.0.truth != nil && !$0.1.probabilities.isEmpty }
     guard let classes = known.first?.1.probabilities.count else { return [] }
-    let scores = known.flatMap { $0.1.probabilities.map { Float($0) } }
+    let scores = known.flatMap(\.1.probabilities)
     return try Metrics.measure(
       use.metric, maps: Tensor(scores, Shape(checking: [known.count, classes])), classes: known.map(\.0.truth), use.call,
       .unwatched
@@ -178,8 +178,8 @@ private struct Folding {
 
   // MARK: - Explanations
 
-  private func values(_ method: Int, _ metric: Int) -> [Record.Value] {
-    records.map { $0.explanations[method].values[metric] }
+  private func values(_ method: Int, _ metric: Int) -> [Double] {
+    records.map { $0.explanations[method].values[metric].value }
   }
 
   private func explanationResults() throws -> [Summary.Result] {
@@ -192,8 +192,9 @@ private struct Folding {
         results.append(
           Summary.Result(
             method: method.name, metric: use.name, better: use.metric.better,
-            estimate: try estimate(found.map(\.value), use, classes: classes), curve: Self.meanCurve(found.map(\.curve)),
-            chosen: found.first?.chosen ?? []))
+            estimate: try estimate(found, use, classes: classes),
+            curve: evaluation.totals.curves[m * metrics.count + k].mean,
+            chosen: evaluation.totals.chosen[evaluation.plan.scoreMetrics.count + k] ?? []))
       }
     }
     for use in metrics where use.metric.better != .neither {
@@ -205,29 +206,13 @@ private struct Folding {
     return results
   }
 
-  private static func meanCurve(_ curves: [[Double]]) -> [Double] {
-    let curves = curves.filter { !$0.isEmpty }
-    guard let length = curves.map(\.count).max() else { return [] }
-    let read = curves.map { $0.count == length ? $0 : stretched($0, to: length) }
-    return (0..<length).map { i in Measurement.mean(of: read.map { $0[i] }) }
-  }
-
-  private static func stretched(_ curve: [Double], to length: Int) -> [Double] {
-    guard length > 1, curve.count > 1 else { return [Double](repeating: curve.first ?? .nan, count: length) }
-    return (0..<length).map { i in
-      let place = Double(i) * Double(curve.count - 1) / Double(length - 1)
-      let low = min(Int(place), curve.count - 2)
-      return curve[low] + (curve[low + 1] - curve[low]) * (place - Double(low))
-    }
-  }
-
   private func comparisons() throws -> [Summary.Comparison] {
     let (methods, metrics) = (evaluation.plan.methods, evaluation.plan.explanationMetrics)
     var found: [Summary.Comparison] = []
     for (k, use) in metrics.enumerated() {
       for a in methods.indices {
         for b in methods.indices.dropFirst(a + 1) {
-          let differences = zip(values(a, k), values(b, k)).map { $0.value - $1.value }
+          let differences = zip(values(a, k), values(b, k)).map { $0 - $1 }
           found.append(
             Summary.Comparison(
               metric: use.name, method: methods[a].name, other: methods[b].name, difference: estimate(differences),
