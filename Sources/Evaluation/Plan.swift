@@ -102,6 +102,12 @@ public enum Target: Sendable {
   }
 }
 
+extension DataSet {
+  /// What is explained where the caller does not say: the predicted class; where images are there for the objects of a
+  /// class, that one.
+  public var usualTarget: Target { isOfObjects ? .truth : .predicted }
+}
+
 /// What is done with every image: methods, metrics, classes. All that decides a record beside the model and the sample.
 public struct Plan: Sendable {
   public let methods: [MethodUse]

@@ -16,12 +16,13 @@ struct Evaluate: Command {
       Option("format", "NAME", DataSet.formatSummaries.map { "\($0.name) (\($0.summary))" }.joined(separator: ", ")),
       Option("images", "FOLDER", "where the images of a list, or of annotations, lie (default: beside it)"),
       Option("classes", "FILE", "the classes' names in their order, one a line, as folders or annotations call them"),
+      Option("split", "PART", "test, train or all, of data sets that have such (default: test of mnist and cub, else all)"),
       Option("first-classes", "N", "only images of the first N classes"),
       Option("limit", "N", "only the first N images"),
       Option("sample", "N", "only N images, drawn by --seed"),
       Option("method", "NAME", "explanation methods: a,b; NAME@LABEL uses one more than once"),
       Option("metric", "NAME", "metrics: x,y; likewise (default with methods: insertion,deletion)"),
-      Option("class", "CLASS", "to explain: predicted (default), truth, least (probable), a number or a label"),
+      Option("class", "CLASS", "to explain: predicted (default), truth (default of coco, voc), least (probable), a number or a label"),
       Option("class-table", "FILE", "to explain: line i names the class for images of class i, by number"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
@@ -37,7 +38,8 @@ struct Evaluate: Command {
   private let dataOptions: DataSet.Options
   private let methods: [String]
   private let metrics: [String]
-  private let target: String
+  /// nil: as suits the data set.
+  private let target: String?
   private let table: String?
   private let given: GivenSettings
   private let givenOfMetrics: GivenSettings
@@ -57,6 +59,7 @@ struct Evaluate: Command {
     dataOptions.format = arguments.text("format")
     dataOptions.images = arguments.text("images")
     dataOptions.classFile = arguments.text("classes")
+    dataOptions.split = arguments.text("split")
     dataOptions.firstClasses = try arguments.integer("first-classes", in: 1...10_000_000) ?? 0
     dataOptions.limit = try arguments.integer("limit", in: 1...Int.max) ?? 0
     dataOptions.draw = try arguments.integer("sample", in: 1...Int.max) ?? 0
@@ -71,7 +74,7 @@ struct Evaluate: Command {
     self.metrics = metrics.isEmpty && !methods.isEmpty ? ["insertion", "deletion"] : metrics
     for name in self.metrics { _ = try Metrics.named(MethodUse.base(of: name)) }
     givenOfMetrics = try GivenSettings(arguments, ofMetrics: true)
-    target = arguments.text("class") ?? "predicted"
+    target = arguments.text("class")
     table = arguments.text("class-table")
     guard table == nil || arguments.text("class") == nil else {
       throw Failure(.invalidArgument, "--class and --class-table exclude each other")
@@ -91,10 +94,11 @@ struct Evaluate: Command {
 
   func run() throws {
     let model = try Model.load(model, threads: threads, options.preprocessing)
-    let plan = try plan(model)
+    let call = try options.call()
     let classes = ModelClasses(
-      count: try model.requiredScores(plan.call.output).classCount, labels: model.metadata.labels)
+      count: try model.requiredScores(call.output).classCount, labels: model.metadata.labels)
     let data = try DataSet(data, dataOptions, classes: classes)
+    let plan = try plan(model, call, data)
     Console.error(
       "limpid: \(data.samples.count) images, format \(data.format); classes \(data.classes)\n")
     let evaluation = try Evaluation(model, plan, data)
@@ -111,8 +115,7 @@ struct Evaluate: Command {
     try outcome.get()
   }
 
-  private func plan(_ model: Model) throws -> Plan {
-    let call = try options.call()
+  private func plan(_ model: Model, _ call: Call, _ data: DataSet) throws -> Plan {
     let explainers = try methods.map { (name: $0, what: try model.explainer(named: MethodUse.base(of: $0))) }
     let measures = try metrics.map { (name: $0, what: try Metrics.named(MethodUse.base(of: $0))) }
     let methodUses = try explainers.indices.map { i in
@@ -125,7 +128,8 @@ struct Evaluate: Command {
       (own.output, own.feeds) = (call.output, call.feeds)
       return try MetricUse(measures[i].name, own)
     }
-    let target = try table.map { .table(try Self.classTable($0)) } ?? Target(target, for: model, output: call.output)
+    let target = try table.map { .table(try Self.classTable($0)) }
+      ?? target.map { try Target($0, for: model, output: call.output) } ?? data.usualTarget
     return try Plan(methods: methodUses, metrics: metricUses, target: target, call)
   }
 

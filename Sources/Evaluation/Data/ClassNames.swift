@@ -17,10 +17,13 @@ struct ClassNames {
     self.indices = indices
   }
 
-  /// One name a line; what stands behind a tab, and blanks at the ends, do not count.
+  /// One name a line; what stands behind a tab, or behind a synset of WordNet, and blanks at the ends, do not count.
   init(file path: String) throws {
     let lines = try TextFile.lines(path).map { line in
-      String(line.split(separator: "\t", omittingEmptySubsequences: false).first ?? "").trimmed
+      let name = String(line.split(separator: "\t", omittingEmptySubsequences: false).first ?? "").trimmed
+      // "n01440764 tench, Tinca tinca"
+      let word = name.prefix { !$0.isWhitespace }
+      return word.count == 9 && word.first == "n" && word.dropFirst().allSatisfy(\.isNumber) ? String(word) : name
     }
     let names = lines.reversed().drop(while: \.isEmpty).reversed()
     guard !names.isEmpty else { throw Failure(.invalidArgument, "\(quoted(path)) names no classes") }

@@ -23,6 +23,8 @@ public struct DataSet: Sendable {
 
   public var hasBoxes: Bool { samples.contains { $0.boxes != nil } }
   public var hasMasks: Bool { samples.contains { $0.mask != nil } }
+  /// Whether an image may be there for each of several classes.
+  public var isOfObjects: Bool { ["coco", "voc"].contains(format) }
   public var hasTruth: Bool { samples.contains { $0.truth != nil } }
 
   /// What is read of a data set, and of which part.
@@ -33,6 +35,8 @@ public struct DataSet: Sendable {
     public var images: String?
     /// A file with the classes' names in their order, one a line, as folders and annotations call them.
     public var classFile: String?
+    /// "test", "train" or "all"; nil: of formats that have splits the test part, else all.
+    public var split: String?
     /// Only samples of the first classes; 0: all.
     public var firstClasses = 0
     /// Only the first samples; 0: all.
@@ -48,6 +52,12 @@ public struct DataSet: Sendable {
   /// Throws `invalidArgument` where the format cannot be told, or the files are not what it says; `notFound`, `io`.
   public init(_ path: String, _ options: Options, classes: ModelClasses) throws {
     let format = try options.format.map(Self.format) ?? Self.guess(path)
+    if let split = options.split, !["test", "train", "all"].contains(split) {
+      throw Failure(.invalidArgument, "the split is \(quoted(split)); it must be test, train or all")
+    }
+    guard options.split == nil || format.hasSplits else {
+      throw Failure(.invalidArgument, "a data set of format \(quoted(format.name)) has no splits")
+    }
     let names = try options.classFile.map { try ClassNames(file: $0) }
     let request = DataRequest(path: path, options: options, classes: classes, names: names)
     self = try locating("the data set \(quoted(path))") { try format.read(request) }
@@ -93,7 +103,7 @@ struct DataRequest {
   let options: DataSet.Options
   let classes: ModelClasses
   /// Those of the caller's file.
-  let names: ClassNames?
+  var names: ClassNames?
 
   /// The folder of the images: the one that is given, else `other`.
   func images(else other: String) -> String { options.images ?? other }
@@ -107,11 +117,13 @@ struct DataFormat: Sendable {
   /// Whether what lies at a path is, beyond doubt, of this format.
   let recognizes: @Sendable (String) -> Bool
   let read: @Sendable (DataRequest) throws -> DataSet
+
+  var hasSplits: Bool { ["mnist", "cub", "context", "acrima"].contains(name) }
 }
 
 extension DataSet {
   static let formats: [DataFormat] = [
-    .listFile, .classFolders, .imageFolder,
+    .classFolders, .imageFolder, .listFile, .idx, .cub, .ilsvrc, .voc, .coco, .context, .acrima,
   ]
 
   /// Names and summaries, for help.

@@ -59,7 +59,7 @@ extension DataFormat {
   static let listFile = DataFormat(
     name: "list", summary: "a text file of lines: path and class",
     recognizes: { path in
-      guard isFile(path), [".txt", ".csv", ".lst", ".tsv"].contains(where: { path.lowercased().hasSuffix($0) }) else {
+      guard isFile(path), !fileName(path).hasPrefix("LOC_"), [".txt", ".csv", ".lst", ".tsv"].contains(where: { path.lowercased().hasSuffix($0) }) else {
         return false
       }
       return (try? ListFile(path))?.entries.allSatisfy { isImageName(fileName($0.path)) || !fileName($0.path).contains(".") }
