@@ -1,9 +1,15 @@
 """limpid evaluate: the same numbers as limpid measure, and means as NumPy takes them."""
 
+import csv
 import json
+import signal
+import sqlite3
+import subprocess
+import time
 
 import numpy as np
 import pytest
+from conftest import PROGRAM
 from PIL import Image
 
 CLASSES = 5
@@ -58,3 +64,169 @@ def test_a_damaged_image_is_listed_and_the_others_count(case):
     (failed,) = found["data"]["failed"]
     assert failed["name"] == "2/0.png" and "2/0.png" in failed["reason"]
     assert found["data"]["evaluated"] == 9 and found["results"][0]["images"] == 9 and found["data"]["complete"]
+
+
+RUN = ("evaluate", "bare.onnx", "--data", "set", *PREPARED, "--method", "grad-cam,rise", "--parameter", "masks=600",
+       "--metric", "insertion,sensitivity,confusion", "--metric-parameter", "sensitivity.samples=4", "--seed", "3")
+
+
+def results(folder):
+    return [(folder / name).read_bytes() for name in ("results.json", "results.csv", "images.csv", "curves.csv")]
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(case):
+    make_folders(case, per_class=6)
+    whole = case.run(*RUN, "--report", "whole")
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [PROGRAM, *RUN, "--report", "killed", "--threads", "1"], cwd=case.folder, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    store = case.folder / "killed/store.sqlite"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and done(store) < 5:
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    before = done(store)
+    assert 5 <= before < 30 and not (case.folder / "killed/results.json").exists()
+    again = case.run(*RUN, "--report", "killed")
+    assert again.returncode == 0 and f"{before} of them are done already" in again.stderr
+    assert results(case.folder / "killed") == results(case.folder / "whole")
+
+
+def done(store):
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
+            return database.execute("SELECT count(*) FROM records").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def test_results_do_not_depend_on_threads_batches_or_the_order_of_records(case):
+    make_folders(case)
+    assert case.run(*RUN, "--report", "a", "--threads", "1").returncode == 0
+    # The second half first, then all.
+    lines = [f"{c}/{i}.png {c}" for c in range(5) for i in range(2)]
+    (case.folder / "set/all.txt").write_text("\n".join(lines))
+    (case.folder / "set/half.txt").write_text("\n".join(lines[5:]))
+    words = [word if word != "set" else "set/half.txt" for word in RUN]
+    assert case.run(*words, "--report", "b", "--threads", "3").returncode == 0
+    words = [word if word != "set" else "set/all.txt" for word in RUN]
+    assert "5 of them are done" in case.run(*words, "--report", "b", "--threads", "2").stderr
+    one, two = (json.loads((case.folder / folder / "results.json").read_text()) for folder in "ab")
+    assert one["data"].pop("format") == "folders" and two["data"].pop("format") == "list"
+    for document in (one, two):
+        document["data"].pop("path"), document["data"].pop("classes")
+    assert one == two and results(case.folder / "a")[2] == results(case.folder / "b")[2]
+
+
+def test_an_image_that_changed_is_evaluated_again_and_a_failed_one_too(case):
+    paths = make_folders(case)
+    good = (case.folder / paths[0]).read_bytes()
+    (case.folder / paths[0]).write_bytes(b"nothing")
+    assert case.run(*RUN, "--report", "a").returncode == 0
+    first = json.loads((case.folder / "a/results.json").read_text())
+    assert first["data"]["evaluated"] == 9
+    (case.folder / paths[0]).write_bytes(good)
+    (case.folder / paths[3]).write_bytes(good)
+    said = case.run(*RUN, "--report", "a").stderr
+    assert "8 of them are done already" in said
+    assert case.run(*RUN, "--report", "b").returncode == 0
+    assert results(case.folder / "a") == results(case.folder / "b")
+
+
+def test_a_store_of_other_settings_is_refused_and_says_what_differs(case):
+    make_folders(case, per_class=1)
+    words = ("evaluate", "bare.onnx", "--data", "set", *PREPARED, "--metric", "increase", "--report", "a")
+    assert case.run(*words, "--method", "rise", "--parameter", "masks=20").returncode == 0
+    for change, message in [
+        (("--method", "rise", "--parameter", "masks=30"), "methods rise.parameters.masks was 20.0, and is 30.0"),
+        (("--method", "rise,grad-cam", "--parameter", "masks=20"), "methods was rise, and is rise, grad-cam"),
+        (("--method", "rise", "--parameter", "masks=20", "--class", "truth"), 'class was "predicted", and is "truth"'),
+        (("--method", "rise", "--parameter", "masks=20", "--seed", "1"), "methods rise.seed was 0, and is 1"),
+        (("--method", "rise", "--parameter", "masks=20", "--preprocess", "resize exact 16 16 nearest; scale 1/255"),
+         "model.preprocessing"),
+    ]:
+        result = case.run(*words, *change)
+        assert result.returncode == 1 and message in result.stderr
+    (case.folder / "b.sqlite").write_text("no database, by any means")
+    assert "not a database" in case.run(*words, "--method", "rise", "--store", "b.sqlite").stderr
+
+
+def test_methods_and_metrics_may_be_used_more_than_once(case):
+    make_folders(case, per_class=1)
+    found = evaluate(
+        case, "--data", "set", "--method", "rise,rise@many", "--parameter", "masks=10", "--parameter", "rise@many.masks=50",
+        "--metric", "average-drop,average-drop@half", "--metric-parameter", "average-drop@half.keep=0.5")
+    assert [m["parameters"]["masks"] for m in found["methods"]] == [10, 50]
+    assert [m["parameters"]["keep"] for m in found["metrics"]] == [1, 0.5]
+    assert len({r["mean"] for r in found["results"]}) == 4
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--method", "grad-cam,grad-cam"], '"grad-cam@2"'), (["--metric", "insertion"], "no methods"),
+    (["--method", "grad-camera"], "no method"), (["--method", "grad-cam", "--metric", "precision"], "no boxes"),
+    (["--method", "grad-cam", "--parameter", "masks=3"], 'none of grad-cam has "masks"'),
+    (["--method", "grad-cam", "--parameter", "grad-cam.masks=3"], "no parameter"),
+    (["--method", "grad-cam", "--metric", "recall"], "names of filters"),
+    (["--method", "grad-cam", "--class", "lion"], "predicted, truth, least"),
+])
+def test_what_cannot_be_evaluated_is_refused_before_it_starts(case, words, message):
+    make_folders(case, per_class=1)
+    result = case.run("evaluate", "bare.onnx", "--data", "set", *PREPARED, "--report", "a", *words)
+    assert result.returncode == 1 and message in result.stderr and not (case.folder / "a").exists()
+
+
+def test_intervals_and_comparisons_are_those_of_the_bootstrap(case):
+    make_folders(case)
+    found = evaluate(
+        case, "--data", "set", "--method", "grad-cam,occlusion", "--metric", "deletion", "--resamples", "200", "--confidence",
+        "0.9", "--seed", "7", "--report", "a")
+    rows = list(csv.DictReader((case.folder / "a/images.csv").open()))
+    one, two = (np.array([float(row[f"{m} deletion"]) for row in rows]) for m in ("grad-cam", "occlusion"))
+    places = resamples(10, 200, seed=7)
+    (comparison,) = found["comparisons"]
+    for values, result in ((one, found["results"][0]), (two, found["results"][1])):
+        assert result["mean"] == pytest.approx(values.mean(), rel=1e-12)
+        np.testing.assert_allclose(
+            [result["low"], result["high"]], np.quantile(values[places].mean(1), [0.05, 0.95]), rtol=1e-12)
+    assert comparison["difference"] == pytest.approx((one - two).mean(), rel=1e-9)
+    np.testing.assert_allclose(
+        [comparison["low"], comparison["high"]], np.quantile((one - two)[places].mean(1), [0.05, 0.95]), rtol=1e-9)
+    assert comparison["wins"] == np.where(one < two, 1, np.where(one == two, 0.5, 0)).mean()
+    best = min((one.mean(), "grad-cam"), (two.mean(), "occlusion"))[1]
+    assert [r["method"] for r in found["results"] if r["best"]] == [best]
+
+
+def resamples(count, number, seed):
+    """As docs/random.md says: stream 2**33 + 1 + i, words times the count, their upper half."""
+    def block(index, stream):
+        x = [index & 0xFFFFFFFF, index >> 32, stream & 0xFFFFFFFF, stream >> 32]
+        key = [seed & 0xFFFFFFFF, seed >> 32]
+        for _ in range(10):
+            a, b = x[0] * 0xD2511F53, x[2] * 0xCD9E8D57
+            x = [(b >> 32) ^ x[1] ^ key[0], b & 0xFFFFFFFF, (a >> 32) ^ x[3] ^ key[1], a & 0xFFFFFFFF]
+            key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
+        return x
+
+    def row(i):
+        words = [word for k in range((count + 3) // 4) for word in block(k, 2**33 + 1 + i)]
+        return [word * count >> 32 for word in words[:count]]
+
+    return np.array([row(i) for i in range(number)])
+
+
+def test_ctrl_c_keeps_what_is_done(case):
+    make_folders(case, per_class=6)
+    process = subprocess.Popen(
+        [PROGRAM, *RUN, "--report", "a", "--threads", "1"], cwd=case.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and done(case.folder / "a/store.sqlite") < 3:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+    assert process.returncode == 130 and b"of 30 images are done" in out
+    document = json.loads((case.folder / "a/results.json").read_text())
+    assert 3 <= document["data"]["evaluated"] < 30 and not document["data"]["complete"]
+    assert case.run(*RUN, "--report", "a").returncode == 0 and case.run(*RUN, "--report", "b").returncode == 0
+    assert results(case.folder / "a") == results(case.folder / "b")
