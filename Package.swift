@@ -24,15 +24,12 @@ let package = Package(
   targets: [
     // Doors to C and C++.
     .systemLibrary(name: "CLimpid", path: "include"),
-    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .target(name: "COpenBLAS"),
     .target(name: "CProcessor"),
     .systemLibrary(name: "CVectors"),
     .target(name: "CThread"),
     .target(name: "CSQLite"),
-    .target(
-      name: "CONNX",
-      cxxSettings: [.define("ONNX_NAMESPACE", to: "onnx"), .define("ONNX_ML", to: "1")],
-      linkerSettings: [.linkedLibrary("onnx_proto"), .linkedLibrary("protobuf")]),
+    .target(name: "CONNX"),
     .target(name: "CCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("jpeg")]),
 
     // Shape, element type, storage, failures; no arithmetic.
@@ -61,7 +58,7 @@ let package = Package(
 
     // Nodes, values, attributes; passes over them.
     .target(name: "Graph", dependencies: ["Tensors"], swiftSettings: swift),
-    // Bytes to graph: the only place that knows protobuf.
+    // Bytes to graph: the only place that knows the file format.
     .target(name: "ONNX", dependencies: ["Graph", "Tensors", "CONNX"], swiftSettings: swift),
     // One file per operator family: attributes, shape rule, kernel.
     .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric()),
@@ -124,6 +121,8 @@ let package = Package(
             "-static-stdlib", "-use-ld=lld",
             "-Xlinker", "--version-script=\(root)/Sources/limpid/liblimpid.map",
             "-Xlinker", "-soname=liblimpid.so.0",
+            // What the library calls of its own is its own, whatever the program defines.
+            "-Xlinker", "-Bsymbolic",
             "-Xlinker", "-z", "-Xlinker", "defs",
             "-Xlinker", "-z", "-Xlinker", "nodelete",
           ], .when(configuration: .release))

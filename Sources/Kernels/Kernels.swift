@@ -11,20 +11,22 @@ import Tensors
 ///
 /// Pointers come from the caller's own plan: nothing here checks geometry, and no function allocates in
 /// proportion to its operands. Every result has the same bits for any number of threads and any split of a batch,
-/// except that with OpenBLAS the last bits of `multiply` depend on the number of rows.
+/// except that with OpenBLAS the last bits of `multiply` depend on the number of rows. So it is never chosen unasked.
 public struct Kernels: Sendable, CustomStringConvertible {
   public enum Variant: String, Sendable, CaseIterable {
-    case avx512, avx2, openblas, portable
+    case avx512, avx2, portable, openblas
   }
 
   public let variant: Variant
   public let description: String
   let table: KernelTable
 
-  /// Throws `unsupported` where the processor lacks the instructions.
+  /// Throws `unsupported` where the processor lacks the instructions, or the system OpenBLAS.
   public init(_ variant: Variant) throws {
-    guard Self.available.contains(variant) else {
-      let names = Self.available.map(\.rawValue).joined(separator: ", ")
+    if variant == .openblas {
+      if let problem = lp_openblas_open() { throw Failure(.unsupported, String(cString: problem)) }
+    } else if !Self.native.contains(variant) {
+      let names = Self.native.map(\.rawValue).joined(separator: ", ")
       throw Failure(
         .unsupported, "the processor does not run the kernels \(quoted(variant.rawValue)); it runs \(names)")
     }
@@ -34,8 +36,6 @@ public struct Kernels: Sendable, CustomStringConvertible {
       case .avx2: tableAVX2
       case .openblas, .portable: tablePortable
       }
-    // The library's own threads would compete with ours; work is divided before it is asked.
-    if variant == .openblas { openblas_set_num_threads(1) }
     self.init(variant, table, variant.rawValue)
   }
 
@@ -48,19 +48,22 @@ public struct Kernels: Sendable, CustomStringConvertible {
   /// For tests: the code of AVX-512, without its instructions.
   package static let sixteenLanes = Kernels(.portable, tableSixteenLanes, "16 lanes")
 
-  /// What this processor can run, best first.
-  public static let available: [Variant] = {
+  /// Of our own, what this processor can run, best first.
+  public static let native: [Variant] = {
     let features = lp_processor_features()
-    var variants: [Variant] = [.openblas, .portable]
+    var variants: [Variant] = [.portable]
     if features & UInt32(LP_AVX2_FMA) != 0 { variants.insert(.avx2, at: 0) }
     if features & UInt32(LP_AVX512) != 0 { variants.insert(.avx512, at: 0) }
     return variants
   }()
 
-  /// The variant named by the environment variable `LIMPID_KERNELS`, or else the best. Throws `invalidArgument` for
-  /// an unknown name, `unsupported` where the processor lacks the instructions.
+  /// All that can be run here, which opens OpenBLAS.
+  package static var available: [Variant] { native + (lp_openblas_open() == nil ? [.openblas] : []) }
+
+  /// The variant named by the environment variable `LIMPID_KERNELS`, or else the best of our own. Throws
+  /// `invalidArgument` for an unknown name, `unsupported` where it cannot run.
   public static func selected() throws -> Kernels {
-    guard let name = getenv("LIMPID_KERNELS") else { return try Kernels(available[0]) }
+    guard let name = getenv("LIMPID_KERNELS") else { return try Kernels(native[0]) }
     return try locating("LIMPID_KERNELS") { try Kernels(named: String(cString: name)) }
   }
 

@@ -3,7 +3,7 @@ import KernelCore
 import Parallel
 
 extension Kernels {
-  /// `compute` through `cblas_sgemm`. Operands that do not lie at equal distances are gathered first.
+  /// `compute` through OpenBLAS. Operands that do not lie at equal distances are gathered first.
   func computeBLAS(_ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ scratch: Scratch) {
     let depth = product.taps * product.channels
     var a = scratch.pointers[0]
@@ -22,9 +22,9 @@ extension Kernels {
       stride = depth
     }
     let output = product.output + (rows.lowerBound * product.stride + columns.lowerBound)
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows.count), Int32(columns.count), Int32(depth), 1, a,
-      Int32(stride), product.weights + columns.lowerBound, Int32(product.columns), 0, output, Int32(product.stride))
+    lp_sgemm(
+      Int32(rows.count), Int32(columns.count), Int32(depth), a, Int32(stride), product.weights + columns.lowerBound,
+      Int32(product.columns), output, Int32(product.stride))
     finish(product, rows, columns)
   }
 

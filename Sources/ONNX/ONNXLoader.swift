@@ -27,7 +27,8 @@ public enum ONNXLoader {
 
   private static func read(_ file: Storage, external: ExternalData?) throws -> Graph {
     let model = try parse(file)
-    defer { lp_onnx_free(model) }
+    // Its texts lie in the file.
+    defer { withExtendedLifetime(file) { lp_onnx_free(model) } }
     let info = lp_onnx_model_get(model)
     guard let main = info.graph else {
       throw Failure(.invalidModel, "this is not an ONNX model: it has no graph")

@@ -163,7 +163,7 @@ private struct Report {
     var table = Table()
     table.add("model", path.printable)
     table.add("input", input)
-    table.add("kernels", "\(kernels) (the processor runs \(Kernels.available.map(\.rawValue).joined(separator: ", ")))")
+    table.add("kernels", "\(kernels) (the processor runs \(Kernels.native.map(\.rawValue).joined(separator: ", ")))")
     table.add("threads", "\(threads) of \(Parallel.available.threads) cores")
     table.add("load", "\(milliseconds(measured.load))")
     table.add("first run", "\(milliseconds(measured.first))")
@@ -178,7 +178,7 @@ private struct Report {
   var json: JSON {
     var members: [(String, JSON)] = [
       ("model", .text(path)), ("input", .text(input)), ("kernels", .text(kernels.rawValue)),
-      ("processor", .texts(Kernels.available.map(\.rawValue))), ("cores", .integer(Parallel.available.threads)),
+      ("processor", .texts(Kernels.native.map(\.rawValue))), ("cores", .integer(Parallel.available.threads)),
       ("threads", .integer(threads)), ("batch", .integer(batch)), ("rounds", .integer(rounds)),
       ("load_ms", .number(1000 * measured.load)), ("first_run_ms", .number(1000 * measured.first)),
       ("classify_ms", times(measured.classify)),

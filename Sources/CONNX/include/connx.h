@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ONNX messages behind a plain C interface, because Swift cannot import protobuf's C++ headers.
+// The messages of an ONNX file, read by a decoder of our own: protobuf's classes in one process with those of a host are a
+// danger to both (docs/robustness.md).
 //
 // `lp_onnx_read` is the only function that can fail. All others read what it made: they neither allocate nor
 // throw, an index must be below the count that the matching `*_info` gives, and what they return lives as
@@ -44,7 +45,7 @@ typedef enum {
 } lp_onnx_status;
 
 /// Reads a serialised ModelProto. `raw_data` of tensors is not copied: `lp_onnx_tensor_info` says where it
-/// lies in `bytes`, which may go away afterwards. On failure `*model` is untouched and `message` (terminated,
+/// lies in `bytes`, where texts lie too: they must stay until `lp_onnx_free`. On failure `*model` is untouched and `message` (terminated,
 /// at most `message_size` bytes) says why.
 lp_onnx_status lp_onnx_read(
   const void *bytes, size_t size, lp_onnx_model **model, char *message, size_t message_size);
