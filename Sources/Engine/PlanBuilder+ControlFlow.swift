@@ -76,7 +76,7 @@ extension PlanBuilder {
   /// Gives the values `sources` the names that the rest of the graph knows them by.
   mutating func alias(_ outputs: [ValueID?], to sources: [ValueID]) throws {
     for case (let output?, let source) in zip(outputs, sources) {
-      try add(Node("Identity", inputs: [source], outputs: [output]))
+      try emit("Identity", [source], as: [output])
     }
   }
 
@@ -84,21 +84,36 @@ extension PlanBuilder {
   mutating func stack(_ parts: [ValueID], as output: ValueID?, axis: Int = 0) throws {
     guard !parts.isEmpty else { throw Failure(.unsupported, "a loop of no iterations has no scan outputs here") }
     let axes = constant(try Tensor([Int64(axis)], [1]))
-    let expanded = try parts.map { part in
-      let value = graph.addValue()
-      readers[value] = 1
-      let attributes: [String: Attribute] = graph.opset(of: Node("Unsqueeze", inputs: [], outputs: [])) < 13
-        ? ["axes": .ints([axis])] : [:]
-      let inputs: [ValueID?] = attributes.isEmpty ? [part, axes] : [part]
-      try add(Node("Unsqueeze", inputs: inputs, outputs: [value], attributes: attributes))
-      return value
-    }
-    try add(Node("Concat", inputs: expanded, outputs: [output], attributes: ["axis": .int(axis)]))
+    let expanded = try parts.map { try emit("Unsqueeze", [$0, axes]) }
+    try emit("Concat", expanded, as: [output], attributes: ["axis": .int(axis)])
+  }
+
+  /// Plans a node that the file does not have, in the words of the operator set that an `Emitter` writes.
+  mutating func emit(
+    _ operation: String, domain: String = "", name: String = "", _ inputs: [ValueID?], as outputs: [ValueID?],
+    attributes: [String: Attribute] = [:]
+  ) throws {
+    try add(
+      Node(
+        operation, domain: domain, name: name, inputs: inputs, outputs: outputs, attributes: attributes,
+        version: Emitter.version))
+  }
+
+  /// The same for a node of one result that one other reads.
+  mutating func emit(
+    _ operation: String, _ inputs: [ValueID?], attributes: [String: Attribute] = [:]
+  ) throws -> ValueID {
+    let value = addValue()
+    readers[value] = 1
+    try emit(operation, inputs, as: [value], attributes: attributes)
+    return value
   }
 
   /// With a name that no model can have taken: graphs within a body find it by that.
+  private mutating func addValue() -> ValueID { graph.addValue("\u{1}\(graph.valueCount)") }
+
   mutating func constant(_ tensor: Tensor) -> ValueID {
-    let value = graph.addValue("\u{1}\(graph.valueCount)")
+    let value = addValue()
     graph.constants[value] = tensor
     return value
   }

@@ -19,10 +19,7 @@ extension PlanBuilder {
         quantizing: constantInput(source, 1), dequantizing: constantInput(node, 1), zero: zero, type)
     else { return false }
     drafts[maker].isAbsorbed = true
-    try add(
-      Node(
-        RoundToSteps.name, domain: "limpid", name: node.name, inputs: [input], outputs: node.outputs,
-        attributes: ["parameters": .floats(parameters)]))
+    try addSteps(parameters, of: input, insteadOf: node)
     return true
   }
 
@@ -36,10 +33,7 @@ extension PlanBuilder {
     if parameters[0] == 1, let (input, factor) = scaling(drafts[maker].node) {
       drafts[maker].isAbsorbed = true
       parameters[0] = factor
-      try add(
-        Node(
-          RoundToSteps.name, domain: "limpid", name: node.name, inputs: [input], outputs: node.outputs,
-          attributes: ["parameters": .floats(parameters)]))
+      try addSteps(parameters, of: input, insteadOf: node)
       return true
     }
     var fused = drafts[maker].node
@@ -59,6 +53,12 @@ extension PlanBuilder {
     values[output] = values[value]
     makers[output] = maker
     return true
+  }
+
+  private mutating func addSteps(_ parameters: [Float], of input: ValueID, insteadOf node: Node) throws {
+    try emit(
+      RoundToSteps.name, domain: "limpid", name: node.name, [input], as: node.outputs,
+      attributes: ["parameters": .floats(parameters)])
   }
 
   /// What `node` multiplies by one number, and the number; nil where it does something else.

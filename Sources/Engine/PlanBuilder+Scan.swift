@@ -63,10 +63,6 @@ extension PlanBuilder {
   }
 
   private mutating func slice(_ input: ValueID, _ index: Int, axis: Int) throws -> ValueID {
-    let value = graph.addValue("\u{1}\(graph.valueCount)")
-    readers[value] = 1
-    let number = constant(try Tensor([Int64(index)], .scalar))
-    try add(Node("Gather", inputs: [input, number], outputs: [value], attributes: ["axis": .int(axis)]))
-    return value
+    try emit("Gather", [input, constant(try Tensor([Int64(index)], .scalar))], attributes: ["axis": .int(axis)])
   }
 }

@@ -18,8 +18,6 @@ public enum BinaryFunction: Sendable {
   case add, subtract, multiply, divide, minimum, maximum
   /// `a < 0 ? a * b : a`
   case prelu
-  /// `b > 0 ? a : 0`
-  case passPositive
 }
 
 extension Lanes {
@@ -81,7 +79,18 @@ extension Lanes {
     case .minimum: pairs(a, aStep, b, bStep, output, n) { V.minimum($0, $1) }
     case .maximum: pairs(a, aStep, b, bStep, output, n) { V.maximum($0, $1) }
     case .prelu: pairs(a, aStep, b, bStep, output, n) { V.pick($0, lessThan: zero, $0 * $1, else: $0) }
-    case .passPositive: pairs(a, aStep, b, bStep, output, n) { V.pick(zero, lessThan: $1, $0, else: zero) }
+    }
+  }
+
+  /// `output[i] = low < y[i] && y[i] < high ? x[i] : 0`; `output` may be either.
+  @inlinable @inline(__always)
+  public static func passWithin(
+    _ low: Float, _ high: Float, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>,
+    _ output: UnsafeMutablePointer<Float>, _ n: Int
+  ) {
+    let (low, high, zero) = (splat(low), splat(high), splat(0))
+    pairs(x, 1, y, 1, output, n) { x, y in
+      V.pick(low, lessThan: y, V.pick(y, lessThan: high, x, else: zero), else: zero)
     }
   }
 

@@ -19,6 +19,8 @@ public struct KernelTable: Sendable {
       _ function: BinaryFunction, _ a: Floats, _ aStep: Int, _ b: Floats, _ bStep: Int, _ output: MutableFloats,
       _ n: Int
     ) -> Void
+  public let passWithin:
+    @Sendable (_ low: Float, _ high: Float, _ x: Floats, _ y: Floats, _ output: MutableFloats, _ n: Int) -> Void
   public let reduceRow: @Sendable (_ function: ReductionFunction, _ x: Floats, _ n: Int) -> Float
   public let reduceColumns:
     @Sendable (
@@ -55,6 +57,7 @@ public struct KernelTable: Sendable {
     meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }
     unary = { L.unary($0, $1, $2, $3, $4, $5) }
     binary = { L.binary($0, $1, $2, $3, $4, $5, $6) }
+    passWithin = { L.passWithin($0, $1, $2, $3, $4, $5) }
     reduceRow = { L.reduceRow($0, $1, $2) }
     reduceColumns = { L.reduceColumns($0, $1, rows: $2, stride: $3, $4, $5) }
     softmaxRow = { L.softmaxRow($0, $1, $2) }

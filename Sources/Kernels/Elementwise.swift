@@ -32,9 +32,9 @@ extension Kernels {
   }
 
   /// Functions of two numbers. `minimum` and `maximum` are NaN where either is; `remainder` has the sign of the
-  /// dividend (C's fmod); `prelu` is `x < 0 ? x * slope : x`; `passPositive` is `y > 0 ? x : 0`.
+  /// dividend (C's fmod); `prelu` is `x < 0 ? x * slope : x`.
   public enum Binary: Sendable, Hashable, CaseIterable {
-    case add, subtract, multiply, divide, power, minimum, maximum, remainder, prelu, passPositive
+    case add, subtract, multiply, divide, power, minimum, maximum, remainder, prelu
   }
 
   /// `output[i] = op(x[i])`; `output` may be `x`.
@@ -52,6 +52,17 @@ extension Kernels {
       } else {
         for i in range { output[i] = op.scalar(x[i]) }
       }
+    }
+  }
+
+  /// `output[i] = low < y[i] && y[i] < high ? x[i] : 0`; `output` may be either.
+  public func passWithin(
+    _ low: Float, _ high: Float, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>,
+    into output: UnsafeMutablePointer<Float>, count: Int, _ parallel: Parallel
+  ) {
+    parallel.forEach(count, grain: Self.elementGrain) { range in
+      let first = range.lowerBound
+      table.passWithin(low, high, x + first, y + first, output + first, range.count)
     }
   }
 

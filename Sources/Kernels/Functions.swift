@@ -66,7 +66,6 @@ extension Kernels.Binary {
     case .minimum: .minimum
     case .maximum: .maximum
     case .prelu: .prelu
-    case .passPositive: .passPositive
     case .power, .remainder: nil
     }
   }

@@ -86,31 +86,23 @@ extension OperatorCase {
 
   /// What is wrong with the results; nil where they are right.
   func check(_ feeding: Feeding, threads: Int = 2) throws -> String? {
-    var graph = Graph()
-    graph.opsets[""] = opset
-    var feeds: [(value: ValueID, tensor: Tensor)] = []
-    var nodes: [Node] = []
-    let operands = try inputs.enumerated().map { i, input -> ValueID? in
-      guard let input else { return nil }
-      let value = graph.addValue("input\(i)")
+    var graph = SmallGraph(opset: opset)
+    let operands = inputs.indices.map { inputs[$0] == nil ? nil : "input\($0)" }
+    let results = outputs.indices.map { outputs[$0] == nil ? nil : "output\($0)" }
+    for case (let i, (let name?, let input?)) in zip(operands, inputs).enumerated() {
       if feeding == .constants || feeding == .weights && i > 0 {
-        graph.constants[value] = input
+        graph.constant(name, input)
       } else if feeding == .channelsLast, input.shape.rank >= 3, input.type == .float32 {
-        let (fed, transpose) = try input.channelsLast(as: value, in: &graph)
-        feeds.append(fed)
-        nodes.append(transpose)
+        try graph.feedChannelsLast(name, input)
       } else {
-        feeds.append((value, input))
+        graph.feed(name, input)
       }
-      return value
     }
-    let results = outputs.indices.map { outputs[$0] == nil ? nil : graph.addValue("output\($0)") }
-    graph.nodes = nodes + [Node(operation, inputs: operands, outputs: results, attributes: attributes)]
-    for case (let value?, let expected?) in zip(results, outputs) {
-      graph.outputs.append(Declaration(value: value, type: expected.type, dimensions: nil))
+    graph.node(operation, operands, results, attributes)
+    for case (let name?, let expected?) in zip(results, outputs) {
+      graph.graph.outputs.append(Declaration(value: graph.value(name), type: expected.type, dimensions: nil))
     }
-    let engine = Engine(graph, kernels: try Kernels.selected(), limit: MemoryLimit(bytes: 1 << 30))
-    let found = try engine.run(feeds, fetch: results.compactMap(\.self), parallel: Parallel(threads: threads), progress: .unwatched)
+    let found = try graph.run(fetch: results.compactMap(\.self), try Kernels.selected(), threads: threads)
     for (i, (found, expected)) in zip(found, outputs.compactMap(\.self)).enumerated() {
       if let problem = try difference(found, expected) { return "output \(i): \(problem)" }
     }
@@ -132,22 +124,17 @@ extension OperatorCase {
   }
 }
 
-extension Tensor {
-  /// This tensor as one that is fed with its channels last, and the node that gives `value` ONNX's order again; the
-  /// plan then takes it channels-last from there.
-  fileprivate func channelsLast(
-    as value: ValueID, in graph: inout Graph
-  ) throws -> ((value: ValueID, tensor: Tensor), Node) {
-    let last = shape.rank - 1
-    let fed = graph.addValue("fed\(value.index)")
-    let copy = try Tensor(type, Shape(trusted: [shape[0]] + shape.dimensions[2...] + [shape[1]]))
-    let kernels = try Kernels(.portable)
-    kernels.permute(
-      data, shape: shape.dimensions, permutation: [0] + Array(2...last) + [1], elementSize: 4, into: copy.data,
-      .serial)
-    let transpose = Node(
-      "Transpose", inputs: [fed], outputs: [value],
-      attributes: ["perm": .ints([0, last] + Array(1..<last))])
-    return ((fed, copy), transpose)
+extension SmallGraph {
+  /// Feeds `tensor` with its channels last, and gives `name` ONNX's order again; a plan takes it channels-last from
+  /// there.
+  fileprivate mutating func feedChannelsLast(_ name: String, _ tensor: Tensor) throws {
+    let last = tensor.shape.rank - 1
+    let copy = try Tensor(
+      tensor.type, Shape(trusted: [tensor.shape[0]] + tensor.shape.dimensions[2...] + [tensor.shape[1]]))
+    try Kernels(.portable).permute(
+      tensor.data, shape: tensor.shape.dimensions, permutation: [0] + Array(2...last) + [1], elementSize: 4,
+      into: copy.data, .serial)
+    feed("fed " + name, copy)
+    node("Transpose", ["fed " + name], [name], ["perm": .ints([0, last] + Array(1..<last))])
   }
 }

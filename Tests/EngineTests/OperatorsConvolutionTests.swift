@@ -89,28 +89,22 @@ struct FusedConvolution: Sendable, CustomTestStringConvertible {
   }
 
   func run(_ operands: [Tensor?], _ kernels: Kernels.Variant, threads: Int) throws -> [Float] {
-    var graph = Graph()
-    var feeds: [(value: ValueID, tensor: Tensor)] = []
-    let inputs = operands.enumerated().map { i, tensor -> ValueID? in
-      guard let tensor else { return nil }
-      let value = graph.addValue("input\(i)")
+    var graph = SmallGraph()
+    let names = operands.indices.map { operands[$0] == nil ? nil : "input\($0)" }
+    for case (let i, (let name?, let tensor?)) in zip(names, operands).enumerated() {
       if i == 0 || i == 7 || areWeightsFed && i < 3 {
-        feeds.append((value, tensor))
+        graph.feed(name, tensor)
       } else {
-        graph.constants[value] = tensor
+        graph.constant(name, tensor)
       }
-      return value
     }
-    let output = graph.addValue("output")
     var attributes: [String: Attribute] = [
       "strides": .ints(strides), "dilations": .ints(dilations), "pads": .ints(pads), "group": .int(groups),
       "epsilon": .float(1e-3),
     ]
     if isRectified { attributes["activation"] = .string("Relu") }
-    graph.nodes = [Node("Conv", domain: "limpid", inputs: inputs, outputs: [output], attributes: attributes)]
-    let engine = Engine(graph, kernels: try Kernels(kernels), limit: MemoryLimit(bytes: 1 << 30))
-    let parallel = Parallel(threads: threads)
-    return try engine.run(feeds, fetch: [output], parallel: parallel, progress: .unwatched)[0].array(of: Float.self)
+    graph.node("Conv", domain: "limpid", names, ["output"], attributes)
+    return try graph.run(fetch: ["output"], Kernels(kernels), threads: threads)[0].array(of: Float.self)
   }
 
   static let all: [FusedConvolution] = [

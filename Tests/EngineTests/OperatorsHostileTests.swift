@@ -29,31 +29,21 @@ struct HostileNode: Sendable, CustomTestStringConvertible {
     self.opset = opset
   }
 
-  func run() throws {
-    let (graph, feeds, results) = try graph()
-    let engine = Engine(graph, kernels: try Kernels(.portable), limit: MemoryLimit(bytes: 1 << 28))
-    _ = try engine.run(feeds, fetch: results, parallel: .serial, progress: .unwatched)
+  /// A graph of this node alone, and its outputs.
+  func graph() throws -> (graph: SmallGraph, outputs: [String]) {
+    var graph = SmallGraph(opset: opset)
+    let fed = shapes.indices.map { "fed\($0)" }
+    let weights = integers.indices.map { "weight\($0)" }
+    for (name, shape) in zip(fed, shapes) { graph.feed(name, try Tensor.zeros(.float32, shape)) }
+    for (name, list) in zip(weights, integers) { try graph.constant(name, list) }
+    let results = (0..<outputs).map { "output\($0)" }
+    graph.node(operation, fed + weights, results, attributes)
+    return (graph, results)
   }
 
-  /// A graph of this node alone.
-  func graph() throws -> (Graph, feeds: [(value: ValueID, tensor: Tensor)], results: [ValueID]) {
-    var graph = Graph()
-    graph.opsets[""] = opset
-    var feeds: [(value: ValueID, tensor: Tensor)] = []
-    var inputs: [ValueID?] = []
-    for shape in shapes {
-      let value = graph.addValue("fed\(inputs.count)")
-      feeds.append((value, try Tensor([Float](repeating: 0, count: shape.count), shape)))
-      inputs.append(value)
-    }
-    for list in integers {
-      let value = graph.addValue("weight\(inputs.count)")
-      graph.constants[value] = try Tensor(list, [list.count])
-      inputs.append(value)
-    }
-    let results = (0..<outputs).map { graph.addValue("output\($0)") }
-    graph.nodes = [Node(operation, inputs: inputs, outputs: results, attributes: attributes)]
-    return (graph, feeds, results)
+  func run() throws {
+    let (graph, outputs) = try graph()
+    _ = try graph.run(fetch: outputs, Kernels(.portable))
   }
 
   private static let picture: Shape = [1, 4, 5, 5]

@@ -7,6 +7,7 @@ import Tensors
 /// A graph that a test writes down, with values by name.
 struct SmallGraph {
   var graph = Graph()
+  private(set) var feeds: [(value: ValueID, tensor: Tensor)] = []
 
   init(opset: Int = 17) { graph.opsets[""] = opset }
 
@@ -18,11 +19,18 @@ struct SmallGraph {
     constant(name, try Tensor(numbers, [numbers.count]))
   }
 
+  /// What every run is fed, whoever runs the graph.
+  mutating func feed(_ name: String, _ tensor: Tensor) { feeds.append((value(name), tensor)) }
+
+  /// Inputs and outputs that the node leaves out are nil.
   mutating func node(
-    _ operation: String, _ inputs: [String], _ outputs: [String], _ attributes: [String: Attribute] = [:]
+    _ operation: String, domain: String = "", _ inputs: [String?], _ outputs: [String?],
+    _ attributes: [String: Attribute] = [:]
   ) {
     graph.nodes.append(
-      Node(operation, inputs: inputs.map { value($0) }, outputs: outputs.map { value($0) }, attributes: attributes))
+      Node(
+        operation, domain: domain, inputs: inputs.map { $0.map { value($0) } },
+        outputs: outputs.map { $0.map { value($0) } }, attributes: attributes))
   }
 
   /// An engine of the portable kernels, within 64 MiB.
@@ -32,6 +40,12 @@ struct SmallGraph {
 
   func run(_ feeds: [String: Tensor] = [:], fetch: [String], limit: UInt64 = 64 << 20) throws -> [Tensor] {
     try engine(limit: limit).run(feeds, fetch: fetch)
+  }
+
+  /// The values `fetch` for what was given to `feed`.
+  func run(fetch: [String], _ kernels: Kernels, threads: Int = 1) throws -> [Tensor] {
+    try Engine(graph, kernels: kernels, limit: MemoryLimit(bytes: 1 << 30)).run(
+      feeds, fetch: fetch.map { graph.value(named: $0)! }, parallel: Parallel(threads: threads), progress: .unwatched)
   }
 }
 

@@ -132,7 +132,6 @@ struct ElementwiseTests {
       case .maximum: { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }
       case .remainder: { fmod($0, $1) }
       case .prelu: { $0 < 0 ? $0 * $1 : $0 }
-      case .passPositive: { $1 > 0 ? $0 : 0 }
       }
     var g = Generator(11)
     for (rows, columns) in [(1, 1), (1, 37), (37, 1), (5, 19), (3, 64)] {
@@ -153,6 +152,16 @@ struct ElementwiseTests {
         }
         expect(got, expected, "\(op) \(rows)×\(columns) \(steps)")
       }
+    }
+  }
+
+  @Test("What passes where another lies between two bounds", arguments: variants)
+  func passWithin(kernels: Kernels) {
+    var g = Generator(12)
+    let (x, y) = (g.floats(1_037), g.floats(1_034) + [0, 0.5, .nan])
+    for (low, high) in [(0, .infinity), (0, 0.5), (-0.25, 0.5), (-.infinity, 0.1)] as [(Float, Float)] {
+      let got = floats(x.count) { kernels.passWithin(low, high, x, y, into: $0, count: x.count, Parallel(threads: 2)) }
+      #expect(got == zip(x, y).map { low < $1 && $1 < high ? $0 : 0 }, "\(low) \(high)")
     }
   }
 

@@ -6,6 +6,9 @@ The layer that Limpid chooses is looked for among the outputs of the PyTorch mod
 numbers, channels first, channels last, or as tokens. pytorch-grad-cam then explains the same class, the predicted one, at
 that module. The difference is that of the maps at the size of the input, in 0…1. Where no module gives the value (the
 network computes it in its own code), there is nothing to compare with, and the row says so.
+
+The last column is what the way that Python offers makes of the same file: onnx2torch, whose result pytorch-grad-cam could
+explain. "equal" if it converts the file and gives the network's logits.
 """
 
 import json
@@ -40,9 +43,11 @@ def explain(name, exporter):
         layer = ours.layers[0] if ours.layers else None
         found = ours.explain(x, "grad-cam", compat="grad-cam")[0]
         value = ours.fetch(x, layer)[layer][0]
-    result = {"layer": layer, "grid": list(found.grid.shape), "degenerate": found.degenerate}
-    torch.manual_seed(0)
-    model, _ = create(name)
+        torch.manual_seed(0)
+        model, _ = create(name)
+        converted = convert(path, model, torch.from_numpy(x))
+    result = {
+        "layer": layer, "grid": list(found.grid.shape), "degenerate": found.degenerate, "onnx2torch": converted}
     module, arrange = same_module(model, torch.from_numpy(x), value, found.grid.shape)
     if module is None:
         return {**result, "failure": "no module gives this value"}
@@ -52,6 +57,20 @@ def explain(name, exporter):
     with GradCAM(model=model, target_layers=[module], reshape_transform=arrange) as cam:
         expected = cam(torch.from_numpy(x), targets=[ClassifierOutputTarget(found.class_index)])[0]
     return {**result, "error": float(np.abs(found.map - expected).max())}
+
+
+def convert(path, model, x):
+    """What onnx2torch makes of the file: "equal", or the kind of its failure."""
+    import onnx
+    import torch
+    from onnx2torch import convert
+
+    try:
+        with torch.no_grad():
+            found, expected = convert(onnx.load(path))(x), model(x)
+        return "equal" if torch.allclose(found, expected, rtol=1e-3, atol=1e-3) else "other numbers"
+    except Exception as error:
+        return f"no: {type(error).__name__}"
 
 
 def same_module(model, x, value, grid):
@@ -103,18 +122,21 @@ def write_table(results):
     flat = [r for exporters in results.values() for r in exporters.values()]
     mapped = [r for r in flat if "grid" in r]
     equal = [r for r in flat if r.get("error", 1) <= TOLERANCE]
+    converted = [r for r in flat if r.get("onnx2torch") == "equal"]
     lines = [
         "# Grad-CAM on what exporters write", "",
         "`limpid explain MODEL IMAGE` with no layer and no method named, on the architectures of",
         "[conformance](conformance.md), against pytorch-grad-cam at the PyTorch module that gives the same value. The",
         f"difference is the largest of the maps in 0…1; bound {TOLERANCE:g}. Made by `scripts/conformance explained`.", "",
-        f"{len(mapped)} of {len(flat)} exports get a map; {len(equal)} are compared and within the bound.", "",
-        "| model | exporter | layer | grid | difference |", "|---|---|---|---|---|"]
+        f"{len(mapped)} of {len(flat)} exports get a map; {len(equal)} are compared and within the bound. onnx2torch, the way",
+        f"to pytorch-grad-cam from the same files, converts {len(converted)} of them to the same logits.", "",
+        "| model | exporter | layer | grid | difference | onnx2torch |", "|---|---|---|---|---|---|"]
     for name in sorted(results):
         for exporter, r in sorted(results[name].items(), reverse=True):
             grid = "×".join(map(str, r["grid"])) if "grid" in r else ""
             text = r.get("failure") or f"{r['error']:.1e}" + ("" if r["error"] <= TOLERANCE else " **beyond the bound**")
-            lines.append(f"| {name} | {exporter} | `{r.get('layer', '')}` | {grid} | {text} |")
+            lines.append(
+                f"| {name} | {exporter} | `{r.get('layer', '')}` | {grid} | {text} | {r.get('onnx2torch', '')} |")
     TABLE.write_text("\n".join(lines) + "\n")
 
 

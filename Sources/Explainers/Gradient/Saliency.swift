@@ -69,7 +69,7 @@ extension InputGradientMethod {
       "guided", overriding: [
         "Relu": .emitted { e, node, gradients in
           guard let dy = gradients.first ?? nil else { return [] }
-          return [try e("PassPositive", e("Relu", dy), e.output(node), domain: "limpid")]
+          return [try e.pass(e("Relu", dy), where: e.output(node), isAbove: 0)]
         },
         "Clip": bounded { e, node, dy in try derivativeOfClip(&e, node, e("Relu", dy)) },
       ]))

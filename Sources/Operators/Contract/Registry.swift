@@ -29,6 +29,7 @@ public enum Operators {
     LpPool.definitions,
     MatMul.definitions,
     Norms.definitions,
+    PassWithin.definitions,
     PixelShuffle.definitions,
     Pool.definitions,
     PoolGradients.definitions,

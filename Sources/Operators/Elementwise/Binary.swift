@@ -21,7 +21,6 @@ enum Binary {
       OperatorDefinition("Mean") { try planAny($0, .add, mean: true) }.gradient(BinaryGradients.mean),
       OperatorDefinition("Mod", plan: planMod).gradient(BinaryGradients.remainder),
       OperatorDefinition("Pow", plan: planPower).gradient(BinaryGradients.power),
-      OperatorDefinition("PassPositive", domain: "limpid") { try planPair($0, .passPositive) },
     ]
 
   private static func planPair(_ request: Request, _ op: Kernels.Binary) throws -> Step {

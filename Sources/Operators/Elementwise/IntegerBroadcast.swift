@@ -19,7 +19,7 @@ enum IntegerOperation: Sendable {
     case .maximum: self = .maximum
     case .remainder: self = .remainder
     case .power: self = .power
-    case .prelu, .passPositive: throw Failure(.unsupported, "integers are not supported here")
+    case .prelu: throw Failure(.unsupported, "integers are not supported here")
     }
   }
 

@@ -5,7 +5,7 @@ enum UnaryGradients {
   static func rule(_ operation: String) -> GradientRule? {
     switch operation {
     // By what they give.
-    case "Relu": byOutput { e, y, dy, _ in try e("PassPositive", dy, y, domain: "limpid") }
+    case "Relu": byOutput { e, y, dy, _ in try e.pass(dy, where: y, isAbove: 0) }
     case "Sigmoid": byOutput { e, y, dy, _ in try e.multiply(dy, e.multiply(y, e.oneMinus(y))) }
     case "Tanh": byOutput { e, y, dy, _ in try e.multiply(dy, e.oneMinus(e.multiply(y, y))) }
     case "Exp": byOutput { e, y, dy, _ in try e.multiply(dy, y) }
@@ -40,13 +40,14 @@ enum UnaryGradients {
       byInput { e, x, dy, node in
         let (alpha, beta) = (try node.float("alpha", default: 0.2), try node.float("beta", default: 0.5))
         let line = try e.adding(beta, to: e.scaled(x, by: alpha))
-        return try e.within(0, 1, line, e.scaled(dy, by: alpha))
+        return try e.pass(e.scaled(dy, by: alpha), where: line, isAbove: 0, below: 1)
       }
     case "HardSwish":
       // x·h(x), h = clamp(x/6 + 1/2, 0, 1): h + x/6 between −3 and 3.
       byInput { e, x, dy, _ in
         let h = try e("HardSigmoid", x, attributes: ["alpha": .float(1 / 6), "beta": .float(0.5)])
-        return try e.add(e.multiply(dy, h), e.within(-3, 3, x, e.multiply(dy, e.scaled(x, by: 1 / 6))))
+        let rising = try e.pass(e.multiply(dy, e.scaled(x, by: 1 / 6)), where: x, isAbove: -3, below: 3)
+        return try e.add(e.multiply(dy, h), rising)
       }
     case "Silu": byInput { e, x, dy, _ in try e.multiply(dy, e.siluDerivative(x, alpha: 1)) }
     case "Swish":
@@ -93,7 +94,7 @@ enum UnaryGradients {
   /// so that the forward pass stays fused.
   static let clip = byOutput { e, y, dy, node in
     let (low, high) = try Unary.clipBounds(e.request(node))
-    return try e.within(low, high, y, dy)
+    return try e.pass(dy, where: y, isAbove: low, below: high)
   }
 
   /// Where |x| is above the limit the slope is 1.
@@ -116,19 +117,6 @@ enum UnaryGradients {
 extension Emitter {
   mutating func oneMinus(_ x: ValueID) throws -> ValueID { try subtract(constant(Float(1)), x) }
   mutating func isAbove(_ limit: Float, _ x: ValueID) throws -> ValueID { try self("Greater", x, constant(limit)) }
-
-  /// `value` where `low` < x < `high`, 0 elsewhere.
-  fileprivate mutating func within(_ low: Float, _ high: Float, _ x: ValueID, _ value: ValueID) throws -> ValueID {
-    var result = value
-    if low > -.infinity {
-      let above = low == 0 ? x : try subtract(x, constant(low))
-      result = try self("PassPositive", result, above, domain: "limpid")
-    }
-    if high < .infinity {
-      result = try self("PassPositive", result, subtract(constant(high), x), domain: "limpid")
-    }
-    return result
-  }
 
   /// Of x·σ(αx): s + αx·s·(1 − s)
   fileprivate mutating func siluDerivative(_ x: ValueID, alpha: Float) throws -> ValueID {
