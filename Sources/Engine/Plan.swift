@@ -15,6 +15,10 @@ public final class Plan: Sendable {
 
   struct PlannedStep: Sendable {
     let title: String
+    let operation: String
+    /// Of the first result.
+    let shape: Shape?
+    let multiplyAdds: Int
     let run: @Sendable (Invocation) throws -> Void
     let inputs: [Location?]
     let outputs: [Location?]
@@ -100,7 +104,11 @@ public final class Plan: Sendable {
         inputs: step.inputs.map { $0.map { UnsafeRawPointer(address(of: $0, feeds, block)) } },
         outputs: step.outputs.map { $0.map { address(of: $0, feeds, block) } },
         workspace: block.base + arenaByteCount, parallel: parallel)
-      try locating(step.title) { try step.run(invocation) }
+      try locating(step.title) {
+        try progress.timing(
+          Profile.Step(index: i, operation: step.operation, title: step.title, shape: step.shape), step.multiplyAdds
+        ) { try step.run(invocation) }
+      }
     }
   }
 

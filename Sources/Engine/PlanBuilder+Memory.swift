@@ -45,7 +45,8 @@ extension PlanBuilder {
       feeds: feeds,
       steps: drafts.map { draft in
         Plan.PlannedStep(
-          title: draft.node.title, run: draft.run, inputs: draft.inputs.map { $0.map(location) },
+          title: draft.node.title, operation: draft.node.operation, shape: draft.shape,
+          multiplyAdds: draft.multiplyAdds, run: draft.run, inputs: draft.inputs.map { $0.map(location) },
           outputs: draft.outputs.map { $0.map(location) })
       },
       fetches: fetches.map { value in

@@ -49,6 +49,8 @@ struct PlanBuilder {
     let outputs: [Place?]
     let workspace: Int
     let overwritable: [Int]
+    var shape: Shape?
+    var multiplyAdds = 0
     /// Taken out again, because a later step does its work too.
     var isAbsorbed = false
   }
@@ -224,7 +226,8 @@ struct PlanBuilder {
       drafts.append(
         Draft(
           node: node, request: request, run: isEmpty ? Self.nothing : run, inputs: inputs, outputs: outputs,
-          workspace: isEmpty ? 0 : step.workspace, overwritable: step.overwritable))
+          workspace: isEmpty ? 0 : step.workspace, overwritable: step.overwritable,
+          shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds))
     }
   }
 

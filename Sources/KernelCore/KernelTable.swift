@@ -21,6 +21,9 @@ public struct KernelTable: Sendable {
     ) -> Void
   public let passWithin:
     @Sendable (_ low: Float, _ high: Float, _ x: Floats, _ y: Floats, _ output: MutableFloats, _ n: Int) -> Void
+  /// Multiplications with additions of one round of `chains`.
+  public let chainWidth: Int
+  public let chains: @Sendable (_ rounds: Int, _ factor: Float, _ summand: Float) -> Float
   public let reduceRow: @Sendable (_ function: ReductionFunction, _ x: Floats, _ n: Int) -> Float
   public let reduceColumns:
     @Sendable (
@@ -58,6 +61,8 @@ public struct KernelTable: Sendable {
     unary = { L.unary($0, $1, $2, $3, $4, $5) }
     binary = { L.binary($0, $1, $2, $3, $4, $5, $6) }
     passWithin = { L.passWithin($0, $1, $2, $3, $4, $5) }
+    chains = { L.chains($0, $1, $2) }
+    chainWidth = 12 * L.count
     reduceRow = { L.reduceRow($0, $1, $2) }
     reduceColumns = { L.reduceColumns($0, $1, rows: $2, stride: $3, $4, $5) }
     softmaxRow = { L.softmaxRow($0, $1, $2) }

@@ -30,5 +30,8 @@ extension Kernels {
       self.dilationX = dilationX
       self.groups = groups
     }
+
+    /// Of the plain algorithm, for each element of the result.
+    public var multiplyAddsPerOutput: Int { kernelHeight * kernelWidth * inputChannels / max(1, groups) }
   }
 }

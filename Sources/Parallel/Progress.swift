@@ -13,10 +13,14 @@ public struct Progress {
 
   private final class Reporter {
     let report: (_ done: UInt64, _ total: UInt64) -> Bool
+    let profile: Profile?
     /// What was reported last; never goes back.
     var done = 0
 
-    init(_ report: @escaping (_ done: UInt64, _ total: UInt64) -> Bool) { self.report = report }
+    init(_ report: @escaping (_ done: UInt64, _ total: UInt64) -> Bool, _ profile: Profile? = nil) {
+      self.report = report
+      self.profile = profile
+    }
   }
 
   private let reporter: Reporter?
@@ -37,6 +41,17 @@ public struct Progress {
 
   /// Of calls that nobody watches or stops.
   public static var unwatched: Progress { Progress(nil, 0, 1) }
+
+  /// Of a call that nobody stops, and whose steps are timed.
+  public static func profiling(_ profile: Profile) -> Progress { Progress(Reporter({ _, _ in true }, profile), 0, 1) }
+
+  /// Runs one step of a plan, and notes its time where this is the progress of a profile.
+  public func timing(_ step: @autoclosure () -> Profile.Step, _ multiplyAdds: Int, _ run: () throws -> Void) rethrows {
+    guard let profile = reporter?.profile else { return try run() }
+    let start = ContinuousClock.now
+    try run()
+    profile.add(step(), multiplyAdds, start.duration(to: .now))
+  }
 
   /// Reports that `done` of `total` units of this part are done. Throws `cancelled` where the caller asked to stop.
   public func advance(_ done: Int, of total: Int) throws {

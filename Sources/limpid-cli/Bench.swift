@@ -15,7 +15,8 @@ struct Bench: Command {
     options: [
       Option("batch", "N", "images that run at once (default 1)"), Option("threads", "N", "threads to use (default 1)"),
       Option("rounds", "N", "measurements (default 20), after a first run that is told apart"),
-      Option("explain", "METHOD", "also explain the predicted class, turn by turn with classifying"), .json,
+      Option("explain", "METHOD", "also explain the predicted class, turn by turn with classifying"),
+      Option(flag: "profile", "where the time goes: operators and the slowest steps, beside the processor's peak"), .json,
     ])
 
   private let path: String
@@ -24,6 +25,7 @@ struct Bench: Command {
   private let threads: Int
   private let rounds: Int
   private let method: String?
+  private let isProfiled: Bool
   private let isJSON: Bool
 
   init(_ arguments: Arguments) throws {
@@ -33,6 +35,7 @@ struct Bench: Command {
     threads = try arguments.threads() ?? 1
     rounds = try arguments.integer("rounds", in: 1...1_000_000) ?? 20
     method = arguments.text("explain")
+    isProfiled = arguments.flag("profile")
     isJSON = arguments.flag("json")
   }
 
@@ -56,6 +59,12 @@ struct Bench: Command {
           _ = try model.explain(inputs, classes: inputs.map { _ in [nil] }, method: method, call, progress)
         }
       }
+      func profile() throws {
+        let profile = Profile()
+        progress = .profiling(profile)
+        for _ in 0..<rounds { _ = try method.map(explain) ?? classify() }
+        measured.profile = StepTimes(profile, rounds: rounds, peak: model.engine.kernels.measuredPeak)
+      }
       measured.first = try classify()
       // The first explanation plans and packs, as the first classification did.
       if let method { _ = try explain(method) }
@@ -64,6 +73,7 @@ struct Bench: Command {
         measured.classify.append(try classify())
         if let method { measured.explain.append(try explain(method)) }
       }
+      if isProfiled { try profile() }
     }
     line.clear()
     let report = Report(
@@ -127,6 +137,7 @@ private struct Measurements {
   let method: String?
   var classify: [Double] = []
   var explain: [Double] = []
+  var profile: StepTimes?
 
   init(load: Double, first: Double, method: String?) {
     self.load = load
@@ -172,7 +183,7 @@ private struct Report {
       table.add("explain", summary(measured.explain) + ", \(fixed(measured.ratio, 2)) × classify (\(method))")
     }
     table.add("peak memory", size(peakMemory))
-    return table.text
+    return table.text + (measured.profile.map { "\n" + $0.text } ?? "")
   }
 
   var json: JSON {
@@ -188,6 +199,7 @@ private struct Report {
         ("method", .text(method)), ("explain_ms", times(measured.explain)), ("ratio", .number(measured.ratio)),
       ]
     }
+    if let profile = measured.profile { members.append(("profile", profile.json)) }
     return .object(members + [("peak_memory_bytes", .integer(peakMemory))])
   }
 

@@ -70,17 +70,20 @@ public struct Step: Sendable {
   public var overwritable: [Int] = []
   /// Constant inputs whose values the step has taken over already: a run does not bring them.
   public var taken: Set<Int> = []
+  /// Multiplications with additions that a run makes, where those are most of its work: for profiles.
+  public var multiplyAdds = 0
   public var action: Action
 
   public init(
     inputs inputLayouts: [Layout], outputs: [Operand], workspace: Int = 0, overwritable: [Int] = [],
-    taken: Set<Int> = [], run: @escaping @Sendable (Invocation) throws -> Void
+    taken: Set<Int> = [], multiplyAdds: Int = 0, run: @escaping @Sendable (Invocation) throws -> Void
   ) {
     self.inputLayouts = inputLayouts
     self.outputs = outputs
     self.workspace = workspace
     self.overwritable = overwritable
     self.taken = taken
+    self.multiplyAdds = multiplyAdds
     self.action = .run(run)
   }
 

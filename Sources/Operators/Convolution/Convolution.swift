@@ -49,7 +49,10 @@ enum Conv {
     let scratch = weights.isDepthwise ? 0 : kernels.convolutionWorkspace(c, threads: request.parallel.threads)
     let isEmpty = geometry.output.count == 0
     let taken: Set<Int> = packed == nil ? [] : biasIsFed ? [1] : [1, 2, 3, 4, 5, 6]
-    return Step(inputs: layouts, outputs: [output], workspace: packing + scratch, taken: taken) { run in
+    return Step(
+      inputs: layouts, outputs: [output], workspace: packing + scratch, taken: taken,
+      multiplyAdds: output.shape.count * c.multiplyAddsPerOutput
+    ) { run in
       if isEmpty { return }
       if packed == nil { weights.pack(run.input(1, as: UInt8.self), scale: nil, into: run.workspace, run.parallel) }
       let w = UnsafeRawPointer(packed?.base ?? run.workspace).assumingMemoryBound(to: Float.self)

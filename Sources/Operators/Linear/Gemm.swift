@@ -35,7 +35,8 @@ enum Gemm {
     let isEmpty = output.count == 0
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
-      workspace: aSize + factor.workspace + summand.workspace, taken: b.constant == nil ? [] : [1]
+      workspace: aSize + factor.workspace + summand.workspace, taken: b.constant == nil ? [] : [1],
+      multiplyAdds: output.count * depth
     ) { run in
       if isEmpty { return }
       var left: UnsafePointer<Float> = run.input(0)

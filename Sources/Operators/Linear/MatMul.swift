@@ -24,7 +24,8 @@ enum MatMul {
     let isEmpty = output.count == 0
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
-      workspace: packed == nil ? packedSize : 0, taken: packed == nil ? [] : [1]
+      workspace: packed == nil ? packedSize : 0, taken: packed == nil ? [] : [1],
+      multiplyAdds: output.count * product.depth
     ) { run in
       if isEmpty { return }
       if packed == nil { product.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
