@@ -139,6 +139,17 @@ def test_bench_measures_classifying_and_explaining(case):
     assert "wide.png, 40×20" in case.run("bench", "model.onnx", "wide.png", "--rounds=1").stdout
 
 
+def test_bench_says_where_the_time_goes(case):
+    found = case.json("bench", "model.onnx", "--rounds", 2, "--profile")["profile"]
+    assert found["peak_gflops"] > 0.1
+    assert sum(row["steps"] for row in found["operators"]) == len(found["steps"])
+    assert sum(row["ms"] for row in found["operators"]) == pytest.approx(sum(row["ms"] for row in found["steps"]))
+    conv = next(row for row in found["operators"] if row["name"] == "Conv")
+    assert 0 < conv["gflops"] <= 1.2 * found["peak_gflops"]
+    text = case.run("bench", "model.onnx", "--rounds=1", "--profile").stdout
+    assert "slowest steps" in text and "of peak" in text
+
+
 def test_lists_agree_with_inspect_and_the_renderer(case):
     methods = {m["name"]: m for m in case.json("methods")}
     assert methods["scouter"] in case.json("inspect", "model.onnx")["methods"]

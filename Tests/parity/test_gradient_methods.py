@@ -242,3 +242,24 @@ def test_similarity_to_an_embedding_is_explained(spatial):
 
 def test_the_table_has_every_fixture():
     assert len(CAM) == 13 and len(FAMILY) == 12
+
+
+@pytest.mark.parametrize("side", [7, 16, 31])
+def test_colours_of_an_attribution_span_what_99_of_100_pixels_do_not_exceed(side):
+    x = np.random.default_rng(side).standard_normal((1, 3, side, side), np.float32)
+    model = limpid.Model(linear(side))
+    grid = model.explain(x, "input-x-gradient")[0]
+    sizes = np.sort(np.abs(grid.grid).ravel())
+    top = sizes[(len(sizes) - 1) * 99 // 100]
+    assert grid.range == pytest.approx((-top, top), rel=1e-6)
+
+
+def linear(side):
+    """A classifier whose logits are sums over the image by fixed weights."""
+    w = np.random.default_rng(0).standard_normal((3 * side * side, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])], "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, side, side])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])], [numpy_helper.from_array(w, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    return model.SerializeToString()

@@ -40,9 +40,9 @@ struct Attribution {
   /// 0 where there are both signs. A few pixels exceed the others so far that these would all look alike. nil where
   /// nearly all are 0.
   static func range(of grid: Heatmap) -> ClosedRange<Float>? {
-    let sizes = grid.values.map(abs).filter(\.isFinite).sorted()
+    let sizes = grid.values.map(abs).filter(\.isFinite)
     guard !sizes.isEmpty else { return nil }
-    let size = sizes[(sizes.count - 1) * 99 / 100]
+    let size = sizes.selected(rank: (sizes.count - 1) * 99 / 100)
     guard size > 0 else { return nil }
     return grid.range.lowerBound < 0 ? -size...size : 0...size
   }
