@@ -112,11 +112,13 @@ const lp_onnx_value *lp_onnx_graph_output(const lp_onnx_graph *graph, size_t ind
 }
 
 lp_onnx_node_info lp_onnx_node_get(const lp_onnx_node *n) {
-  return {n->operation, n->domain, n->name, n->inputs.size(), n->outputs.size(), n->attributes.size()};
+  return {n->operation, n->domain, n->name, n->inputs.size(), n->outputs.size(), n->attributes.size(), n->metadata.size()};
 }
 
 lp_onnx_text lp_onnx_node_input(const lp_onnx_node *node, size_t index) { return node->inputs[index]; }
 lp_onnx_text lp_onnx_node_output(const lp_onnx_node *node, size_t index) { return node->outputs[index]; }
+
+lp_onnx_entry lp_onnx_node_metadata(const lp_onnx_node *node, size_t index) { return node->metadata[index]; }
 
 const lp_onnx_attribute *lp_onnx_node_attribute(const lp_onnx_node *node, size_t index) {
   return node->attributes[index].get();

@@ -150,6 +150,7 @@ class Decoder {
         case bytes(4): node.operation = text(field); break;
         case bytes(5): add(field, node.attributes); break;
         case bytes(7): node.domain = text(field); break;
+        case bytes(9): read(next(field), node.metadata.emplace_back()); break;
       }
     });
   }

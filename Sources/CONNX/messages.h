@@ -68,6 +68,7 @@ struct lp_onnx_node {
   std::vector<lp_onnx_text> inputs;
   std::vector<lp_onnx_text> outputs;
   Messages<lp_onnx_attribute> attributes;
+  std::vector<lp_onnx_entry> metadata;
 };
 
 struct lp_onnx_graph {

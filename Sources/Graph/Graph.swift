@@ -48,6 +48,8 @@ public struct Node: Sendable {
   public var domain: String
   /// The node's own name; may be empty.
   public var name: String
+  /// The module of the exporting program, "layer4.1.conv2", where the file notes it beside the node.
+  public var module: String?
   public var inputs: [ValueID?]
   public var outputs: [ValueID?]
   public var attributes: [String: Attribute]

@@ -199,10 +199,24 @@ final class GraphReader {
       try setConstant(output) { try AttributeReader.constant(attributes(message, info.attribute_count)) }
       return []
     }
-    let node = Node(
+    var node = Node(
       operation, domain: domain, name: try string(info.name, "the name"), inputs: inputs, outputs: outputs,
       attributes: try attributes(message, info.attribute_count), version: domain.isEmpty ? call?.version : nil)
+    node.module = Self.module(of: message, info)
     return try functions.body(of: node, in: self) ?? [node]
+  }
+
+  /// PyTorch's newer exporter notes the path of modules, "['', 'layer4', 'layer4.1', 'relu_16']", of which the last is
+  /// the node itself. What is damaged is no module.
+  private static func module(of message: OpaquePointer, _ info: lp_onnx_node_info) -> String? {
+    for i in 0..<info.metadata_count {
+      let entry = lp_onnx_node_metadata(message, i)
+      guard (try? string(entry.key, "a key")) == "pkg.torch.onnx.name_scopes" else { continue }
+      guard let path = try? string(entry.value, "the path of modules") else { return nil }
+      let steps = path.split(separator: "'", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }
+      return steps.dropLast().last.map { String($0.element) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+    return nil
   }
 
   private func attributes(_ message: OpaquePointer, _ count: Int) throws -> [String: Attribute] {

@@ -263,3 +263,24 @@ def linear(side):
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])], [numpy_helper.from_array(w, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     return model.SerializeToString()
+
+
+@pytest.mark.parametrize("scopes", ["['', 'block', 'block.conv', 'conv2d']", '["", "block"', "[]", "'''", ""])
+def test_modules_that_the_newer_exporter_notes_are_layers(scopes):
+    w = numpy_helper.from_array(np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32), "w")
+    conv = helper.make_node("Conv", ["x", "w"], ["a"], "node_conv2d", pads=[1, 1, 1, 1])
+    for key, text in (("pkg.torch.onnx.stack_trace", "'block'"), ("pkg.torch.onnx.name_scopes", scopes)):
+        conv.metadata_props.add(key=key, value=text)
+    graph = helper.make_graph(
+        [conv, helper.make_node("GlobalAveragePool", ["a"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])], [w])
+    model = limpid.Model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    x = np.random.default_rng(1).standard_normal((1, 3, 8, 8), np.float32)
+    if "conv" in scopes:
+        for layer in ("block", "block.conv"):
+            np.testing.assert_array_equal(
+                model.explain(x, "grad-cam", layer=layer)[0].grid, model.explain(x, "grad-cam", layer="a")[0].grid)
+    else:
+        with pytest.raises(limpid.NotFound, match='no value or module named "block"'):
+            model.explain(x, "grad-cam", layer="block")

@@ -111,12 +111,14 @@ typedef struct {
   size_t input_count;
   size_t output_count;
   size_t attribute_count;
+  size_t metadata_count;
 } lp_onnx_node_info;
 
 lp_onnx_node_info lp_onnx_node_get(const lp_onnx_node *node);
 lp_onnx_text lp_onnx_node_input(const lp_onnx_node *node, size_t index);
 lp_onnx_text lp_onnx_node_output(const lp_onnx_node *node, size_t index);
 const lp_onnx_attribute *lp_onnx_node_attribute(const lp_onnx_node *node, size_t index);
+lp_onnx_entry lp_onnx_node_metadata(const lp_onnx_node *node, size_t index);
 
 /// Numbered as `AttributeProto.AttributeType`.
 typedef enum {

@@ -1,8 +1,8 @@
 import Graph
 import Tensors
 
-/// Values by the modules of the program that exported the graph: PyTorch names nodes by the path of their module,
-/// "/layer4/layer4.1/relu_1/Relu".
+/// Values by the modules of the program that exported the graph. PyTorch's newer exporter notes them at the nodes; the
+/// older one names nodes by their path, "/layer4/layer4.1/relu_1/Relu".
 struct ModuleNames {
   /// The qualified module of each node, and the node's first output, in the order of the graph.
   private let modules: [(name: String, value: ValueID)]
@@ -10,7 +10,7 @@ struct ModuleNames {
   init(_ graph: Graph) {
     modules = graph.nodes.compactMap { node in
       guard let output = node.outputs.first ?? nil else { return nil }
-      return Self.module(of: node.name).map { ($0, output) }
+      return (node.module ?? Self.module(of: node.name)).map { ($0, output) }
     }
   }
 

@@ -16,8 +16,9 @@ struct Lowering {
 
   private(set) var graph: Graph
   private var nodes: [Node] = []
-  /// The name of the node that is being written, which what is written for it gets too.
+  /// The name and module of the node that is being written, which what is written for it gets too.
   private var name = ""
+  private var module: String?
   /// What the values that are sequences consist of.
   var sequences: [ValueID: Sequence] = [:]
   /// Integers that are sums of whole numbers in floating point.
@@ -58,7 +59,7 @@ struct Lowering {
   /// Adds what `node` stands for.
   mutating func lower(_ node: Node) throws {
     var node = node
-    name = node.name
+    (name, module) = (node.name, node.module)
     for (key, attribute) in node.attributes {
       guard case .graph(let body) = attribute else { continue }
       let known = self
@@ -75,6 +76,8 @@ struct Lowering {
 
   /// Adds a node as it is.
   mutating func add(_ node: Node) {
+    var node = node
+    node.module = node.module ?? module
     for case let output? in node.outputs { makers[output] = node }
     nodes.append(node)
   }
