@@ -107,8 +107,8 @@ let package = Package(
     .target(
       name: "CABI",
       dependencies: [
-        "Metrics", "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel", "Tensors", "CLimpid",
-        "CThread",
+        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel",
+        "Documents", "Tensors", "CLimpid", "CThread",
       ],
       swiftSettings: swift),
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Documents
 import Tensors
 
 /// What an opaque struct of the header points to. A handle owns one reference to its object.
@@ -44,6 +45,8 @@ typealias CText = Pinned<CChar>
 
 extension Pinned where Element == CChar {
   convenience init(_ text: String) { self.init(text.utf8CString) }
+  /// The bytes of a file's name.
+  convenience init(name: String) { self.init(name.systemName) }
 }
 
 extension Array {

@@ -17,6 +17,7 @@ extension limpid_run_options: Sized {}
 extension limpid_render_options: Sized {}
 extension limpid_metric_info: Sized {}
 extension limpid_measure_options: Sized {}
+extension limpid_evaluation_options: Sized {}
 
 /// No version of a struct gets larger: beyond it, `struct_size` was never set.
 private let largestStruct = 4096

@@ -31,7 +31,7 @@ public final class Evaluation {
     totals = Totals(plan)
     fingerprint = String(Digest(settings.line).text.prefix(32))
     for (i, sample) in data.samples.enumerated() { places[sample.key, default: []].append(i) }
-    guard data.path != nil else { return }
+    guard data.format != DataSet.memory else { return }
     try check(data)
   }
 
@@ -74,10 +74,7 @@ public final class Evaluation {
   ///   - bytes: its file, where the caller has it; nil: the data set's
   /// - Throws: `cancelled`, `notFound` for no sample
   public func evaluate(_ index: Int, bytes: UnsafeRawBufferPointer? = nil, _ progress: Progress) throws -> Record {
-    guard data.samples.indices.contains(index) else {
-      throw Failure(.notFound, "there is no sample \(index); there are \(data.samples.count)")
-    }
-    let sample = data.samples[index]
+    let sample = try sample(index)
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {
@@ -85,10 +82,25 @@ public final class Evaluation {
       }
       return try Examination(self, sample, image).record(&clock, progress)
     } catch let failure as Failure where failure.kind != .cancelled {
-      return Record(
-        name: sample.name, truth: sample.truth, key: sample.key, fingerprint: fingerprint,
-        outcome: .failed(failure.message), seconds: clock.seconds)
+      return try self.failure(index, failure.message, clock)
     }
+  }
+
+  /// The record of a sample that cannot be evaluated.
+  public func failure(_ index: Int, _ reason: String) throws -> Record { try failure(index, reason, Stopwatch()) }
+
+  private func failure(_ index: Int, _ reason: String, _ clock: Stopwatch) throws -> Record {
+    let sample = try sample(index)
+    return Record(
+      name: sample.name, truth: sample.truth, key: sample.key, fingerprint: fingerprint, outcome: .failed(reason),
+      seconds: clock.seconds)
+  }
+
+  private func sample(_ index: Int) throws -> Sample {
+    guard data.samples.indices.contains(index) else {
+      throw Failure(.notFound, "there is no sample \(index); there are \(data.samples.count)")
+    }
+    return data.samples[index]
   }
 
   /// From now on keeps records in a file, and takes those that it has of samples whose files have not changed since.
@@ -97,13 +109,12 @@ public final class Evaluation {
     let opened = try Store(path, fingerprint: fingerprint, settings: settings)
     try opened.forEach { key, stamp, bytes in
       guard let index = places[key]?.first, stamp == data.samples[index].stamp else { return }
-      _ = try locating("the store \(quoted(path))") { try take(Record(bytes, of: plan)) }
+      _ = try locating("the store \(quoted(path))") { try take(Record(bytes, of: plan, fingerprint)) }
     }
     store = opened
   }
 
-  /// Takes a record down, and keeps it in the store. A sample that has one keeps it, unless that is of a failure. Throws
-  /// `invalidArgument` for a record of another evaluation.
+  /// Takes a record down, and keeps it in the store. A sample that has one keeps it, unless that is of a failure.
   public func add(_ record: Record) throws {
     let indices = try take(record)
     if let store, let first = indices.first { try store.put(record, stamp: data.samples[first].stamp) }
@@ -111,9 +122,6 @@ public final class Evaluation {
 
   /// Returns the samples that the record is new for.
   private func take(_ record: Record) throws -> [Int] {
-    guard record.fingerprint == fingerprint else {
-      throw Failure(.invalidArgument, "this record is of an evaluation with other settings, or of another model")
-    }
     guard let indices = places[record.key] else {
       throw Failure(.notFound, "the data set has no \(quoted(record.name)) with these annotations")
     }
@@ -125,7 +133,7 @@ public final class Evaluation {
     return new
   }
 
-  public func add(bytes: UnsafeRawBufferPointer) throws { try add(Record(bytes, of: plan)) }
+  public func add(bytes: UnsafeRawBufferPointer) throws { try add(Record(bytes, of: plan, fingerprint)) }
 
   /// Samples without a record, in their order, and those that failed.
   public var pending: [Int] { data.samples.indices.filter { records[$0]?.failure != nil || records[$0] == nil } }

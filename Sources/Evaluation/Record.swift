@@ -112,8 +112,8 @@ extension Record {
 
   public var bytes: [UInt8] { Array(json.line.utf8) }
 
-  /// Throws `invalidArgument` for what no record of `plan` is.
-  init(_ bytes: UnsafeRawBufferPointer, of plan: Plan) throws {
+  /// Throws `invalidArgument` for what is no record of the evaluation `fingerprint` of this plan.
+  init(_ bytes: UnsafeRawBufferPointer, of plan: Plan, _ wanted: String) throws {
     let document = try locating("a record") { try JSONReader.document(bytes) }
     let damaged = Failure(.invalidArgument, "these bytes are no record of this evaluation, or are damaged")
     func required<T>(_ value: T?) throws -> T {
@@ -121,6 +121,9 @@ extension Record {
       return value
     }
     fingerprint = try required(document["evaluation"]?.string)
+    guard fingerprint == wanted else {
+      throw Failure(.invalidArgument, "this record is of an evaluation with other settings, or of another model")
+    }
     key = try required(document["key"]?.string)
     name = try required(document["name"]?.string)
     truth = document["truth"]?.integer

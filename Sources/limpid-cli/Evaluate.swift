@@ -111,7 +111,8 @@ struct Evaluate: Command {
     }
     let outcome = Result { try Self.run(evaluation) }
     if let report { try evaluation.write(to: report, summary) }
-    try Console.write(isJSON ? evaluation.document(summary).document : Self.table(evaluation.summary(summary)))
+    let summary = try evaluation.summary(summary)
+    try Console.write(isJSON ? evaluation.document(summary).document : Self.table(summary))
     try outcome.get()
   }
 

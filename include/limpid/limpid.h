@@ -552,6 +552,84 @@ LIMPID_API const char *limpid_measurement_parameter(const limpid_measurement *me
 LIMPID_API uint64_t limpid_measurement_seed(const limpid_measurement *measurement);
 LIMPID_API void limpid_measurement_free(limpid_measurement *measurement);
 
+/* ---- Evaluating over data sets --------------------------------------------------------- */
+
+/** Methods and metrics over a data set: what is done with each image, and what was found so far. It keeps what it needs of
+    its model. Any threads may call limpid_evaluation_evaluate at once; every other function is for one at a time. */
+typedef struct limpid_evaluation limpid_evaluation;
+
+/** A method or a metric with its settings. */
+typedef struct limpid_use {
+  const char *name; /* as in limpid_model_get_method and limpid_get_metric; "rise@few" for another use of the same */
+  const limpid_run_options *options; /* its parameters, layers, draws, seed; NULL: none */
+} limpid_use;
+
+typedef struct limpid_evaluation_options {
+  size_t struct_size;
+  const char *data;       /* a folder or a list; NULL: samples come by limpid_evaluation_add_sample */
+  const char *data_name;  /* how results call it; NULL: its path */
+  const char *format;     /* as in docs/evaluating.md; NULL: told by what lies there */
+  const char *images;     /* where the images of lists and annotations lie; NULL: beside them */
+  const char *class_file; /* names of the classes in their order, one a line; NULL: none */
+  const char *split;      /* "test", "train", "all"; NULL: as suits the format */
+  uint64_t first_classes; /* only images of so many classes; 0: of all */
+  uint64_t limit;         /* only the first so many images; 0: all */
+  uint64_t sample;        /* only so many images, drawn by `seed`; 0: all */
+  uint64_t seed;          /* of `sample` and of the bootstrap */
+  const limpid_use *methods;
+  size_t method_count;
+  const limpid_use *metrics;
+  size_t metric_count;
+  const char *explained; /* "predicted", "truth", "least", a class by its number or label; NULL: as suits the data set */
+  const int32_t *class_table; /* in place of `explained`: for each true class the one to explain */
+  size_t class_table_count;
+  const limpid_run_options *run; /* of every run: output, feeds, threads, batch size; NULL: none */
+  double confidence;             /* what intervals cover; 0: 0.95 */
+  int64_t resamples;             /* of the bootstrap; 0: 1000; negative: no intervals */
+} limpid_evaluation_options;
+
+#define LIMPID_EVALUATION_OPTIONS_INIT \
+  { sizeof(limpid_evaluation_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, 0, \
+    NULL, 0, 0 }
+
+/** Reads what the data set says; no image yet. Everything that can be wrong with the settings is said here. */
+LIMPID_API limpid_status limpid_evaluation_create(const limpid_model *model, const limpid_evaluation_options *options,
+                                                  limpid_evaluation **out);
+/** Adds a sample whose file the caller has. `truth` is its class, -1 where that is not known; `boxes`, [box_count, 4], are
+    x1, y1, x2, y2 of its objects in pixels, the latter two outside. Its index goes to `*index`, unless NULL. */
+LIMPID_API limpid_status limpid_evaluation_add_sample(limpid_evaluation *evaluation, const char *name, int32_t truth,
+                                                      const double *boxes, size_t box_count, size_t *index);
+/** How many samples there are. */
+LIMPID_API size_t limpid_evaluation_count(const limpid_evaluation *evaluation);
+/** The file that the pixels of sample `index` are in; NULL past the end, and where the caller has it. */
+LIMPID_API const char *limpid_evaluation_sample_path(limpid_evaluation *evaluation, size_t index);
+/** 1 where sample `index` has a record that is not of a failure; else 0. */
+LIMPID_API int32_t limpid_evaluation_is_done(const limpid_evaluation *evaluation, size_t index);
+/** Keeps records in a file from now on, and takes those that it has: an evaluation that was stopped goes on. Refused
+    where the file keeps records of other settings. LIMPID_ERROR_UNSUPPORTED where SQLite is not installed. */
+LIMPID_API limpid_status limpid_evaluation_open_store(limpid_evaluation *evaluation, const char *path);
+/** Evaluates every sample that has no record, or one of a failure. What was found until it fails, or is stopped, stays. Of
+    `options` the progress is read. */
+LIMPID_API limpid_status limpid_evaluation_run(limpid_evaluation *evaluation, const limpid_run_options *options);
+/** The record of sample `index`, to be added here or in another process: the same bytes wherever it is made, but for the
+    times in it. What is wrong with the image becomes a record that says so. Of `options` the progress is read.
+
+    @param data  the image's file, where the caller has it; NULL: the data set's own */
+LIMPID_API limpid_status limpid_evaluation_evaluate(const limpid_evaluation *evaluation, size_t index, const void *data,
+                                                    size_t size, const limpid_run_options *options, limpid_bytes **out);
+/** The record of a sample whose file the caller could not get, and why. */
+LIMPID_API limpid_status limpid_evaluation_fail(const limpid_evaluation *evaluation, size_t index, const char *reason,
+                                                limpid_bytes **out);
+/** Takes a record down, in any order; refuses those of other settings. */
+LIMPID_API limpid_status limpid_evaluation_add(limpid_evaluation *evaluation, const void *record, size_t size);
+/** One of the documents that limpid_evaluation_write writes, by name: "results.json", "results.csv", "images.csv",
+    "curves.csv", "timing.json". */
+LIMPID_API limpid_status limpid_evaluation_document(const limpid_evaluation *evaluation, const char *name,
+                                                    limpid_bytes **out);
+/** Writes all of them into a folder, which is made where it does not exist. */
+LIMPID_API limpid_status limpid_evaluation_write(const limpid_evaluation *evaluation, const char *folder);
+LIMPID_API void limpid_evaluation_free(limpid_evaluation *evaluation);
+
 /* ---- Naming filters (LaViSE) ---------------------------------------------------------- */
 
 /** What filters of a layer are called, and after which images. */

@@ -5,8 +5,8 @@ import Tensors
 public struct DataSet: Sendable {
   /// One of `formats`; "memory" for samples that a caller gives one by one.
   public let format: String
-  /// Where it lies; nil for those of a caller.
-  public let path: String?
+  /// Where it lies, or how results call that; nil for those of a caller.
+  public var path: String?
   public internal(set) var samples: [Sample]
   /// How classes were told: in words, for the results.
   public let classes: String
@@ -18,8 +18,10 @@ public struct DataSet: Sendable {
     self.classes = classes
   }
 
+  static let memory = "memory"
+
   /// Samples that the caller adds.
-  public init() { self.init(format: "memory", path: nil, samples: [], classes: "numbers") }
+  public init() { self.init(format: Self.memory, path: nil, samples: [], classes: "numbers") }
 
   public var hasBoxes: Bool { samples.contains { $0.boxes != nil } }
   public var hasMasks: Bool { samples.contains { $0.mask != nil } }

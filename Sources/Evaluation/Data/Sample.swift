@@ -35,7 +35,7 @@ public struct Sample: Sendable {
   /// The true class; nil where it is not known.
   public let truth: Int?
   /// The file that its pixels are in, also where that holds others.
-  let file: String?
+  public let file: String?
   /// Of the objects of the true class, in pixels of the image; nil where the data set has none for it.
   public let boxes: [BoundingBox]?
   /// Made when it is asked for; nil where the data set has none.

@@ -5,8 +5,8 @@ import Tensors
 
 extension Evaluation {
   /// All of the results, as one document; the same for the same records. Times are not in it.
-  public func document(_ options: Summary.Options = Summary.Options()) throws -> JSON {
-    let summary = try summary(options)
+  public func document(_ summary: Summary) throws -> JSON {
+    let options = summary.options
     var members: [(String, JSON)] = settings.members ?? []
     members += [
       (

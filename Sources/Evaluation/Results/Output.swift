@@ -3,17 +3,31 @@ import Glibc
 import Tensors
 
 extension Evaluation {
-  /// Writes the results into a folder, which is made where it does not exist: results.json (all), results.csv (a line for
-  /// each method and metric), images.csv (for each image), curves.csv (where there are curves), timing.json.
+  /// The files that results are written to: results.json (all), results.csv (a line for each method and metric),
+  /// images.csv (for each image), curves.csv (where there are curves), timing.json.
+  private func files(_ options: Summary.Options) throws -> [(name: String, text: () throws -> String)] {
+    let summary = try summary(options)
+    let curves = curveTable(summary)
+    return [
+      ("results.json", { try self.document(summary).document }), ("results.csv", { self.summaryTable(summary) }),
+      ("images.csv", { self.imageTable() }), ("timing.json", { self.timing().document }),
+    ] + (curves.map { text in [("curves.csv", { text })] } ?? [])
+  }
+
+  /// One of these. Throws `notFound`.
+  public func file(named name: String, _ options: Summary.Options = Summary.Options()) throws -> [UInt8] {
+    let files = try files(options)
+    guard let file = files.first(where: { $0.name == name }) else {
+      throw Failure(
+        .notFound, "the results have no document \(quoted(name)); they have \(files.map(\.name).joined(separator: ", "))")
+    }
+    return Array(try file.text().withoutEscapes.utf8)
+  }
+
+  /// Writes them into a folder, which is made where it does not exist.
   public func write(to folder: String, _ options: Summary.Options = Summary.Options()) throws {
     try makeFolder(folder)
-    let summary = try summary(options)
-    var files = [
-      ("results.json", try document(options).document), ("results.csv", summaryTable(summary)), ("images.csv", imageTable()),
-      ("timing.json", timing().document),
-    ]
-    if let curves = curveTable(summary) { files.append(("curves.csv", curves)) }
-    for (name, text) in files { try Self.replace(joined(folder, name), text) }
+    for file in try files(options) { try Self.replace(joined(folder, file.name), file.text()) }
   }
 
   /// At no time is there half a file.

@@ -16,6 +16,15 @@ public struct Summary: Sendable {
     public var seed: UInt64 = 0
 
     public init() {}
+
+    /// Throws `invalidArgument` where no bootstrap is like that.
+    public func check() throws {
+      guard (0...1_000_000).contains(resamples), confidence > 0, confidence < 1 else {
+        throw Failure(
+          .invalidArgument, "a bootstrap has 0 to 1000000 resamples, and intervals cover a share between 0 and 1; not "
+            + "\(resamples) and \(confidence)")
+      }
+    }
   }
 
   /// A mean over images, and an interval for it.
@@ -75,11 +84,7 @@ public struct Summary: Sendable {
 
 extension Evaluation {
   public func summary(_ options: Summary.Options = Summary.Options()) throws -> Summary {
-    guard (0...1_000_000).contains(options.resamples), options.confidence > 0, options.confidence < 1 else {
-      throw Failure(
-        .invalidArgument, "a bootstrap has 0 to 1000000 resamples, and intervals cover a share between 0 and 1; not "
-          + "\(options.resamples) and \(options.confidence)")
-    }
+    try options.check()
     return try Folding(self, options).summary()
   }
 }

@@ -10,6 +10,7 @@ from ._errors import (
     BufferTooSmall, Cancelled, InternalError, InvalidArgument, InvalidImage, InvalidModel, LimpidError,
     NotFound, ReadWriteError, Unsupported,
 )
+from ._evaluation import Evaluation, evaluate
 from ._explanation import Explanation
 from ._filters import FilterImage, FilterName
 from ._log import set_log_handler
@@ -21,9 +22,9 @@ from ._options import Parameter
 __version__ = "0.1.0"
 
 __all__ = [
-    "BufferTooSmall", "Cancelled", "Explanation", "FilterImage", "FilterName", "Info", "InternalError",
+    "BufferTooSmall", "Cancelled", "Evaluation", "Explanation", "FilterImage", "FilterName", "Info", "InternalError",
     "InvalidArgument", "InvalidImage", "InvalidModel", "LimpidError", "Measurement", "Method", "Metric", "Model",
-    "NotFound", "Parameter", "ReadWriteError", "Scores", "Unsupported", "build_info", "colormaps", "measure", "metrics",
+    "NotFound", "Parameter", "ReadWriteError", "Scores", "Unsupported", "build_info", "colormaps", "evaluate", "measure", "metrics",
     "set_log_handler", "version",
 ]
 

@@ -117,6 +117,21 @@ class MeasureOptions(Sized):
     ]
 
 
+class Use(Structure):
+    _fields_ = [("name", c_char_p), ("options", POINTER(RunOptions))]
+
+
+class EvaluationOptions(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("data", c_char_p), ("data_name", c_char_p), ("format", c_char_p), ("images", c_char_p),
+        ("class_file", c_char_p), ("split", c_char_p), ("first_classes", c_uint64), ("limit", c_uint64),
+        ("sample", c_uint64), ("seed", c_uint64), ("methods", POINTER(Use)), ("method_count", c_size_t),
+        ("metrics", POINTER(Use)), ("metric_count", c_size_t), ("explained", c_char_p),
+        ("class_table", POINTER(c_int32)), ("class_table_count", c_size_t), ("run", POINTER(RunOptions)),
+        ("confidence", c_double), ("resamples", c_int64),
+    ]
+
+
 class MapView(Structure):
     _fields_ = [
         ("values", POINTER(c_float)), ("width", c_int32), ("height", c_int32), ("minimum", c_float),
@@ -229,6 +244,21 @@ PROTOTYPES = {
     "limpid_measurement_parameter": (c_char_p, [_handle, c_size_t, POINTER(c_double), POINTER(c_char_p)]),
     "limpid_measurement_seed": (c_uint64, [_handle]),
     "limpid_measurement_free": (None, [_handle]),
+    "limpid_evaluation_create": (Status, [_handle, POINTER(EvaluationOptions), _out]),
+    "limpid_evaluation_add_sample": (
+        Status, [_handle, c_char_p, c_int32, POINTER(c_double), c_size_t, POINTER(c_size_t)],
+    ),
+    "limpid_evaluation_count": (c_size_t, [_handle]),
+    "limpid_evaluation_sample_path": (c_char_p, [_handle, c_size_t]),
+    "limpid_evaluation_is_done": (c_int32, [_handle, c_size_t]),
+    "limpid_evaluation_open_store": (Status, [_handle, c_char_p]),
+    "limpid_evaluation_run": (Status, [_handle, _run]),
+    "limpid_evaluation_evaluate": (Status, [_handle, c_size_t, c_char_p, c_size_t, _run, _out]),
+    "limpid_evaluation_fail": (Status, [_handle, c_size_t, c_char_p, _out]),
+    "limpid_evaluation_add": (Status, [_handle, c_char_p, c_size_t]),
+    "limpid_evaluation_document": (Status, [_handle, c_char_p, _out]),
+    "limpid_evaluation_write": (Status, [_handle, c_char_p]),
+    "limpid_evaluation_free": (None, [_handle]),
     "limpid_name_filters": (Status, [_handle, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out]),
     "limpid_name_filters_from": (
         Status, [_handle, ImageCallback, c_void_p, c_size_t, POINTER(c_int32), c_size_t, _run, _out],

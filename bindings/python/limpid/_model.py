@@ -76,9 +76,12 @@ class Model:
         if isinstance(source, (str, os.PathLike)):
             library.limpid_model_load_file(path_bytes(source), ctypes.byref(options), ctypes.byref(out))
         else:
-            data = source.read() if hasattr(source, "read") and not isinstance(source, mmap.mmap) else bytes(source)
+            data = source = source.read() if hasattr(source, "read") and not isinstance(source, mmap.mmap) else bytes(source)
             library.limpid_model_load_memory(data, len(data), ctypes.byref(options), ctypes.byref(out))
         self._open_handle = out.value
+        # What makes it again in another process.
+        self._recipe = source, dict(
+            threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess)
         self._free = weakref.finalize(self, library.limpid_model_free, out.value)
         self._info = _abi.ModelInfo()
         library.limpid_model_get_info(out.value, ctypes.byref(self._info))
@@ -90,6 +93,10 @@ class Model:
         """Gives the memory back now; the model cannot be used after it."""
         self._open_handle = None
         self._free()
+
+    def __reduce__(self):
+        source, options = self._recipe
+        return _load, (os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else source, options)
 
     def __enter__(self):
         return self
@@ -407,3 +414,7 @@ class Model:
         if not -(2**31) <= index < 2**31:
             raise InvalidArgument(f"class {index} is out of range")
         return index
+
+
+def _load(source, options):
+    return Model(source, **options)

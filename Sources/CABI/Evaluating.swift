@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CLimpid
+import Documents
+import Evaluation
+import Models
+import Parallel
+import Tensors
+
+/// limpid_evaluation: an evaluation, and how it is summed up.
+final class EvaluationHandle: Handled {
+  let evaluation: Evaluation
+  let summary: Summary.Options
+  private var paths: [Int: CText] = [:]
+
+  init(_ evaluation: Evaluation, _ summary: Summary.Options) {
+    (self.evaluation, self.summary) = (evaluation, summary)
+  }
+
+  func path(_ index: Int) -> UnsafePointer<CChar>? {
+    if let known = paths[index] { return known.base }
+    let text = evaluation.data.samples[checked: index]?.file.map { CText(name: $0) }
+    paths[index] = text
+    return text?.base
+  }
+}
+
+extension limpid_evaluation_options {
+  fileprivate func dataOptions() throws -> DataSet.Options {
+    var options = DataSet.Options()
+    options.format = try optionalString(format, "format")
+    options.images = images.map { String(name: $0) }
+    options.classFile = class_file.map { String(name: $0) }
+    options.split = try optionalString(split, "split")
+    options.firstClasses = Int(clamping: first_classes)
+    options.limit = Int(clamping: limit)
+    options.draw = Int(clamping: sample)
+    options.seed = seed
+    return options
+  }
+
+  fileprivate func summaryOptions() throws -> Summary.Options {
+    var options = Summary.Options()
+    if resamples != 0 { options.resamples = Int(max(0, resamples)) }
+    if confidence != 0 { options.confidence = confidence }
+    options.seed = seed
+    try options.check()
+    return options
+  }
+
+  /// The method or metric of each use, with what its call takes from all runs.
+  fileprivate func uses<Use>(
+    _ base: UnsafePointer<limpid_use>?, _ count: Int, _ what: StaticString, _ common: Call,
+    _ make: (String, Call) throws -> Use
+  ) throws -> [Use] {
+    try array(base, count, what).map { use in
+      let name = try string(use.name, "the name of a use")
+      return try locating("\(what) \(quoted(name))") {
+        var call = try Call(use.options)
+        (call.output, call.feeds) = (common.output, common.feeds)
+        if call.threads == 0 { call.threads = common.threads }
+        if call.batchSize == 0 { call.batchSize = common.batchSize }
+        return try make(name, call)
+      }
+    }
+  }
+
+  fileprivate func plan(_ model: Model, _ call: Call, _ data: DataSet) throws -> Plan {
+    var target = data.usualTarget
+    if let text = try optionalString(explained, "explained") {
+      guard class_table_count == 0 else {
+        throw Failure(.invalidArgument, "explained and class_table exclude each other")
+      }
+      target = try Target(text, for: model, output: call.output)
+    } else if class_table_count != 0 {
+      target = .table(try array(class_table, class_table_count, "class_table").map { Int($0) })
+    }
+    return try Plan(
+      methods: uses(methods, method_count, "methods", call) { try MethodUse($0, $1, for: model) },
+      metrics: uses(metrics, metric_count, "metrics", call) { try MetricUse($0, $1) }, target: target, call)
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_create(
+  _ model: OpaquePointer?, _ options: UnsafePointer<limpid_evaluation_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    let out = try required(out, "out")
+    let options = try limpid_evaluation_options.read(options)
+    let call = try Call(options.run)
+    try call.refuseMethodSettings(for: "classifying")
+    let classes = ModelClasses(
+      count: try model.requiredScores(call.output).classCount, labels: model.metadata.labels)
+    var data = try options.data.map { try DataSet(String(name: $0), options.dataOptions(), classes: classes) } ?? DataSet()
+    if let name = try optionalString(options.data_name, "data_name") { data.path = name }
+    let evaluation = try Evaluation(model, options.plan(model, call, data), data)
+    out.pointee = EvaluationHandle(evaluation, try options.summaryOptions()).handle()
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_add_sample(
+  _ evaluation: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ truth: Int32, _ boxes: UnsafePointer<Double>?,
+  _ boxCount: Int, _ index: UnsafeMutablePointer<Int>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    let corners = Array(try array(boxes, product(boxCount, 4, "box_count"), "boxes"))
+    guard corners.allSatisfy(\.isFinite) else { throw Failure(.invalidArgument, "a box is not finite") }
+    let found = stride(from: 0, to: corners.count, by: 4).map { i in
+      BoundingBox(x1: corners[i], y1: corners[i + 1], x2: corners[i + 2], y2: corners[i + 3])
+    }
+    let sample = Sample(
+      name: String(name: try required(name, "name")), source: .caller, truth: truth < 0 ? nil : Int(truth),
+      boxes: found.isEmpty ? nil : found)
+    let added = try evaluation.add(sample)
+    index?.pointee = added
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_count(_ evaluation: OpaquePointer?) -> Int {
+  EvaluationHandle.object(evaluation)?.evaluation.data.samples.count ?? 0
+}
+
+@c @implementation
+public func limpid_evaluation_sample_path(_ evaluation: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  EvaluationHandle.object(evaluation)?.path(index)
+}
+
+@c @implementation
+public func limpid_evaluation_is_done(_ evaluation: OpaquePointer?, _ index: Int) -> Int32 {
+  guard let record = EvaluationHandle.object(evaluation)?.evaluation.records[index] else { return 0 }
+  return record.failure == nil ? 1 : 0
+}
+
+@c @implementation
+public func limpid_evaluation_open_store(_ evaluation: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    try evaluation.open(store: String(name: required(path, "path")))
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_run(
+  _ evaluation: OpaquePointer?, _ options: UnsafePointer<limpid_run_options>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    try evaluation.run(progress(options))
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_evaluate(
+  _ evaluation: OpaquePointer?, _ index: Int, _ data: UnsafeRawPointer?, _ size: Int,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    let out = try required(out, "out")
+    guard size >= 0 else { throw Failure(.invalidArgument, "size is out of range") }
+    let bytes = data.map { UnsafeRawBufferPointer(start: $0, count: size) }
+    out.pointee = BytesHandle(try evaluation.evaluate(index, bytes: bytes, progress(options)).bytes).handle()
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_fail(
+  _ evaluation: OpaquePointer?, _ index: Int, _ reason: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    let out = try required(out, "out")
+    out.pointee = BytesHandle(try evaluation.failure(index, string(reason, "reason")).bytes).handle()
+  }
+}
+
+/// What is read of options where settings were given before.
+private func progress(_ options: UnsafePointer<limpid_run_options>?) throws -> Progress {
+  try Call(options).refuseMethodSettings(for: "running an evaluation")
+  return try Progress(options)
+}
+
+@c @implementation
+public func limpid_evaluation_add(
+  _ evaluation: OpaquePointer?, _ record: UnsafeRawPointer?, _ size: Int
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    guard size >= 0 else { throw Failure(.invalidArgument, "size is out of range") }
+    try evaluation.add(bytes: UnsafeRawBufferPointer(start: required(record, "record"), count: size))
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_document(
+  _ evaluation: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let handle = try EvaluationHandle.required(evaluation, "evaluation")
+    let out = try required(out, "out")
+    out.pointee = BytesHandle(try handle.evaluation.file(named: string(name, "name"), handle.summary)).handle()
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_write(_ evaluation: OpaquePointer?, _ folder: UnsafePointer<CChar>?) -> limpid_status {
+  boundary {
+    let handle = try EvaluationHandle.required(evaluation, "evaluation")
+    try handle.evaluation.write(to: String(name: required(folder, "folder")), handle.summary)
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_free(_ evaluation: OpaquePointer?) { EvaluationHandle.free(evaluation) }

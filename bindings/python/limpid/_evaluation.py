@@ -1,0 +1,322 @@
+"""Explanations judged over data sets."""
+
+import csv
+import ctypes
+import io
+import json
+import os
+import tempfile
+import weakref
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from . import _abi
+from ._errors import InvalidArgument, Unsupported
+from ._interruption import Interruption
+from ._library import encoded, library, path_bytes
+from ._options import run_options
+from ._remote import Mirror, is_url, read_url
+
+ProgressFunction = Callable[[int, int], Optional[bool]]
+# What a use of a method or metric takes beside its parameters.
+_SETTINGS = ("layer", "draws", "seed")
+
+
+def evaluate(
+    model, data, methods=(), metrics=None, *, report=None, store=None, engine=None, workers=None,
+    progress: Optional[ProgressFunction] = None, **options: Any,
+) -> "Evaluation":
+    """Explains and measures over a data set: means with intervals, comparisons of methods, values of every image.
+
+    model: a `Model`, or what it is made of: a path, bytes, or a URL. data: a path (a folder of classes, a list, or another
+    format of docs/evaluating.md), a URL of any kind that fsspec knows, or a list of images or (image, class) in memory: each
+    a path, a URL, or the bytes of a PNG or JPEG file. methods, metrics: names, or dicts {"method": name, …settings} and
+    {"metric": name, …settings}; a name may be "rise@few" to use one more than once. metrics: insertion and deletion where
+    there are methods and None is given. report: a folder that results are written to. store: a file that keeps what is
+    done; None: "store.sqlite" in the report's folder; False: nothing is kept. engine: None for this process, "ray", or
+    "dask"; workers: how many of these. Every other keyword is one of `Evaluation`.
+    """
+    found = Evaluation(model, data, methods, metrics, **options)
+    if report is not None:
+        os.makedirs(report, exist_ok=True)
+    if store is None and report is not None:
+        store = os.path.join(report, "store.sqlite")
+    if store:
+        found.open_store(store)
+    found.run(progress=progress, engine=engine, workers=workers)
+    if report is not None:
+        found.write(report)
+    return found
+
+
+class Evaluation:
+    """Methods and metrics over a data set, and what was found so far: `limpid.evaluate` makes, runs and returns one.
+
+    format, images, split, first_classes, limit, sample, seed: which part of the data set, and how it is read. classes: the
+    names of its classes in their order, a list or a file. explain: the class that is explained: "predicted", "truth",
+    "least", a class, or a list with a class for each true class; None: as suits the data set. output, feeds, threads,
+    batch_size: as for `Model.classify`. resamples, confidence: of the bootstrap; resamples=0: no intervals.
+    """
+
+    def __init__(
+        self, model, data=None, methods=(), metrics=None, *, format: Optional[str] = None, images=None, classes=None,
+        split: Optional[str] = None, first_classes=0, limit=0, sample=0, seed=0, explain: Any = None,
+        output: Optional[str] = None, feeds: Any = None, threads=0, batch_size=0, resamples=1000, confidence=0.95,
+    ):
+        #: What makes the same evaluation in another process.
+        self.recipe = dict(
+            model=model, data=data, methods=methods, metrics=metrics, format=format, images=images,
+            classes=classes, split=split, first_classes=first_classes, limit=limit, sample=sample, seed=seed, explain=explain,
+            output=output, feeds=feeds, threads=threads, batch_size=batch_size, resamples=resamples, confidence=confidence)
+        self._methods = _uses(methods, "method")
+        if metrics is None:
+            metrics = ["insertion", "deletion"] if self._methods else []
+        self._metrics = _uses(metrics, "metric")
+        #: Images of the caller's, by sample.
+        self._given = []
+        self._mirror = None
+        self._create(model, data)
+
+    # -- What it is made of
+
+    def _create(self, model, data):
+        recipe = self.recipe
+        model = opened(model)
+        options = _abi.EvaluationOptions(
+            format=encoded(recipe["format"]), split=encoded(recipe["split"]), first_classes=recipe["first_classes"],
+            limit=recipe["limit"], sample=recipe["sample"], seed=recipe["seed"], confidence=recipe["confidence"],
+            resamples=recipe["resamples"] or -1)
+        given = None
+        with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="limpid-") as folder:
+            if data is None or isinstance(data, (list, tuple)):
+                given = list(data or ())
+                if any(recipe[name] for name in ("format", "images", "split", "limit", "sample", "first_classes")):
+                    raise InvalidArgument("images in memory are evaluated as they are given: take a part of the list")
+            else:
+                self._mirror = Mirror(data, recipe["images"])
+                options.data, options.data_name = path_bytes(self._mirror.data), encoded(self._mirror.name)
+                options.images = self._mirror.images and path_bytes(self._mirror.images)
+            if recipe["classes"] is not None and given is None:
+                options.class_file = path_bytes(_class_file(recipe["classes"], folder))
+            keep = [self._fill(options, interruption)]
+            self._explain(options, model, keep)
+            out = ctypes.c_void_p()
+            library.limpid_evaluation_create(model._handle, ctypes.byref(options), ctypes.byref(out))
+        self._handle = out.value
+        weakref.finalize(self, library.limpid_evaluation_free, out.value)
+        for i, item in enumerate(given or ()):
+            self._add_given(i, item, model)
+
+    def _fill(self, options, interruption):
+        """Sets methods, metrics and the settings of runs; returns what they point to."""
+        keep = []
+
+        def uses(given):
+            made = []
+            for _, settings in given:
+                own = dict(settings)
+                made.append(run_options(interruption, own, **{key: own.pop(key) for key in _SETTINGS if key in own}))
+            array = (_abi.Use * len(made))(
+                *(_abi.Use(encoded(name), ctypes.pointer(run)) for (name, _), run in zip(given, made)))
+            keep.extend([made, array])
+            return array, len(made)
+
+        options.methods, options.method_count = uses(self._methods)
+        options.metrics, options.metric_count = uses(self._metrics)
+        run = run_options(interruption, **{name: self.recipe[name] for name in ("output", "feeds", "threads", "batch_size")})
+        keep.append(run)
+        options.run = ctypes.pointer(run)
+        return keep
+
+    def _explain(self, options, model, keep):
+        explain = self.recipe["explain"]
+        if isinstance(explain, (list, tuple, np.ndarray)):
+            table = [model._class_index(value) for value in explain]
+            keep.append((ctypes.c_int32 * len(table))(*table))
+            options.class_table, options.class_table_count = keep[-1], len(table)
+        elif explain is not None:
+            options.explained = encoded(str(explain))
+
+    def _add_given(self, i, item, model):
+        image, truth = item if isinstance(item, (list, tuple)) else (item, None)
+        names = self.recipe["classes"]
+        if isinstance(truth, str) and names is not None:
+            truth = list(names).index(truth)
+        name = str(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else f"image {i}"
+        index = -1 if truth is None else model._class_index(truth)
+        self.add_sample(name, index if index >= 0 else None)
+        self._given[-1] = image
+
+    def add_sample(self, name: str, truth: Optional[int] = None, boxes=()) -> int:
+        """A sample whose file you have; returns its index, for `record`. boxes: x1, y1, x2, y2 of its objects."""
+        corners = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
+        index = ctypes.c_size_t()
+        library.limpid_evaluation_add_sample(
+            self._handle, path_bytes(name), -1 if truth is None else truth,
+            corners.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), len(corners), ctypes.byref(index))
+        self._given.append(None)
+        return index.value
+
+    def __len__(self):
+        return library.limpid_evaluation_count(self._handle)
+
+    def __repr__(self):
+        return f"<limpid.Evaluation of {len(self)} images, {len(self) - len(self.pending)} done>"
+
+    # -- Running
+
+    @property
+    def pending(self) -> "list[int]":
+        """The samples that have no record yet, or one of a failure."""
+        return [i for i in range(len(self)) if not library.limpid_evaluation_is_done(self._handle, i)]
+
+    def open_store(self, path):
+        """Keeps what is done in a file from now on, and goes on with what it has."""
+        library.limpid_evaluation_open_store(self._handle, path_bytes(path))
+
+    def run(self, *, progress: Optional[ProgressFunction] = None, engine: Optional[str] = None, workers=None):
+        """Evaluates what is pending: here, or by the workers of an engine."""
+        if engine is not None:
+            from ._engines import run_on
+            run_on(self, engine, workers, progress)
+        elif self._given or (self._mirror is not None and self._mirror.is_remote):
+            pending = self.pending
+            for done, index in enumerate(pending):
+                self.add(self.record(index))
+                if progress is not None and progress(done + 1, len(pending)) is False:
+                    break
+        else:
+            with Interruption(progress) as interruption:
+                library.limpid_evaluation_run(self._handle, run_options(interruption))
+
+    def record(self, index: int, data: Optional[bytes] = None) -> bytes:
+        """The record of a sample, JSON; `data`: its file, where the data set does not have it."""
+        out = ctypes.c_void_p()
+        try:
+            data = self._bytes(index) if data is None else data
+        except OSError as error:
+            library.limpid_evaluation_fail(self._handle, index, encoded(str(error)), ctypes.byref(out))
+            return _taken(out.value)
+        with Interruption() as interruption:
+            library.limpid_evaluation_evaluate(
+                self._handle, index, data, len(data or b""), run_options(interruption), ctypes.byref(out))
+        return _taken(out.value)
+
+    def _bytes(self, index):
+        """The file of a sample that the library cannot open."""
+        if index < len(self._given):
+            image = self._given[index]
+            if image is None:
+                raise InvalidArgument(f"the file of sample {index} is yours to give: record(index, data)")
+        elif self._mirror is not None and self._mirror.is_remote:
+            image = self._mirror.url(library.limpid_evaluation_sample_path(self._handle, index))
+        else:
+            return None
+        if hasattr(image, "read"):
+            return image.read()
+        return read_url(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
+
+    def add(self, record: bytes):
+        """Takes a record down, made here or elsewhere, in any order."""
+        library.limpid_evaluation_add(self._handle, record, len(record))
+
+    # -- Results
+
+    def document(self, name: str) -> bytes:
+        """One of the files that `write` writes: "results.json", "results.csv", "images.csv", "curves.csv", …"""
+        out = ctypes.c_void_p()
+        library.limpid_evaluation_document(self._handle, encoded(name), ctypes.byref(out))
+        return _taken(out.value)
+
+    def write(self, folder):
+        """Writes all results into a folder."""
+        library.limpid_evaluation_write(self._handle, path_bytes(folder))
+
+    @property
+    def summary(self) -> dict:
+        """All of the results but the values of every image: settings, accuracy, confusion, means, comparisons."""
+        return json.loads(self.document("results.json"))
+
+    def table(self) -> "list[dict]":
+        """A row for each method and metric: mean, interval, images, whether it is the best. For `pandas.DataFrame`."""
+        names = ("method", "metric", "mean", "low", "high", "images", "better", "best")
+        return [{name: row[name] for name in names} for row in self.summary["results"]]
+
+    @property
+    def images(self) -> "list[dict]":
+        """A row for each image that has a record, in the order of the data set."""
+        rows = csv.DictReader(io.StringIO(self.document("images.csv").decode("utf-8", "replace"), newline=""))
+        return [{name: _value(name, text) for name, text in row.items()} for row in rows]
+
+    def to_parquet(self, path):
+        """Writes `images` as a Parquet file; needs the package pyarrow."""
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            raise Unsupported("Parquet files need the package pyarrow: pip install pyarrow") from None
+        rows = self.images
+        columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+        types = {name: _arrow_type(pyarrow, name) for name in columns}
+        arrays = {name: pyarrow.array(values, types[name]) for name, values in columns.items()}
+        pyarrow.parquet.write_table(pyarrow.table(arrays), path)
+
+
+def opened(model):
+    """A `Model`, of one or of what it is made of."""
+    from ._model import Model
+    if isinstance(model, Model):
+        return model
+    return Model(read_url(model) if is_url(model) else model)
+
+
+def _uses(given, what):
+    """[(name, settings)] of names and dicts."""
+    if isinstance(given, str):
+        given = given.split(",")
+    if isinstance(given, dict):
+        return [(name, dict(settings or {})) for name, settings in given.items()]
+    uses = []
+    for use in given:
+        settings = {what: use} if isinstance(use, str) else dict(use)
+        name = settings.pop(what, None)
+        if not isinstance(name, str):
+            raise InvalidArgument(f"{what}s are names, or dicts with {what!r} and settings; not {use!r}")
+        uses.append((name, settings))
+    return uses
+
+
+def _class_file(classes, folder):
+    if isinstance(classes, (str, os.PathLike)):
+        return classes
+    path = os.path.join(folder, "classes.txt")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{name}\n" for name in classes)
+    return path
+
+
+def _taken(handle):
+    """The contents of a limpid_bytes, which is given back."""
+    try:
+        return ctypes.string_at(library.limpid_bytes_data(handle), library.limpid_bytes_size(handle))
+    finally:
+        library.limpid_bytes_free(handle)
+
+
+_TEXTS = ("name", "failed")
+_INTEGERS = ("index", "truth", "predicted", "truth_rank")
+
+
+def _value(name, text):
+    if name in _TEXTS:
+        return text
+    if text == "":
+        return None
+    return int(text) if name in _INTEGERS or name.endswith(" class") else float(text)
+
+
+def _arrow_type(pyarrow, name):
+    if name in _TEXTS:
+        return pyarrow.string()
+    return pyarrow.int64() if name in _INTEGERS or name.endswith(" class") else pyarrow.float64()

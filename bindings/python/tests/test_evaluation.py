@@ -1,0 +1,158 @@
+"""limpid.evaluate: the numbers of Model.measure, the pieces for other processes, and results as Python has them."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from conftest import COLOURS
+from PIL import Image
+
+import limpid
+
+NAMES = ("red", "green", "blue")
+METRICS = ["insertion", {"metric": "average-drop", "keep": 0.5}]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four images of each colour, in folders."""
+    root = tmp_path_factory.mktemp("colours")
+    random = np.random.default_rng(5)
+    for c, name in enumerate(NAMES):
+        (root / name).mkdir()
+        for i in range(4):
+            pixels = random.integers(0, 60, (40, 48, 3), np.uint8)
+            pixels[5 * i:20 + 5 * i, 8:30, c] += 180
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def local(folder):
+    return limpid.evaluate(COLOURS, folder, ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}], METRICS)
+
+
+def test_values_are_those_of_measure_and_means_those_of_numpy(model, folder, local):
+    rows = local.images
+    assert [row["name"] for row in rows] == [f"{c}/{i}.png" for c in sorted(NAMES) for i in range(4)]
+    assert [row["truth"] for row in rows] == [NAMES.index(c) for c in sorted(NAMES) for _ in range(4)]
+    for row in rows[::5]:
+        image = folder / row["name"]
+        for method, settings in (("grad-cam", {}), ("rise", {"masks": 40, "seed": 2})):
+            why = model.explain(image, method, **settings)
+            assert row[f"{method} insertion"] == model.measure(image, why, "insertion").value[0]
+            assert row[f"{method} average-drop"] == model.measure(image, why, "average-drop", keep=0.5).value[0]
+            assert row[f"{method} class"] == why[0].class_index == model.classify(image).argmax()
+    for result in local.table():
+        values = [row[f"{result['method']} {result['metric']}"] for row in rows]
+        assert result["mean"] == pytest.approx(np.mean(values), rel=1e-12) and result["images"] == 12
+    assert local.summary["accuracy"]["top1"]["mean"] == np.mean([row["truth"] == row["predicted"] for row in rows])
+
+
+def test_records_may_be_made_one_by_one_and_added_in_any_order(folder, local):
+    again = limpid.Evaluation(COLOURS, folder, ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}], METRICS)
+    records = [again.record(i) for i in range(len(again))]
+    assert again.pending == list(range(12)) and again.summary["data"]["evaluated"] == 0
+    for record in records[::-1]:
+        again.add(record)
+    for name in ("results.json", "results.csv", "images.csv", "curves.csv"):
+        assert again.document(name) == local.document(name)
+    assert again.pending == []
+    other = limpid.Evaluation(COLOURS, folder, ["grad-cam"], METRICS)
+    with pytest.raises(limpid.InvalidArgument, match="other settings"):
+        other.add(records[0])
+    for damaged in (b"", b"{}", b"[1", records[0][:-40], records[0].replace(b'"explanations"', b'"explained"')):
+        with pytest.raises(limpid.InvalidArgument):
+            again.add(damaged)
+    with pytest.raises(limpid.NotFound, match="no sample 12"):
+        again.record(12)
+
+
+def test_images_in_memory(folder, local):
+    files = [folder / c / f"{i}.png" for c in sorted(NAMES) for i in range(4)]
+    data = [(file.read_bytes(), file.parent.name) for file in files]
+    data.append((folder / "missing.png", "red"))
+    data.append((b"no image", 1))
+    found = limpid.evaluate(COLOURS, data, ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}], METRICS)
+    assert found.table() == local.table()
+    missing, damaged = found.summary["data"]["failed"]
+    assert "No such file" in missing["reason"] and "neither a PNG nor a JPEG" in damaged["reason"]
+    with pytest.raises(limpid.InvalidArgument, match="part of the list"):
+        limpid.evaluate(COLOURS, data, limit=3)
+
+
+def test_boxes_of_samples_in_memory(model, folder):
+    found = limpid.Evaluation(COLOURS, None, ["grad-cam"], ["precision", "pointing-game"], explain="truth")
+    image = folder / "red/1.png"
+    index = found.add_sample("one", 0, [[8, 5, 30, 25]])
+    found.add(found.record(index, image.read_bytes()))
+    found.add_sample("two", 0)
+    found.add(found.record(1, image.read_bytes()))
+    why = model.explain(image, "grad-cam", classes=0)
+    for metric in ("precision", "pointing-game"):
+        expected = model.measure(image, why, metric, draws={"boxes": np.array([[[8, 5, 30, 25]]])}).value[0]
+        assert [row[f"grad-cam {metric}"] for row in found.images] == [expected, None]
+
+
+def test_urls_are_read_through_fsspec(folder, local):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(folder), "/evaluation", recursive=True)
+    lines = "".join(f"{c}/{i}.png {NAMES.index(c)}\n" for c in sorted(NAMES) for i in range(4))
+    memory.pipe("/evaluation/list.txt", lines.encode())
+    memory.pipe("/evaluation/model.onnx", COLOURS.read_bytes())
+    for data in ("memory://evaluation", "memory://evaluation/list.txt"):
+        words = dict(format="folders") if data.endswith("evaluation") else {}
+        found = limpid.evaluate(
+            "memory://evaluation/model.onnx", data, ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}], METRICS, **words)
+        assert found.document("images.csv") == local.document("images.csv") and found.table() == local.table()
+        assert found.summary["data"]["path"] == data
+
+
+def test_a_store_keeps_what_is_done(folder, tmp_path):
+    words = (COLOURS, folder, ["grad-cam"], ["increase"])
+    stopped = []
+    with pytest.raises(limpid.Cancelled):
+        limpid.evaluate(*words, store=tmp_path / "s.sqlite", progress=lambda done, total: done < 0.4 * total)
+    partly = limpid.Evaluation(*words)
+    partly.open_store(tmp_path / "s.sqlite")
+    assert 0 < len(partly.pending) < 12 and stopped == []
+    found = limpid.evaluate(*words, store=tmp_path / "s.sqlite", report=tmp_path / "out")
+    assert found.document("results.json") == limpid.evaluate(*words).document("results.json")
+    assert json.loads((tmp_path / "out/results.json").read_text()) == found.summary
+    with pytest.raises(limpid.InvalidArgument, match="class was"):
+        limpid.evaluate(*words, store=tmp_path / "s.sqlite", explain="truth")
+
+
+def test_classes_are_told_by_a_list_and_explained_by_a_table(folder):
+    found = limpid.evaluate(COLOURS, folder, ["grad-cam"], ["increase"], classes=["blue", "green", "red"], explain=[2, 0, 1])
+    rows = found.images
+    assert {(row["name"].split("/")[0], row["truth"], row["grad-cam class"]) for row in rows} == {
+        ("blue", 0, 2), ("green", 1, 0), ("red", 2, 1)}
+    assert found.summary["class"] == [2, 0, 1]
+
+
+def test_parquet(local, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    local.to_parquet(tmp_path / "images.parquet")
+    assert parquet.read_table(tmp_path / "images.parquet").to_pylist() == local.images
+
+
+def test_parquet_without_pyarrow_says_what_to_install(local, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(limpid.Unsupported, match="pip install pyarrow"):
+        local.to_parquet(tmp_path / "images.parquet")
+
+
+@pytest.mark.parametrize("words, error, message", [
+    (dict(methods=[{"name": "rise"}]), limpid.InvalidArgument, "methods are names"),
+    (dict(methods=["grad-cam"], metrics=["precision"]), limpid.InvalidArgument, "has no boxes"),
+    (dict(methods=["grad-cam"], metrics=["inserted"]), limpid.NotFound, "no metric"),
+    (dict(methods=[{"method": "rise", "maskes": 3}]), limpid.NotFound, 'no parameter "maskes"'),
+    (dict(methods=["rise"], resamples=10**9), limpid.InvalidArgument, "resamples"),
+    (dict(methods=["rise"], engine="spork"), limpid.InvalidArgument, "ray"),
+])
+def test_what_cannot_be_evaluated_is_refused(folder, words, error, message):
+    with pytest.raises(error, match=message):
+        limpid.evaluate(COLOURS, folder, **words)
