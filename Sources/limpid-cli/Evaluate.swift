@@ -114,6 +114,7 @@ struct Evaluate: Command {
     let summary = try evaluation.summary(summary)
     try Console.write(isJSON ? evaluation.document(summary).document : Self.table(summary))
     try outcome.get()
+    if summary.evaluatedCount == 0 { throw Failure(.io, "no image could be evaluated") }
   }
 
   private func plan(_ model: Model, _ call: Call, _ data: DataSet) throws -> Plan {
