@@ -99,8 +99,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Metrics", "Explainers", "Models", "Explanations", "Images", "Graph", "Parallel", "Documents", "Tensors", "CLimpid",
-        "CSQLite",
+        "Metrics", "Explainers", "Models", "Reports", "Explanations", "Images", "Graph", "Parallel", "Documents", "Tensors",
+        "CLimpid", "CSQLite",
       ],
       swiftSettings: swift),
     // The C functions, one file per noun of the header.
@@ -130,8 +130,8 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Evaluation", "Metrics", "Explainers", "Models", "Reports", "Explanations", "Engine", "Images", "Kernels", "Graph",
-        "Parallel", "Documents", "Tensors", "CLimpid",
+        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel",
+        "Documents", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),

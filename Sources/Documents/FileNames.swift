@@ -101,6 +101,11 @@ public struct FileStatus {
 public func isFolder(_ path: String) -> Bool { FileStatus(path)?.isFolder ?? false }
 public func isFile(_ path: String) -> Bool { FileStatus(path)?.isFile ?? false }
 
+/// Whatever follows the last "/".
+public func lastComponent(_ path: String) -> String {
+  String(path.split(separator: "/", omittingEmptySubsequences: false).last ?? "")
+}
+
 /// "a" and "b.png" → "a/b.png"; an absolute name stays.
 public func joined(_ folder: String, _ name: String) -> String {
   folder.isEmpty || name.hasPrefix("/") ? name : folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"

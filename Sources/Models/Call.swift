@@ -36,6 +36,13 @@ public struct Call: Sendable {
     return call
   }
 
+  /// What classifying reads of it.
+  public var forScores: Call {
+    var call = Call()
+    (call.output, call.feeds) = (output, feeds)
+    return call
+  }
+
   /// Throws where the caller names an output of scores, or feeds further inputs, for a call that reads neither.
   func refuseImageSettings(for owner: String) throws {
     if let output {

@@ -40,7 +40,7 @@ struct HTML: ExpressibleByStringInterpolation {
       case ">": text.append(contentsOf: "&gt;".unicodeScalars)
       case "\"": text.append(contentsOf: "&quot;".unicodeScalars)
       case "'": text.append(contentsOf: "&#39;".unicodeScalars)
-      case "\n": text.append(scalar)
+      case "\n", "\t": text.append(scalar)
       default:
         let isForbidden =
           scalar.properties.generalCategory == .control || scalar.properties.isNoncharacterCodePoint

@@ -14,10 +14,11 @@ func short(_ value: Double) -> String {
   }
 }
 
-/// "34.2 %"; what would round to 0 % but is not is "< 0.01 %".
+/// "34.2 %", "50 %"; what would round to 0 % but is not is "< 0.01 %".
 public func percent(_ share: Double) -> String {
   guard share.isFinite else { return short(share) }
   let value = 100 * share
   if value > 0, value < 0.01 { return "< 0.01 %" }
+  if value == value.rounded() { return fixed(value, 0) + " %" }
   return fixed(value, value < 1 ? 2 : 1) + " %"
 }

@@ -39,8 +39,14 @@ extension Report {
 
   private var sections: [Section] {
     [
+      Section("results", "Results", resultSection),
+      Section("controls", "Is it better than knowing nothing?", controlSection),
+      Section("comparisons", "Methods compared", comparisonSection),
+      Section("curves", "Curves", curveSection),
+      Section("classifier", "The classifier", classifierSection),
       Section("images", cases.count == 1 ? "The image" : "The images", gallery),
       Section("unread", "Images that failed", failures),
+      Section("metrics", "What the numbers mean", meanings),
       Section("reading", "How to read the maps", reading),
       Section("settings", "Settings and versions", Self.facts(settings)),
       Section("again", "How to make this page again", reproduction),
@@ -56,16 +62,30 @@ extension Report {
       """
   }
 
+  private var meanings: HTML {
+    if metrics.isEmpty { return .none }
+    let entries = metrics.map { described($0.name, $0.summary, $0.settings) }
+    let intervals = results.contains { $0.estimate.interval != nil }
+      ? HTML(
+        """
+        <p>The \(intervalName) tell how much a mean depends on which images were there: they are the range of the means of
+        samples drawn from these images with replacement (percentile bootstrap).</p>
+        """) : .none
+    return "\(entries)\n\(intervals)"
+  }
+
+  private func described(_ name: String, _ summary: String, _ settings: [(name: String, value: String)]) -> HTML {
+    let used = settings.map { "\($0.name) = \($0.value)" }.joined(separator: ", ")
+    return """
+      <h3>\(isolated(name))</h3>
+      <p>\(summary)</p>
+      \(used.isEmpty ? HTML.none : HTML("<p class=\"soft\">\(used)</p>"))
+      """
+  }
+
   private var reading: HTML {
     if methods.isEmpty { return .none }
-    let entries = methods.map { method -> HTML in
-      let used = method.settings.map { "\($0.name) = \($0.value)" }.joined(separator: ", ")
-      return """
-        <h3>\(method.name)</h3>
-        <p>\(method.summary)</p>
-        \(used.isEmpty ? HTML.none : HTML("<p class=\"soft\">\(used)</p>"))
-        """
-    }
+    let entries = methods.map { described($0.name, $0.summary, $0.settings) }
     return """
       <p>Each map has its own scale: its colours compare places of one image, not images or methods with each other. The
       score is the model's own number for the class, before it becomes a probability. What lies outside of a map the model

@@ -6,6 +6,18 @@ public struct Report: Sendable {
   public var summary: [String] = []
   /// In the order of tables and legends; other parts name them.
   public var methods: [Method] = []
+  /// In the order of tables.
+  public var metrics: [Metric] = []
+  public var results: [Result] = []
+  public var comparisons: [Comparison] = []
+  /// What intervals cover.
+  public var confidence = 0.95
+  public var charts: [Chart] = []
+  /// Of the classifier: "right", "among the first five".
+  public var accuracy: [(name: String, estimate: Estimate)] = []
+  public var confusion: [Confusion] = []
+  /// How to add controls, where none was among the methods: a sentence.
+  public var controlHint = ""
   /// Explained images.
   public var cases: [Case] = []
   /// A sentence on how `cases` were chosen, or on what is not shown.
@@ -27,9 +39,13 @@ public struct Report: Sendable {
     public let summary: String
     /// Parameters and their values as used, layers, seed.
     public let settings: [(name: String, value: String)]
+    /// What sentences call it, "a random map", where it knows nothing of the model and others are compared with it.
+    public let control: String?
 
-    public init(name: String, summary: String, settings: [(name: String, value: String)] = []) {
-      (self.name, self.summary, self.settings) = (name, summary, settings)
+    public init(
+      name: String, summary: String, settings: [(name: String, value: String)] = [], control: String? = nil
+    ) {
+      (self.name, self.summary, self.settings, self.control) = (name, summary, settings, control)
     }
   }
 

@@ -26,6 +26,34 @@ let stylesheet: HTML = """
   nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
   nav a { display: inline-block; padding: .25rem 0; }
   svg { display: block; }
+  table { border-collapse: collapse; margin: 0 0 1rem; }
+  caption { text-align: left; color: var(--soft); font-size: .9rem; padding-bottom: .4rem; }
+  th, td { text-align: left; vertical-align: top; padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); }
+  th { font-weight: 600; } th .soft { font-weight: 400; }
+  .best { border: 1px solid currentColor; border-radius: .25rem; padding: 0 .3rem; font-size: .85rem; margin-left: .25rem; }
+  .interval { margin-top: .2rem; min-width: 8rem; max-width: 16rem; }
+  .axis { stroke: var(--line); stroke-width: 1; } .span { stroke: var(--accent); stroke-width: 3; }
+  .wide { overflow-x: auto; margin: 0 0 1rem; overflow-wrap: normal; } .wide th { max-width: 12rem; overflow-wrap: break-word; }
+  .matrix th, .matrix td { padding: .35rem .6rem; border: 1px solid var(--line); }
+  .matrix td { text-align: right; background: rgb(var(--heat) / var(--share)); print-color-adjust: exact; }
+  .matrix .right { outline: 2px solid var(--ink); outline-offset: -3px; }
+  .charts { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+  .chart { max-width: 34rem; } .chart > svg { width: 100%; height: auto; } .chart h3 { margin-top: 0; }
+  .chart text { fill: var(--ink); font-size: 12px; }
+  .line { fill: none; stroke-width: 2; } .badge { fill: var(--paper); stroke-width: 2; }
+  .s0 { stroke: var(--s0); } .s1 { stroke: var(--s1); } .s2 { stroke: var(--s2); } .s3 { stroke: var(--s3); }
+  .s4 { stroke: var(--s4); } .s5 { stroke: var(--s5); } .s6 { stroke: var(--s6); } .s7 { stroke: var(--s7); }
+  .d1 { stroke-dasharray: 7 3; } .d2 { stroke-dasharray: 2 3; } .d3 { stroke-dasharray: 10 3 2 3; } .d4 { stroke-dasharray: 14 4; }
+  .legend { list-style: none; margin: 0 0 .5rem; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; font-size: .9rem; }
+  .legend li { display: flex; gap: .4rem; align-items: center; }
+  summary { cursor: pointer; color: var(--accent); padding: .25rem 0; }
+  @media (max-width: 47.99rem) {
+    .stacked, .stacked tbody, .stacked tr, .stacked th, .stacked td, .stacked caption { display: block; }
+    .stacked thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+    .stacked tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
+    .stacked th, .stacked td { border: 0; padding: .15rem 0; }
+    .stacked td::before { content: attr(data-label) ": "; color: var(--soft); }
+    .interval { max-width: none; } }
   .case { background: var(--panel); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin: 0 0 1rem;
     display: grid; gap: 1rem; }
   .case > header > :is(h3, p) { margin: 0; }
@@ -46,6 +74,7 @@ let stylesheet: HTML = """
   .track { fill: var(--line); } .fill { fill: var(--accent); }
   .facts { margin: 0; display: grid; grid-template-columns: minmax(7rem, max-content) minmax(0, 1fr); gap: .3rem 1.25rem; }
   .facts dt { color: var(--soft); } .facts dd { margin: 0; white-space: pre-line; }
+  .facts dd.number { text-align: right; }
   figcaption .facts { grid-template-columns: minmax(0, 1fr) auto; gap: 0 .75rem; }
   .scale { max-width: 30rem; margin: 0 0 1rem; } .scale svg { border: 1px solid var(--line); }
   .scale figcaption { display: flex; justify-content: space-between; gap: 1rem; }

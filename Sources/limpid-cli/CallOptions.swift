@@ -32,12 +32,3 @@ struct CallOptions {
     return call
   }
 }
-
-extension Call {
-  /// What classifying reads of it.
-  var forScores: Call {
-    var call = Call()
-    (call.output, call.feeds) = (output, feeds)
-    return call
-  }
-}

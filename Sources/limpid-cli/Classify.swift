@@ -39,7 +39,7 @@ struct Classify: Command {
     let outcome = Result {
       try forEachImage(images) { i, path, image, progress in
         let probabilities = try model.probabilities(image, call.forImage(i, of: images.count), progress)
-        let best = Self.best(top, of: probabilities)
+        let best = Scores.best(top, of: probabilities)
         for (rank, c) in best.enumerated() {
           table.add(
             path.printable, "\(rank + 1)", "\(c)", model.label(of: c)?.printable ?? "-",
@@ -58,14 +58,5 @@ struct Classify: Command {
     let document = JSON.object([("model", .text(self.model)), ("scores", scores), ("images", .list(results))])
     try Console.write(isJSON ? document.document : table.text)
     try outcome.get()
-  }
-
-  /// The indices of the largest values, largest first, of equal ones the first; NaN comes last.
-  static func best(_ count: Int, of values: [Float]) -> [Int] {
-    let order = values.indices.sorted { a, b in
-      if values[a].isNaN || values[b].isNaN { return !values[a].isNaN || (values[b].isNaN && a < b) }
-      return values[a] != values[b] ? values[a] > values[b] : a < b
-    }
-    return Array(order.prefix(count))
   }
 }

@@ -48,6 +48,7 @@ struct Evaluate: Command {
   private let report: String?
   /// nil: none.
   private let store: String?
+  private let commandLine: String
   private let threads: Int?
   private let isJSON: Bool
 
@@ -88,6 +89,7 @@ struct Evaluate: Command {
     report = arguments.text("report")
     let store = arguments.text("store") ?? report.map { joined($0, "store.sqlite") }
     self.store = store == "none" ? nil : store
+    commandLine = arguments.commandLine
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
   }
@@ -110,7 +112,12 @@ struct Evaluate: Command {
       if known > 0 { Console.error("limpid: \(known) of them are done already (\(store.printable))\n") }
     }
     let outcome = Result { try Self.run(evaluation) }
-    if let report { try evaluation.write(to: report, summary) }
+    if let report {
+      let line = ProgressLine()
+      defer { line.clear() }
+      let source = Evaluation.Source(file: self.model, command: commandLine)
+      try evaluation.write(to: report, self.summary, source, line.progress("of the report"))
+    }
     let summary = try evaluation.summary(summary)
     try Console.write(isJSON ? evaluation.document(summary).document : Self.table(summary))
     try outcome.get()

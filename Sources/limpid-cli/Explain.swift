@@ -75,21 +75,26 @@ struct Explain: Command {
     try maps?.prepare()
     try report.map(checkWritable)
     var output = Output(overlays: overlays, maps: maps, model: model, overlay: overlay)
-    var page = ExplanationPage(model, self.model, uses, call, overlay)
+    var page = ExplanationPage(model, file: self.model, uses, output: call.output, overlay.rendering)
     let outcome = Result {
       try forEachImage(images) { i, path, image, progress in
         let parts = progress.parts([1] + uses.map { _ in 4 })
         let call = try call.forImage(i, of: images.count)
-        let seen = Seen(image, model, call, parts[0])
-        let classes = try choices.flatMap { try $0.classes(model, call.output, seen.probabilities) }
+        var known: [Float]?
+        func probabilities() throws -> [Float] {
+          let found = try known ?? model.probabilities(image, call, parts[0])
+          known = found
+          return found
+        }
+        let classes = try choices.flatMap { try $0.classes(model, call.output, probabilities) }
         var explanations: [Explanation] = []
         for (use, part) in zip(uses, parts.dropFirst()) {
           explanations += try explain(image, use, classes, model, use.call.forImage(i, of: images.count), part)
         }
         for explanation in explanations { try output.write(explanation, of: image, path) }
-        if report != nil { try page.add(path, image, seen.predictions(explanations.map(\.classIndex)), explanations) }
+        if report != nil { try page.add(path, image, explanations.map { ($0, $0.note) }, scores: probabilities) }
       } unread: { path, failure in
-        page.unread(path, failure)
+        page.addUnread(path, failure)
       }
     }
     if let report, !page.isEmpty {

@@ -34,11 +34,6 @@ func checkWritable(_ path: String) throws {
   }
 }
 
-/// Whatever follows the last "/".
-func lastComponent(_ path: String) -> Substring {
-  path.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
-}
-
 /// "a/china.jpg" → "china"
 func stem(of path: String) -> String {
   if path == "-" { return "stdin" }

@@ -50,10 +50,6 @@ extension Model {
     }
   }
 
-  func label(of index: Int) -> String? {
-    metadata.labels.indices.contains(index) ? metadata.labels[index] : nil
-  }
-
   /// The probabilities of one image's classes.
   func probabilities(_ image: Image, _ call: Call, _ progress: Progress) throws -> [Float] {
     try image.withView { try classify([.pixels($0)], call.forScores, progress) }

@@ -18,7 +18,7 @@ struct Methods: Command {
   init(_ arguments: Arguments) { isJSON = arguments.flag("json") }
 
   func run() throws {
-    let methods = Explainers.all
+    let methods = Explainers.all + Explainers.controls
     try Console.write(isJSON ? JSON.list(methods.map(Self.json)).document : Self.text(methods))
   }
 

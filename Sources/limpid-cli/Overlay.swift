@@ -48,40 +48,24 @@ struct Overlay {
     return .pixels(width: sides[0], height: sides[1])
   }
 
-  /// What the colours of the map are.
-  var colors: Colormap { colormap ?? style.colormap }
-
-  /// The overlay, RGB; no side longer than `longest` where the caller did not choose its size.
-  func draw(_ explanation: Explanation, on image: Image, longest: Int = Image.maximumSide) throws -> Image {
+  /// How maps are drawn, in whatever size.
+  var rendering: Rendering {
     var rendering = Rendering(style)
     rendering.colormap = colormap
     rendering.opacity = opacity
+    return rendering
+  }
+
+  /// The overlay, RGB.
+  func draw(_ explanation: Explanation, on image: Image) throws -> Image {
+    var rendering = rendering
     return try image.withView { view in
       switch size {
       case .pixels(let width, let height): (rendering.width, rendering.height) = (width, height)
       case .factor(let factor): rendering.scale = factor
-      case .automatic:
-        let canvas = try explanation.canvas(view, rendering)
-        rendering.scale = factor(for: canvas)
-        if max(canvas.width, canvas.height) > longest {
-          (rendering.width, rendering.height) = canvas.width > canvas.height ? (longest, 0) : (0, longest)
-        }
+      case .automatic: rendering.scale = try Rendering.legibleScale(explanation.canvas(view, rendering))
       }
       return try explanation.drawn(over: view, rendering)
     }
-  }
-
-  /// The image alone, small ones enlarged as their overlays are.
-  func plain(_ image: Image) throws -> Image {
-    let factor = factor(for: (image.width, image.height))
-    return try image.resized(width: factor * image.width, height: factor * image.height, filter: .nearest)
-  }
-
-  /// Images with a side below 128 pixels grow by the whole number that brings this side to 256 or just beyond.
-  private func factor(for canvas: (width: Int, height: Int)) -> Int {
-    let shorter = min(canvas.width, canvas.height)
-    let longer = max(canvas.width, canvas.height)
-    guard shorter < 128 else { return 1 }
-    return max(1, min((256 + shorter - 1) / shorter, 4096 / longer))
   }
 }

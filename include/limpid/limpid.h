@@ -623,7 +623,7 @@ LIMPID_API limpid_status limpid_evaluation_fail(const limpid_evaluation *evaluat
 /** Takes a record down, in any order; refuses those of other settings. */
 LIMPID_API limpid_status limpid_evaluation_add(limpid_evaluation *evaluation, const void *record, size_t size);
 /** One of the documents that limpid_evaluation_write writes, by name: "results.json", "results.csv", "images.csv",
-    "curves.csv", "timing.json". */
+    "curves.csv", "timing.json", "report.html". */
 LIMPID_API limpid_status limpid_evaluation_document(const limpid_evaluation *evaluation, const char *name,
                                                     limpid_bytes **out);
 /** Writes all of them into a folder, which is made where it does not exist. */

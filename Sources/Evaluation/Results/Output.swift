@@ -1,22 +1,26 @@
 import Documents
 import Glibc
+public import Parallel
 import Tensors
 
 extension Evaluation {
   /// The files that results are written to: results.json (all), results.csv (a line for each method and metric),
-  /// images.csv (for each image), curves.csv (where there are curves), timing.json.
-  private func files(_ options: Summary.Options) throws -> [(name: String, text: () throws -> String)] {
+  /// images.csv (for each image), curves.csv (where there are curves), timing.json, report.html (see `page`).
+  private func files(
+    _ options: Summary.Options, _ source: Source, _ progress: Progress
+  ) throws -> [(name: String, text: () throws -> String)] {
     let summary = try summary(options)
     let curves = curveTable(summary)
     return [
       ("results.json", { try self.document(summary).document }), ("results.csv", { self.summaryTable(summary) }),
       ("images.csv", { self.imageTable() }), ("timing.json", { self.timing().document }),
     ] + (curves.map { text in [("curves.csv", { text })] } ?? [])
+      + [("report.html", { try self.page(options, source, progress) })]
   }
 
   /// One of these. Throws `notFound`.
   public func file(named name: String, _ options: Summary.Options = Summary.Options()) throws -> [UInt8] {
-    let files = try files(options)
+    let files = try files(options, Source(), .unwatched)
     guard let file = files.first(where: { $0.name == name }) else {
       throw Failure(
         .notFound, "the results have no document \(quoted(name)); they have \(files.map(\.name).joined(separator: ", "))")
@@ -25,9 +29,12 @@ extension Evaluation {
   }
 
   /// Writes them into a folder, which is made where it does not exist.
-  public func write(to folder: String, _ options: Summary.Options = Summary.Options()) throws {
+  public func write(
+    to folder: String, _ options: Summary.Options = Summary.Options(), _ source: Source = Source(),
+    _ progress: Progress = .unwatched
+  ) throws {
     try makeFolder(folder)
-    for file in try files(options) { try Self.replace(joined(folder, file.name), file.text()) }
+    for file in try files(options, source, progress) { try Self.replace(joined(folder, file.name), file.text()) }
   }
 
   /// At no time is there half a file.

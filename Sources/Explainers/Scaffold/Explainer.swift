@@ -37,7 +37,7 @@ extension Model {
   /// The methods that can explain this model, its own first.
   public var explainers: [any Explainer] { Explainers.all.filter { $0.canExplain(self) } }
 
-  /// The method of this name, or the first one for nil.
+  /// The method of this name, which may be a control, or the first one for nil.
   public func explainer(named name: String?) throws -> any Explainer {
     let usable = explainers
     let list = usable.map { quoted($0.name) }.joined(separator: ", ")
@@ -45,7 +45,8 @@ extension Model {
       guard let first = usable.first else { throw Failure(.notFound, "no method can explain this model") }
       return first
     }
-    if let found = usable.first(where: { $0.name == name }) { return found }
+    let known = usable + Explainers.controls.filter { $0.canExplain(self) }
+    if let found = known.first(where: { $0.name == name }) { return found }
     if Explainers.all.contains(where: { $0.name == name }) {
       throw Failure(
         .unsupported, "the method \(quoted(name)) cannot explain this model of family \(quoted(metadata.family)); "

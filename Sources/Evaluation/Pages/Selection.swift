@@ -1,0 +1,65 @@
+import Explanations
+import Metrics
+import Reports
+
+/// Which images a page shows: by the first metric that knows good from bad, the best and the worst image of each method,
+/// and the one in the middle of the first method's. Without methods, the mistakes that the model was surest of.
+struct Selection {
+  /// Beyond so many images a page becomes long to read, and to make.
+  static let most = 10
+
+  /// Samples in the order in which they are shown, with the reasons.
+  private(set) var chosen: [(sample: Int, reasons: [String])] = []
+  /// A sentence on how they were chosen.
+  private(set) var note = ""
+
+  init(_ evaluation: Evaluation) {
+    let records = evaluation.data.samples.indices.compactMap { i in
+      evaluation.records[i].flatMap { $0.failure == nil ? (sample: i, record: $0) : nil }
+    }
+    let metrics = evaluation.plan.explanationMetrics
+    guard !evaluation.plan.methods.isEmpty else {
+      chooseMistakes(records)
+      return
+    }
+    guard let m = metrics.firstIndex(where: { $0.metric.better != .neither }) ?? metrics.indices.first else {
+      for (sample, _) in records.prefix(Self.most) { choose(sample, nil) }
+      note = "The first images."
+      return
+    }
+    note = "For each method the images that are best and worst by \(metrics[m].name), and one in the middle."
+    let sign = metrics[m].metric.better == .less ? -1.0 : 1
+    for (k, use) in evaluation.plan.methods.enumerated() where use.described.control == nil {
+      let values = records.map { (sample: $0.sample, value: sign * $0.record.explanations[k].values[m].value) }
+        .filter { !$0.value.isNaN }.sorted { $0.value != $1.value ? $0.value > $1.value : $0.sample < $1.sample }
+      guard let best = values.first, let worst = values.last, values.count > 1 else {
+        if let only = values.first { choose(only.sample, nil) }
+        continue
+      }
+      choose(best.sample, "best \(metrics[m].name) of \(use.name)")
+      choose(worst.sample, "worst \(metrics[m].name) of \(use.name)")
+      if k == 0, values.count > 2 {
+        choose(values[values.count / 2].sample, "median \(metrics[m].name) of \(use.name)")
+      }
+    }
+  }
+
+  private mutating func chooseMistakes(_ records: [(sample: Int, record: Record)]) {
+    var mistakes: [(sample: Int, probability: Double)] = []
+    for (sample, record) in records {
+      guard let found = record.prediction, let truth = record.truth, truth != found.classIndex else { continue }
+      mistakes.append((sample, found.probability))
+    }
+    mistakes.sort { $0.probability != $1.probability ? $0.probability > $1.probability : $0.sample < $1.sample }
+    for mistake in mistakes.prefix(Self.most) { choose(mistake.sample, nil) }
+    if !mistakes.isEmpty { note = "The mistakes of which the model was surest." }
+  }
+
+  private mutating func choose(_ sample: Int, _ reason: String?) {
+    if let place = chosen.firstIndex(where: { $0.sample == sample }) {
+      if let reason { chosen[place].reasons.append(reason) }
+    } else if chosen.count < Self.most {
+      chosen.append((sample, reason.map { [$0] } ?? []))
+    }
+  }
+}
