@@ -28,6 +28,7 @@ let package = Package(
     .target(name: "CProcessor"),
     .systemLibrary(name: "CVectors"),
     .target(name: "CThread"),
+    .target(name: "CFork", dependencies: ["CThread"]),
     .target(name: "CSQLite"),
     .target(name: "CONNX"),
     .target(name: "CCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("jpeg")]),
@@ -35,7 +36,7 @@ let package = Package(
     // Shape, element type, storage, failures; no arithmetic.
     .target(name: "Tensors", swiftSettings: swift),
     // A range split over threads, cancellation, progress.
-    .target(name: "Parallel", dependencies: ["Tensors", "CProcessor"], swiftSettings: swift),
+    .target(name: "Parallel", dependencies: ["Tensors", "CProcessor", "CThread"], swiftSettings: swift),
 
     // Text: JSON, lines, names of files, and digests that name contents.
     .target(name: "Documents", dependencies: ["Tensors"], swiftSettings: numeric()),
@@ -114,7 +115,7 @@ let package = Package(
 
     // The shipped library: link settings only, so that tests can link CABI without them.
     .target(
-      name: "limpid", dependencies: ["CABI"], exclude: ["liblimpid.map"], swiftSettings: swift,
+      name: "limpid", dependencies: ["CABI", "CFork"], exclude: ["liblimpid.map"], swiftSettings: swift,
       linkerSettings: [
         .unsafeFlags(
           [
@@ -123,6 +124,10 @@ let package = Package(
             "-Xlinker", "-soname=liblimpid.so.0",
             // What the library calls of its own is its own, whatever the program defines.
             "-Xlinker", "-Bsymbolic",
+            // No fork falls between (CFork).
+            "-Xlinker", "--wrap=pthread_mutex_lock", "-Xlinker", "--wrap=pthread_mutex_unlock",
+            "-Xlinker", "--wrap=_ZN5swift14threading_impl9once_slowERNS0_6once_tEPFvPvES3_",
+            "-Xlinker", "--wrap=__cxa_guard_acquire", "-Xlinker", "--wrap=__cxa_guard_release",
             "-Xlinker", "-z", "-Xlinker", "defs",
             "-Xlinker", "-z", "-Xlinker", "nodelete",
           ], .when(configuration: .release))

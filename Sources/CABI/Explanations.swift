@@ -5,13 +5,12 @@ import Explanations
 import Images
 import Models
 import Parallel
-import Synchronization
 import Tensors
 
 /// limpid_explanation: explanations, and the maps that callers borrow from them.
 final class ExplanationHandle: Handled {
   let explanations: [Explanation]
-  private let maps: Mutex<[Pinned<Float>?]>
+  private let maps: Guarded<[Pinned<Float>?]>
   private let grids: [Pinned<Float>]
   /// For each explanation, the words for what a filter sees.
   let words: [[CText]]
@@ -22,7 +21,7 @@ final class ExplanationHandle: Handled {
 
   init(_ explanations: [Explanation], method: String) {
     self.explanations = explanations
-    maps = Mutex(Array(repeating: nil, count: explanations.count))
+    maps = Guarded(Array(repeating: nil, count: explanations.count))
     grids = explanations.map { Pinned($0.grid.values) }
     words = explanations.map { $0.reading?.words.map { CText($0.text) } ?? [] }
     self.method = CText(method)
@@ -32,10 +31,18 @@ final class ExplanationHandle: Handled {
 
   func map(_ index: Int) -> limpid_map_view {
     guard let explanation = explanations[checked: index] else { return limpid_map_view() }
-    return maps.withLock { maps in
-      let values = maps[index] ?? Pinned(explanation.map().values)
-      maps[index] = values
-      return explanation.view(values, explanation.field.width, explanation.field.height)
+    let values = known(index) ?? keep(Pinned(explanation.map().values), index)
+    return explanation.view(values, explanation.field.width, explanation.field.height)
+  }
+
+  private func known(_ index: Int) -> Pinned<Float>? { maps.withLock { $0[index] } }
+
+  /// The map that was made first, which callers may have borrowed.
+  private func keep(_ map: Pinned<Float>, _ index: Int) -> Pinned<Float> {
+    maps.withLock { maps in
+      let kept = maps[index] ?? map
+      maps[index] = kept
+      return kept
     }
   }
 

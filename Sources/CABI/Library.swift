@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Kernels
-import Synchronization
+import Parallel
 
 let version = "\(LIMPID_VERSION_MAJOR).\(LIMPID_VERSION_MINOR).\(LIMPID_VERSION_PATCH)"
 private let versionText = CText(version)
@@ -47,7 +47,7 @@ private struct LogHandler: @unchecked Sendable {
   var level = LIMPID_LOG_ERROR
 }
 
-private let logHandler = Mutex(LogHandler())
+private let logHandler = Guarded(LogHandler())
 
 @c @implementation
 public func limpid_set_log_handler(

@@ -1,4 +1,4 @@
-import Synchronization
+import Parallel
 import Tensors
 
 /// The working memory of an engine's runs, kept between them, because the system hands out new memory slowly.
@@ -6,7 +6,7 @@ import Tensors
 /// One pool for all plans: a caller that feeds ever other shapes keeps the memory of the largest run, not of each.
 final class BlockPool: Sendable {
   /// Idle blocks, smallest first: as many as calls ran at once, but at most `capacity`.
-  private let idle = Mutex<[Storage]>([])
+  private let idle = Guarded<[Storage]>([])
   private static let capacity = 4
 
   /// A block of at least `byteCount` bytes that no other run uses now.

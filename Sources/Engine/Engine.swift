@@ -2,7 +2,6 @@ public import Graph
 public import Kernels
 public import Operators
 public import Parallel
-import Synchronization
 public import Tensors
 import Transforms
 
@@ -13,8 +12,8 @@ public final class Engine: Sendable {
   public let limit: MemoryLimit
   private let weights: PackedWeights
   private let pool: BlockPool
-  private let plans = Mutex<[Entry]>([])
-  private let flattened = Mutex<[(key: Key, engine: Engine)]>([])
+  private let plans = Guarded<[Entry]>([])
+  private let flattened = Guarded<[(key: Key, engine: Engine)]>([])
 
   private struct Key: Hashable {
     let feeds: [ValueID]

@@ -2,7 +2,6 @@ import Engine
 public import Graph
 import Operators
 import Parallel
-import Synchronization
 public import Tensors
 import Transforms
 
@@ -98,7 +97,7 @@ final class Analyses: Sendable {
     let shapes: [Shape]
   }
 
-  private let made = Mutex<[(key: Key, analysis: Analysis)]>([])
+  private let made = Guarded<[(key: Key, analysis: Analysis)]>([])
 
   func analysis(for key: Key, _ make: () throws -> Analysis) rethrows -> Analysis {
     if let known = made.withLock({ made in made.first { $0.key == key }?.analysis }) { return known }
@@ -121,7 +120,7 @@ extension Model {
     let feeds = try feeds(for: shape, rows: rows, head, call)
     let key = Analyses.Key(target: head.logits, feeds: feeds.map(\.value), shapes: feeds.map(\.shape))
     return try analyses.analysis(for: key) {
-      let emitter = try engine.trace(feeds: feeds, fetches: [head.logits], parallel: parallel)
+      let emitter = try engine.trace(feeds: feeds, fetches: [head.logits], parallel: .serial)
       return try Analysis(
         emitter, marked: metadata.layers.first.map { try (value: value(named: $0), name: $0) }, input: input,
         inputAxes: [

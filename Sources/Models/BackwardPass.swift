@@ -2,7 +2,6 @@ import Engine
 public import Graph
 public import Operators
 public import Parallel
-import Synchronization
 public import Tensors
 public import Transforms
 
@@ -71,7 +70,7 @@ final class BackwardPasses: Sendable {
     let rules: String
   }
 
-  private let made = Mutex<[(key: Key, pass: BackwardPass)]>([])
+  private let made = Guarded<[(key: Key, pass: BackwardPass)]>([])
   private static let capacity = 8
 
   func pass(_ engine: Engine, _ request: BackwardPass.Request, _ parallel: Parallel) throws -> BackwardPass {

@@ -69,7 +69,7 @@ public final class Model: Sendable {
     input = wrapped?.planes ?? format?.declaration
     inputSize = Self.inputSize(format, metadata)
     try format?.checkLevels(metadata.preprocessing)
-    let heads = try ScoreHeads(engine.graph, metadata, Self.traced(engine, input, format, inputSize, parallel), format)
+    let heads = try ScoreHeads(engine.graph, metadata, Self.traced(engine, input, format, inputSize), format)
     foundScores = Result { try heads.find() }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
     chosenScores = graph.outputs.map { output in
       (
@@ -129,10 +129,10 @@ public final class Model: Sendable {
   }
 
   /// The graph with the shapes for one image, which also shows early what the model needs that Limpid lacks; nil where
-  /// the image's size, or the shape of another input, is open.
+  /// the image's size, or the shape of another input, is open. On this thread alone: loading starts no others.
   private static func traced(
     _ engine: Engine, _ input: Declaration?, _ format: InputFormat?,
-    _ size: (channels: Int?, height: Int?, width: Int?), _ parallel: Parallel
+    _ size: (channels: Int?, height: Int?, width: Int?)
   ) throws -> Emitter? {
     guard let input, let format, let channels = size.channels, let height = size.height, let width = size.width else {
       return nil
@@ -142,9 +142,9 @@ public final class Model: Sendable {
     guard let others = engine.graph.feeds(besides: input.value, rows: rows) else { return nil }
     let feeds = [(input.value, input.type, shape)] + others
     let fetches = engine.graph.outputs.map(\.value)
-    if others.isEmpty { return try engine.trace(feeds: feeds, fetches: fetches, parallel: parallel) }
+    if others.isEmpty { return try engine.trace(feeds: feeds, fetches: fetches, parallel: .serial) }
     // What the other inputs hold may decide.
-    return try? engine.trace(feeds: feeds, fetches: fetches, parallel: parallel)
+    return try? engine.trace(feeds: feeds, fetches: fetches, parallel: .serial)
   }
 }
 

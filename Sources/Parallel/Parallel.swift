@@ -1,5 +1,5 @@
 import CProcessor
-import Dispatch
+import CThread
 import Synchronization
 
 /// Splits ranges over a number of threads. The calling thread takes part.
@@ -26,14 +26,22 @@ public struct Parallel: Sendable {
     // Four turns a thread: enough for an idle thread to take over from a slow one.
     let size = max(grain, (count + workers * 4 - 1) / (workers * 4))
     let next = Atomic<Int>(0)
-    withoutActuallyEscaping(body) { escaping in
-      nonisolated(unsafe) let run = escaping
-      DispatchQueue.concurrentPerform(iterations: workers) { _ in
-        while true {
-          let first = next.wrappingAdd(size, ordering: .relaxed).oldValue
-          if first >= count { return }
-          run(first..<min(count, first + size))
-        }
+    together(helpers: workers - 1) {
+      while true {
+        let first = next.wrappingAdd(size, ordering: .relaxed).oldValue
+        if first >= count { return }
+        body(first..<min(count, first + size))
+      }
+    }
+  }
+
+  /// Runs `work` on this thread and on others at the same time.
+  private func together(helpers: Int, _ work: () -> Void) {
+    withoutActuallyEscaping(work) { work in
+      var work = work
+      withUnsafeMutablePointer(to: &work) { pointer in
+        lp_together(
+          Int32(clamping: helpers), { $0?.assumingMemoryBound(to: (() -> Void).self).pointee() }, pointer)
       }
     }
   }

@@ -1,4 +1,4 @@
-import Synchronization
+import Parallel
 public import Tensors
 
 /// Weights in the form that the kernels read, made once per model and shared by its plans.
@@ -35,7 +35,7 @@ public final class PackedWeights: Sendable {
     }
   }
 
-  private let state: Mutex<State>
+  private let state: Guarded<State>
   private let limit: Int
   private let packs: Bool
 
@@ -43,7 +43,7 @@ public final class PackedWeights: Sendable {
   public init(limit: Int, lasting: [Storage]) {
     self.limit = limit
     packs = true
-    state = Mutex(State(lasting: Set(lasting.map { ObjectIdentifier($0) })))
+    state = Guarded(State(lasting: Set(lasting.map { ObjectIdentifier($0) })))
   }
 
   /// For steps that are planned for the shapes of their results and never run: nothing is packed.
@@ -52,7 +52,7 @@ public final class PackedWeights: Sendable {
   private init() {
     limit = 0
     packs = false
-    state = Mutex(State(lasting: []))
+    state = Guarded(State(lasting: []))
   }
 
   /// The packed form of `sources`, made by `pack` where it is asked for the first time. `form` tells apart the
