@@ -43,11 +43,8 @@ public struct Explanation: Sendable {
     self.attachment = attachment
   }
 
-  /// Whether the map says nothing: it is constant, or not finite.
-  public var isDegenerate: Bool {
-    let range = grid.range
-    return range.lowerBound == range.upperBound || !grid.values.allSatisfy(\.isFinite)
-  }
+  /// Whether the map says nothing: it is constant but for rounding, or not finite.
+  public var isDegenerate: Bool { grid.isFlat || !grid.values.allSatisfy(\.isFinite) }
 
   /// The map at the size of the image, in its place: bilinear (half-pixel centres) where the model saw the image, the
   /// smallest value outside of that.

@@ -20,13 +20,21 @@ public struct Heatmap: Sendable {
     return low...high
   }
 
-  /// The values between 0 (the smallest) and 1 (the largest); all 0 where they are equal.
+  /// Whether the values differ by no more than rounding makes them: by less than 2⁻¹⁸ of the largest magnitude. What is the
+  /// same everywhere comes out of a network with the errors of its sums, and those of a convolution by Winograd's
+  /// algorithm are not the same at every pixel.
+  public var isFlat: Bool {
+    let range = range
+    return range.upperBound - range.lowerBound <= 0x1p-18 * max(abs(range.lowerBound), abs(range.upperBound))
+  }
+
+  /// The values between 0 (the smallest) and 1 (the largest); all 0 where they are equal but for rounding.
   public var spread: Heatmap { spread(adding: 0) }
 
   /// The same, `epsilon` added to the extent that is divided by, as some programs do.
   public func spread(adding epsilon: Float) -> Heatmap {
     let range = range
-    let extent = range.upperBound - range.lowerBound + epsilon
+    let extent = epsilon == 0 && isFlat ? 0 : range.upperBound - range.lowerBound + epsilon
     return Heatmap(
       values.map { extent > 0 ? ($0 - range.lowerBound) / extent : 0 }, width: width, height: height)
   }

@@ -7,6 +7,8 @@ public struct KernelTable: Sendable {
   public let panelWidth: @Sendable (_ columnsLeft: Int) -> Int
   public let multiply: @Sendable (_ block: Block, _ first: Int, _ end: Int) -> Void
   public let multiplyTransposed: @Sendable (_ product: TransposedProduct, _ first: Int, _ end: Int) -> Void
+  public let evaluate: @Sendable (_ height: PatchHeight, _ pixels: PatchPixels) -> Void
+  public let interpolate: @Sendable (_ height: PatchHeight, _ outputs: PatchOutputs) -> Void
   public let depthwise: @Sendable (_ strip: DepthwiseStrip) -> Void
   public let maximumOfTaps: @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ output: MutableFloats) -> Void
   public let meanOfTaps:
@@ -55,6 +57,8 @@ public struct KernelTable: Sendable {
     panelWidth = { L.panelWidth($0) }
     multiply = { L.multiply($0, from: $1, to: $2) }
     multiplyTransposed = { L.multiplyTransposed($0, from: $1, to: $2) }
+    evaluate = { L.evaluate($0, $1) }
+    interpolate = { L.interpolate($0, $1) }
     depthwise = { L.depthwise($0) }
     maximumOfTaps = { L.maximumOfTaps($0, $1, $2, $3) }
     meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }

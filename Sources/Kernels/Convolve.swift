@@ -3,17 +3,22 @@ public import Parallel
 extension Kernels {
   /// Bytes that `convolve` needs on up to `threads` threads.
   public func convolutionWorkspace(_ c: Convolution, threads: Int) -> Int {
-    Windows(c, self, threads: threads).slotBytes * max(1, threads)
+    if let winograd = Winograd(c, self) { return winograd.workspace(threads: threads) }
+    return Windows(c, self, threads: threads).slotBytes * max(1, threads)
   }
 
-  /// Weights: group after group, each packed by `pack(taps: kernelHeight * kernelWidth, channels: inputChannels /
-  /// groups, columns: outputChannels / groups)` and `packedCount(depth:columns:)` floats long. The workspace is
-  /// 64-byte aligned.
+  /// Weights from `packWeights`. The workspace is 64-byte aligned.
+  ///
+  /// Where `Convolution.patchHeight` says so, by Winograd's algorithm: sums that are zero come out as a rounding error then,
+  /// and NaN or infinity reaches all outputs of the patches that read it.
   public func convolve(
     _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,
     _ parallel: Parallel
   ) {
+    if let winograd = Winograd(c, self) {
+      return winograd.run(self, input, packed, into: output, epilogue, workspace: workspace, parallel)
+    }
     let columns = c.outputChannels / c.groups
     let depth = c.kernelHeight * c.kernelWidth * c.inputChannels / c.groups
     // OpenBLAS goes picture by picture, so that its sums do not depend on the split of a batch.

@@ -5,7 +5,8 @@ import Testing
 /// A convolution with its operands, in the layouts of ONNX's weights and of channels-last pictures.
 struct ConvolutionCase {
   var c: Kernels.Convolution
-  let input, weights, bias, residual: [Float]
+  var input: [Float]
+  let weights, bias, residual: [Float]
   var activation: Kernels.Unary?
 
   init(_ c: Kernels.Convolution, seed: Int, activation: Kernels.Unary? = nil) {
@@ -18,8 +19,16 @@ struct ConvolutionCase {
     residual = g.floats(c.outputCount)
   }
 
-  /// The sum before the activation, in double precision.
+  /// The sum before the activation, in double precision. The error of Winograd's algorithm is in proportion to all numbers
+  /// of a patch, not to those of one sum.
   func expected() -> [Expected] {
+    let sums = directlyExpected()
+    guard ConvolutionTests.patched.contains(where: { $0.outputChannels == c.outputChannels && $0.inputHeight == c.inputHeight }) else { return sums }
+    let tolerance = sums.map(\.tolerance).max() ?? 0
+    return sums.map { Expected(value: $0.value, tolerance: tolerance) }
+  }
+
+  private func directlyExpected() -> [Expected] {
     let channels = c.inputChannels / c.groups
     let columns = c.outputChannels / c.groups
     var result: [Expected] = []
@@ -52,22 +61,13 @@ struct ConvolutionCase {
   }
 
   func run(_ kernels: Kernels, threads: Int = 1, misaligned: Bool = false) -> [Float] {
-    let taps = c.kernelHeight * c.kernelWidth
-    let channels = c.inputChannels / c.groups
-    let columns = c.outputChannels / c.groups
-    let length = kernels.packedCount(depth: taps * channels, columns: columns)
     let parallel = Parallel(threads: threads)
     return withAligned(4 * weights.count + 1) { source in
       let source = source + (misaligned ? 1 : 0)
       weights.withUnsafeBytes { source.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-      return withAligned(4 * length * c.groups) { packed in
+      return withAligned(4 * kernels.weightCount(c)) { packed in
         let packed = packed.assumingMemoryBound(to: Float.self)
-        for group in 0..<c.groups {
-          kernels.pack(
-            source + 4 * group * columns * channels * taps, taps: taps, tapStride: 1, channels: channels,
-            channelStride: taps, columns: columns, columnStride: channels * taps, scale: nil,
-            into: packed + group * length, parallel)
-        }
+        kernels.packWeights(c, source, scale: nil, into: packed, parallel)
         return withAligned(kernels.convolutionWorkspace(c, threads: threads)) { workspace in
           floats(c.outputCount) {
             kernels.convolve(
@@ -138,6 +138,16 @@ struct ConvolutionTests {
     .init(6, 6, 12, to: 6, kernel: (3, 3), pads: (1, 1, 1, 1), groups: 3),
     .init(1, 40, 10, to: 100, kernel: (1, 5), pads: (0, 2, 0, 2)),
     .init(40, 41, 18, to: 10, kernel: (3, 3), pads: (1, 1, 1, 1)),
+  ] + patched
+
+  /// Those that Winograd's algorithm computes.
+  static let patched: [Kernels.Convolution] = [
+    .init(20, 23, 32, to: 40, kernel: (3, 3), pads: (1, 1, 1, 1)),
+    .init(25, 22, 37, to: 33, kernel: (3, 3)),
+    .init(13, 15, 33, to: 45, kernel: (3, 3), pads: (1, 0, 0, 2)),
+    .init(21, 20, 70, to: 64, kernel: (3, 3), pads: (2, 2, 2, 2), groups: 2),
+    .init(17, 14, 32, to: 32, kernel: (3, 3), pads: (-1, 2, 3, -2)),
+    .init(11, 18, 104, to: 116, kernel: (3, 3), pads: (2, 1, 1, 1)),
   ]
 
   @Test("A convolution equals the sums in double precision", arguments: variants, cases.indices)
@@ -172,14 +182,15 @@ struct ConvolutionTests {
 
   @Test("The epilogue applies the activation after bias and residual", arguments: variants)
   func activations(kernels: Kernels) {
-    let c = Kernels.Convolution(5, 5, 8, to: 21, kernel: (3, 3), pads: (1, 1, 1, 1))
-    let sums = ConvolutionCase(c, seed: 4).run(kernels)
-    for activation: Kernels.Unary in [.relu, .clip(-0.5, 0.25), .silu, .hardSwish] {
-      let got = ConvolutionCase(c, seed: 4, activation: activation).run(kernels)
-      let expected = floats(sums.count) {
-        kernels.unary(activation, sums, into: $0, count: sums.count, .serial)
+    for c in [Kernels.Convolution(5, 5, 8, to: 21, kernel: (3, 3), pads: (1, 1, 1, 1)), Self.patched[1]] {
+      let sums = ConvolutionCase(c, seed: 4).run(kernels)
+      for activation: Kernels.Unary in [.relu, .clip(-0.5, 0.25), .silu, .hardSwish] {
+        let got = ConvolutionCase(c, seed: 4, activation: activation).run(kernels)
+        let expected = floats(sums.count) {
+          kernels.unary(activation, sums, into: $0, count: sums.count, .serial)
+        }
+        expectSame(got, expected, "\(activation)")
       }
-      expectSame(got, expected, "\(activation)")
     }
   }
 }

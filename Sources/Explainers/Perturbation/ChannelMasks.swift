@@ -22,17 +22,20 @@ struct ChannelMasks {
   let maps: LayerMaps
   let form: Form
   private let enlargement: Enlargement
+  /// What rounding makes of nothing in this layer.
+  private let rounding: Float
 
   init(_ maps: LayerMaps, _ form: Form, for subject: Subject) {
     (self.maps, self.form) = (maps, form)
+    rounding = 0x1p-20 * maps.values.reduce(0) { max($0, abs($1)) }
     enlargement = Enlargement(
       (maps.rows, maps.columns), to: (subject.height, subject.width), form == .corners ? .corners : .halfPixel)
   }
 
-  /// Whether the map is the same everywhere, and so no mask where nothing is added to its range.
+  /// Whether the map is the same everywhere but for rounding, and so no mask where nothing is added to its range.
   func isFlat(_ channel: Int) -> Bool {
     let map = maps[channel]
-    return map.min() == map.max()
+    return (map.max() ?? 0) - (map.min() ?? 0) <= rounding
   }
 
   /// The map at the size of the image, as it is.

@@ -15,7 +15,7 @@ enum ConvTranspose {
     let w = try request.input(1)
     let packed = try w.constant.map { constant in
       try request.weights.packed(
-        [constant], as: "ConvTranspose \(phases.key) \(request.kernels.variant)", byteCount: phases.packedByteCount
+        [constant], as: "ConvTranspose \(phases.key)", byteCount: phases.packedByteCount
       ) {
         let storage = try Storage(byteCount: phases.packedByteCount)
         phases.pack(constant.data, into: storage.base, request.parallel)

@@ -35,7 +35,7 @@ enum Conv {
     // Weights that are computed from what is fed are packed in each run.
     let packed = try request.input(1).constant.map { w in
       try request.weights.packed(
-        [w] + folded.sources, as: "Conv \(c.shapeKey) \(folded.key) \(kernels.variant)", byteCount: weights.byteCount
+        [w] + folded.sources, as: "Conv \(weights.key) \(folded.key)", byteCount: weights.byteCount
       ) {
         let storage = try Storage(byteCount: weights.byteCount)
         weights.pack(w.data, scale: folded.scale, into: storage.base, request.parallel)
@@ -105,12 +105,5 @@ enum Conv {
         padTop: isPlane ? window.padBegin[0] : 0, padLeft: window.padBegin[last],
         dilationY: isPlane ? window.dilations[0] : 1, dilationX: window.dilations[last], groups: groups)
     }
-  }
-}
-
-extension Kernels.Convolution {
-  /// What the packed form of its weights depends on.
-  fileprivate var shapeKey: String {
-    "\(outputChannels)x\(inputChannels)x\(kernelHeight)x\(kernelWidth) in \(groups)"
   }
 }

@@ -16,12 +16,17 @@ struct ConvolutionWeights: Sendable {
     self.kernels = kernels
   }
 
-  private var taps: Int { convolution.kernelHeight * convolution.kernelWidth }
-  private var channels: Int { convolution.inputChannels / convolution.groups }
-  private var columns: Int { convolution.outputChannels / convolution.groups }
-  private var groupCount: Int { kernels.packedCount(depth: taps * channels, columns: columns) }
+  var byteCount: Int {
+    let c = convolution
+    return 4 * (isDepthwise ? c.kernelHeight * c.kernelWidth * c.outputChannels : kernels.weightCount(c))
+  }
 
-  var byteCount: Int { 4 * (isDepthwise ? taps * convolution.outputChannels : convolution.groups * groupCount) }
+  /// What the packed form depends on.
+  var key: String {
+    let c = convolution
+    return "\(c.outputChannels)x\(c.inputChannels)x\(c.kernelHeight)x\(c.kernelWidth) in \(c.groups) "
+      + (isDepthwise ? "by channel" : kernels.weightForm(c)) + " \(kernels.variant)"
+  }
 
   /// `source` may be misaligned; output channel m is multiplied by `scale[m]`.
   func pack(
@@ -29,27 +34,23 @@ struct ConvolutionWeights: Sendable {
   ) {
     if byteCount == 0 { return }
     let packed = target.assumingMemoryBound(to: Float.self)
-    if isDepthwise {
-      // [C, 1, taps] to [taps, C]
-      let count = convolution.outputChannels
-      for c in 0..<count {
-        let factor = scale?[c] ?? 1
-        for t in 0..<taps {
-          let w = source.loadUnaligned(fromByteOffset: 4 * (c * taps + t), as: Float.self)
-          packed[t * count + c] = w * factor
-        }
+    guard isDepthwise else {
+      func packWeights(_ scale: UnsafePointer<Float>?) {
+        kernels.packWeights(convolution, source, scale: scale, into: packed, parallel)
       }
+      if let scale { scale.withUnsafeBufferPointer { packWeights($0.baseAddress) } } else { packWeights(nil) }
       return
     }
-    func packGroups(_ scale: UnsafePointer<Float>?) {
-      for group in 0..<convolution.groups {
-        kernels.pack(
-          source + 4 * group * columns * channels * taps, taps: taps, tapStride: 1, channels: channels,
-          channelStride: taps, columns: columns, columnStride: channels * taps,
-          scale: scale.map { $0 + group * columns }, into: packed + group * groupCount, parallel)
+    // [C, 1, taps] to [taps, C]
+    let count = convolution.outputChannels
+    let taps = convolution.kernelHeight * convolution.kernelWidth
+    for c in 0..<count {
+      let factor = scale?[c] ?? 1
+      for t in 0..<taps {
+        let w = source.loadUnaligned(fromByteOffset: 4 * (c * taps + t), as: Float.self)
+        packed[t * count + c] = w * factor
       }
     }
-    if let scale { scale.withUnsafeBufferPointer { packGroups($0.baseAddress) } } else { packGroups(nil) }
   }
 
   /// A constant bias and batch normalisation, brought into the weights and one bias.

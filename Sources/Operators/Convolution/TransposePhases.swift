@@ -58,8 +58,8 @@ struct TransposePhases: Sendable {
   /// What the packed form depends on.
   var key: String {
     let g = geometry
-    return "\(g.kernel) \(g.strides) \(g.dilations) \(g.padBegin) \(g.channels) \(g.columns) \(g.groups)"
-      + phases.map { "\($0.row),\($0.column)" }.joined(separator: " ")
+    return "\(g.kernel) \(g.strides) \(g.dilations) \(g.padBegin) \(g.channels) \(g.columns) \(g.groups) "
+      + phases.map { "\($0.row),\($0.column) \($0.weights.key)" }.joined(separator: " ")
   }
 
   /// The phase's result, where it is not the whole, and what the convolution needs.

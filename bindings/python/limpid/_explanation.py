@@ -50,7 +50,7 @@ class Explanation:
 
     @property
     def degenerate(self) -> bool:
-        """Whether the map says nothing, because it is constant or not finite."""
+        """Whether the map says nothing, because it is constant but for rounding, or not finite."""
         return bool(library.limpid_explanation_is_degenerate(self._native.handle, self._index))
 
     @property

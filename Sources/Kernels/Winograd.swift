@@ -1,0 +1,242 @@
+import KernelCore
+import Parallel
+
+extension Kernels.Convolution {
+  /// How high the patches are of which Winograd's algorithm makes the output, or nil where the sums are direct.
+  ///
+  /// Only the shape of the layer decides, never the batch or the threads, so that these do not change a bit. Small sides
+  /// waste parts of their patches, and read weights four times as large for few of them; with few channels the
+  /// transforms weigh more than the products.
+  var patchHeight: PatchHeight? {
+    let channels = min(inputChannels, outputChannels) / max(1, groups)
+    guard kernelHeight == 3, kernelWidth == 3, strideY == 1, strideX == 1, dilationY == 1, dilationX == 1, channels >= 32
+    else { return nil }
+    let side = min(outputHeight, outputWidth)
+    return side >= 20 ? .four : side >= 12 ? .two : nil
+  }
+}
+
+/// A convolution by Winograd's algorithm: geometry, memory, order of work.
+///
+/// Patches of all images are numbered through, and taken in blocks: the values of a block at all points, the products
+/// point by point, the outputs. Where the weights of all points stay in the second-level cache, a block is a task, small
+/// enough to stay there beside them. Else one block after the other, with all threads, is so large that weights are
+/// seldom read again, and each of the three stages is divided.
+struct Winograd {
+  let c: Kernels.Convolution
+  let height: PatchHeight
+  /// Of one group.
+  let channels, columns: Int
+  /// Columns of the packed weights: whole panels.
+  let packedColumns: Int
+  let patchesAcross, patchesPerImage, patches: Int
+  let isShared: Bool
+  let blockPatches: Int
+
+  private let valueRow, valuePlane, productRow, productPlane: Int
+
+  init?(_ c: Kernels.Convolution, _ kernels: Kernels) {
+    guard let height = kernels.patchHeight(c) else { return nil }
+    self.c = c
+    self.height = height
+    (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
+    packedColumns = kernels.packedCount(depth: 1, columns: columns)
+    patchesAcross = (c.outputWidth + 3) / 4
+    patchesPerImage = patchesAcross * ((c.outputHeight + height.rawValue - 1) / height.rawValue)
+    patches = patchesPerImage * c.batch
+    (valueRow, productRow) = (Self.rounded(channels), Self.rounded(packedColumns))
+    let weightFloats = height.pointCount * channels * packedColumns
+    isShared = weightFloats > Self.cachedWeights
+    let patchFloats = height.pointCount * (valueRow + productRow)
+    let wish = isShared ? Self.sharedFloats / patchFloats : Self.ownFloats / patchFloats
+    let blocks = (patches + max(12, wish) - 1) / max(12, wish)
+    blockPatches = max(1, (patches + max(1, blocks) - 1) / max(1, blocks))
+    valuePlane = Self.plane(blockPatches * valueRow)
+    productPlane = Self.plane(blockPatches * productRow)
+  }
+
+  /// Floats of weights that stay in the second-level cache, and floats of values and products of a block, where it is a
+  /// task's own and where it is shared.
+  private static let cachedWeights = 1 << 18
+  private static let ownFloats = 1 << 17
+  private static let sharedFloats = 1 << 21
+
+  /// Whole vectors of any width.
+  private static func rounded(_ floats: Int) -> Int { (floats + 15) / 16 * 16 }
+
+  /// An odd number of cache lines: the points of one patch then fall into different sets of the first-level cache.
+  private static func plane(_ floats: Int) -> Int { (floats + 15) / 16 / 2 * 32 + 16 }
+
+  // MARK: Memory
+
+  private var blockBytes: Int { 4 * height.pointCount * (valuePlane + productPlane) }
+
+  /// A `Scratch`, pointers to the pixels of a patch, a vector of each point, zeros in place of padding.
+  private var slotBytes: Int {
+    let pointers = (Scratch.byteCount(rows: blockPatches, taps: 1) + 63) / 64 * 64
+    return pointers + 36 * 8 + 4 * (PatchPixels.scratchCount + valueRow) + 32
+  }
+
+  /// Bytes for `threads` threads.
+  func workspace(threads: Int) -> Int {
+    isShared ? blockBytes + max(1, threads) * slotBytes : max(1, threads) * (blockBytes + slotBytes)
+  }
+
+  struct Slot {
+    let scratch: Scratch
+    let pixels: UnsafeMutablePointer<UnsafePointer<Float>>
+    let vectors: UnsafeMutablePointer<Float>
+    let zeros: UnsafeMutablePointer<Float>
+  }
+
+  struct Memory {
+    let values, products: UnsafeMutablePointer<Float>
+    let slots: UnsafeMutableRawPointer
+  }
+
+  func slot(_ memory: UnsafeMutableRawPointer) -> Slot {
+    let pixels = memory + (Scratch.byteCount(rows: blockPatches, taps: 1) + 63) / 64 * 64
+    let vectors = (pixels + 320).assumingMemoryBound(to: Float.self)
+    let zeros = vectors + PatchPixels.scratchCount
+    zeros.update(repeating: 0, count: valueRow)
+    return Slot(
+      scratch: Scratch(memory, rows: blockPatches), pixels: pixels.assumingMemoryBound(to: UnsafePointer<Float>.self),
+      vectors: vectors, zeros: zeros)
+  }
+
+  // MARK: Order of work
+
+  func run(
+    _ kernels: Kernels, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+    into output: UnsafeMutablePointer<Float>, _ epilogue: Kernels.Epilogue, workspace: UnsafeMutableRawPointer,
+    _ parallel: Parallel
+  ) {
+    let blocks = (patches + blockPatches - 1) / blockPatches
+    let weightCount = height.pointCount * channels * packedColumns
+    func range(_ block: Int) -> Range<Int> { block * blockPatches..<min(patches, (block + 1) * blockPatches) }
+    if !isShared && c.groups * blocks >= parallel.threads {
+      return forEachTask(c.groups * blocks, parallel) { task, slot in
+        let memory = workspace + slot * (blockBytes + slotBytes)
+        let values = memory.assumingMemoryBound(to: Float.self)
+        let products = values + height.pointCount * valuePlane
+        let own = self.slot(memory + blockBytes)
+        let (group, patches) = (task / blocks, range(task % blocks))
+        evaluate(kernels, patches, input, group, values, patches.lowerBound, own)
+        for point in 0..<height.pointCount {
+          multiply(
+            kernels, point, 0..<patches.count, 0..<packedColumns, values, packed + group * weightCount, products, own)
+        }
+        interpolate(kernels, patches, products, patches.lowerBound, group, output, epilogue, own)
+      }
+    }
+    let values = workspace.assumingMemoryBound(to: Float.self)
+    let products = values + height.pointCount * valuePlane
+    let slots = workspace + blockBytes
+    for group in 0..<c.groups {
+      for block in 0..<blocks {
+        let patches = range(block)
+        let parts = (patches.count + 11) / 12
+        forEachTask(parts, parallel) { part, slot in
+          let first = patches.lowerBound + part * 12
+          evaluate(
+            kernels, first..<min(first + 12, patches.upperBound), input, group, values, patches.lowerBound,
+            self.slot(slots + slot * slotBytes))
+        }
+        let grid = TaskGrid(rows: patches.count, columns: packedColumns, rowFloats: channels) { rowBlocks in
+          let chunks = parallel.threads == 1 ? 1 : max(1, 4 * parallel.threads / (rowBlocks * height.pointCount))
+          let panels = (packedColumns + kernels.panelWidth - 1) / kernels.panelWidth
+          return (panels + chunks - 1) / chunks * kernels.panelWidth
+        }
+        forEachTask(height.pointCount * grid.count, parallel) { task, slot in
+          let (rows, columns) = grid[task % grid.count]
+          multiply(
+            kernels, task / grid.count, rows, columns, values, packed + group * weightCount, products,
+            self.slot(slots + slot * slotBytes))
+        }
+        forEachTask(parts, parallel) { part, slot in
+          let first = patches.lowerBound + part * 12
+          interpolate(
+            kernels, first..<min(first + 12, patches.upperBound), products, patches.lowerBound, group, output, epilogue,
+            self.slot(slots + slot * slotBytes))
+        }
+      }
+    }
+  }
+
+  // MARK: Stages
+
+  private func evaluate(
+    _ kernels: Kernels, _ patches: Range<Int>, _ input: UnsafePointer<Float>, _ group: Int,
+    _ values: UnsafeMutablePointer<Float>, _ first: Int, _ slot: Slot
+  ) {
+    for patch in patches {
+      point(patch, input + group * channels, slot)
+      kernels.table.evaluate(
+        height,
+        PatchPixels(
+          pointers: slot.pixels, channels: channels, values: values + (patch - first) * valueRow,
+          pointStride: valuePlane, scratch: slot.vectors))
+    }
+  }
+
+  /// Fills in where the pixels under a patch are, or zeros.
+  private func point(_ patch: Int, _ input: UnsafePointer<Float>, _ slot: Slot) {
+    let (image, place) = patch.quotientAndRemainder(dividingBy: patchesPerImage)
+    let top = place / patchesAcross * height.rawValue - c.padTop
+    let left = place % patchesAcross * 4 - c.padLeft
+    let picture = input + image * c.inputHeight * c.inputWidth * c.inputChannels
+    var next = slot.pixels
+    for y in top..<top + height.points {
+      let isRow = y >= 0 && y < c.inputHeight
+      for x in left..<left + 6 {
+        let isInside = isRow && x >= 0 && x < c.inputWidth
+        next.pointee = isInside ? picture + (y * c.inputWidth + x) * c.inputChannels : UnsafePointer(slot.zeros)
+        next += 1
+      }
+    }
+  }
+
+  private func multiply(
+    _ kernels: Kernels, _ point: Int, _ rows: Range<Int>, _ columns: Range<Int>, _ values: UnsafePointer<Float>,
+    _ packed: UnsafePointer<Float>, _ products: UnsafeMutablePointer<Float>, _ slot: Slot
+  ) {
+    let plane = values + point * valuePlane
+    for (i, row) in rows.enumerated() { slot.scratch.pointers[i] = plane + row * valueRow }
+    let product = Product(
+      taps: 1, channels: channels, columns: packedColumns, weights: packed + point * channels * packedColumns,
+      output: products + point * productPlane, stride: productRow, epilogue: .none)
+    kernels.compute(product, rows, columns, slot.scratch, zeros: nil)
+  }
+
+  private func interpolate(
+    _ kernels: Kernels, _ patches: Range<Int>, _ products: UnsafePointer<Float>, _ first: Int, _ group: Int,
+    _ output: UnsafeMutablePointer<Float>, _ epilogue: Kernels.Epilogue, _ slot: Slot
+  ) {
+    let clamp = epilogue.activation?.clampRange
+    for patch in patches {
+      let (image, place) = patch.quotientAndRemainder(dividingBy: patchesPerImage)
+      let (y, x) = (place / patchesAcross * height.rawValue, place % patchesAcross * 4)
+      let pixel = (image * c.outputHeight + y) * c.outputWidth + x
+      let offset = pixel * c.outputChannels + group * columns
+      let (rows, across) = (min(height.rawValue, c.outputHeight - y), min(4, c.outputWidth - x))
+      kernels.table.interpolate(
+        height,
+        PatchOutputs(
+          products: products + (patch - first) * productRow, pointStride: productPlane, channels: columns, rows: rows,
+          columns: across, output: output + offset, rowStride: c.outputWidth * c.outputChannels,
+          pixelStride: c.outputChannels, bias: epilogue.bias.map { $0 + group * columns },
+          residual: epilogue.residual.map { $0 + offset }, low: clamp?.lowerBound ?? -.infinity,
+          high: clamp?.upperBound ?? .infinity, scratch: slot.vectors))
+      for row in 0..<rows {
+        let first = pixel + row * c.outputWidth
+        kernels.applyUnclamped(
+          epilogue, output + group * columns, stride: c.outputChannels, first..<first + across, 0..<columns)
+      }
+    }
+  }
+}
+
+extension Kernels {
+  /// `Convolution.patchHeight`; OpenBLAS, which has no transforms, sums directly.
+  func patchHeight(_ c: Convolution) -> PatchHeight? { variant == .openblas ? nil : c.patchHeight }
+}
