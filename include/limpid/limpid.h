@@ -378,7 +378,7 @@ LIMPID_API size_t limpid_explanation_count(const limpid_explanation *explanation
 LIMPID_API int32_t limpid_explanation_class(const limpid_explanation *explanation, size_t index);
 /** The model's own score (logit) of that class, with its sign; NaN past the end. */
 LIMPID_API float limpid_explanation_score(const limpid_explanation *explanation, size_t index);
-/** 1 where the map says nothing, because it is constant but for rounding (2^-18 of its largest
+/** 1 where the map says nothing, because it is constant but for rounding (1e-5 of its largest
     magnitude) or not finite; else 0. */
 LIMPID_API int32_t limpid_explanation_is_degenerate(const limpid_explanation *explanation,
                                                     size_t index);

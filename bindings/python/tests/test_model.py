@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import COLOURS
+from networks import Network
 from onnx import TensorProto, helper, numpy_helper
 
 import limpid
@@ -104,6 +105,28 @@ def test_constant_map_is_degenerate(model):
     black = np.zeros((32, 32, 3), np.uint8)
     (why,) = model.explain(black)
     assert why.degenerate and np.isfinite(why.map).all()
+
+
+def test_a_map_that_is_constant_but_for_rounding_is_degenerate(tmp_path):
+    """Wide convolutions round the same value otherwise at every pixel."""
+    network = Network()
+    value, channels = "input", 3
+    for maps in (32, 40, 36):
+        weights = network.normal(maps, channels, 3, 3) / np.float32(3 * channels) ** np.float32(0.5)
+        value = network("Conv", value, weights, network.normal(maps))
+        channels = maps
+    features = network("Relu", value, to="features")
+    pooled = network("Flatten", network("GlobalAveragePool", features))
+    network("Gemm", pooled, network.normal(channels, 4), network.normal(4), to="logits")
+    network.save(tmp_path / "m.onnx", {"input": ("float32", [1, 3, 40, 40])}, {"logits": ("float32", [1, 4])})
+    grey = np.full((1, 3, 40, 40), 0.7, np.float32)
+    spot = grey.copy()
+    spot[0, 1, 20, 20] += 0.01
+    with limpid.Model(tmp_path / "m.onnx") as wide:
+        for method in ("activation-map", "grad-cam", "hires-cam", "layer-cam"):
+            (constant,) = wide.explain(grey, method=method, layer="features")
+            (other,) = wide.explain(spot, method=method, layer="features")
+            assert constant.degenerate and not other.degenerate, method
 
 
 def test_overlay_and_save(model, red, tmp_path):
