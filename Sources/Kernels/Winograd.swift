@@ -55,9 +55,9 @@ struct Winograd {
     productPlane = Self.plane(blockPatches * productRow)
   }
 
-  /// Floats of weights that stay in the second-level cache, and floats of values and products of a block, where it is a
-  /// task's own and where it is shared.
-  private static let cachedWeights = 1 << 18
+  /// Floats of weights that are read again for each block of a task's own, and floats of values and products of a block,
+  /// where it is a task's own and where it is shared.
+  private static let cachedWeights = 5 << 16
   private static let ownFloats = 1 << 17
   private static let sharedFloats = 1 << 21
 
