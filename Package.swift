@@ -19,6 +19,7 @@ let package = Package(
   name: "limpid",
   products: [
     .library(name: "limpid", type: .dynamic, targets: ["limpid"]),
+    .library(name: "Limpid", targets: ["Limpid"]),
     .executable(name: "limpid-cli", targets: ["limpid-cli"]),
   ],
   targets: [
@@ -111,6 +112,11 @@ let package = Package(
         "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel",
         "Documents", "Tensors", "CLimpid", "CThread",
       ],
+      swiftSettings: swift),
+
+    // What Swift programs import.
+    .target(
+      name: "Limpid", dependencies: ["Explainers", "Models", "Explanations", "Images", "Parallel", "Tensors"],
       swiftSettings: swift),
 
     // The shipped library: link settings only, so that tests can link CABI without them.

@@ -138,7 +138,8 @@ public struct Settings: Sendable {
         let known = table.map(\.name).joined(separator: ", ")
         throw Failure(
           .notFound,
-          "\(owner) has no parameter \(quoted(name)); " + (known.isEmpty ? "it has none" : "it has \(known)"))
+          "\(owner) has no parameter \(quoted(name)); " + suggestion(for: name, among: table.map(\.name))
+            + (known.isEmpty ? "it has none" : "it has \(known)"))
       }
       given[name] = try parameter.checked(value)
     }

@@ -8,7 +8,7 @@ protocol Command: SendableMetatype {
 enum Commands {
   static let all: [any Command.Type] = [
     Classify.self, Explain.self, Measure.self, Evaluate.self, NameFilters.self, Inspect.self, Fetch.self, Bench.self, Methods.self,
-    MetricList.self, Colormaps.self, Version.self,
+    MetricList.self, Colormaps.self, Completions.self, Manual.self, Version.self,
   ]
 
   static func named(_ name: String) -> (any Command.Type)? { all.first { $0.usage.name == name } }

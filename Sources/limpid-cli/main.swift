@@ -12,12 +12,13 @@ func status(of words: ArraySlice<String>) -> Int32 {
     // What stands before "--" may ask for help at any place.
     let asksForHelp = words.prefix { $0 != "--" }.contains { $0 == "--help" || $0 == "-h" }
     let topic = name == "help" ? words.dropFirst().first : name
-    guard let command = Commands.named(name == "--version" ? "version" : topic ?? "") else {
+    guard let command = Commands.named(["--version", "-V"].contains(name) ? "version" : topic ?? "") else {
       if asksForHelp || words.count == 1 && name == "help" {
         try Console.write(Commands.help)
         return 0
       }
-      Console.error("limpid: there is no command \(quoted(topic ?? name)); see limpid --help\n")
+      let meant = suggestion(for: topic ?? name, among: Commands.all.map { $0.usage.name })
+      Console.error("limpid: there is no command \(quoted(topic ?? name)); \(meant)see limpid --help\n")
       return 2
     }
     if asksForHelp || name == "help" {

@@ -1,7 +1,7 @@
 """Build hook: a wheel that carries liblimpid.so.0 beside the Python files.
 
-The library is the one that LIMPID_LIBRARY names, else the release build of this repository. Without
-either the wheel is pure Python and looks for an installed library when it is imported.
+The library is the one that LIMPID_LIBRARY names, else the release build of this repository. LIMPID_LICENSES may name a
+folder with the licences of what is inside of it (scripts/licenses).
 """
 
 import os
@@ -20,13 +20,17 @@ class NativeLibrary(BuildHookInterface):
         named = os.environ.get("LIMPID_LIBRARY")
         library = Path(named) if named else RELEASE_BUILD
         if not library.is_file():
-            if named:
-                raise FileNotFoundError(f"LIMPID_LIBRARY names {named}, which does not exist")
-            return
+            raise SystemExit(
+                f"LIMPID_LIBRARY names {named}, which does not exist" if named else
+                "limpid: the native library is not built yet: run \"make\" in the checkout first, or set LIMPID_LIBRARY "
+                "to the path of an installed liblimpid.so.0")
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
         build_data["force_include"][str(self.stripped(library))] = "limpid/liblimpid.so.0"
+        licenses = os.environ.get("LIMPID_LICENSES")
+        for file in sorted(Path(licenses).glob("*")) if licenses else [RELEASE_BUILD.parents[2] / "LICENSE"]:
+            build_data["force_include"][str(file)] = f"limpid/licenses/{file.name}"
 
     def stripped(self, library):
         """A copy without debug information, half as large, where there is a tool for it."""

@@ -3,4 +3,4 @@
 Checkpoints are read without torch and without executing anything that is in them.
 """
 
-__version__ = "0.1.0"
+from ._version import __version__ as __version__

@@ -62,7 +62,7 @@
 #include <stdint.h>
 
 #define LIMPID_VERSION_MAJOR 0
-#define LIMPID_VERSION_MINOR 1
+#define LIMPID_VERSION_MINOR 2
 #define LIMPID_VERSION_PATCH 0
 
 #ifndef LIMPID_API
@@ -117,7 +117,7 @@ typedef void (*limpid_log_fn)(void *user, limpid_log_level level, const char *me
     on; anything else stops the call, which then returns ::LIMPID_ERROR_CANCELLED. */
 typedef int32_t (*limpid_progress_fn)(void *user, uint64_t done, uint64_t total);
 
-/** The version of the library that is loaded, "0.1.0". */
+/** The version of the library that is loaded, "0.2.0". */
 LIMPID_API const char *limpid_version(void);
 /** The same as one number: major * 1000000 + minor * 1000 + patch. */
 LIMPID_API uint32_t limpid_version_number(void);

@@ -54,7 +54,7 @@ extension Model {
     }
     throw Failure(
       .notFound,
-      "there is no method \(quoted(name)); "
+      "there is no method \(quoted(name)); " + suggestion(for: name, among: usable.map(\.name))
         + (list.isEmpty ? "none can explain this model" : "for this model there are: \(list)"))
   }
 

@@ -25,6 +25,8 @@ struct ModuleNames {
     return path.isEmpty ? nil : path.joined(separator: ".")
   }
 
+  var names: Set<String> { Set(modules.map(\.name)) }
+
   /// What the module `name` gives: the last value that is made in it; of the module of the longest path where several
   /// models are wrapped in one another. nil where there is none.
   func value(of name: String) -> ValueID? {
@@ -42,7 +44,9 @@ extension Model {
     if name == "input", let input { return input.value }
     let known = (fixedInputShape.flatMap { try? analysis(for: $0) })?.layers.suffix(3) ?? []
     let hint = known.isEmpty ? "" : "; for example " + known.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", ")
+    let modules = ModuleNames(graph)
     throw Failure(
-      .notFound, "the model has no value or module named \(quoted(name)); `limpid inspect` lists its layers" + hint)
+      .notFound, "the model has no value or module named \(quoted(name)); "
+        + suggestion(for: name, among: Array(modules.names) + graph.names) + "`limpid inspect` lists its layers" + hint)
   }
 }

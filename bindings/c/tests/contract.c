@@ -6,7 +6,9 @@
 static unsigned char red[32 * 32 * 3], blue[32 * 32 * 3];
 
 static void test_library(void) {
-  CHECK(strcmp(limpid_version(), "0.1.0") == 0);
+  char version[32];
+  snprintf(version, sizeof version, "%d.%d.%d", LIMPID_VERSION_MAJOR, LIMPID_VERSION_MINOR, LIMPID_VERSION_PATCH);
+  CHECK(strcmp(limpid_version(), version) == 0);
   CHECK(limpid_version_number() == LIMPID_VERSION_MAJOR * 1000000 + LIMPID_VERSION_MINOR * 1000 + LIMPID_VERSION_PATCH);
   CHECK(strstr(limpid_build_info(), limpid_version()) != NULL);
   CHECK(strcmp(limpid_status_name(LIMPID_ERROR_INVALID_MODEL), "invalid model") == 0);

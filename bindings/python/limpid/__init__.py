@@ -18,8 +18,7 @@ from ._library import library as _library, names as _names
 from ._measurement import Measurement, Metric, measure_maps as measure, metrics
 from ._model import Info, Method, Model, Scores
 from ._options import Parameter
-
-__version__ = "0.1.0"
+from ._version import __version__
 
 __all__ = [
     "BufferTooSmall", "Cancelled", "Evaluation", "Explanation", "FilterImage", "FilterName", "Info", "InternalError",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from . import _abi
 from ._errors import InvalidArgument
+from ._version import __version__
 
 # The first two numbers of the library's version: before 1.0 each minor version has its own binary interface.
-VERSION = (0, 1)
+VERSION = tuple(int(part) for part in __version__.split(".")[:2])
 SONAME = "liblimpid.so.0"
 
 

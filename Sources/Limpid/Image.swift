@@ -1,0 +1,42 @@
+import Glibc
+import Images
+import Tensors
+
+/// An image in RGB, 8 bits a channel.
+public struct Image: Sendable {
+  let image: Images.Image
+
+  init(_ image: Images.Image) { self.image = image }
+
+  /// A PNG or JPEG file.
+  public init(path: String) throws {
+    image = try translated {
+      let file = try path.withCString { try MappedFile(path: $0) }
+      return try locating(quoted(path)) { try Images.Image.decode(file.bytes) }
+    }
+  }
+
+  /// Rows of red, green, blue.
+  public init(width: Int, height: Int, rgb: [UInt8]) throws {
+    image = try translated { try Images.Image(width: width, height: height, channels: 3, pixels: rgb) }
+  }
+
+  public var width: Int { image.width }
+  public var height: Int { image.height }
+  /// Rows of red, green, blue.
+  public var rgb: [UInt8] { image.pixels }
+
+  public func png() throws -> [UInt8] { try translated { try image.encodePNG() } }
+
+  /// Writes a PNG file.
+  public func write(to path: String) throws {
+    let bytes = try png()
+    try translated {
+      guard let file = fopen(path, "wb") else { throw Failure(.io, "\(quoted(path)): \(String(cString: strerror(errno)))") }
+      let written = bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, file) }
+      guard fclose(file) == 0, written == bytes.count else {
+        throw Failure(.io, "\(quoted(path)) could not be written whole")
+      }
+    }
+  }
+}
