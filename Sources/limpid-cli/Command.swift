@@ -11,6 +11,8 @@ enum Commands {
     MetricList.self, Colormaps.self, Completions.self, Manual.self, Version.self,
   ]
 
+  static var usages: [Usage] { all.map { $0.usage } }
+
   static func named(_ name: String) -> (any Command.Type)? { all.first { $0.usage.name == name } }
 
   static var help: String {

@@ -41,39 +41,33 @@ struct Completions: Command {
   }
 
   private static var bash: String {
-    let commands = Commands.all.map(\.usage)
-    let values = Set(commands.flatMap(\.options).filter { words(of: $0) != nil }.map(\.name)).sorted()
+    let commands = Commands.usages
     let options = commands.flatMap(\.options)
-    return """
-      _limpid() {
-        local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
-        COMPREPLY=()
-        case $before in
-      \(values.map { name in
-        let words = options.first { $0.name == name }.flatMap(words) ?? []
-        return "    --\(name)) COMPREPLY=($(compgen -W '\(words.joined(separator: " "))' -- \"$word\")); return ;;"
-      }.joined(separator: "\n"))
-        esac
-        if [[ $COMP_CWORD == 1 ]]; then
-          COMPREPLY=($(compgen -W '\(commands.map(\.name).joined(separator: " "))' -- "$word"))
-          return
-        fi
-        [[ $word == -* ]] || return
-        case ${COMP_WORDS[1]} in
-      \(commands.map { usage in
-        let names = (usage.options.map { "--" + $0.name } + ["--help"]).joined(separator: " ")
-        return "    \(usage.name)) COMPREPLY=($(compgen -W '\(names)' -- \"$word\")) ;;"
-      }.joined(separator: "\n"))
-        esac
-      }
-      complete -o default -F _limpid limpid
+    var values: [String] = []
+    for name in Set(options.map(\.name)).sorted() {
+      guard let words = options.first(where: { $0.name == name }).flatMap(words) else { continue }
+      values.append("    --\(name)) \(reply(words)); return ;;")
+    }
+    let names = commands.map { usage in
+      "    \(usage.name)) \(reply(usage.options.map { "--" + $0.name } + ["--help"])) ;;"
+    }
+    let lines = [
+      "_limpid() {", "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}", "  COMPREPLY=()",
+      "  case $before in",
+    ] + values + [
+      "  esac", "  if [[ $COMP_CWORD == 1 ]]; then \(reply(commands.map(\.name))); return; fi",
+      "  [[ $word == -* ]] || return", "  case ${COMP_WORDS[1]} in",
+    ] + names + ["  esac", "}", "complete -o default -F _limpid limpid"]
+    return lines.joined(separator: "\n") + "\n"
+  }
 
-      """
+  private static func reply(_ words: [String]) -> String {
+    "COMPREPLY=($(compgen -W '\(words.joined(separator: " "))' -- \"$word\"))"
   }
 
   private static var fish: String {
     var lines: [String] = []
-    for usage in Commands.all.map(\.usage) {
+    for usage in Commands.usages {
       lines.append(
         "complete -c limpid -n __fish_use_subcommand -f -a \(usage.name) -d \(usage.summary.shellWord)")
       for option in usage.options {

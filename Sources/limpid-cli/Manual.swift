@@ -17,11 +17,11 @@ struct Manual: Command {
       .SH COMMANDS
 
       """
-    for usage in Commands.all.map(\.usage) {
+    for usage in Commands.usages {
       page += ".SS \(Self.plain(usage.line))\n\(Self.plain(usage.summary))\n"
       for option in usage.options {
-        page += ".TP\n.B \\-\\-\(Self.plain(option.name))\n" + (option.value.map { ".I \(Self.plain($0))\n" } ?? "")
-        page += Self.plain(option.summary) + "\n"
+        let value = option.value.map { " \\fI\(Self.plain($0))\\fR" } ?? ""
+        page += ".TP\n\\fB\\-\\-\(Self.plain(option.name))\\fR\(value)\n\(Self.plain(option.summary))\n"
       }
     }
     page += """
