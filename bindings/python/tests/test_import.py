@@ -22,15 +22,15 @@ def test_a_missing_library_is_an_import_error_that_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize("source, words", [
     ("int other;", "not the library of this package"),
-    (None, "version 0.2.0"),
+    (None, "version 0.1.9"),
 ])
 def test_another_library_is_an_import_error(tmp_path, source, words):
     if source is None:
         from limpid._abi import PROTOTYPES
         stubs = [f"void {name}(void) {{}}" for name in PROTOTYPES if "version" not in name]
         source = "\n".join(stubs) + (
-            '\nconst char *limpid_version(void) { return "0.2.0"; }'
-            "\nunsigned limpid_version_number(void) { return 2000; }")
+            '\nconst char *limpid_version(void) { return "0.1.9"; }'
+            "\nunsigned limpid_version_number(void) { return 1009; }")
     (tmp_path / "stub.c").write_text(source)
     library = tmp_path / "liblimpid.so.0"
     subprocess.run(["cc", "-shared", "-fPIC", "-w", tmp_path / "stub.c", "-o", library], check=True)
