@@ -37,6 +37,9 @@ public final class Evaluation {
 
   /// Before anything runs, what the data set lacks.
   private func check(_ data: DataSet) throws {
+    if case .table(let table) = plan.target, let bad = table.first(where: { $0 < 0 || $0 >= classCount ?? Int.max }) {
+      throw Failure(.invalidArgument, "the table of classes to explain names class \(bad), which the model does not have")
+    }
     if !data.hasTruth {
       if plan.target.needsTruth {
         throw Failure(.invalidArgument, "the true class is to be explained, but the data set says of no image what is true")

@@ -41,13 +41,14 @@ public struct MetricUse: Sendable {
     metric = try Metrics.named(MethodUse.base(of: name))
     self.call = call
     let owner = "the metric \(quoted(metric.name))"
-    _ = try Settings(metric.parameters, call.parameters, of: owner)
+    better = try metric.better(by: Settings(metric.parameters, call.parameters, of: owner))
     try call.refuse(layers: true, seed: !metric.drawsNumbers, draws: metric.draws, for: owner)
     guard !metric.draws.contains(where: { $0.name == "words" }) else {
       throw Failure(.unsupported, "\(owner) is of names of filters, which no data set here has; see limpid measure")
     }
   }
 
+  public let better: Direction
   /// Whether it is of the classifier, and not of explanations.
   var isOfScores: Bool { metric.reads == .scores }
   var settings: Settings { get throws { try Settings(metric.parameters, call.parameters, of: name) } }

@@ -11,8 +11,8 @@ enum RandomDraws {
   }
 
   /// Resample `index` of a bootstrap: `count` positions below `count`, drawn with replacement.
-  static func resample(_ index: Int, count: Int, seed: UInt64) -> [Int] {
+  static func resample(_ index: Int, count: Int, seed: UInt64) -> [Int32] {
     let numbers = RandomNumbers(seed: seed, stream: first + 1 + UInt64(index))
-    return (0..<count).map { numbers.integer($0, below: count) }
+    return (0..<count).map { Int32(truncatingIfNeeded: numbers.integer($0, below: count)) }
   }
 }

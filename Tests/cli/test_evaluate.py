@@ -1,7 +1,11 @@
 """limpid evaluate: the same numbers as limpid measure, and means as NumPy takes them."""
 
 import csv
+import hashlib
 import json
+import os
+import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -230,3 +234,51 @@ def test_ctrl_c_keeps_what_is_done(case):
     assert 3 <= document["data"]["evaluated"] < 30 and not document["data"]["complete"]
     assert case.run(*RUN, "--report", "a").returncode == 0 and case.run(*RUN, "--report", "b").returncode == 0
     assert results(case.folder / "a") == results(case.folder / "b")
+
+
+def test_arrays_that_are_fed_are_named_by_their_contents(case):
+    make_folders(case, per_class=1)
+    grid = np.random.default_rng(0).integers(0, 2, (6, 4, 4), np.uint8)
+    np.save(case.folder / "grid.npy", grid)
+    found = evaluate(
+        case, "--data", "set", "--method", "rise", "--parameter", "masks=6", "--parameter", "cells=4", "--draw",
+        "rise.grid=grid.npy", "--metric", "increase")
+    assert found["methods"][0]["draws"]["grid"].endswith(" sha256 " + hashlib.sha256(grid.tobytes()).hexdigest())
+
+
+def test_without_sqlite_the_message_says_what_to_install_and_none_is_needed_without_a_store(case):
+    make_folders(case, per_class=1)
+    (case.folder / "lib").mkdir()
+    for name in ("libsqlite3.so.0", "libsqlite3.so"):
+        (case.folder / "lib" / name).write_text("no library")
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(case.folder / "lib")}
+    words = [PROGRAM, "evaluate", "bare.onnx", "--data", "set", *PREPARED, "--report", "a"]
+    result = subprocess.run(words, cwd=case.folder, env=environment, capture_output=True, text=True)
+    assert result.returncode == 1 and "apt install libsqlite3-0" in result.stderr
+    result = subprocess.run([*words, "--store", "none"], cwd=case.folder, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0 and (case.folder / "a/results.json").exists()
+
+
+def test_where_no_image_can_be_evaluated_the_command_fails(case):
+    for path in make_folders(case, per_class=1):
+        (case.folder / path).write_bytes(b"nothing")
+    result = case.run("evaluate", "bare.onnx", "--data", "set", *PREPARED, "--report", "a")
+    assert result.returncode == 1 and "no image could be evaluated" in result.stderr
+    assert len(json.loads((case.folder / "a/results.json").read_text())["data"]["failed"]) == 5
+
+
+def test_a_terminal_shows_how_far_it_is_and_how_long_it_will_take(case):
+    make_folders(case)
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [PROGRAM, *RUN, "--store", "none", "--threads", "1"], cwd=case.folder, stdout=subprocess.DEVNULL, stderr=child)
+    os.close(child)
+    shown = b""
+    while True:
+        try:
+            part = os.read(parent, 4096)
+        except OSError:
+            break
+        shown += part
+    assert process.wait() == 0
+    assert re.search(rb"\d+ % \d+ of 10 images, \d+ s left", shown)

@@ -165,6 +165,14 @@ VOC = """<?xml version="1.0"?><!-- c --><annotation><folder>f</folder><filename>
 </annotation>"""
 
 
+def test_what_is_plainly_of_a_format_is_not_a_folder_of_images(case):
+    picture(case.folder / "ilsvrc/a.png")
+    (case.folder / "ilsvrc/LOC_val_solution.csv").write_text("ImageId,PredictionString\na,n00000002 0 0 4 4\n")
+    (case.folder / "names.txt").write_text("n00000001\nn00000002\n")
+    document, rows, _ = evaluate(case, "--data", "ilsvrc", "--classes", "names.txt")
+    assert document["data"]["format"] == "ilsvrc" and truths(rows) == {"a.png": [1]}
+
+
 def test_voc_has_a_sample_for_each_class_of_an_image(case):
     for name, first in (("one", "a"), ("two", "b")):
         picture(case.folder / f"voc/JPEGImages/{name}.png")

@@ -137,10 +137,12 @@ extension DataSet {
       .notFound, "there is no data format \(quoted(name)); there are \(formats.map(\.name).joined(separator: ", "))")
   }
 
-  /// The only format that recognizes what lies at `path`.
+  /// The only format that recognizes what lies at `path`. What is plainly a folder of something is not one of images.
   private static func guess(_ path: String) throws -> DataFormat {
     guard isFolder(path) || isFile(path) else { throw Failure(.notFound, "there is no file or folder \(quoted(path))") }
-    let fitting = formats.filter { $0.recognizes(path) }
+    let recognized = formats.filter { $0.recognizes(path) }
+    let special = recognized.filter { !["folders", "images"].contains($0.name) }
+    let fitting = special.isEmpty ? recognized : special
     if fitting.count == 1 { return fitting[0] }
     let known = formats.map { "\($0.name) (\($0.summary))" }.joined(separator: "; ")
     throw Failure(

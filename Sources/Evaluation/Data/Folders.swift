@@ -7,7 +7,6 @@ extension DataFormat {
     name: "folders", summary: "a folder for each class",
     recognizes: { path in
       guard isFolder(path), let entries = try? visible(path), !entries.contains(where: isImageName) else { return false }
-      guard !isFile(joined(path, "images.txt")), !isFile(joined(path, "LOC_val_solution.csv")) else { return false }
       let folders = entries.filter { isFolder(joined(path, $0)) }
       return folders.count > 1 && (try? images(below: joined(path, folders[0])).isEmpty) == false
     },
@@ -34,8 +33,7 @@ extension DataFormat {
     name: "images", summary: "a folder of images without classes",
     recognizes: { path in
       guard isFolder(path), let entries = try? visible(path) else { return false }
-      return entries.contains(where: isImageName) && !entries.allSatisfy { $0.contains("_ACRIMA.") }
-        && !entries.contains { $0.lowercased().hasSuffix(".xml") }
+      return entries.contains(where: isImageName)
     },
     read: { request in
       let samples = try images(below: request.path).map { name in

@@ -5,26 +5,30 @@ import Glibc
 ///
 /// All numbers of an evaluation use the same samples, so that methods are compared image by image.
 struct Bootstrap {
+  /// Of places of values: as many as there are images.
+  typealias Statistic = ([Int32]) throws -> Double
+
   let count: Int
-  let confidence: Double
-  private let resamples: [[Int32]]
+  let options: Summary.Options
 
-  /// `resamples` 0: no intervals.
-  init(count: Int, resamples: Int, confidence: Double, seed: UInt64) {
-    self.count = count
-    self.confidence = confidence
+  /// The interval of each statistic, nil where there is none. One sample is held at a time.
+  func intervals(of statistics: [Statistic]) throws -> [ClosedRange<Double>?] {
+    var found = [[Double]](repeating: [], count: statistics.count)
     // One image tells nothing about others.
-    self.resamples = count < 2 ? [] : (0..<resamples).map { index in
-      RandomDraws.resample(index, count: count, seed: seed).map { Int32($0) }
+    for index in 0..<(count < 2 ? 0 : options.resamples) {
+      let places = RandomDraws.resample(index, count: count, seed: options.seed)
+      for (i, statistic) in statistics.enumerated() {
+        let value = try statistic(places)
+        if !value.isNaN { found[i].append(value) }
+      }
     }
-  }
-
-  /// The interval of `statistic` of as many values as there are images; nil where there is none.
-  func interval(of statistic: ([Int32]) throws -> Double) rethrows -> ClosedRange<Double>? {
-    let found = try resamples.map(statistic).filter { !$0.isNaN }.sorted()
-    guard !found.isEmpty else { return nil }
-    let tail = (1 - confidence) / 2
-    return Self.quantile(tail, of: found)...max(Self.quantile(tail, of: found), Self.quantile(1 - tail, of: found))
+    let tail = (1 - options.confidence) / 2
+    return found.map { values in
+      guard !values.isEmpty else { return nil }
+      let sorted = values.sorted()
+      let low = Self.quantile(tail, of: sorted)
+      return low...max(low, Self.quantile(1 - tail, of: sorted))
+    }
   }
 
   /// Between the two nearest of sorted values, linearly, as NumPy's default.

@@ -44,6 +44,12 @@ extension Evaluation {
   /// A line for each method and metric.
   public func summaryTable(_ summary: Summary) -> String {
     var text = CSV.line(["method", "metric", "mean", "low", "high", "images", "better", "best"])
+    for (top, estimate) in summary.accuracy {
+      text += CSV.line([
+        "", "top-\(top) accuracy", CSV.number(estimate.mean), CSV.number(estimate.interval?.lowerBound),
+        CSV.number(estimate.interval?.upperBound), "\(estimate.count)", Direction.more.rawValue, "",
+      ])
+    }
     for result in summary.results {
       let interval = result.estimate.interval
       text += CSV.line([

@@ -31,7 +31,7 @@ public struct Summary: Sendable {
   public struct Estimate: Sendable {
     /// NaN where nothing is defined.
     public let mean: Double
-    public let interval: ClosedRange<Double>?
+    public internal(set) var interval: ClosedRange<Double>?
     /// How many values are defined.
     public let count: Int
   }
@@ -42,7 +42,7 @@ public struct Summary: Sendable {
     public let method: String?
     public let metric: String
     public let better: Direction
-    public let estimate: Estimate
+    public internal(set) var estimate: Estimate
     /// The mean of the curves; empty where there are none. Curves of other lengths are read at as many points as the
     /// longest has, linearly.
     public let curve: [Double]
@@ -58,7 +58,7 @@ public struct Summary: Sendable {
     public let method: String
     public let other: String
     /// Of `method` less `other`.
-    public let difference: Estimate
+    public internal(set) var difference: Estimate
     /// The share of images where `method` has the better value, equal ones counting half; nil where nothing is better.
     public let wins: Double?
   }
@@ -69,17 +69,26 @@ public struct Summary: Sendable {
   public let evaluatedCount: Int
   public let failures: [(name: String, reason: String)]
   /// nil where no true class is known. Top-1 and, of more than five classes, top-5.
-  public let accuracy: [(top: Int, estimate: Estimate)]
+  public internal(set) var accuracy: [(top: Int, estimate: Estimate)]
   /// The mean probability of the predicted class.
-  public let confidence: Estimate
+  public internal(set) var confidence: Estimate
   /// How often class `truth` was taken for `predicted`, by these.
   public let confusion: [(truth: Int, predicted: Int, count: Int)]
-  public let results: [Result]
-  public let comparisons: [Comparison]
+  public internal(set) var results: [Result]
+  public internal(set) var comparisons: [Comparison]
   /// Arrays that metrics give of all images: of "confusion".
   public let details: [(name: String, tensor: Tensor)]
 
   public var isComplete: Bool { evaluatedCount + failures.count == sampleCount }
+
+  /// Gives the estimates their intervals, in the order in which they are asked for.
+  fileprivate mutating func fill(_ intervals: [ClosedRange<Double>?]) {
+    var rest = intervals[...]
+    for i in accuracy.indices { accuracy[i].estimate.interval = rest.removeFirst() }
+    confidence.interval = rest.removeFirst()
+    for i in results.indices { results[i].estimate.interval = rest.removeFirst() }
+    for i in comparisons.indices { comparisons[i].difference.interval = rest.removeFirst() }
+  }
 }
 
 extension Evaluation {
@@ -90,14 +99,15 @@ extension Evaluation {
 }
 
 /// Folds records, in the order of the data set.
-private struct Folding {
+private final class Folding {
   private let evaluation: Evaluation
   private let options: Summary.Options
   /// Those that did not fail.
   private let records: [Record]
   private let predictions: [Record.Prediction]
   private let failures: [(name: String, reason: String)]
-  private let bootstrap: Bootstrap
+  /// What an interval is wanted for.
+  private var statistics: [Bootstrap.Statistic] = []
 
   init(_ evaluation: Evaluation, _ options: Summary.Options) {
     self.evaluation = evaluation
@@ -106,16 +116,19 @@ private struct Folding {
     records = all.filter { $0.failure == nil }
     predictions = records.compactMap(\.prediction)
     failures = all.compactMap { record in record.failure.map { (record.name, $0) } }
-    bootstrap = Bootstrap(
-      count: records.count, resamples: options.resamples, confidence: options.confidence, seed: options.seed)
   }
 
   func summary() throws -> Summary {
-    let results = try explanationResults()
-    return Summary(
+    // In the order of `fill`.
+    let accuracy = try accuracy()
+    let confidence = estimate(predictions.map(\.probability))
+    let results = try scoreResults() + explanationResults()
+    var summary = Summary(
       options: options, sampleCount: evaluation.data.samples.count, evaluatedCount: records.count, failures: failures,
-      accuracy: try accuracy(), confidence: estimate(predictions.map(\.probability)), confusion: confusion(),
-      results: try scoreResults() + results, comparisons: try comparisons(), details: try details())
+      accuracy: accuracy, confidence: confidence, confusion: confusion(), results: results,
+      comparisons: try comparisons(), details: try details())
+    summary.fill(try Bootstrap(count: records.count, options: options).intervals(of: statistics))
+    return summary
   }
 
   // MARK: - Means and intervals
@@ -125,11 +138,10 @@ private struct Folding {
   }
 
   private func estimate(
-    _ values: [Double], mean: ([Double], [Int32]?) throws -> Double
+    _ values: [Double], mean: @escaping ([Double], [Int32]?) throws -> Double
   ) rethrows -> Summary.Estimate {
-    let interval = try bootstrap.interval { places in try mean(places.map { values[Int($0)] }, places) }
-    return Summary.Estimate(
-      mean: try mean(values, nil), interval: interval, count: values.count { !$0.isNaN })
+    statistics.append { places in try mean(places.map { values[Int($0)] }, places) }
+    return Summary.Estimate(mean: try mean(values, nil), interval: nil, count: values.count { !$0.isNaN })
   }
 
   private func estimate(_ values: [Double], _ use: MetricUse, classes: [Int?]) throws -> Summary.Estimate {
@@ -163,7 +175,7 @@ private struct Folding {
     try evaluation.plan.scoreMetrics.enumerated().map { m, use in
       let values = predictions.map { $0.values[m].value }
       return Summary.Result(
-        method: nil, metric: use.name, better: use.metric.better,
+        method: nil, metric: use.name, better: use.better,
         estimate: try estimate(values, use, classes: records.map(\.truth)), curve: [],
         chosen: evaluation.totals.chosen[m] ?? [])
     }
@@ -196,16 +208,16 @@ private struct Folding {
         let classes = records.map { record in Optional(record.explanations[m].classIndex) }
         results.append(
           Summary.Result(
-            method: method.name, metric: use.name, better: use.metric.better,
+            method: method.name, metric: use.name, better: use.better,
             estimate: try estimate(found, use, classes: classes),
             curve: evaluation.totals.curves[m * metrics.count + k].mean,
             chosen: evaluation.totals.chosen[evaluation.plan.scoreMetrics.count + k] ?? []))
       }
     }
-    for use in metrics where use.metric.better != .neither {
+    for use in metrics where use.better != .neither {
       let places = results.indices.filter { results[$0].metric == use.name && !results[$0].estimate.mean.isNaN }
       let means = places.map { results[$0].estimate.mean }
-      guard let best = use.metric.better == .more ? means.max() : means.min(), places.count > 1 else { continue }
+      guard let best = use.better == .more ? means.max() : means.min(), places.count > 1 else { continue }
       for place in places where results[place].estimate.mean == best { results[place].isBest = true }
     }
     return results
@@ -221,7 +233,7 @@ private struct Folding {
           found.append(
             Summary.Comparison(
               metric: use.name, method: methods[a].name, other: methods[b].name, difference: estimate(differences),
-              wins: Self.wins(differences, use.metric.better)))
+              wins: Self.wins(differences, use.better)))
         }
       }
     }

@@ -23,6 +23,11 @@ struct PerturbationMetric: Metric {
 
   private static let steps = 9
 
+  /// An image that loses what is least salient should keep its class.
+  func better(by settings: Settings) throws -> Direction {
+    try settings.word("order") == "negative" ? .more : .less
+  }
+
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     let isCAStream = try request.settings.word("compat") == "ca-stream"
     let isNegative = try request.settings.word("order") == "negative"

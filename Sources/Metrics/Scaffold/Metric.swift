@@ -30,6 +30,8 @@ public protocol Metric: Configurable {
   /// One sentence: what the number means, and whether more is better.
   var summary: String { get }
   var better: Direction { get }
+  /// The same by these settings.
+  func better(by settings: Settings) throws -> Direction
   var reads: MapSource { get }
   var needsModel: Bool { get }
   /// Whether it explains changed images itself, by the method that the caller names.
@@ -47,6 +49,7 @@ extension Metric {
   public var reads: MapSource { .grid }
   public var needsModel: Bool { true }
   public var needsMethod: Bool { false }
+  public func better(by settings: Settings) -> Direction { better }
   /// Of the values that are numbers.
   public func mean(of values: [Double], classes: [Int?], _ settings: Settings, batchSize: Int) throws -> Double {
     Measurement.mean(of: values)

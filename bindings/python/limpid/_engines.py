@@ -2,7 +2,7 @@
 
 import os
 
-from ._errors import InvalidArgument, Unsupported
+from ._errors import Cancelled, InvalidArgument, Unsupported
 
 
 class Worker:
@@ -29,7 +29,7 @@ def run_on(evaluation, engine, workers, progress):
     for done, record in enumerate(engines[engine](recipe, pending, workers) if pending else ()):
         evaluation.add(record)
         if progress is not None and progress(done + 1, len(pending)) is False:
-            break
+            raise Cancelled("the progress function asked to stop")
 
 
 def portable(evaluation):

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument, Unsupported
+from ._errors import Cancelled, InvalidArgument, Unsupported
 from ._interruption import Interruption
 from ._library import encoded, library, path_bytes
 from ._options import run_options
@@ -185,7 +185,7 @@ class Evaluation:
             for done, index in enumerate(pending):
                 self.add(self.record(index))
                 if progress is not None and progress(done + 1, len(pending)) is False:
-                    break
+                    raise Cancelled("the progress function asked to stop")
         else:
             with Interruption(progress) as interruption:
                 library.limpid_evaluation_run(self._handle, run_options(interruption))

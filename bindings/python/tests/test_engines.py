@@ -32,16 +32,19 @@ def test_ray_gives_the_same_bytes(ray, folder, local, model):  # noqa: F811
 
 
 def test_a_worker_of_ray_that_is_killed_loses_nothing(ray, folder, local, tmp_path):  # noqa: F811
+    # Long enough to be killed at work.
+    methods = [{"method": "rise", "masks": 20000, "seed": 2}]
     killed = []
 
     def kill_one(done, total):
-        if done == 2 and not killed:
-            killed.append(workers()[0])
+        if not killed:
+            killed.extend([workers()[0], done, total])
             os.kill(killed[0], signal.SIGKILL)
 
     found = limpid.evaluate(
-        COLOURS, folder, METHODS, METRICS, engine="ray", workers=2, progress=kill_one, store=tmp_path / "s.sqlite")
-    assert killed and found.pending == [] and same(found, local)
+        COLOURS, folder, methods, METRICS, engine="ray", workers=2, progress=kill_one, store=tmp_path / "s.sqlite")
+    assert killed[1:] == [1, 12] and found.pending == []
+    assert same(found, limpid.evaluate(COLOURS, folder, methods, METRICS))
 
 
 def workers():
