@@ -37,8 +37,8 @@ final class ModelHandle: Handled, Sendable {
   let family: CText
   let labels: [CText]
   let layers: [CText]
-  let inputs: [CText]
-  let outputs: [CText]
+  let inputs: [ValueText]
+  let outputs: [ValueText]
   let metadata: [String: CText]
   let methods: [Method]
   let scoreKind: CText?
@@ -53,14 +53,44 @@ final class ModelHandle: Handled, Sendable {
     family = CText(model.metadata.family)
     labels = model.metadata.labels.map { CText($0) }
     layers = model.listedLayers.map { CText(graph.name(of: $0.value)) }
-    inputs = graph.inputs.map { CText(graph.name(of: $0.value)) }
-    outputs = graph.outputs.map { CText(graph.name(of: $0.value)) }
+    // As the file declares them: what images go through is a graph with an input of another type.
+    inputs = model.fileGraph.inputs.map { ValueText($0, in: model.fileGraph) }
+    outputs = model.fileGraph.outputs.map { ValueText($0, in: model.fileGraph) }
     metadata = model.metadata.entries.mapValues { CText($0) }
     methods = model.explainers.map(Method.init)
     scoreKind = model.scores.map { CText($0.kind.rawValue) }
     scoreOutput = model.scores.map { CText($0.name) }
     imageInput = model.format.map { CText(graph.name(of: $0.declaration.value)) }
     imageLayout = model.format.map { CText($0.arrangement.rawValue) }
+  }
+}
+
+/// An input or output, with what its description points to.
+struct ValueText: Sendable {
+  let name: CText
+  private let declaration: Declaration
+  private let shape: Pinned<Int64>
+  private let extents: [CText?]
+  private let extentNames: Pinned<UnsafePointer<CChar>?>
+
+  init(_ declaration: Declaration, in graph: Graph) {
+    self.declaration = declaration
+    name = CText(graph.name(of: declaration.value))
+    let dimensions = declaration.dimensions ?? []
+    shape = Pinned(dimensions.map { if case .fixed(let extent) = $0 { Int64(extent) } else { -1 } })
+    extents = dimensions.map { if case .named(let name) = $0 { CText(name) } else { nil } }
+    extentNames = Pinned(extents.map { $0?.base })
+  }
+
+  var info: limpid_value_info {
+    var info = limpid_value_info()
+    info.name = name.base
+    info.shape = shape.base
+    info.extent_names = extentNames.base
+    info.rank = shape.count
+    info.type = limpid_element_type(rawValue: UInt32(declaration.type.rawValue))
+    info.has_shape = declaration.dimensions == nil ? 0 : 1
+    return info
   }
 }
 
@@ -216,13 +246,37 @@ public func limpid_model_layer_name(_ model: OpaquePointer?, _ index: Int) -> Un
 
 @c @implementation
 public func limpid_model_input_name(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
-  ModelHandle.object(model)?.inputs[checked: index]?.base
+  ModelHandle.object(model)?.inputs[checked: index]?.name.base
 }
 
 @c @implementation
 public func limpid_model_output_name(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
-  ModelHandle.object(model)?.outputs[checked: index]?.base
+  ModelHandle.object(model)?.outputs[checked: index]?.name.base
 }
+
+/// Describes value `index` of those that `values` names, which messages call `kind`.
+private func describe(
+  _ model: OpaquePointer?, _ values: KeyPath<ModelHandle, [ValueText]>, _ kind: StaticString, _ index: Int,
+  _ out: UnsafeMutablePointer<limpid_value_info>?
+) -> limpid_status {
+  boundary {
+    let values = try ModelHandle.required(model, "model")[keyPath: values]
+    guard let value = values[checked: index] else {
+      throw Failure(.notFound, "there is no \(kind) \(index); the model has \(values.count)")
+    }
+    try value.info.write(to: out, "out")
+  }
+}
+
+@c @implementation
+public func limpid_model_get_input(
+  _ model: OpaquePointer?, _ index: Int, _ out: UnsafeMutablePointer<limpid_value_info>?
+) -> limpid_status { describe(model, \.inputs, "input", index, out) }
+
+@c @implementation
+public func limpid_model_get_output(
+  _ model: OpaquePointer?, _ index: Int, _ out: UnsafeMutablePointer<limpid_value_info>?
+) -> limpid_status { describe(model, \.outputs, "output", index, out) }
 
 @c @implementation
 public func limpid_model_metadata(

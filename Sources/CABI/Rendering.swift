@@ -16,6 +16,9 @@ extension Rendering {
     width = Int(options.width)
     height = Int(options.height)
     scale = Int(options.scale)
+    region = options.field.map { $0.pointee }.map {
+      Region(x: $0.x, y: $0.y, width: $0.seen_width, height: $0.seen_height)
+    }
   }
 }
 
@@ -75,25 +78,53 @@ public func limpid_render(
   }
 }
 
-@c @implementation
-public func limpid_encode_png(
-  _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+private func encode(
+  _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+  _ encoded: (Image) throws -> [UInt8]
 ) -> limpid_status {
   boundary {
     let view = try required(image, "image").pointee.pixelView()
     let out = try required(out, "out")
-    out.pointee = BytesHandle(try Image(copying: view).encodePNG()).handle()
+    out.pointee = BytesHandle(try encoded(Image(copying: view))).handle()
   }
 }
 
-@c @implementation
-public func limpid_save_png(
-  _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?
+private func save(
+  _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?, _ encoded: (Image) throws -> [UInt8]
 ) -> limpid_status {
   boundary {
     let view = try required(image, "image").pointee.pixelView()
     let path = try required(path, "path")
-    let bytes = try Image(copying: view).encodePNG()
-    try bytes.withUnsafeBytes { try writeFile($0, to: path) }
+    try encoded(Image(copying: view)).withUnsafeBytes { try writeFile($0, to: path) }
   }
 }
+
+extension Image {
+  fileprivate func jpeg(_ quality: Int32) throws -> [UInt8] {
+    if quality == 0 { return try encodeJPEG() }
+    guard (1...100).contains(quality) else {
+      throw Failure(.invalidArgument, "a quality of \(quality); it must be between 1 and 100")
+    }
+    return try encodeJPEG(quality: Int(quality))
+  }
+}
+
+@c @implementation
+public func limpid_encode_png(
+  _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status { encode(image, out) { try $0.encodePNG() } }
+
+@c @implementation
+public func limpid_save_png(
+  _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?
+) -> limpid_status { save(image, path) { try $0.encodePNG() } }
+
+@c @implementation
+public func limpid_encode_jpeg(
+  _ image: UnsafePointer<limpid_image_view>?, _ quality: Int32, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status { encode(image, out) { try $0.jpeg(quality) } }
+
+@c @implementation
+public func limpid_save_jpeg(
+  _ image: UnsafePointer<limpid_image_view>?, _ quality: Int32, _ path: UnsafePointer<CChar>?
+) -> limpid_status { save(image, path) { try $0.jpeg(quality) } }

@@ -15,6 +15,7 @@ extension limpid_method_info: Sized {}
 extension limpid_parameter_info: Sized {}
 extension limpid_run_options: Sized {}
 extension limpid_render_options: Sized {}
+extension limpid_value_info: Sized {}
 extension limpid_metric_info: Sized {}
 extension limpid_measure_options: Sized {}
 extension limpid_evaluation_options: Sized {}

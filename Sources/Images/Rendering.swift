@@ -152,6 +152,7 @@ private struct Frame {
     y = Int(edges[2])
     width = max(1, Int(edges[1]) - x)
     height = max(1, Int(edges[3]) - y)
+    try Image.checkSize(width, height)
   }
 }
 

@@ -244,6 +244,37 @@ typedef struct limpid_parameter_info {
 
 #define LIMPID_PARAMETER_INFO_INIT { sizeof(limpid_parameter_info), NULL, NULL, 0, 0, 0, NULL, 0, NULL, 0, 0 }
 
+/** Numbered as in ONNX. */
+typedef enum limpid_element_type {
+  LIMPID_FLOAT32 = 1,
+  LIMPID_UINT8 = 2,
+  LIMPID_INT8 = 3,
+  LIMPID_UINT16 = 4,
+  LIMPID_INT16 = 5,
+  LIMPID_INT32 = 6,
+  LIMPID_INT64 = 7,
+  LIMPID_BOOL = 9,
+  LIMPID_FLOAT16 = 10,
+  LIMPID_FLOAT64 = 11,
+  LIMPID_UINT32 = 12,
+  LIMPID_UINT64 = 13,
+  LIMPID_BFLOAT16 = 16,
+  LIMPID_ELEMENT_TYPE_MAX_ENUM = 0x7fffffff
+} limpid_element_type;
+
+/** What the file declares of an input or output. */
+typedef struct limpid_value_info {
+  size_t struct_size;
+  const char *name;
+  const int64_t *shape;            /* -1 where an extent is open */
+  const char *const *extent_names; /* what the file calls an open extent, "batch"; NULL where it gives no name */
+  size_t rank;
+  limpid_element_type type;
+  int32_t has_shape; /* 0 where the file declares none: then the rank is open as well */
+} limpid_value_info;
+
+#define LIMPID_VALUE_INFO_INIT { sizeof(limpid_value_info), NULL, NULL, NULL, 0, LIMPID_FLOAT32, 0 }
+
 /** Loads an ONNX file; weights stay in a memory map of it, or of its external data. */
 LIMPID_API limpid_status limpid_model_load_file(const char *path, const limpid_model_options *options,
                                                 limpid_model **out);
@@ -264,6 +295,11 @@ LIMPID_API limpid_status limpid_model_class_count(const limpid_model *model, con
 LIMPID_API const char *limpid_model_layer_name(const limpid_model *model, size_t layer_index);
 LIMPID_API const char *limpid_model_input_name(const limpid_model *model, size_t input_index);
 LIMPID_API const char *limpid_model_output_name(const limpid_model *model, size_t output_index);
+/** What the file declares of an input; LIMPID_ERROR_NOT_FOUND past the end. The caller sets `out->struct_size`. */
+LIMPID_API limpid_status limpid_model_get_input(const limpid_model *model, size_t input_index,
+                                                limpid_value_info *out);
+LIMPID_API limpid_status limpid_model_get_output(const limpid_model *model, size_t output_index,
+                                                 limpid_value_info *out);
 /** The value of a metadata key of the file; NULL where it has none. */
 LIMPID_API const char *limpid_model_metadata(const limpid_model *model, const char *key);
 /** The methods that can explain this model, best first; LIMPID_ERROR_NOT_FOUND past the end.
@@ -275,24 +311,6 @@ LIMPID_API limpid_status limpid_model_get_parameter(const limpid_model *model, c
                                                     limpid_parameter_info *out);
 
 /* ---- Running -------------------------------------------------------------------------- */
-
-/** Numbered as in ONNX. */
-typedef enum limpid_element_type {
-  LIMPID_FLOAT32 = 1,
-  LIMPID_UINT8 = 2,
-  LIMPID_INT8 = 3,
-  LIMPID_UINT16 = 4,
-  LIMPID_INT16 = 5,
-  LIMPID_INT32 = 6,
-  LIMPID_INT64 = 7,
-  LIMPID_BOOL = 9,
-  LIMPID_FLOAT16 = 10,
-  LIMPID_FLOAT64 = 11,
-  LIMPID_UINT32 = 12,
-  LIMPID_UINT64 = 13,
-  LIMPID_BFLOAT16 = 16,
-  LIMPID_ELEMENT_TYPE_MAX_ENUM = 0x7fffffff
-} limpid_element_type;
 
 typedef struct limpid_tensor_view {
   const char *name;
@@ -466,9 +484,10 @@ typedef struct limpid_render_options {
   int32_t width;        /* 0: the size of the image, or of the map without one; likewise height */
   int32_t height;
   int32_t scale; /* every pixel of the image first becomes a square of so many; 0: 1 */
+  const limpid_field *field; /* for limpid_render: what of the image the map covers; NULL: all of it */
 } limpid_render_options;
 
-#define LIMPID_RENDER_OPTIONS_INIT { sizeof(limpid_render_options), NULL, NULL, 0.0f, 0, 0, 0 }
+#define LIMPID_RENDER_OPTIONS_INIT { sizeof(limpid_render_options), NULL, NULL, 0.0f, 0, 0, 0, NULL }
 
 /** The names of the colour maps; NULL past the end. */
 LIMPID_API const char *limpid_colormap_name(size_t index);
@@ -481,11 +500,14 @@ LIMPID_API limpid_status limpid_model_preprocess(const limpid_model *model, cons
 LIMPID_API limpid_status limpid_explanation_render(const limpid_explanation *explanation, size_t index,
                                                    const limpid_image_view *image,
                                                    const limpid_render_options *options, limpid_image **out);
-/** Colours any map, over the whole of an image or alone (`image` NULL). */
+/** Colours any map, over an image, around `options->field` of which it stays as it is, or alone (`image` NULL). */
 LIMPID_API limpid_status limpid_render(const limpid_map_view *map, const limpid_image_view *image,
                                        const limpid_render_options *options, limpid_image **out);
 LIMPID_API limpid_status limpid_encode_png(const limpid_image_view *image, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const char *path);
+/** `quality`: 1 to 100, as libjpeg counts; 0: 85. Alpha is dropped. LIMPID_ERROR_UNSUPPORTED for a side above 65,500. */
+LIMPID_API limpid_status limpid_encode_jpeg(const limpid_image_view *image, int32_t quality, limpid_bytes **out);
+LIMPID_API limpid_status limpid_save_jpeg(const limpid_image_view *image, int32_t quality, const char *path);
 
 /* ---- Measuring explanations ------------------------------------------------------------ */
 

@@ -47,6 +47,21 @@ static void test_model(const limpid_model *model) {
   FAILS(LIMPID_ERROR_NOT_FOUND, "no method", limpid_model_get_method(model, info.method_count, &method));
 }
 
+static void test_values(const limpid_model *model) {
+  limpid_value_info value = LIMPID_VALUE_INFO_INIT;
+  CHECK(limpid_model_get_input(model, 0, &value) == LIMPID_OK);
+  CHECK(strcmp(value.name, "input") == 0 && value.type == LIMPID_FLOAT32 && value.has_shape == 1 && value.rank == 4);
+  CHECK(value.shape[0] == -1 || value.shape[0] == 1);
+  CHECK(value.shape[1] == 3 && value.shape[2] == 32 && value.shape[3] == 32 && value.extent_names[1] == NULL);
+  CHECK(limpid_model_get_output(model, 1, &value) == LIMPID_OK && strcmp(value.name, "attention") == 0);
+  FAILS(LIMPID_ERROR_NOT_FOUND, "no input 1", limpid_model_get_input(model, 1, &value));
+  FAILS(LIMPID_ERROR_NOT_FOUND, "no output 2", limpid_model_get_output(model, 2, &value));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "out is NULL", limpid_model_get_input(model, 0, NULL));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "model is NULL", limpid_model_get_output(NULL, 0, &value));
+  value.struct_size = 0;
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "struct_size", limpid_model_get_input(model, 0, &value));
+}
+
 static void test_classify(const limpid_model *model) {
   limpid_image_view views[2], wide;
   static unsigned char rows[32 * 200];
@@ -172,6 +187,49 @@ static void test_pictures(const limpid_model *model) {
   limpid_image_free(picture);
 }
 
+/* JPEG files, and maps that cover a part of an image. */
+static void test_jpeg_and_fields(void) {
+  static unsigned char pixels[40 * 40 * 3];
+  const float values[1] = {1};
+  limpid_image_view view = {pixels, 0, 40, 40, LIMPID_PIXEL_RGB8, 0}, again;
+  limpid_map_view map = {values, 1, 1, 0, 1};
+  limpid_field field = {40, 40, 10, 20, 8, 4};
+  limpid_render_options options = LIMPID_RENDER_OPTIONS_INIT;
+  limpid_image *drawn = NULL, *read = NULL;
+  limpid_bytes *small = NULL, *large = NULL;
+  int x, y;
+  options.colormap = "gray";
+  options.opacity = 1;
+  options.field = &field;
+  CHECK(limpid_render(&map, &view, &options, &drawn) == LIMPID_OK);
+  again = limpid_image_get_view(drawn);
+  for (y = 0; y < 40; y++) {
+    for (x = 0; x < 40; x++) {
+      int inside = x >= 10 && x < 18 && y >= 20 && y < 24;
+      CHECK(((const unsigned char *)again.pixels)[(y * 40 + x) * 3] == (inside ? 255 : 0));
+    }
+  }
+  field.seen_width = 0;
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "cannot be drawn", limpid_render(&map, &view, &options, &read));
+  field.seen_width = NAN;
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "cannot be drawn", limpid_render(&map, &view, &options, &read));
+  field.seen_width = field.seen_height = 60000;
+  FAILS(LIMPID_ERROR_UNSUPPORTED, "too many", limpid_render(&map, &view, &options, &read));
+
+  CHECK(limpid_encode_jpeg(&again, 0, &large) == LIMPID_OK && limpid_encode_jpeg(&again, 10, &small) == LIMPID_OK);
+  CHECK(limpid_bytes_size(small) < limpid_bytes_size(large));
+  CHECK(limpid_image_load_memory(limpid_bytes_data(large), limpid_bytes_size(large), &read) == LIMPID_OK);
+  CHECK(((const unsigned char *)limpid_image_get_view(read).pixels)[(22 * 40 + 14) * 3] > 200);
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "quality of 101", limpid_encode_jpeg(&again, 101, &small));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "quality of -1", limpid_save_jpeg(&again, -1, "x.jpg"));
+  FAILS(LIMPID_ERROR_NOT_FOUND, "/no/such.jpg", limpid_save_jpeg(&again, 0, "/no/such.jpg"));
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "image is NULL", limpid_save_jpeg(NULL, 0, "x.jpg"));
+  limpid_bytes_free(small);
+  limpid_bytes_free(large);
+  limpid_image_free(read);
+  limpid_image_free(drawn);
+}
+
 struct log { int count; char text[1024]; };
 
 static void keep_log(void *user, limpid_log_level level, const char *message) {
@@ -199,11 +257,13 @@ int main(void) {
   CHECK(limpid_last_error()[0] == '\0');
   test_library();
   test_model(model);
+  test_values(model);
   test_classify(model);
   test_planes(model);
   test_explain(model);
   test_tensors(model);
   test_pictures(model);
+  test_jpeg_and_fields();
   test_log();
   limpid_model_free(model);
   return 0;

@@ -125,14 +125,25 @@ AT(limpid_tensor_view, rank, 24);
 AT(limpid_tensor_view, type, 32);
 LAST(limpid_tensor_view, reserved);
 
-SIZE(limpid_render_options, 40);
+SIZE(limpid_render_options, 48);
 AT(limpid_render_options, struct_size, 0);
 AT(limpid_render_options, colormap, 8);
 AT(limpid_render_options, style, 16);
 AT(limpid_render_options, opacity, 24);
 AT(limpid_render_options, width, 28);
 AT(limpid_render_options, height, 32);
-LAST(limpid_render_options, scale);
+AT(limpid_render_options, scale, 36);
+AT(limpid_render_options, field, 40);
+LAST(limpid_render_options, field);
+
+SIZE(limpid_value_info, 48);
+AT(limpid_value_info, struct_size, 0);
+AT(limpid_value_info, name, 8);
+AT(limpid_value_info, shape, 16);
+AT(limpid_value_info, extent_names, 24);
+AT(limpid_value_info, rank, 32);
+AT(limpid_value_info, type, 40);
+LAST(limpid_value_info, has_shape);
 
 int main(void) { return 0; }
 

@@ -3,10 +3,13 @@
 `tests/test_abi.py` compares the structs with what a C compiler makes of the header.
 """
 
+from __future__ import annotations
+
 from ctypes import (
-    CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t,
+    CDLL, CFUNCTYPE, POINTER, Structure, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t,
     c_uint32, c_uint64, c_void_p, sizeof,
 )
+from typing import Any, Dict, List, Tuple
 
 from ._errors import InvalidArgument, check
 
@@ -28,7 +31,7 @@ CLASS_PREDICTED = -1
 class Sized(Structure):
     """A struct that begins with its own size, by which the library knows the version of its caller."""
 
-    def __init__(self, **fields):
+    def __init__(self, **fields: Any) -> None:
         super().__init__(struct_size=sizeof(type(self)), **fields)
         for name, value in fields.items():
             # ctypes drops the bits that do not fit
@@ -57,6 +60,13 @@ class ModelInfo(Sized):
         ("output_count", c_size_t), ("input_width", c_int32), ("input_height", c_int32),
         ("input_channels", c_int32), ("reserved", c_int32), ("score_kind", c_char_p), ("score_output", c_char_p),
         ("image_input", c_char_p), ("image_layout", c_char_p),
+    ]
+
+
+class ValueInfo(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("name", c_char_p), ("shape", POINTER(c_int64)), ("extent_names", POINTER(c_char_p)),
+        ("rank", c_size_t), ("type", c_int32), ("has_shape", c_int32),
     ]
 
 
@@ -139,17 +149,17 @@ class MapView(Structure):
     ]
 
 
-class RenderOptions(Sized):
-    _fields_ = [
-        ("struct_size", c_size_t), ("colormap", c_char_p), ("style", c_char_p), ("opacity", c_float),
-        ("width", c_int32), ("height", c_int32), ("scale", c_int32),
-    ]
-
-
 class Field(Structure):
     _fields_ = [
         ("width", c_int32), ("height", c_int32), ("x", c_double), ("y", c_double), ("seen_width", c_double),
         ("seen_height", c_double),
+    ]
+
+
+class RenderOptions(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("colormap", c_char_p), ("style", c_char_p), ("opacity", c_float),
+        ("width", c_int32), ("height", c_int32), ("scale", c_int32), ("field", POINTER(Field)),
     ]
 
 
@@ -169,7 +179,7 @@ class Status(c_int32):
 
 
 # name: (result, parameters), in the order of the header
-PROTOTYPES = {
+PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_status_name": (c_char_p, [c_int32]),
     "limpid_last_error": (c_char_p, []),
     "limpid_version": (c_char_p, []),
@@ -192,6 +202,8 @@ PROTOTYPES = {
     "limpid_model_layer_name": (c_char_p, [_handle, c_size_t]),
     "limpid_model_input_name": (c_char_p, [_handle, c_size_t]),
     "limpid_model_output_name": (c_char_p, [_handle, c_size_t]),
+    "limpid_model_get_input": (Status, [_handle, c_size_t, POINTER(ValueInfo)]),
+    "limpid_model_get_output": (Status, [_handle, c_size_t, POINTER(ValueInfo)]),
     "limpid_model_metadata": (c_char_p, [_handle, c_char_p]),
     "limpid_model_get_method": (Status, [_handle, c_size_t, POINTER(MethodInfo)]),
     "limpid_model_get_parameter": (Status, [_handle, c_char_p, c_size_t, POINTER(ParameterInfo)]),
@@ -229,6 +241,8 @@ PROTOTYPES = {
     "limpid_render": (Status, [POINTER(MapView), _images, POINTER(RenderOptions), _out]),
     "limpid_encode_png": (Status, [_images, _out]),
     "limpid_save_png": (Status, [_images, c_char_p]),
+    "limpid_encode_jpeg": (Status, [_images, c_int32, _out]),
+    "limpid_save_jpeg": (Status, [_images, c_int32, c_char_p]),
     "limpid_estimate": (Status, [_handle, _images, c_size_t, _run, _out]),
     "limpid_estimate_from": (Status, [_handle, ImageCallback, c_void_p, c_size_t, _run, _out]),
     "limpid_get_metric": (Status, [c_size_t, POINTER(MetricInfo)]),
@@ -277,11 +291,14 @@ PROTOTYPES = {
 }
 
 
-def declare(library):
+def declare(library: CDLL) -> None:
     """Gives every function of a loaded library its types, and those that can fail their exceptions."""
+    def checked(status: Any, function: Any, arguments: Any) -> None:
+        check(library, status.value)
+
     for name, (result, parameters) in PROTOTYPES.items():
         function = getattr(library, name)
         function.argtypes = parameters
         function.restype = result
         if result is Status:
-            function.errcheck = lambda status, function, arguments: check(library, status.value)
+            function.errcheck = checked

@@ -1,16 +1,30 @@
 """Whatever a user calls an image, as the views that the library takes; and images on the way back."""
 
+from __future__ import annotations
+
 import ctypes
 import mmap
 import os
 import weakref
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO, Iterator, List, NamedTuple, Sequence, Union
 
 import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._library import library, path_bytes
+from ._library import PathLike, library, naming_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image as PillowImage
+
+    #: One image, or an array of several.
+    ImageLike = Union[PathLike, bytes, bytearray, memoryview, mmap.mmap, BinaryIO, PillowImage, NDArray[Any]]
+    #: What the calls of a model take for images.
+    Images = Union[ImageLike, Sequence[ImageLike]]
+    #: An image on the way back: of Pillow where it is installed, else uint8 [height, width, 3].
+    Drawing = Union[PillowImage, NDArray[np.uint8]]
 
 _PIXELS = {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8}
 _ACCEPTED = (
@@ -22,26 +36,33 @@ _ACCEPTED = (
 class Image:
     """One image: a view, and what owns the memory under it."""
 
-    def __init__(self, view, owner):
+    def __init__(self, view: _abi.ImageView, owner: Union[NativeImage, NDArray[Any]]) -> None:
         self.view = view
         self.owner = owner
 
     @property
-    def has_pixels(self):
+    def has_pixels(self) -> bool:
         """False for tensors, which say nothing of colours."""
-        return self.view.format != _abi.MODEL_F32
+        return bool(self.view.format != _abi.MODEL_F32)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """uint8 [height, width] or [height, width, channels]; the same array each time. Of images with pixels."""
+        if isinstance(self.owner, NativeImage):
+            self.owner = self.owner.array()
+            self.view = view_pixels(self.owner).view
+        return self.owner
 
 
 class Batch:
     """The images in what a user gave."""
 
-    def __init__(self, x, channels=0, is_channels_last=False):
+    def __init__(self, x: Images, channels: int = 0, is_channels_last: bool = False) -> None:
         """channels: those of the model's input, which a tensor must have; 0 where they are open."""
         self.images = list(_images(x, _TensorForm(channels, is_channels_last)))
         self.single = len(self.images) == 1 and not _holds_many(x)
         self.views = (_abi.ImageView * len(self.images))(*(image.view for image in self.images))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
 
@@ -55,11 +76,11 @@ class _TensorForm(NamedTuple):
 class NativeImage:
     """An image of the library, freed with this object."""
 
-    def __init__(self, handle):
-        self.view = library.limpid_image_get_view(handle)
+    def __init__(self, handle: Any) -> None:
+        self.view: _abi.ImageView = library.limpid_image_get_view(handle)
         weakref.finalize(self, library.limpid_image_free, handle)
 
-    def array(self):
+    def array(self) -> NDArray[np.uint8]:
         """A copy of the pixels, uint8 [height, width, 3]."""
         view = self.view
         stride = view.row_stride or view.width * 3
@@ -67,7 +88,7 @@ class NativeImage:
             ctypes.cast(view.pixels, ctypes.POINTER(ctypes.c_uint8)), (view.height, stride))
         return rows[:, : view.width * 3].reshape(view.height, view.width, 3).copy()
 
-    def image(self):
+    def image(self) -> Drawing:
         """A Pillow image, or where Pillow is not installed the array."""
         try:
             from PIL import Image as pillow
@@ -76,13 +97,24 @@ class NativeImage:
         return pillow.fromarray(self.array())
 
 
-def _holds_many(x):
-    return isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) == 4
+def is_stream(x: object) -> bool:
+    """Whether `x` gives images one after the other, so that they need not be in memory at once."""
+    return isinstance(x, Iterable) and not (
+        isinstance(x, (str, bytes, bytearray, mmap.mmap, memoryview, list, tuple, os.PathLike))
+        or hasattr(x, "read") or hasattr(x, "convert") or hasattr(x, "__array__") or hasattr(x, "__array_interface__"))
 
 
-def _images(x, form):
+def _holds_many(x: object) -> bool:
+    if isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) == 4:
+        return True
+    return hasattr(x, "__array__") and not hasattr(x, "convert") and _is_gray_batch(np.asarray(x))
+
+
+def _images(x: Any, form: _TensorForm) -> Iterator[Image]:
     if isinstance(x, (str, os.PathLike)):
-        yield _decoded(library.limpid_image_load_file, path_bytes(x))
+        with naming_file(x) as path:
+            image = _decoded(library.limpid_image_load_file, path)
+        yield image
     elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x):
         data = bytes(x)
         yield _decoded(library.limpid_image_load_memory, data, len(data))
@@ -100,29 +132,39 @@ def _images(x, form):
         yield _array_image(np.asarray(x.convert("RGB")), form)
     elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
         array = np.asarray(x)
-        if array.ndim == 4:
+        if array.ndim == 4 or _is_gray_batch(array):
             yield from (_array_image(item, form) for item in array)
         else:
             yield _array_image(array, form)
+    elif is_stream(x):
+        raise InvalidArgument(
+            f"this call takes images that are in memory, or their files' names, not {type(x).__name__}: list(…) makes "
+            "a list of it; classify and explain take one image after the other from it")
     else:
         raise InvalidArgument(f"{type(x).__name__} is no image; give {_ACCEPTED}")
 
 
-def _decoded(load, *arguments):
+def _is_gray_batch(array: NDArray[Any]) -> bool:
+    """Whether a uint8 array is [images, height, width]. Three or four in front are more likely planes of colours."""
+    return (
+        array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] not in _PIXELS and array.shape[0] not in (3, 4))
+
+
+def _decoded(load: Any, *arguments: Any) -> Image:
     handle = ctypes.c_void_p()
     load(*arguments, ctypes.byref(handle))
     image = NativeImage(handle.value)
     return Image(image.view, image)
 
 
-def _is_bytes(x):
+def _is_bytes(x: object) -> bool:
     """Whether `x` is a view of a file's bytes, and not of an array's elements."""
     return isinstance(x, memoryview) and x.ndim == 1 and x.itemsize == 1
 
 
-def _array_image(array, form):
+def _array_image(array: NDArray[Any], form: _TensorForm) -> Image:
     if array.dtype == np.uint8:
-        return _pixel_image(array)
+        return view_pixels(array)
     if array.dtype in (np.float32, np.float16, np.float64):
         return _tensor_image(array.astype(np.float32, copy=False), form)
     raise InvalidArgument(
@@ -131,20 +173,18 @@ def _array_image(array, form):
     )
 
 
-def _pixel_image(array):
+def view_pixels(array: NDArray[np.uint8]) -> Image:
+    """A uint8 array as an image."""
     bands = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
     if bands not in _PIXELS:
-        hint = " (this one looks like [3, height, width]: transpose(1, 2, 0))" if _is_planar(array) else ""
+        hint = " (planes of colours: transpose(1, 2, 0); gray images: [..., None])" if array.ndim == 3 else ""
         raise InvalidArgument(
-            f"a uint8 array must be [height, width] or [height, width, 1, 3 or 4], not {list(array.shape)}{hint}")
+            "a uint8 array must be [height, width], [height, width, 1, 3 or 4], or a batch of such, "
+            f"not {list(array.shape)}{hint}")
     return _view(array, array.shape[1], array.shape[0], _PIXELS[bands])
 
 
-def _is_planar(array):
-    return array.ndim == 3 and array.shape[0] in (1, 3)
-
-
-def _tensor_image(array, form):
+def _tensor_image(array: NDArray[np.float32], form: _TensorForm) -> Image:
     axes = "[height, width, channels]" if form.is_channels_last else "[channels, height, width]"
     if array.ndim != 3:
         raise InvalidArgument(f"a floating-point tensor must be {axes} or a batch of such, not {list(array.shape)}")
@@ -159,9 +199,9 @@ def _tensor_image(array, form):
     return _view(array, array.shape[2], array.shape[1], _abi.MODEL_F32)
 
 
-def _view(array, width, height, format):
+def _view(array: NDArray[Any], width: int, height: int, format: int) -> Image:
     if array.size == 0:
         raise InvalidArgument(f"an image without pixels: {list(array.shape)}")
     array = np.ascontiguousarray(array)
-    view = _abi.ImageView(pixels=array.ctypes.data, width=width, height=height, format=format)
-    return Image(view, array)
+    address, _ = array.__array_interface__["data"]  # quicker than array.ctypes
+    return Image(_abi.ImageView(pixels=address, width=width, height=height, format=format), array)

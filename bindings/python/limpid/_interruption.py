@@ -1,10 +1,32 @@
 """Long calls that report progress, and that Ctrl-C stops."""
 
+from __future__ import annotations
+
+import functools
 import signal
 import threading
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Protocol, Tuple, Type, Union, cast
 
 from . import _abi
+from ._errors import InvalidType
 
+ProgressFunction = Callable[[int, int], Optional[bool]]
+
+
+class ProgressBar(Protocol):
+    """What a bar of tqdm has."""
+
+    n: Any
+    total: Any
+
+    def update(self, n: Any = ..., /) -> object: ...
+    def refresh(self) -> object: ...
+    def close(self) -> object: ...
+
+
+#: What `progress=` takes: a function, a bar, or a class of bars such as `tqdm.tqdm` itself.
+Progress = Union[ProgressFunction, ProgressBar, Callable[..., ProgressBar]]
 
 # Those whose handlers raise exceptions in practice. Asking for every signal there is would take as long as a
 # small model.
@@ -23,20 +45,20 @@ class Interruption:
     hands their exceptions, and those of the user's progress function, to the caller of the native call.
     """
 
-    def __init__(self, progress=None):
-        if progress is not None and not callable(progress):
-            raise TypeError("progress must be a function (done, total) or None")
-        self._progress = progress
-        self._error = None
-        self._noted = []
-        self._handlers = {}
-        on_main_thread = threading.current_thread() is threading.main_thread()
-        self._defers = on_main_thread
-        needed = on_main_thread or progress is not None
+    def __init__(self, progress: Optional[Progress] = None) -> None:
+        self._progress: Optional[ProgressFunction] = None
+        self._close: Optional[Callable[[], object]] = None
+        if progress is not None:
+            self._progress, self._close = reporting(progress)
+        self._error: Optional[BaseException] = None
+        self._noted: List[Tuple[int, Optional[FrameType]]] = []
+        self._handlers: Dict[int, Any] = {}
+        self._defers = threading.current_thread() is threading.main_thread()
         # ctypes frees a callback with its last reference, so it is kept as long as this object.
+        needed = self._defers or progress is not None
         self.callback = _abi.ProgressCallback(self._report) if needed else _abi.ProgressCallback()
 
-    def _report(self, user, done, total):
+    def _report(self, user: Any, done: int, total: int) -> int:
         try:
             self._deliver()
             if self._progress is not None and self._progress(done, total) is False:
@@ -46,19 +68,19 @@ class Interruption:
             self._error = error
             return 1
 
-    def stop(self, error):
+    def stop(self, error: BaseException) -> None:
         """Hands the caller of the native call `error`, which another callback met; that callback stops the call."""
         self._error = error
 
-    def _deliver(self):
+    def _deliver(self) -> None:
         while self._noted:
             number, frame = self._noted.pop(0)
             self._handlers[number](number, frame)
 
-    def _note(self, number, frame):
+    def _note(self, number: int, frame: Optional[FrameType]) -> None:
         self._noted.append((number, frame))
 
-    def __enter__(self):
+    def __enter__(self) -> Interruption:
         if self._defers:
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
@@ -67,11 +89,47 @@ class Interruption:
                     signal.signal(number, self._note)
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType],
+    ) -> None:
         for number, handler in self._handlers.items():
             # A handler that the user's progress function installed meanwhile stays.
             if signal.getsignal(number) == self._note:
                 signal.signal(number, handler)
+        if self._close is not None:
+            self._close()
         if self._error is not None:
             raise self._error from None
         self._deliver()
+
+
+def reporting(progress: Any) -> Tuple[ProgressFunction, Optional[Callable[[], object]]]:
+    """The function (done, total) that `progress` stands for, and what ends the bar that was made for it."""
+    maker: Any = progress.func if isinstance(progress, functools.partial) else progress
+    if isinstance(maker, type) and hasattr(maker, "update") and callable(progress):
+        bar = _Bar(progress)
+        return bar.report, bar.close
+    if not isinstance(progress, type) and hasattr(progress, "update") and hasattr(progress, "total"):
+        return _Bar(lambda **_: progress).report, None
+    if callable(progress):
+        return cast(ProgressFunction, progress), None
+    raise InvalidType("progress must be a function (done, total), a bar of tqdm, tqdm itself, or None")
+
+
+class _Bar:
+    """Moves a bar, which is made at the first report."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+        self._bar: Any = None
+
+    def report(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = self._make(total=total)
+        if self._bar.total != total:
+            self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,19 +1,26 @@
 """Finds, loads and declares the native library."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 from pathlib import Path
+from typing import Any, Callable, Generator, List, Optional, Tuple, Union, overload
+from contextlib import contextmanager
 
 from . import _abi
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, LimpidError, of_file
 from ._version import __version__
 
 # The first two numbers of the library's version: before 1.0 each minor version has its own binary interface.
 VERSION = tuple(int(part) for part in __version__.split(".")[:2])
 SONAME = "liblimpid.so.0"
 
+#: The name of a file.
+PathLike = Union[str, "os.PathLike[str]", "os.PathLike[bytes]"]
 
-def _candidates():
+
+def _candidates() -> List[str]:
     named = os.environ.get("LIMPID_LIBRARY")
     if named:
         return [named]
@@ -21,7 +28,7 @@ def _candidates():
     return [str(beside), SONAME] if beside.exists() else [SONAME]
 
 
-def _load():
+def _load() -> Tuple[str, ctypes.CDLL]:
     tried = []
     for candidate in _candidates():
         try:
@@ -34,7 +41,7 @@ def _load():
     )
 
 
-def _open():
+def _open() -> ctypes.CDLL:
     path, library = _load()
     try:
         _abi.declare(library)
@@ -52,12 +59,21 @@ def _open():
 library = _open()
 
 
-def text(value):
-    """A string of the library; None for NULL."""
-    return None if value is None else value.decode("utf-8", "replace")
+def text(value: bytes) -> str:
+    """A string of the library."""
+    return value.decode("utf-8", "replace")
 
 
-def encoded(text):
+def optional_text(value: Optional[bytes]) -> Optional[str]:
+    """The same; None for NULL."""
+    return None if value is None else text(value)
+
+
+@overload
+def encoded(text: str) -> bytes: ...
+@overload
+def encoded(text: Optional[str]) -> Optional[bytes]: ...
+def encoded(text: Optional[str]) -> Optional[bytes]:
     """Text as the library takes it; None for None. It would be cut short at a NUL."""
     if text is None:
         return None
@@ -66,17 +82,30 @@ def encoded(text):
     return text.encode()
 
 
-def path_bytes(path):
-    """A file's name as the system knows it."""
+@contextmanager
+def naming_file(path: PathLike) -> Generator[bytes, None, None]:
+    """Gives a file's name as the system knows it; an error of the system that is raised meanwhile has the name."""
     name = os.fsencode(path)
     if b"\0" in name:
         raise InvalidArgument(f"the path {os.fspath(path)!r} has a NUL in it")
-    return name
+    try:
+        yield name
+    except LimpidError as error:
+        named = of_file(error, os.fsdecode(path))
+        if named is error:
+            raise
+        raise named from None
 
 
-def names(function, *arguments):
+def path_bytes(path: PathLike) -> bytes:
+    """The same where no error can name the file."""
+    with naming_file(path) as name:
+        return name
+
+
+def names(function: Callable[..., Optional[bytes]], *arguments: Any) -> List[str]:
     """The strings that an indexed function gives until it gives NULL."""
-    found = []
+    found: List[str] = []
     while (name := function(*arguments, len(found))) is not None:
         found.append(text(name))
     return found

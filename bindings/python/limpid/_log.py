@@ -1,8 +1,10 @@
 """The library's messages, for Python's logging."""
 
+from __future__ import annotations
+
 import atexit
 import logging
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from . import _abi
 from ._library import library
@@ -12,28 +14,38 @@ _LEVELS = {
     _abi.LOG_DEBUG: logging.DEBUG,
 }
 
-_handler: Optional[Callable[[int, str], object]] = None
+#: Where messages go unless `set_log_handler` says otherwise. Silent until the program configures logging.
+logger = logging.getLogger("limpid")
+logger.addHandler(logging.NullHandler())
+
+LogHandler = Callable[[int, str], object]
+
+_handler: Optional[LogHandler] = None
 
 
 # One callback for the life of the process: another thread may be inside it when the handler changes.
-@_abi.LogCallback
-def _forward(user, level, message):
+def _receive(user: Any, level: int, message: bytes) -> None:
     handler = _handler
     if handler is not None:
         handler(_LEVELS.get(level, logging.ERROR), message.decode("utf-8", "replace"))
 
 
-def set_log_handler(handler: Optional[Callable[[int, str], object]], level: int = logging.WARNING) -> None:
-    """Sends the library's messages to `handler(level, message)`, levels being those of `logging`.
+_forward = _abi.LogCallback(_receive)
 
-    `set_log_handler(logging.getLogger("limpid").log)` joins them to a program's log; None silences them.
-    Any thread may call the handler.
+
+def set_log_handler(handler: Optional[LogHandler], level: int = logging.WARNING) -> None:
+    """Sends the library's messages to `handler(level, message)` instead of `logging.getLogger("limpid")`.
+
+    Levels are those of `logging`; None silences them. Any thread may call the handler.
     """
     global _handler
     _handler = handler
     finest = max((native for native, known in _LEVELS.items() if known >= level), default=_abi.LOG_ERROR)
     library.limpid_set_log_handler(_forward if handler else _abi.LogCallback(), None, finest)
 
+
+# Which messages are shown is the logger's to say, at the time of each.
+set_log_handler(logger.log, logging.DEBUG)
 
 # A message must not meet an interpreter that is gone.
 atexit.register(library.limpid_set_log_handler, _abi.LogCallback(), None, _abi.LOG_ERROR)

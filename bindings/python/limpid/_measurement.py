@@ -1,18 +1,29 @@
 """How good explanations are."""
 
+from __future__ import annotations
+
 import ctypes
 import weakref
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument, NotFound
 from ._explanation import Explanation
-from ._interruption import Interruption
+from ._images import Batch
+from ._interruption import Interruption, Progress
 from ._library import encoded, library, text
 from ._options import Parameter, parameter, run_options, used_parameters
 from ._tensors import Feeds, view_array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ._model import Classes, Model
+
+    #: Explanations, or arrays of maps.
+    Maps = Union[Explanation, Sequence[Explanation], ArrayLike]
 
 
 class Metric(NamedTuple):
@@ -21,9 +32,9 @@ class Metric(NamedTuple):
     name: str
     #: What the number means, and whether more is better.
     summary: str
-    parameters: "tuple[Parameter, ...]"
+    parameters: Tuple[Parameter, ...]
     #: {name: summary} of the draws, labels and other arrays that it reads.
-    draws: "dict[str, str]"
+    draws: Dict[str, str]
     #: What of explanations it reads: "grid", "map", "attribution", "scores" or "none".
     maps: str
     needs_model: bool
@@ -33,9 +44,9 @@ class Metric(NamedTuple):
     draws_numbers: bool
 
 
-def metrics() -> "list[Metric]":
+def metrics() -> List[Metric]:
     """Every metric."""
-    found = []
+    found: List[Metric] = []
     while True:
         info = _abi.MetricInfo()
         try:
@@ -49,7 +60,7 @@ def metrics() -> "list[Metric]":
             bool(info.needs_method), bool(info.draws_numbers)))
 
 
-def _parameter(metric, index):
+def _parameter(metric: bytes, index: int) -> Parameter:
     info = _abi.ParameterInfo()
     library.limpid_metric_get_parameter(metric, index, ctypes.byref(info))
     return parameter(info)
@@ -58,19 +69,19 @@ def _parameter(metric, index):
 class Measurement:
     """What a metric found."""
 
-    def __init__(self, handle, metric):
+    def __init__(self, handle: Any, metric: str) -> None:
         weakref.finalize(self, library.limpid_measurement_free, handle)
         #: The metric's name.
         self.metric = metric
         #: float64 [maps]: one number for each map, or image; NaN where it is undefined.
-        self.value = view_array(library.limpid_measurement_values(handle))
+        self.value: NDArray[np.float64] = view_array(library.limpid_measurement_values(handle))
         #: Over all maps, as the metric averages.
         self.mean: float = library.limpid_measurement_mean(handle)
         curve = library.limpid_measurement_curve(handle)
         #: float64 [maps, points]; None where the metric draws no curve.
-        self.curve: Optional[np.ndarray] = view_array(curve) if curve.data else None
+        self.curve: Optional[NDArray[np.float64]] = view_array(curve) if curve.data else None
         #: {name: array} of what the metric gives beside its values.
-        self.details = {}
+        self.details: Dict[str, NDArray[Any]] = {}
         while (view := library.limpid_measurement_detail(handle, len(self.details))).data:
             self.details[text(view.name)] = view_array(view)
         #: Every parameter of the metric with the value that was used.
@@ -78,36 +89,40 @@ class Measurement:
         #: Of the random numbers; 0 where the metric draws none.
         self.seed: int = library.limpid_measurement_seed(handle)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<limpid.Measurement {self.metric!r} of {len(self.value)}, mean {self.mean:g}>"
 
 
 def measure_maps(
-    maps, metric: str, classes: Any = None, *, draws: Any = None, seed=0, progress=None, **parameters: Any
+    maps: Maps, metric: str, classes: Optional[Classes] = None, *, draws: Optional[Mapping[str, Any]] = None,
+    seed: int = 0, progress: Optional[Progress] = None, **parameters: Any,
 ) -> Measurement:
     """Measures maps by a metric that needs no model: as `Model.measure`."""
     return measure(None, None, maps, metric, classes, None, progress, parameters, draws=draws, seed=seed)
 
 
-def measure(model, batch, maps, metric, classes, explain, progress, parameters, draws, **options):
+def measure(
+    model: Optional[Model], batch: Optional[Batch], maps: Optional[Maps], metric: str, classes: Optional[Classes],
+    explain: Union[str, Mapping[str, Any], None], progress: Optional[Progress], parameters: Mapping[str, Any],
+    draws: Optional[Mapping[str, Any]], **options: Any,
+) -> Measurement:
     """options: those of `run_options`."""
     known = next((each for each in metrics() if each.name == metric), None)
     if known is not None and known.needs_method and explain is None:
         raise InvalidArgument(
             f"the metric {metric!r} explains changed images itself; say how: explain={{'method': name}}")
     draws = {name: _draw(name, array) for name, array in (draws or {}).items()}
-    if _are_explanations(maps):
-        given = [maps] if isinstance(maps, Explanation) else list(maps)
+    given = _explanations(maps)
+    if given is not None:
         if known is not None and "range" in known.draws:
             draws.setdefault("range", np.array([e.range for e in given], np.float32))
         if classes is None and all(e.class_index >= 0 for e in given):
             classes = [[e.class_index] for e in given]
         maps = _stacked(given, known.maps if known else "grid")
-    if maps is not None:
-        maps = np.asarray(maps)
+    array = None if maps is None else np.asarray(maps)
     images = 0 if batch is None else len(batch)
-    indices = _class_indices(model, classes, images, _count(maps, known))
-    fed = Feeds({} if maps is None else {"maps": maps}, "argument")
+    indices = _class_indices(model, classes, images, _count(array, known))
+    fed = Feeds({} if array is None else {"maps": array}, "argument")
     measuring = _abi.MeasureOptions()
     out = ctypes.c_void_p()
     with Interruption(progress) as interruption:
@@ -116,8 +131,8 @@ def measure(model, batch, maps, metric, classes, explain, progress, parameters, 
         if explain is not None:
             own = dict({"method": explain} if isinstance(explain, str) else explain)
             method = own.pop("method", None)
-            given = {name: own.pop(name) for name in ("layer", "draws", "seed") if name in own}
-            method_options = run_options(interruption, own, **given)
+            settings = {name: own.pop(name) for name in ("layer", "draws", "seed") if name in own}
+            method_options = run_options(interruption, own, **settings)
             measuring.method = encoded(method)
             measuring.method_options = ctypes.pointer(method_options)
         library.limpid_measure(
@@ -127,13 +142,18 @@ def measure(model, batch, maps, metric, classes, explain, progress, parameters, 
     return Measurement(out.value, metric)
 
 
-def _are_explanations(maps):
-    return isinstance(maps, Explanation) or (
-        isinstance(maps, (list, tuple)) and len(maps) > 0 and all(isinstance(e, Explanation) for e in maps))
+def _explanations(maps: Optional[Maps]) -> Optional[List[Explanation]]:
+    """The explanations that were given; None for arrays."""
+    if isinstance(maps, Explanation):
+        return [maps]
+    if not isinstance(maps, (list, tuple)) or not maps:
+        return None
+    found = [each for each in maps if isinstance(each, Explanation)]
+    return found if len(found) == len(maps) else None
 
 
-def _stacked(explanations, source):
-    def array(explanation):
+def _stacked(explanations: Sequence[Explanation], source: str) -> NDArray[np.float32]:
+    def array(explanation: Explanation) -> NDArray[np.float32]:
         if source == "attribution":
             return explanation.details.get("attribution", explanation.grid)
         return explanation.map if source == "map" else explanation.grid
@@ -144,24 +164,26 @@ def _stacked(explanations, source):
     return np.stack(arrays)
 
 
-def _draw(name, value):
+def _draw(name: str, value: Any) -> Any:
     """Boxes may be a list of lists of different lengths: then each becomes [map, x1, y1, x2, y2]."""
     if name == "boxes" and isinstance(value, (list, tuple)) and len({np.shape(row) for row in value}) > 1:
         return np.array([[i, *box] for i, row in enumerate(value) for box in row], np.float64).reshape(-1, 5)
     return value
 
 
-def _count(maps, metric):
+def _count(maps: Optional[NDArray[Any]], metric: Optional[Metric]) -> int:
     if maps is None:
         return 0
     return 1 if maps.ndim == 2 and (metric is None or metric.maps != "scores") else maps.shape[0] if maps.ndim else 0
 
 
-def _class_indices(model, classes, images, count):
+def _class_indices(
+    model: Optional[Model], classes: Optional[Classes], images: int, count: int,
+) -> Optional[ctypes.Array[ctypes.c_int32]]:
     """The C array with a class for each map; None for the predicted ones."""
     if classes is None:
         return None
-    rows = classes.tolist() if isinstance(classes, np.ndarray) else classes
+    rows: Any = classes.tolist() if isinstance(classes, np.ndarray) else classes
     if isinstance(rows, (str, int, np.integer)):
         rows = [rows] * max(1, images, count)
     rows = list(rows)
@@ -169,7 +191,7 @@ def _class_indices(model, classes, images, count):
         rows = [value for row in rows for value in (row if isinstance(row, (list, tuple)) else [row])]
     elif images and len(rows) != max(images, count) and (not count or count == images * len(rows)):
         rows = rows * images
-    indices = [model._class_index(value) if model else int(value) for value in rows]
+    indices = [model._class_index(value) if model is not None else int(value) for value in rows]
     if images and (not indices or len(indices) % images):
         raise InvalidArgument(f"there are {len(indices)} classes for {images} images; give as many for each")
     return (ctypes.c_int32 * len(indices))(*indices)

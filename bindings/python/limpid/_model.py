@@ -1,25 +1,56 @@
 """A loaded model."""
 
+from __future__ import annotations
+
 import ctypes
+import itertools
 import mmap
 import os
 import weakref
-from typing import Any, Callable, NamedTuple, Optional
+from types import TracebackType
+from typing import (
+    TYPE_CHECKING, Any, BinaryIO, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence,
+    Tuple, Type, Union, overload,
+)
 
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument, Unsupported
+from ._errors import InvalidArgument, InvalidType, Unsupported
 from ._explanation import Explanation, NativeExplanation
 from ._filters import FilterName, NativeFilterNames, Source
-from ._images import Batch, NativeImage
-from ._interruption import Interruption
-from ._library import encoded, library, names, path_bytes, text
+from ._images import Batch, NativeImage, is_stream
+from ._interruption import Interruption, Progress, reporting
+from ._library import PathLike, encoded, library, names, naming_file, optional_text, text
 from ._measurement import Measurement, measure
 from ._options import Parameter, name_array, parameter, run_options
-from ._tensors import Feeds, NativeTensors
+from ._tensors import DTYPES, Feeds, NativeTensors
 
-ProgressFunction = Callable[[int, int], Optional[bool]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._images import Drawing, ImageLike, Images
+    from ._measurement import Maps
+    from ._options import Names
+    from ._tensors import Arrays
+
+    #: A class: its index, or its label.
+    Class = Union[int, str, np.integer[Any]]
+    #: Classes: one or several for every image, or a row of them for each.
+    Classes = Union[Class, Iterable[Class], Iterable[Iterable[Class]], NDArray[np.integer[Any]]]
+
+
+class Serializable(Protocol):
+    """What an `onnx.ModelProto` is."""
+
+    def SerializeToString(self) -> bytes: ...
+
+
+#: What a model is loaded from.
+Source_ = Union[PathLike, bytes, bytearray, memoryview, mmap.mmap, BinaryIO, Serializable]
+
+#: How many images of an iterator are in memory at once, where `batch_size` does not say.
+_STREAMED = 8
 
 
 class Method(NamedTuple):
@@ -27,9 +58,9 @@ class Method(NamedTuple):
 
     name: str
     summary: str
-    parameters: "tuple[Parameter, ...]"
+    parameters: Tuple[Parameter, ...]
     #: {name: summary} of the random draws and other arrays that it reads.
-    draws: "dict[str, str]"
+    draws: Dict[str, str]
     #: Whether it looks at inner values, which `layer` may name.
     taps_layers: bool
     #: Whether it draws random numbers, for which `seed` may be given.
@@ -57,31 +88,66 @@ class Scores(NamedTuple):
     output: str
 
 
+class Value(str):
+    """An input or output: its name, with what the file declares of it."""
+
+    #: The extents: a number, a name ("batch") or None for one that is open; None where the file declares no shape.
+    shape: Optional[Tuple[Union[int, str, None], ...]]
+    #: Of the arrays that it is fed with, or gives. NumPy has no bfloat16: outputs of it are float32, inputs are fed as
+    #: `ml_dtypes.bfloat16`.
+    dtype: np.dtype[Any]
+
+    def __new__(
+        cls, name: str, shape: Optional[Tuple[Union[int, str, None], ...]], dtype: np.dtype[Any],
+    ) -> Value:
+        value = super().__new__(cls, name)
+        value.shape, value.dtype = shape, dtype
+        return value
+
+    @property
+    def name(self) -> str:
+        """The same as a plain string."""
+        return str.__str__(self)
+
+    def __getnewargs__(self) -> Tuple[Any, ...]:
+        return self.name, self.shape, self.dtype
+
+
 class Model:
     """An ONNX model; any number of threads may use it at once.
 
-    source: the path of a file, its bytes, or the file, open. threads: 0 for one per core. precision: "float32", "fast"
+    source: the path of a file, its bytes, the file, open, or an `onnx.ModelProto`. threads: 0 for one per core. precision: "float32", "fast"
     (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
     0 for the machine's memory. preprocess: how images are prepared, in place of what the file says: "imagenet",
     "imagenet-exact", or steps with semicolons between them.
+
+    A model can be pickled: another process loads it from the same path, with the same options, or from the bytes.
     """
 
-    def __init__(self, source, *, threads=0, precision="float32", memory_limit=0, preprocess=None):
+    def __init__(
+        self, source: Source_, *, threads: int = 0, precision: str = "float32", memory_limit: int = 0,
+        preprocess: Optional[str] = None,
+    ) -> None:
         if precision not in _abi.PRECISIONS:
             raise InvalidArgument(f"no precision {precision!r}; there are {', '.join(_abi.PRECISIONS)}")
         options = _abi.ModelOptions(
             threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit,
-            preprocess=preprocess and preprocess.encode())
+            preprocess=encoded(preprocess))
         out = ctypes.c_void_p()
+        made_of: Union[str, bytes]
         if isinstance(source, (str, os.PathLike)):
-            library.limpid_model_load_file(path_bytes(source), ctypes.byref(options), ctypes.byref(out))
+            with naming_file(source) as path:
+                library.limpid_model_load_file(path, ctypes.byref(options), ctypes.byref(out))
+            # Another process may have another working folder.
+            made_of = os.path.abspath(os.fsdecode(source))
         else:
-            data = source = source.read() if hasattr(source, "read") and not isinstance(source, mmap.mmap) else bytes(source)
-            library.limpid_model_load_memory(data, len(data), ctypes.byref(options), ctypes.byref(out))
-        self._open_handle = out.value
+            made_of = _contents(source)
+            library.limpid_model_load_memory(made_of, len(made_of), ctypes.byref(options), ctypes.byref(out))
         # What makes it again in another process.
-        self._recipe = source, dict(
+        self._recipe = made_of, dict(
             threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess)
+        self._open_handle = out.value
+        self._class_counts: Dict[Optional[str], int] = {}
         self._free = weakref.finalize(self, library.limpid_model_free, out.value)
         self._info = _abi.ModelInfo()
         library.limpid_model_get_info(out.value, ctypes.byref(self._info))
@@ -89,26 +155,27 @@ class Model:
             text(self._info.name), text(self._info.family), self._info.class_count, self._info.input_width,
             self._info.input_height, self._info.input_channels)
 
-    def close(self):
+    def close(self) -> None:
         """Gives the memory back now; the model cannot be used after it."""
         self._open_handle = None
         self._free()
 
-    def __reduce__(self):
-        source, options = self._recipe
-        return _load, (os.path.abspath(source) if isinstance(source, (str, os.PathLike)) else source, options)
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _load, self._recipe
 
-    def __enter__(self):
+    def __enter__(self) -> Model:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType],
+    ) -> None:
         self.close()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<limpid.Model {self.info.name!r}, {self.info.family}, {self.info.class_count} classes>"
 
     @property
-    def _handle(self):
+    def _handle(self) -> int:
         if self._open_handle is None:
             raise InvalidArgument("the model is closed")
         return self._open_handle
@@ -116,7 +183,7 @@ class Model:
     # -- What the model is
 
     @property
-    def labels(self) -> "list[str]":
+    def labels(self) -> List[str]:
         """The classes' names, by index; empty where the file has none."""
         return names(library.limpid_model_class_name, self._handle)
 
@@ -128,28 +195,37 @@ class Model:
         return Scores(text(self._info.score_kind), text(self._info.score_output))
 
     @property
-    def layers(self) -> "list[str]":
+    def layers(self) -> List[str]:
         """Values that CAM methods may tap, best first."""
         return names(library.limpid_model_layer_name, self._handle)
 
     @property
-    def inputs(self) -> "list[str]":
-        return names(library.limpid_model_input_name, self._handle)
+    def inputs(self) -> List[Value]:
+        """What the model is fed with: names, each with `.shape` and `.dtype`."""
+        return [self._value(library.limpid_model_get_input, i) for i in range(self._info.input_count)]
 
     @property
-    def outputs(self) -> "list[str]":
-        return names(library.limpid_model_output_name, self._handle)
+    def outputs(self) -> List[Value]:
+        """What the model gives, in the same form."""
+        return [self._value(library.limpid_model_get_output, i) for i in range(self._info.output_count)]
 
     @property
-    def methods(self) -> "list[Method]":
+    def methods(self) -> List[Method]:
         """The methods that can explain this model, best first."""
         return [self._method(i) for i in range(self._info.method_count)]
 
     def metadata(self, key: str) -> Optional[str]:
         """A metadata value of the file; None where it has no such key."""
-        return text(library.limpid_model_metadata(self._handle, encoded(key)))
+        return optional_text(library.limpid_model_metadata(self._handle, encoded(key)))
 
-    def _method(self, index):
+    def _value(self, describe: Any, index: int) -> Value:
+        info = _abi.ValueInfo()
+        describe(self._handle, index, ctypes.byref(info))
+        extents = ((info.shape[i], info.extent_names[i]) for i in range(info.rank))
+        shape = tuple(extent if extent >= 0 else optional_text(name) for extent, name in extents)
+        return Value(text(info.name), shape if info.has_shape else None, DTYPES[info.type])
+
+    def _method(self, index: int) -> Method:
         info = _abi.MethodInfo()
         library.limpid_model_get_method(self._handle, index, ctypes.byref(info))
         parameters = (self._parameter(info.name, i) for i in range(info.parameter_count))
@@ -158,7 +234,7 @@ class Model:
             text(info.name), text(info.summary), tuple(parameters), draws, bool(info.taps_layers),
             bool(info.draws_numbers))
 
-    def _parameter(self, method, index):
+    def _parameter(self, method: bytes, index: int) -> Parameter:
         info = _abi.ParameterInfo()
         library.limpid_model_get_parameter(self._handle, method, index, ctypes.byref(info))
         return parameter(info)
@@ -166,18 +242,24 @@ class Model:
     # -- What it says of images
 
     def classify(
-        self, x, *, output: Optional[str] = None, feeds: Any = None, threads=0, batch_size=0,
-        progress: Optional[ProgressFunction] = None,
-    ) -> np.ndarray:
+        self, x: Union[Images, Iterable[ImageLike]], *, output: Optional[str] = None, feeds: Optional[Arrays] = None,
+        threads: int = 0, batch_size: int = 0, progress: Optional[Progress] = None,
+    ) -> NDArray[np.float32]:
         """Probabilities, float32 [images, classes]; [classes] for a single image. Of a regression, its values.
 
         x: a path, the bytes of a PNG or JPEG file, an open file, a Pillow image, a uint8 array [height, width, 3],
         a floating-point tensor [channels, height, width] (of a channels-last model [height, width, channels]) that the
-        model takes as it is, a batch [images, …] of these arrays, or a list of any of these. output: the output that
+        model takes as it is, a batch [images, …] of these arrays, or a list of any of these. Of an iterator, only
+        `batch_size` images (8) are in memory at once. output: the output that
         holds the scores, where several could. feeds: {name: array} of further inputs, [1, …] or [images, …].
-        progress: called with (done, total); False stops.
+        progress: called with (done, total), False stops; or a bar of tqdm, or tqdm itself.
         """
         count = self._class_count(output)
+        if is_stream(x):
+            rows = [
+                self.classify(images, output=output, feeds=feeds, threads=threads, batch_size=batch_size, progress=report)
+                for images, report in _chunks(x, batch_size or _STREAMED, progress)]
+            return np.concatenate(rows) if rows else np.empty((0, count), np.float32)
         batch = self._batch(x)
         result = np.empty((len(batch), count), np.float32)
         with Interruption(progress) as interruption:
@@ -188,11 +270,26 @@ class Model:
                 result.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), result.size)
         return result[0] if batch.single else result
 
+    @overload
+    def explain(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
+        self, x: Images, method: Optional[str] = None, classes: Optional[Classes] = None, *,
+        layer: Optional[Names] = None, draws: Optional[Arrays] = None, output: Optional[str] = None,
+        feeds: Optional[Arrays] = None, seed: int = 0, threads: int = 0, batch_size: int = 0,
+        progress: Optional[Progress] = None, **parameters: Any,
+    ) -> List[Explanation]: ...
+    @overload
     def explain(
-        self, x, method: Optional[str] = None, classes: Any = None, *, layer: Any = None, draws: Any = None,
-        output: Optional[str] = None, feeds: Any = None, seed=0, threads=0, batch_size=0,
-        progress: Optional[ProgressFunction] = None, **parameters: Any,
-    ) -> "list[Explanation]":
+        self, x: Iterable[ImageLike], method: Optional[str] = None, classes: Optional[Classes] = None, *,
+        layer: Optional[Names] = None, draws: Optional[Arrays] = None, output: Optional[str] = None,
+        feeds: Optional[Arrays] = None, seed: int = 0, threads: int = 0, batch_size: int = 0,
+        progress: Optional[Progress] = None, **parameters: Any,
+    ) -> Iterator[Explanation]: ...
+    def explain(
+        self, x: Any, method: Optional[str] = None, classes: Optional[Classes] = None, *,
+        layer: Optional[Names] = None, draws: Optional[Arrays] = None, output: Optional[str] = None,
+        feeds: Optional[Arrays] = None, seed: int = 0, threads: int = 0, batch_size: int = 0,
+        progress: Optional[Progress] = None, **parameters: Any,
+    ) -> Union[List[Explanation], Iterator[Explanation]]:
         """Why the model sees these classes, or why not: image by image, and for each class by class.
 
         x, output, feeds, progress: as for `classify`. method: the name of one of `methods`; None for the first.
@@ -201,16 +298,47 @@ class Model:
         taps, or a list of several; None for its own choice. draws: {name: array} of random draws and other
         arrays that the method reads. seed: of its random numbers. Every other keyword is a parameter of the
         method: a number, a word, or for some a list of numbers. What the method does not read is refused.
+
+        Of an iterator of images the result is an iterator too, and only `batch_size` images (8) are in memory at once,
+        with the explanations that you keep. `classes` are then the same for every image.
         """
+        options = dict(
+            layer=layer, draws=draws, output=output, feeds=feeds, seed=seed, threads=threads, batch_size=batch_size)
+        if not is_stream(x):
+            return self._explain(x, method, classes, progress, parameters, options)
+        if classes is not None:
+            classes = list(_listed(classes))
+            if any(isinstance(row, (list, tuple)) for row in classes):
+                raise InvalidArgument("of an iterator of images, classes are the same for every one, not a row for each")
+        return self._explain_stream(x, method, classes, progress, parameters, options)
+
+    def _explain_stream(
+        self, x: Iterable[ImageLike], method: Optional[str], classes: Any, progress: Optional[Progress],
+        parameters: Mapping[str, Any], options: Mapping[str, Any],
+    ) -> Iterator[Explanation]:
+        before = 0
+        for images, report in _chunks(x, options["batch_size"] or _STREAMED, progress):
+            found = self._explain(images, method, classes, report, parameters, options)
+            count = 1 + found[-1].image_index
+            for explanation in found:
+                explanation.image_index += before
+            before += count
+            # None is held here while the caller looks at another.
+            found.reverse()
+            while found:
+                yield found.pop()
+
+    def _explain(
+        self, x: Images, method: Optional[str], classes: Optional[Classes], progress: Optional[Progress],
+        parameters: Mapping[str, Any], options: Mapping[str, Any],
+    ) -> List[Explanation]:
         batch = self._batch(x)
         indices, per_image = self._class_indices(classes, len(batch))
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
-            options = run_options(
-                interruption, parameters, layer, draws, seed, threads, batch_size, output, feeds)
             library.limpid_explain(
                 self._handle, encoded(method), batch.views, len(batch), indices, per_image,
-                options, ctypes.byref(out))
+                run_options(interruption, parameters, **options), ctypes.byref(out))
         native = NativeExplanation(out.value)
         labels = self.labels
         explanations = []
@@ -223,9 +351,10 @@ class Model:
         return explanations
 
     def measure(
-        self, x, maps, metric: str, classes: Any = None, *, draws: Any = None, explain: Any = None,
-        output: Optional[str] = None, feeds: Any = None, seed=0, threads=0, batch_size=0,
-        progress: Optional[ProgressFunction] = None, **parameters: Any,
+        self, x: Images, maps: Optional[Maps], metric: str, classes: Optional[Classes] = None, *,
+        draws: Optional[Mapping[str, Any]] = None, explain: Union[str, Mapping[str, Any], None] = None,
+        output: Optional[str] = None, feeds: Optional[Arrays] = None, seed: int = 0, threads: int = 0,
+        batch_size: int = 0, progress: Optional[Progress] = None, **parameters: Any,
     ) -> Measurement:
         """How good explanations of images are, by one of `limpid.metrics()`: one number for each map.
 
@@ -241,9 +370,11 @@ class Model:
             threads=threads, batch_size=batch_size, output=output, feeds=feeds)
 
     def name_filters(
-        self, images, filters=None, *, images_per_filter=25, words=5, output_words=10, attention="projection",
-        weighting="once", quantile=0.995, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None,
-    ) -> "list[FilterName]":
+        self, images: Union[ImageLike, Iterable[ImageLike]], filters: Optional[Iterable[int]] = None, *,
+        images_per_filter: int = 25, words: int = 5, output_words: int = 10, attention: str = "projection",
+        weighting: str = "once", quantile: float = 0.995, threads: int = 0, batch_size: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> List[FilterName]:
         """Words for filters of the layer that a LaViSE model explains.
 
         images: a list of what `classify` takes; files are read one by one, as they are needed. filters: their
@@ -252,7 +383,8 @@ class Model:
         image's words count: "once", or its largest activation, "floor", "ceiling" or "enlarged" (floor of the
         enlarged map's). quantile: the share of activations outside of a filter's region.
         """
-        items = [images] if isinstance(images, (str, bytes, os.PathLike)) else list(images)
+        several: Any = [images] if isinstance(images, (str, bytes, os.PathLike)) else images
+        items: List[Any] = list(several)
         numbers = None if filters is None else [int(f) for f in filters]
         if any(not 0 <= number < 2**31 for number in numbers or ()):
             raise InvalidArgument(f"filters are numbers from 0; not {filters!r}")
@@ -273,27 +405,33 @@ class Model:
         return NativeFilterNames(out.value).names(numbers)
 
     def estimate(
-        self, images, layer=None, *, threads=0, batch_size=0, progress: Optional[ProgressFunction] = None,
-    ) -> "dict[str, np.ndarray]":
+        self, images: Union[Images, Iterable[ImageLike]], layer: Optional[Names] = None, *, threads: int = 0,
+        batch_size: int = 0, progress: Optional[Progress] = None,
+    ) -> Dict[str, NDArray[np.float32]]:
         """What is usual for a layer over many images, for methods that need to know it: {"mean", "std", "active"},
         [channels, rows, columns] each, to be fed as draws of `iba`, and kept with `numpy.savez`.
 
-        images: what `classify` takes, or a list of it; files are read one by one, as they are needed. layer: the value;
+        images: what `classify` takes, or a list or iterator of it; files are read one by one, as they are needed. layer: the value;
         None for the model's own choice.
         """
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
             options = run_options(interruption, layer=layer, threads=threads, batch_size=batch_size)
-            if isinstance(images, (list, tuple)):
-                source = Source(list(images), self.info.input_channels, self._is_channels_last, interruption)
+            if isinstance(images, (list, tuple)) or is_stream(images):
+                several: Any = images
+                items: List[Any] = list(several)
+                source = Source(items, self.info.input_channels, self._is_channels_last, interruption)
                 library.limpid_estimate_from(
-                    self._handle, source.callback, None, len(images), options, ctypes.byref(out))
+                    self._handle, source.callback, None, len(items), options, ctypes.byref(out))
             else:
                 batch = self._batch(images)
                 library.limpid_estimate(self._handle, batch.views, len(batch), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
-    def fetch(self, x, names, *, feeds=None, threads=0, batch_size=0, progress=None) -> "dict[str, np.ndarray]":
+    def fetch(
+        self, x: Images, names: Names, *, feeds: Optional[Arrays] = None, threads: int = 0, batch_size: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> Dict[str, NDArray[Any]]:
         """The named values, outputs or inner ones, [images, …] each. x, feeds, progress: as for `classify`."""
         batch = self._batch(x)
         wanted = name_array(names)
@@ -304,7 +442,9 @@ class Model:
                 self._handle, batch.views, len(batch), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
-    def run(self, feeds, names=None, *, threads=0, progress=None) -> "dict[str, np.ndarray]":
+    def run(
+        self, feeds: Arrays, names: Optional[Names] = None, *, threads: int = 0, progress: Optional[Progress] = None,
+    ) -> Dict[str, NDArray[Any]]:
         """Runs the model, or the part of it between them, from the arrays `feeds` to the values `names`.
 
         feeds: {name: array}, with no preprocessing. names: None for the model's outputs.
@@ -318,11 +458,24 @@ class Model:
                 self._handle, fed.views, len(fed), wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
+    @overload
     def gradient(
-        self, x, classes: Any = None, *, wrt: Any = "input", of: str = "logit", output: Optional[str] = None,
-        feeds: Any = None, draws: Any = None, threads=0, batch_size=0,
-        progress: Optional[ProgressFunction] = None, **parameters: Any,
-    ) -> Any:
+        self, x: Images, classes: Optional[Classes] = None, *, wrt: str = "input", of: str = "logit",
+        output: Optional[str] = None, feeds: Optional[Arrays] = None, draws: Optional[Arrays] = None, threads: int = 0,
+        batch_size: int = 0, progress: Optional[Progress] = None, **parameters: Any,
+    ) -> NDArray[np.float32]: ...
+    @overload
+    def gradient(
+        self, x: Images, classes: Optional[Classes] = None, *, wrt: Sequence[str], of: str = "logit",
+        output: Optional[str] = None, feeds: Optional[Arrays] = None, draws: Optional[Arrays] = None, threads: int = 0,
+        batch_size: int = 0, progress: Optional[Progress] = None, **parameters: Any,
+    ) -> Dict[str, NDArray[np.float32]]: ...
+    def gradient(
+        self, x: Images, classes: Optional[Classes] = None, *, wrt: Union[str, Sequence[str]] = "input",
+        of: str = "logit", output: Optional[str] = None, feeds: Optional[Arrays] = None,
+        draws: Optional[Arrays] = None, threads: int = 0, batch_size: int = 0, progress: Optional[Progress] = None,
+        **parameters: Any,
+    ) -> Union[NDArray[np.float32], Dict[str, NDArray[np.float32]]]:
         """The gradients of each class's score by `wrt`: [images · classes, …], image by image.
 
         x, classes, output, feeds, progress: as for `explain`. wrt: a value of the model, a module of the program that
@@ -346,7 +499,10 @@ class Model:
         arrays = NativeTensors(out.value).arrays()
         return arrays[wrt] if isinstance(wrt, str) else arrays
 
-    def run_gradient(self, feeds, of, wrt, *, weights=None, threads=0, progress=None) -> "dict[str, np.ndarray]":
+    def run_gradient(
+        self, feeds: Arrays, of: str, wrt: Names, *, weights: Optional[NDArray[Any]] = None, threads: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> Dict[str, NDArray[Any]]:
         """The gradients of sum(weights * value `of`) by the values `wrt`, inputs or inner ones, in their shapes.
 
         feeds: {name: array}, with no preprocessing. weights: an array of the shape of `of`; None for ones.
@@ -363,7 +519,7 @@ class Model:
                 self._handle, fed.views, len(fed), target.views, wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
-    def preprocess(self, x):
+    def preprocess(self, x: ImageLike) -> Drawing:
         """The image as the model sees it, resized and cropped: a Pillow image, or without Pillow an array."""
         batch = self._batch(x)
         if len(batch) != 1:
@@ -372,28 +528,31 @@ class Model:
         library.limpid_model_preprocess(self._handle, batch.views, ctypes.byref(out))
         return NativeImage(out.value).image()
 
-    def _batch(self, x):
+    def _batch(self, x: Any) -> Batch:
         return Batch(x, self.info.input_channels, self._is_channels_last)
 
     @property
-    def _is_channels_last(self):
+    def _is_channels_last(self) -> bool:
         return self._info.image_layout in (b"nhwc", b"hwc")
 
-    def _class_count(self, output):
+    def _class_count(self, output: Optional[str]) -> int:
+        if output in self._class_counts:
+            return self._class_counts[output]
         count = ctypes.c_size_t()
         library.limpid_model_class_count(self._handle, encoded(output), ctypes.byref(count))
         # Where no image can be fed, the library says so.
         if count.value == 0 and self._info.image_input is not None:
             raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
+        self._class_counts[output] = count.value
         return count.value
 
-    def _class_indices(self, classes, image_count):
+    def _class_indices(
+        self, classes: Optional[Classes], image_count: int,
+    ) -> Tuple[Optional[ctypes.Array[ctypes.c_int32]], int]:
         """The C array [image_count, n] (None: the predicted class), and n."""
         if classes is None:
             return None, 1
-        rows = classes.tolist() if isinstance(classes, np.ndarray) else classes
-        if isinstance(rows, (str, int, np.integer)):
-            rows = [rows]
+        rows = _listed(classes)
         if not any(isinstance(row, (list, tuple)) for row in rows):
             rows = [rows] * image_count
         lengths = {len(row) if isinstance(row, (list, tuple)) else 0 for row in rows}
@@ -404,7 +563,7 @@ class Model:
         flat = [self._class_index(value) for row in rows for value in row]
         return (ctypes.c_int32 * len(flat))(*flat), lengths.pop()
 
-    def _class_index(self, value):
+    def _class_index(self, value: Class) -> int:
         if isinstance(value, str):
             labels = self.labels
             if value not in labels:
@@ -416,5 +575,53 @@ class Model:
         return index
 
 
-def _load(source, options):
+def _load(source: Source_, options: Dict[str, Any]) -> Model:
     return Model(source, **options)
+
+
+def _contents(source: Any) -> bytes:
+    """The bytes of a model that has no path."""
+    if hasattr(source, "SerializeToString"):
+        return bytes(source.SerializeToString())
+    if hasattr(source, "read") and not isinstance(source, mmap.mmap):
+        source = source.read()
+    if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
+        return bytes(source)
+    raise InvalidType(
+        f"{type(source).__name__} is no model; give a path, the bytes of an ONNX file, an open file (\"rb\"), or an "
+        "onnx.ModelProto")
+
+
+def _listed(classes: Any) -> List[Any]:
+    """Classes as a list; rows of them as a list of lists."""
+    if isinstance(classes, (str, int, np.integer)):
+        return [classes]
+    try:
+        rows = classes.tolist() if isinstance(classes, np.ndarray) else list(classes)
+    except TypeError:
+        raise InvalidType(f"classes are indices, labels, or lists of these; not {classes!r}") from None
+    if not isinstance(rows, list):
+        return [rows]
+    return [row if isinstance(row, (str, int, list, tuple)) or not hasattr(row, "__iter__") else list(row) for row in rows]
+
+
+def _chunks(
+    images: Any, size: int, progress: Optional[Progress],
+) -> Iterator[Tuple[List[ImageLike], Optional[Progress]]]:
+    """A stream of images in lists, and for each what its call reports to: images done, of those that were taken."""
+    if size < 0:
+        raise InvalidArgument(f"batch_size is {size}; it may not be negative")
+    tell, close = (None, None) if progress is None else reporting(progress)
+    before, source = 0, iter(images)
+    try:
+        while chunk := list(itertools.islice(source, size)):
+            yield chunk, None if tell is None else _shifted(tell, before, len(chunk))
+            before += len(chunk)
+            chunk = []
+    finally:
+        if close is not None:
+            close()
+
+
+def _shifted(tell: Any, before: int, count: int) -> Progress:
+    return lambda done, total: tell(before + count * done // max(1, total), before + count)

@@ -1,7 +1,10 @@
 """NumPy arrays to named tensors of the library, and back."""
 
+from __future__ import annotations
+
 import ctypes
 import weakref
+from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 import numpy as np
 
@@ -9,18 +12,26 @@ from . import _abi
 from ._errors import InvalidArgument
 from ._library import encoded, library, text
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    #: Arrays by name: what inputs are fed, or a method's draws.
+    Arrays = Mapping[str, ArrayLike]
+
 _BFLOAT16 = 16
 _NUMBERS = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
     "float16": 10, "float64": 11, "uint32": 12, "uint64": 13, "bfloat16": _BFLOAT16,
 }
-_DTYPES = {number: np.dtype(name) for name, number in _NUMBERS.items() if number != _BFLOAT16}
+#: NumPy has no bfloat16: what is given of it is float32, which holds every value.
+DTYPES: Dict[int, np.dtype[Any]] = {
+    number: np.dtype("float32" if number == _BFLOAT16 else name) for name, number in _NUMBERS.items()}
 
 
 class Feeds:
     """Views of the arrays in a dict, which live as long as this object; `kind` is how messages call one."""
 
-    def __init__(self, arrays, kind="feed"):
+    def __init__(self, arrays: Arrays, kind: str = "feed") -> None:
         self._arrays = {name: _dense(kind, name, array) for name, array in arrays.items()}
         self._shapes = [(ctypes.c_int64 * a.ndim)(*a.shape) for a in self._arrays.values()]
         self.views = (_abi.TensorView * len(arrays))(*(
@@ -30,25 +41,25 @@ class Feeds:
             for (name, array), shape in zip(self._arrays.items(), self._shapes)
         ))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.views)
 
 
 class NativeTensors:
     """What limpid_run and limpid_fetch give, freed with this object."""
 
-    def __init__(self, handle):
+    def __init__(self, handle: Any) -> None:
         self._handle = handle
         weakref.finalize(self, library.limpid_tensors_free, handle)
 
-    def arrays(self):
+    def arrays(self) -> Dict[str, NDArray[Any]]:
         """{name: a copy}, in the order that was asked for."""
         views = (library.limpid_tensors_get(self._handle, i)
                  for i in range(library.limpid_tensors_count(self._handle)))
         return {text(view.name): view_array(view) for view in views}
 
 
-def _dense(kind, name, value):
+def _dense(kind: str, name: str, value: ArrayLike) -> NDArray[Any]:
     array = np.asarray(value)
     if array.dtype.name not in _NUMBERS:
         raise InvalidArgument(f"{kind} {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
@@ -56,13 +67,13 @@ def _dense(kind, name, value):
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def view_array(view):
+def view_array(view: _abi.TensorView) -> NDArray[Any]:
     """A copy of a tensor of the library."""
     shape = tuple(view.shape[i] for i in range(view.rank))
-    dtype = np.dtype(np.uint16) if view.type == _BFLOAT16 else _DTYPES[view.type]
+    dtype = np.dtype(np.uint16) if view.type == _BFLOAT16 else DTYPES[view.type]
     count = int(np.prod(shape, dtype=np.int64))
     data = ctypes.string_at(view.data, count * dtype.itemsize) if count else b""
-    array = np.frombuffer(data, dtype).reshape(shape)
-    if view.type == _BFLOAT16:  # NumPy has no such type; float32 holds every value of it
+    array: NDArray[Any] = np.frombuffer(data, dtype).reshape(shape)
+    if view.type == _BFLOAT16:
         return (array.astype(np.uint32) << 16).view(np.float32)
     return array.copy()

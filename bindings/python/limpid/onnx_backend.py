@@ -3,6 +3,10 @@
 Needs the package `onnx`, which the rest of limpid does without.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -11,9 +15,14 @@ from onnx.backend.base import Backend, BackendRep, namedtupledict
 from ._errors import InvalidArgument, LimpidError
 from ._model import Model
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    #: By name, in the order of the inputs, or one.
+    Inputs = Union[Mapping[str, ArrayLike], Sequence[Optional[ArrayLike]], ArrayLike]
+
 __all__ = ["LimpidBackend", "Representation", "is_compatible", "prepare", "run_model", "run_node",
            "supports_device"]
-
 
 NEWEST_OPSET = 22
 
@@ -21,14 +30,14 @@ NEWEST_OPSET = 22
 class Representation(BackendRep):
     """A model that is ready to run."""
 
-    def __init__(self, model: onnx.ModelProto, **options):
+    def __init__(self, model: onnx.ModelProto, **options: Any) -> None:
         weights = {tensor.name for tensor in model.graph.initializer}
         self._inputs = [value.name for value in model.graph.input if value.name not in weights]
         self._outputs = {value.name: _dtype(value) for value in model.graph.output}
         self._result = namedtupledict("Outputs", list(self._outputs))
         self._model = Model(model.SerializeToString(), **options)
 
-    def run(self, inputs, **options):
+    def run(self, inputs: Inputs, **options: Any) -> Any:
         """The outputs in the model's order, by number or by name.
 
         inputs: {name: array}, or a list in the order of the inputs that are no weights (an array stands for
@@ -39,7 +48,7 @@ class Representation(BackendRep):
             values[name] if dtype is None else values[name].astype(dtype, copy=False)
             for name, dtype in self._outputs.items()))
 
-    def _feeds(self, inputs):
+    def _feeds(self, inputs: Any) -> Dict[str, ArrayLike]:
         if not isinstance(inputs, dict):
             inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
             if len(inputs) > len(self._inputs):
@@ -52,7 +61,7 @@ class LimpidBackend(Backend):
     """The class methods that `onnx.backend.base.Backend` asks for. Options are those of `limpid.Model`."""
 
     @classmethod
-    def is_compatible(cls, model, device="CPU", **options):
+    def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> bool:
         """Whether Limpid can load the model: whether it knows every operator and type."""
         try:
             cls.prepare(model, device, **options)
@@ -61,17 +70,20 @@ class LimpidBackend(Backend):
         return True
 
     @classmethod
-    def prepare(cls, model, device="CPU", **options):
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> Representation:
         if not cls.supports_device(device):
             raise InvalidArgument(f"no device {device!r}; Limpid runs on \"CPU\"")
         return Representation(model, **options)
 
     @classmethod
-    def run_model(cls, model, inputs, device="CPU", **options):
+    def run_model(cls, model: onnx.ModelProto, inputs: Inputs, device: str = "CPU", **options: Any) -> Any:
         return cls.prepare(model, device, **options).run(inputs)
 
     @classmethod
-    def run_node(cls, node, inputs, device="CPU", outputs_info=None, *, opset_version=None, **options):
+    def run_node(  # type: ignore[override]  # the keyword is ours
+        cls, node: onnx.NodeProto, inputs: Any, device: str = "CPU", outputs_info: Any = None, *,
+        opset_version: Optional[int] = None, **options: Any,
+    ) -> Any:
         """Runs one node on a dict of arrays, or on a list in the order of its inputs. `outputs_info` is not
         needed. `opset_version`: that of the node's domain; None for the newest that Limpid follows."""
         if not isinstance(inputs, dict):
@@ -84,7 +96,7 @@ class LimpidBackend(Backend):
         return cls.run_model(helper.make_model(graph, opset_imports=[opset]), feeds, device, **options)
 
     @classmethod
-    def supports_device(cls, device):
+    def supports_device(cls, device: str) -> bool:
         return device.split(":")[0] == "CPU"
 
 
@@ -96,11 +108,11 @@ run_node = LimpidBackend.run_node
 supports_device = LimpidBackend.supports_device
 
 
-def _dtype(value):
+def _dtype(value: onnx.ValueInfoProto) -> Optional[np.dtype[Any]]:
     """The declared NumPy type of an output; None where the model leaves it open."""
     number = value.type.tensor_type.elem_type
     return helper.tensor_dtype_to_np_dtype(number) if number else None
 
 
-def _declaration(name, array):
+def _declaration(name: str, array: NDArray[Any]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)

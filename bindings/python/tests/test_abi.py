@@ -18,7 +18,7 @@ STRUCTS = {
     "limpid_tensor_view": _abi.TensorView, "limpid_render_options": _abi.RenderOptions,
     "limpid_choice": _abi.Choice, "limpid_field": _abi.Field,
     "limpid_metric_info": _abi.MetricInfo, "limpid_measure_options": _abi.MeasureOptions,
-    "limpid_use": _abi.Use, "limpid_evaluation_options": _abi.EvaluationOptions,
+    "limpid_use": _abi.Use, "limpid_evaluation_options": _abi.EvaluationOptions, "limpid_value_info": _abi.ValueInfo,
 }
 CONSTANTS = {
     "LIMPID_PIXEL_RGB8": _abi.RGB8, "LIMPID_PIXEL_RGBA8": _abi.RGBA8, "LIMPID_PIXEL_GRAY8": _abi.GRAY8,

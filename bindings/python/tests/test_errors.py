@@ -1,8 +1,12 @@
 """Mistakes get an exception of their own class, and a message that helps."""
 
+import errno
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from conftest import COLOURS
+from conftest import COLOURS, ROOT
 
 import limpid
 
@@ -75,3 +79,78 @@ def test_threads_keep_their_errors_apart(tensor):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(fail, range(200)))
+
+
+def test_a_missing_file_is_what_python_calls_one(model, tensor, tmp_path):
+    why = model.explain(tensor)[0]
+    (tmp_path / "file").write_bytes(b"x")
+    for call, path, kind, number in (
+        (limpid.Model, tmp_path / "nowhere.onnx", FileNotFoundError, errno.ENOENT),
+        (limpid.Model, "nowhere é.onnx", FileNotFoundError, errno.ENOENT),
+        (model.classify, str(tmp_path / "nowhere.png"), FileNotFoundError, errno.ENOENT),
+        (why.save, tmp_path / "no" / "why.png", FileNotFoundError, errno.ENOENT),
+        (why.save, tmp_path / "no" / "why.jpg", FileNotFoundError, errno.ENOENT),
+        (limpid.Model, tmp_path, IsADirectoryError, errno.EISDIR),
+        (model.classify, tmp_path, IsADirectoryError, errno.EISDIR),
+        (why.save, tmp_path, IsADirectoryError, errno.EISDIR),
+        (limpid.Model, tmp_path / "file" / "x.onnx", NotADirectoryError, errno.ENOTDIR),
+        (limpid.Model, tmp_path / ("x" * 300), OSError, errno.ENAMETOOLONG),
+    ):
+        with pytest.raises(kind) as caught:
+            call(path)
+        error = caught.value
+        assert isinstance(error, limpid.LimpidError) and isinstance(error, OSError)
+        assert (error.errno, error.filename) == (number, str(path))
+        assert isinstance(error, LookupError) == (number == errno.ENOENT)
+        assert str(error).startswith("cannot ") and str(path) in str(error)
+
+
+def test_what_is_not_permitted_is_a_permission_error(tmp_path):
+    code = f"""
+import os, limpid
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    limpid.Model(sys.argv[1])
+except PermissionError as error:
+    assert isinstance(error, limpid.LimpidError) and (error.errno, error.filename) == (13, sys.argv[1]), error
+    print("not permitted")
+"""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(COLOURS.read_bytes())
+    path.chmod(0)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[2])" + code, path, ROOT / "bindings" / "python"],
+        capture_output=True, text=True)
+    assert done.stdout == "not permitted\n", done.stderr
+
+
+def test_a_full_disk_is_an_os_error(model, tensor):
+    with pytest.raises(limpid.ReadWriteError) as caught:
+        model.explain(tensor)[0].save("/dev/full")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "/dev/full")
+
+
+def test_external_data_that_is_missing_is_not_taken_for_the_model(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    import onnx.external_data_helper
+    weights = onnx.numpy_helper.from_array(np.ones((2000,), np.float32), "w")
+    value = [onnx.helper.make_tensor_value_info(name, 1, [2000]) for name in "xy"]
+    made = onnx.helper.make_model(onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["x", "w"], ["y"])], "g", value[:1], value[1:], [weights]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(made, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(FileNotFoundError, match="weights.bin") as caught:
+        limpid.Model(tmp_path / "m.onnx")
+    assert caught.value.errno == errno.ENOENT and caught.value.filename != str(tmp_path / "m.onnx")
+
+
+def test_every_exception_class_is_exported_and_a_limpid_error():
+    from limpid import _errors
+    own = [kind for kind in vars(_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert len(own) == 15
+    for kind in own:
+        assert getattr(limpid, kind.__name__) is kind and issubclass(kind, limpid.LimpidError)

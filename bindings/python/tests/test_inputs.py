@@ -1,5 +1,6 @@
 """Everything that counts as an image."""
 
+import base64
 import io
 import mmap
 
@@ -55,13 +56,39 @@ def test_names_with_a_nul_are_refused_not_cut_short(model, red, tmp_path):
     assert not list(tmp_path.glob("b*"))
 
 
-def test_save_writes_png_only(model, red, tmp_path):
+def test_save_writes_the_kind_that_the_name_says(model, red, tmp_path):
     why = model.explain(red)[0]
-    why.save(tmp_path / "why.PNG")
-    why.save(tmp_path / "why")
-    assert pillow.open(tmp_path / "why").format == pillow.open(tmp_path / "why.PNG").format == "PNG"
-    with pytest.raises(limpid.InvalidArgument, match="writes PNG files, not .jpg"):
-        why.save(tmp_path / "why.jpg")
+    for name, kind in (("why.PNG", "PNG"), ("why", "PNG"), ("why.jpg", "JPEG"), ("why.JPEG", "JPEG")):
+        why.save(tmp_path / name)
+        assert pillow.open(tmp_path / name).format == kind
+    drawn = np.asarray(why.overlay()).astype(int)
+    assert np.abs(np.asarray(pillow.open(tmp_path / "why.jpg")).astype(int) - drawn).mean() < 8
+    why.save(tmp_path / "best.jpg", quality=100)
+    assert (tmp_path / "best.jpg").stat().st_size > (tmp_path / "why.jpg").stat().st_size
+    with pytest.raises(limpid.InvalidArgument, match="writes PNG and JPEG files, not .gif"):
+        why.save(tmp_path / "why.gif")
+    with pytest.raises(limpid.InvalidArgument, match="quality of 101"):
+        why.save(tmp_path / "why.jpg", quality=101)
+    with pytest.raises(limpid.InvalidArgument, match="quality is of JPEG"):
+        why.save(tmp_path / "why.png", quality=50)
+
+
+def test_notebooks_show_explanations(model, red, tensor):
+    (why,) = model.explain(red)
+    shown = np.asarray(pillow.open(io.BytesIO(why._repr_png_())))
+    np.testing.assert_array_equal(shown, np.asarray(why.overlay()))
+    page = why._repr_html_()
+    assert "<b>red</b>" in page and "score 2" in page and base64.b64encode(why._repr_png_()).decode() in page
+    large = model.explain(np.zeros((700, 2000, 3), np.uint8))[0]
+    assert pillow.open(io.BytesIO(large._repr_png_())).size == (640, 224) and "says nothing" in large._repr_html_()
+    assert pillow.open(io.BytesIO(model.explain(tensor)[0]._repr_png_())).size == (32, 32)
+
+
+def test_a_model_of_the_package_onnx(model, tensor):
+    onnx = pytest.importorskip("onnx")
+    np.testing.assert_array_equal(limpid.Model(onnx.load(COLOURS)).classify(tensor), model.classify(tensor))
+    with pytest.raises(limpid.InvalidArgument, match="int is no model"):
+        limpid.Model(7)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])

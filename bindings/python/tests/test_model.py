@@ -24,6 +24,22 @@ def test_model_describes_itself(model):
     assert "colours" in repr(model)
 
 
+def test_inputs_and_outputs_have_shapes_and_types():
+    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT16, ["batch", 3, None, 8]),
+              helper.make_tensor_value_info("scale", TensorProto.FLOAT16, []),
+              helper.make_tensor_value_info("y", TensorProto.FLOAT16, None)]
+    made = helper.make_model(
+        helper.make_graph([helper.make_node("Mul", ["x", "scale"], ["y"])], "m", values[:2], values[2:]),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = limpid.Model(made)
+    x, scale = model.inputs
+    assert (x, x.name, x.shape, x.dtype) == ("x", "x", ("batch", 3, None, 8), np.float16)
+    assert (scale.shape, scale.dtype) == ((), np.float16)
+    (y,) = model.outputs
+    assert (y, y.shape, y.dtype) == ("y", None, np.float16)
+    assert model.run({x: np.ones((1, 3, 1, 8), np.float16), scale: np.float16(2)})[y].max() == 2
+
+
 def test_methods_list_their_parameters(model):
     scouter = model.methods[0]
     assert scouter.name == "scouter" and scouter.summary
