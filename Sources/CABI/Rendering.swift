@@ -8,7 +8,7 @@ import Tensors
 private let colormapNames = Colormap.names.map { CText($0) }
 
 extension Rendering {
-  fileprivate init(_ pointer: UnsafePointer<limpid_render_options>?) throws {
+  init(_ pointer: UnsafePointer<limpid_render_options>?) throws {
     let options = try limpid_render_options.read(pointer)
     self.init(try optionalString(options.style, "style").map(Style.named) ?? .standard)
     colormap = try optionalString(options.colormap, "colormap").map(Colormap.named)

@@ -57,7 +57,7 @@ extension Report {
     if unread.isEmpty { return .none }
     let rows = unread.map { HTML("<dt>\(isolated($0.name))</dt><dd>\(isolated($0.reason))</dd>") }
     return """
-      <p>\(counted(unread.count, "image is", "images are")) not in the results above.</p>
+      <p>\(counted(unread.count, "image is", "images are")) missing above.</p>
       <dl class="facts">\(rows)</dl>
       """
   }
@@ -87,8 +87,8 @@ extension Report {
     if methods.isEmpty { return .none }
     let entries = methods.map { described($0.name, $0.summary, $0.settings) }
     return """
-      <p>Each map has its own scale: its colours compare places of one image, not images or methods with each other. The
-      score is the model's own number for the class, before it becomes a probability. What lies outside of a map the model
+      <p>Each map has its own scale (of some methods the maps of all classes have one): its colours compare places of one
+      image, not images or methods with each other. The score is the model's own number for the class, before it becomes a probability. What lies outside of a map the model
       did not see.</p>
       \(entries)
       """

@@ -16,6 +16,7 @@ extension Report {
         """
     }
     return """
+      \(caution)
       <ul>\(metrics.compactMap(sentence).map { HTML("<li>\($0)</li>") })</ul>
       <table class="stacked" role="table"><caption>\(caption)</caption>
       <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">method</th>\(heads)</tr></thead>
@@ -25,8 +26,22 @@ extension Report {
       """
   }
 
+  /// Below so many images bootstrap intervals are known to be too narrow.
+  private static let few = 20
+
+  private var imageCount: Int { results.map(\.estimate.count).max() ?? 0 }
+
+  /// What a reader should know before believing intervals of a handful of images.
+  private var caution: HTML {
+    guard imageCount < Self.few, results.contains(where: { $0.estimate.interval != nil }) else { return .none }
+    return """
+      <p><strong>These are few images.</strong> Intervals of fewer than \(Self.few) are too narrow: take what is said of chance
+      as a hint.</p>
+      """
+  }
+
   private var caption: String {
-    let images = results.map(\.estimate.count).max() ?? 0
+    let images = imageCount
     let start = "Means over \(counted(images, "image", "images"))"
     return results.contains { $0.estimate.interval != nil }
       ? "\(start), with \(intervalName) in brackets and as bars; the bars of a column have one scale." : "\(start)."

@@ -92,7 +92,7 @@ struct Explain: Command {
           explanations += try explain(image, use, classes, model, use.call.forImage(i, of: images.count), part)
         }
         for explanation in explanations { try output.write(explanation, of: image, path) }
-        if report != nil { try page.add(path, image, explanations.map { ($0, $0.note) }, scores: probabilities) }
+        if report != nil { try page.add(path, image, explanations, scores: probabilities) }
       } unread: { path, failure in
         page.addUnread(path, failure)
       }
@@ -176,7 +176,7 @@ private struct Output {
     let label = model.label(of: explanation.classIndex)
     let start = file.map { [$0.printable] } ?? [path.printable, explanation.method]
     let index = explanation.classIndex < 0 ? "-" : "\(explanation.classIndex)"
-    table.add(start + [index, label?.printable ?? "-", fixed(Double(explanation.score), 4), explanation.note])
+    table.add(start + [index, label?.printable ?? "-", fixed(Double(explanation.score), 4), explanation.note.printable])
     let region = explanation.field.region
     results.append(
       .object([
@@ -215,14 +215,5 @@ private struct Output {
     guard let label = model.label(of: index), !label.isEmpty else { return "\(index)" }
     let name = slug(label)
     return model.metadata.labels.count { slug($0) == name } > 1 ? "\(name)-\(index)" : name
-  }
-}
-
-extension Explanation {
-  /// What is to be said of the map beside its score.
-  var note: String {
-    guard let reading else { return isDegenerate ? "degenerate: the map is constant" : "" }
-    let words = reading.words.map { "\($0.text.printable) \(fixed(Double($0.similarity), 3))" }.joined(separator: ", ")
-    return "filter \(reading.filter): " + (words.isEmpty ? "inactive" : words)
   }
 }

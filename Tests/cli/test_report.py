@@ -112,7 +112,7 @@ def test_images_that_cannot_be_read_are_listed(case):
     result = case.run("explain", "model.onnx", "broken.png", "wide.png", "--report", "r.html")
     assert result.returncode == 1
     page = pages.read(case.folder / "r.html")
-    assert len(page.named("img")) == 2 and "broken.png" in page.text and "1 image is not in the results" in page.text
+    assert len(page.named("img")) == 2 and "broken.png" in page.text and "1 image is missing above" in page.text
 
 
 def test_thousands_of_maps_are_counted_not_shown(case):
@@ -187,7 +187,7 @@ def test_the_page_of_an_evaluation_has_the_numbers_of_its_results(case):
         best = better(METHODS[:2], key=means.get)
         words = "higher" if better is max else "lower"
         assert f"By {metric} ({words} is better), {best} is best with {short(means[best])}" in page.text
-    assert "1 image is not in the results" in page.text and "broken.png" in page.text
+    assert "1 image is missing above" in page.text and "broken.png" in page.text
     assert "limpid evaluate model.onnx --data list.csv --images . --report out" in page.text
     assert results["model"]["sha256"] in page.text
     charts = [a for a in page.named("svg") if "viewbox" in a]

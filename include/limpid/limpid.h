@@ -509,6 +509,19 @@ LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const c
 LIMPID_API limpid_status limpid_encode_jpeg(const limpid_image_view *image, int32_t quality, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_jpeg(const limpid_image_view *image, int32_t quality, const char *path);
 
+/** An explanation with the image that was explained, for limpid_report. */
+typedef struct limpid_report_item {
+  const char *name; /* what the page calls the image; NULL: "image 1" … Items of one name and the same pixels stand together */
+  limpid_image_view image;
+  const limpid_explanation *explanation;
+  size_t index; /* which of them */
+} limpid_report_item;
+
+/** One page of HTML that needs nothing but itself (docs/reports.md): images, what the model sees in them, and the maps of
+    any methods and classes beside them. Sizes in `options` do not count. Every image is classified once. */
+LIMPID_API limpid_status limpid_report(const limpid_model *model, const limpid_report_item *items, size_t count,
+                                       const limpid_render_options *options, limpid_bytes **out);
+
 /* ---- Measuring explanations ------------------------------------------------------------ */
 
 /** What a metric found: one number for each map, or image. */

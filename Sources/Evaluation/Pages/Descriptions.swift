@@ -1,5 +1,5 @@
 import Explainers
-import Explanations
+public import Explanations
 import Graph
 import Images
 import Metrics
@@ -26,6 +26,9 @@ extension MethodUse {
 }
 
 extension Model {
+  /// What a page calls it where nobody says from which file it came.
+  var title: String { fileGraph.name.isEmpty ? "a model" : fileGraph.name }
+
   /// What a page says of the model and of how it was called; `file` is what it was loaded from.
   func facts(_ file: String, output: String?) -> [(name: String, value: String)] {
     var facts = [("model", file)]
@@ -49,15 +52,24 @@ extension Model {
   }
 }
 
+extension Explanation {
+  /// What is to be said of the map beside its score.
+  public var note: String {
+    guard let reading else { return isDegenerate ? "degenerate: the map is constant" : "" }
+    let words = reading.words.map { "\($0.text) \(fixed(Double($0.similarity), 3))" }.joined(separator: ", ")
+    return "filter \(reading.filter): " + (words.isEmpty ? "inactive" : words)
+  }
+}
+
 extension Report.Map {
   /// `explanation`, drawn over its image.
-  init(_ explanation: Explanation, _ model: Model, over image: PixelView, _ rendering: Rendering, note: String) throws {
+  init(_ explanation: Explanation, _ model: Model, over image: PixelView, _ rendering: Rendering) throws {
     let drawn = try explanation.legible(over: image, rendering, longest: longestSide)
     let subject = explanation.reading.map { "filter \($0.filter)" }
       ?? (explanation.classIndex < 0 ? "the whole image" : model.displayName(of: explanation.classIndex))
     self.init(
       method: explanation.method, subject: subject, score: Double(explanation.score),
-      image: try InlineImage(drawn, longest: longestSide), note: note)
+      image: try InlineImage(drawn, longest: longestSide), note: explanation.note)
   }
 }
 

@@ -24,7 +24,7 @@ extension Evaluation {
   /// cancels that, the page has the images until then.
   public func page(_ options: Summary.Options, _ source: Source, _ progress: Progress) throws -> String {
     let summary = try summary(options)
-    let title = source.file.map(lastComponent) ?? (model.fileGraph.name.isEmpty ? "a classifier" : model.fileGraph.name)
+    let title = source.file.map(lastComponent) ?? model.title
     var report = Report(title: "\(title), evaluated")
     report.summary = sentences(summary, title)
     report.methods = plan.methods.map(\.described)
@@ -133,6 +133,9 @@ extension Evaluation {
       } catch let failure as Failure where failure.kind == .cancelled {
         report.casesNote += " The others are missing: making this page was interrupted."
         return
+      } catch let failure as Failure {
+        // It is in the results, but cannot be shown.
+        report.unread.append(Report.Unread(name: data.samples[entry.sample].name, reason: "no maps: \(failure.message)"))
       }
     }
   }
@@ -152,8 +155,7 @@ extension Evaluation {
           [.pixels(view)], classes: [[wanted]], method: use.method, use.call, parts[i + 1]).first
         else { throw Failure(.internal, "\(use.name) gave no map") }
         found.method = use.name
-        var map = try Report.Map(
-          found, model, over: view, rendering, note: found.isDegenerate ? "the map is constant" : "")
+        var map = try Report.Map(found, model, over: view, rendering)
         map.values = zip(plan.explanationMetrics, explained.values).map { ($0.name, $1.value) }
         return map
       }

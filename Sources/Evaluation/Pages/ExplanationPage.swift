@@ -1,4 +1,5 @@
 import Documents
+import Explainers
 public import Explanations
 public import Images
 public import Models
@@ -21,44 +22,57 @@ public struct ExplanationPage {
   private var left = 0
 
   /// - Parameters:
-  ///   - file: what the model was loaded from
+  ///   - file: what the model was loaded from; nil: not known
+  ///   - uses: the methods; `name(of:)` adds others
   ///   - output: the one that holds the scores, where the caller chose
   ///   - rendering: how maps are drawn; sizes in it are overwritten
-  public init(_ model: Model, file: String, _ uses: [MethodUse], output: String?, _ rendering: Rendering) {
+  public init(
+    _ model: Model, file: String? = nil, _ uses: [MethodUse], output: String?, _ rendering: Rendering
+  ) {
     self.model = model
-    name = lastComponent(file)
+    name = file.map(lastComponent) ?? model.title
     self.output = output
     self.rendering = rendering
     report.methods = uses.map(\.described)
     report.colors = Report.ColorScale(rendering)
-    report.settings = model.facts(file, output: output)
+    report.settings = model.facts(file ?? model.title, output: output)
+  }
+
+  /// What the page calls the method of an explanation: its name, or "rise@2" where "rise" was used with other settings.
+  public mutating func name(of explanation: Explanation) -> String {
+    var used = explanation.parameters.map { ($0.name, "\($0.value)") }
+    if let seed = explanation.seed { used.append(("seed", "\(seed)")) }
+    let uses = report.methods.filter { MethodUse.base(of: $0.name) == explanation.method }
+    if let known = uses.first(where: { $0.settings.map(\.value) == used.map(\.1) }) { return known.name }
+    let name = uses.isEmpty ? explanation.method : "\(explanation.method)@\(uses.count + 1)"
+    let method = (Explainers.all + Explainers.controls).first { $0.name == explanation.method }
+    report.methods.append(Report.Method(name: name, summary: method?.summary ?? "", settings: used))
+    return name
   }
 
   public var isEmpty: Bool { report.cases.isEmpty && left == 0 }
 
-  /// Adds an image with its explanations, each named after the use of its method, with what is to be said of it.
+  /// Adds an image with its explanations, each named after the use of its method.
   ///
   /// - Parameter scores: the probability of every class; asked for where the model has scores
   public mutating func add(
-    _ path: String, _ image: Image, _ explanations: [(explanation: Explanation, note: String)],
-    scores: () throws -> [Float]
+    _ path: String, _ image: Image, _ explanations: [Explanation], scores: () throws -> [Float]
   ) throws {
     let kept = explanations.prefix(Self.mostMaps - shown)
     left += explanations.count - kept.count
     shown += kept.count
     guard !kept.isEmpty else { return }
     var order: [Int: Int] = [:]
-    for (explanation, _) in kept where order[explanation.classIndex] == nil {
+    for explanation in kept where order[explanation.classIndex] == nil {
       order[explanation.classIndex] = order.count
     }
     // Classes in the order in which they were first explained; of each, the methods in theirs.
     let sorted = kept.enumerated().sorted { a, b in
-      let first = order[a.element.explanation.classIndex] ?? 0
-      let second = order[b.element.explanation.classIndex] ?? 0
+      let (first, second) = (order[a.element.classIndex] ?? 0, order[b.element.classIndex] ?? 0)
       return first != second ? first < second : a.offset < b.offset
     }.map(\.element)
     let maps = try image.withView { view in
-      try sorted.map { try Report.Map($0.explanation, model, over: view, rendering, note: $0.note) }
+      try sorted.map { try Report.Map($0, model, over: view, rendering) }
     }
     var predictions: [Report.Prediction] = []
     if let head = try? model.requiredScores(output) {

@@ -290,6 +290,34 @@ static void test_rendering(void) {
   limpid_image_free(image);
 }
 
+static void test_reports(const limpid_model *model) {
+  limpid_image_view view = quarter(pixels, 0);
+  limpid_explanation *why = NULL;
+  limpid_bytes *page = NULL;
+  limpid_report_item item = {NULL, {0}, NULL, 0};
+  FAILS(invalid, "items is NULL", limpid_report(model, NULL, 1, NULL, &page));
+  FAILS(invalid, "no explanations", limpid_report(model, &item, 0, NULL, &page));
+  FAILS(invalid, "explanation is NULL", limpid_report(model, &item, 1, NULL, &page));
+  CHECK(limpid_explain(model, NULL, &view, 1, NULL, 1, NULL, &why) == LIMPID_OK);
+  item.explanation = why;
+  FAILS(invalid, "", limpid_report(model, &item, 1, NULL, &page));
+  item.image = view;
+  item.image.height = 31;
+  FAILS(invalid, "32x31", limpid_report(model, &item, 1, NULL, &page));
+  item.image = view;
+  item.index = 1;
+  FAILS(LIMPID_ERROR_NOT_FOUND, "there are 1", limpid_report(model, &item, 1, NULL, &page));
+  item.index = 0;
+  item.name = "\xff";
+  FAILS(invalid, "UTF-8", limpid_report(model, &item, 1, NULL, &page));
+  item.name = "</title>";
+  CHECK(!page);
+  CHECK(limpid_report(model, &item, 1, NULL, &page) == LIMPID_OK);
+  CHECK(limpid_bytes_size(page) > 1000 && !memcmp(limpid_bytes_data(page), "<!DOCTYPE html>", 15));
+  limpid_bytes_free(page);
+  limpid_explanation_free(why);
+}
+
 int main(void) {
   limpid_model *model = load_colours();
   test_null(model);
@@ -299,6 +327,7 @@ int main(void) {
   test_explain(model);
   test_tensors(model);
   test_rendering();
+  test_reports(model);
   limpid_model_free(model);
   return 0;
 }

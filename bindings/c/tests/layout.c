@@ -167,6 +167,12 @@ AT(limpid_measure_options, run, 8);
 AT(limpid_measure_options, method, 16);
 LAST(limpid_measure_options, method_options);
 
+SIZE(limpid_report_item, 56);
+AT(limpid_report_item, name, 0);
+AT(limpid_report_item, image, 8);
+AT(limpid_report_item, explanation, 40);
+LAST(limpid_report_item, index);
+
 SIZE(limpid_use, 16);
 AT(limpid_use, name, 0);
 LAST(limpid_use, options);

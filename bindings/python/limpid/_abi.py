@@ -127,6 +127,10 @@ class MeasureOptions(Sized):
     ]
 
 
+class ReportItem(Structure):
+    _fields_ = [("name", c_char_p), ("image", ImageView), ("explanation", c_void_p), ("index", c_size_t)]
+
+
 class Use(Structure):
     _fields_ = [("name", c_char_p), ("options", POINTER(RunOptions))]
 
@@ -239,6 +243,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_model_preprocess": (Status, [_handle, _images, _out]),
     "limpid_explanation_render": (Status, [_handle, c_size_t, _images, POINTER(RenderOptions), _out]),
     "limpid_render": (Status, [POINTER(MapView), _images, POINTER(RenderOptions), _out]),
+    "limpid_report": (Status, [_handle, POINTER(ReportItem), c_size_t, POINTER(RenderOptions), _out]),
     "limpid_encode_png": (Status, [_images, _out]),
     "limpid_save_png": (Status, [_images, c_char_p]),
     "limpid_encode_jpeg": (Status, [_images, c_int32, _out]),

@@ -14,7 +14,7 @@ import numpy as np
 from . import _abi
 from ._errors import Cancelled, InvalidArgument, Unsupported
 from ._interruption import Interruption
-from ._library import encoded, library, path_bytes
+from ._library import encoded, library, path_bytes, taken
 from ._options import run_options
 from ._remote import Mirror, is_url, read_url
 
@@ -197,11 +197,11 @@ class Evaluation:
             data = self._bytes(index) if data is None else data
         except OSError as error:
             library.limpid_evaluation_fail(self._handle, index, encoded(str(error)), ctypes.byref(out))
-            return _taken(out.value)
+            return taken(out.value)
         with Interruption() as interruption:
             library.limpid_evaluation_evaluate(
                 self._handle, index, data, len(data or b""), run_options(interruption), ctypes.byref(out))
-        return _taken(out.value)
+        return taken(out.value)
 
     def _bytes(self, index):
         """The file of a sample that the library cannot open."""
@@ -227,7 +227,7 @@ class Evaluation:
         """One of the files that `write` writes: "results.json", "results.csv", "images.csv", "curves.csv", …"""
         out = ctypes.c_void_p()
         library.limpid_evaluation_document(self._handle, encoded(name), ctypes.byref(out))
-        return _taken(out.value)
+        return taken(out.value)
 
     def write(self, folder):
         """Writes all results into a folder."""
@@ -294,14 +294,6 @@ def _class_file(classes, folder):
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"{name}\n" for name in classes)
     return path
-
-
-def _taken(handle):
-    """The contents of a limpid_bytes, which is given back."""
-    try:
-        return ctypes.string_at(library.limpid_bytes_data(handle), library.limpid_bytes_size(handle))
-    finally:
-        library.limpid_bytes_free(handle)
 
 
 _TEXTS = ("name", "failed")

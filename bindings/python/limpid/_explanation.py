@@ -78,19 +78,20 @@ class _Native:
 
     def __init__(self, native: NativeExplanation, index: int) -> None:
         self._native = native
-        self._at = native.handle, index
+        #: The handle, and which of its explanations.
+        self.at: Tuple[Any, int] = native.handle, index
 
     @property
     def class_index(self) -> int:
-        return int(library.limpid_explanation_class(*self._at))
+        return int(library.limpid_explanation_class(*self.at))
 
     @property
     def score(self) -> float:
-        return float(library.limpid_explanation_score(*self._at))
+        return float(library.limpid_explanation_score(*self.at))
 
     @property
     def degenerate(self) -> bool:
-        return bool(library.limpid_explanation_is_degenerate(*self._at))
+        return bool(library.limpid_explanation_is_degenerate(*self.at))
 
     @property
     def method(self) -> str:
@@ -106,41 +107,41 @@ class _Native:
 
     @property
     def details(self) -> Dict[str, NDArray[Any]]:
-        views = [library.limpid_explanation_detail(*self._at, i)
-                 for i in range(library.limpid_explanation_detail_count(*self._at))]
+        views = [library.limpid_explanation_detail(*self.at, i)
+                 for i in range(library.limpid_explanation_detail_count(*self.at))]
         return {text(view.name): view_array(view) for view in views}
 
     @property
     def field(self) -> Tuple[float, float, float, float]:
-        found = library.limpid_explanation_field(*self._at)
+        found = library.limpid_explanation_field(*self.at)
         return found.x, found.y, found.seen_width, found.seen_height
 
     @property
     def filter(self) -> Optional[int]:
-        found = int(library.limpid_explanation_filter(*self._at))
+        found = int(library.limpid_explanation_filter(*self.at))
         return None if found < 0 else found
 
     @property
     def words(self) -> List[Tuple[str, float]]:
-        return pairs(library.limpid_explanation_word, *self._at)
+        return pairs(library.limpid_explanation_word, *self.at)
 
     @property
     def map(self) -> NDArray[np.float32]:
-        return _array(library.limpid_explanation_map(*self._at))
+        return _array(library.limpid_explanation_map(*self.at))
 
     @property
     def grid(self) -> NDArray[np.float32]:
-        return _array(library.limpid_explanation_grid(*self._at))
+        return _array(library.limpid_explanation_grid(*self.at))
 
     @property
     def range(self) -> Tuple[float, float]:
-        view = library.limpid_explanation_grid(*self._at)
+        view = library.limpid_explanation_grid(*self.at)
         return view.minimum, view.maximum
 
     def draw(self, image: Optional[Image], options: _abi.RenderOptions) -> NativeImage:
         out = ctypes.c_void_p()
         library.limpid_explanation_render(
-            *self._at, image and ctypes.byref(image.view), ctypes.byref(options), ctypes.byref(out))
+            *self.at, image and ctypes.byref(image.view), ctypes.byref(options), ctypes.byref(out))
         return NativeImage(out.value)
 
     def seen(self, image: Image) -> NDArray[np.uint8]:
@@ -315,6 +316,15 @@ class Explanation:
             colormap=encoded(colormap), style=encoded(style), opacity=opacity,
             width=width, height=height, scale=scale)
         return self._facts.draw(self._image, options)
+
+    def _report_item(self, name: Optional[str]) -> _abi.ReportItem:
+        """Raises InvalidArgument where a page cannot show it."""
+        if self._image is None:
+            raise InvalidArgument("an explanation of a tensor, which a page cannot show; explain its image")
+        if not isinstance(self._facts, _Native):
+            raise InvalidArgument("an explanation out of a pickle; make the page where it was explained")
+        handle, index = self._facts.at
+        return _abi.ReportItem(name=encoded(name), image=self._image.view, explanation=handle, index=index)
 
     # -- Notebooks
 

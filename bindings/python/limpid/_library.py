@@ -109,3 +109,11 @@ def names(function: Callable[..., Optional[bytes]], *arguments: Any) -> List[str
     while (name := function(*arguments, len(found))) is not None:
         found.append(text(name))
     return found
+
+
+def taken(handle: Any) -> bytes:
+    """The contents of a limpid_bytes, which is given back."""
+    try:
+        return ctypes.string_at(library.limpid_bytes_data(handle), library.limpid_bytes_size(handle))
+    finally:
+        library.limpid_bytes_free(handle)

@@ -24,6 +24,7 @@ from ._interruption import Interruption, Progress, reporting
 from ._library import PathLike, encoded, library, names, naming_file, optional_text, text
 from ._measurement import Measurement, measure
 from ._options import Parameter, name_array, parameter, run_options
+from ._report import PageNames, write_report
 from ._tensors import DTYPES, Feeds, NativeTensors
 
 if TYPE_CHECKING:
@@ -349,6 +350,19 @@ class Model:
             image = i // (len(native) // len(batch))
             explanations.append(Explanation(native, i, image, batch.images[image], label))
         return explanations
+
+    def report(
+        self, explanations: Iterable[Explanation], path: PathLike, names: PageNames = None, *,
+        colormap: Optional[str] = None, opacity: float = 0.0, style: Optional[str] = None,
+    ) -> None:
+        """Writes one page of HTML that needs nothing but itself: each image, what the model sees in it, and its explanations
+        side by side, of any methods and classes.
+
+        explanations: what `explain` gave, of one call or several, `a + b`; those of the same pixels stand together. names:
+        what the page calls the image of each explanation, or of all; None: "image 1", … The others as for
+        `Explanation.overlay`.
+        """
+        write_report(self._handle, list(explanations), path, names, colormap, opacity, style)
 
     def measure(
         self, x: Images, maps: Optional[Maps], metric: str, classes: Optional[Classes] = None, *,

@@ -18,6 +18,7 @@ STRUCTS = {
     "limpid_tensor_view": _abi.TensorView, "limpid_render_options": _abi.RenderOptions,
     "limpid_choice": _abi.Choice, "limpid_field": _abi.Field,
     "limpid_metric_info": _abi.MetricInfo, "limpid_measure_options": _abi.MeasureOptions,
+    "limpid_report_item": _abi.ReportItem,
     "limpid_use": _abi.Use, "limpid_evaluation_options": _abi.EvaluationOptions, "limpid_value_info": _abi.ValueInfo,
 }
 CONSTANTS = {

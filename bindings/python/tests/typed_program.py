@@ -35,6 +35,10 @@ def many(model: limpid.Model, folder: Path) -> Iterator[Tuple[int, npt.NDArray[n
         yield why.image_index, why.map * rows[why.image_index, why.class_index]
 
 
+def page(model: limpid.Model, path: Path) -> None:
+    model.report(model.explain(path) + model.explain(path, "rise"), path.with_suffix(".html"), names=path)
+
+
 def tensors(model: limpid.Model, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     gradient = model.gradient(x, ["cat"], wrt="input")
     several = model.gradient(x, ["cat"], wrt=["input", "layer4"])

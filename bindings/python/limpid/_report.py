@@ -1,0 +1,35 @@
+"""Explanations on one page."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
+
+from . import _abi
+from ._errors import InvalidArgument
+from ._library import PathLike, encoded, library, taken
+
+if TYPE_CHECKING:
+    from ._explanation import Explanation
+
+#: A name for all, or one for each explanation.
+PageNames = Union[PathLike, Sequence[Optional[PathLike]], None]
+
+
+def write_report(
+    model: Any, explanations: List[Explanation], path: PathLike, names: PageNames, colormap: Optional[str],
+    opacity: float, style: Optional[str],
+) -> None:
+    if names is None or isinstance(names, (str, bytes, os.PathLike)):
+        names = [names] * len(explanations)
+    if len(names) != len(explanations):
+        raise InvalidArgument(f"{len(names)} names for {len(explanations)} explanations; give one for each")
+    items = (_abi.ReportItem * len(explanations))(*(
+        why._report_item(None if name is None else os.fsdecode(name)) for why, name in zip(explanations, names)))
+    options = _abi.RenderOptions(colormap=encoded(colormap), style=encoded(style), opacity=opacity)
+    out = ctypes.c_void_p()
+    library.limpid_report(model, items, len(items), ctypes.byref(options), ctypes.byref(out))
+    page = taken(out.value)
+    with open(path, "wb") as file:
+        file.write(page)
