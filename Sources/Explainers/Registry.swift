@@ -32,6 +32,7 @@ public enum Explainers {
     ScoreCAM(),
     SSCAM(),
     ISCAM(),
+    AISE(),
     Occlusion(),
     WindowSimilarity(),
     AblationCAM(),

@@ -36,6 +36,8 @@ public struct Parameter: Sendable {
   public let kind: Kind
   /// Whether several numbers may be given, with commas between: "0.1,0.3".
   public private(set) var takesSeveral = false
+  /// The default where it is more than one number.
+  private var severalByDefault: String?
 
   public init(_ name: String, default defaultValue: Double, in range: ClosedRange<Double>, _ summary: String) {
     self.name = name
@@ -44,9 +46,10 @@ public struct Parameter: Sendable {
   }
 
   /// A number, or several.
-  public init(_ name: String, several defaultValue: Double, in range: ClosedRange<Double>, _ summary: String) {
-    self.init(name, default: defaultValue, in: range, summary)
+  public init(_ name: String, several defaults: Double..., in range: ClosedRange<Double>, _ summary: String) {
+    self.init(name, default: defaults[0], in: range, summary)
     takesSeveral = true
+    if defaults.count > 1 { severalByDefault = defaults.map { "\($0)" }.joined(separator: ",") }
   }
 
   /// A whole number; others are refused.
@@ -75,7 +78,7 @@ public struct Parameter: Sendable {
 
   public var defaultValue: ParameterValue {
     switch kind {
-    case .number(let value, _, _): .number(value)
+    case .number(let value, _, _): severalByDefault.map { .text($0) } ?? .number(value)
     case .choice(_, let word): .text(word)
     }
   }

@@ -115,6 +115,9 @@ METHODS = {
         "rise", HEAT, {"masks": 2000},
         "Red pixels raise the score when they are visible. Sees the model from outside only; grainy with few "
         "masks."),
+    "aise": (
+        "aise", HEAT, {},
+        "Red where a soft window keeps what the class needs; an optimizer looks for its place. Smooth, of few runs."),
     "occlusion": (
         "occlusion", SIGNED, {},
         "Red is what the score misses when it is covered; blue is what disturbs it."),
