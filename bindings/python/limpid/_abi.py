@@ -211,7 +211,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_model_metadata": (c_char_p, [_handle, c_char_p]),
     "limpid_model_get_method": (Status, [_handle, c_size_t, POINTER(MethodInfo)]),
     "limpid_model_get_parameter": (Status, [_handle, c_char_p, c_size_t, POINTER(ParameterInfo)]),
-    "limpid_classify": (Status, [_handle, _images, c_size_t, _run, POINTER(c_float), c_size_t]),
+    "limpid_classify": (Status, [_handle, _images, c_size_t, _run, c_void_p, c_size_t]),
     "limpid_explain": (
         Status, [_handle, c_char_p, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out],
     ),

@@ -374,4 +374,4 @@ class Explanation:
 
 
 def _array(view: _abi.MapView) -> NDArray[np.float32]:
-    return np.ctypeslib.as_array(view.values, (view.height, view.width)).copy()
+    return np.ctypeslib.as_array(view.values, (view.height, view.width)).astype(np.float32)

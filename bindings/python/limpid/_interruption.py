@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Protocol, Tuple, Type, Union, cast
@@ -29,10 +30,11 @@ class ProgressBar(Protocol):
 Progress = Union[ProgressFunction, ProgressBar, Callable[..., ProgressBar]]
 
 # Those whose handlers raise exceptions in practice. Asking for every signal there is would take as long as a
-# small model.
-_SIGNALS = (
+# small model; so does making enumerations of numbers and handlers, which the functions behind `signal` do not.
+_SIGNALS = tuple(map(int, (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
-)
+)))
+_plain: Any = sys.modules.get("_signal", signal)
 
 
 class Interruption:
@@ -83,10 +85,10 @@ class Interruption:
     def __enter__(self) -> Interruption:
         if self._defers:
             for number in _SIGNALS:
-                handler = signal.getsignal(number)
+                handler = _plain.getsignal(number)
                 if callable(handler):
                     self._handlers[number] = handler
-                    signal.signal(number, self._note)
+                    _plain.signal(number, self._note)
         return self
 
     def __exit__(
@@ -94,8 +96,8 @@ class Interruption:
     ) -> None:
         for number, handler in self._handlers.items():
             # A handler that the user's progress function installed meanwhile stays.
-            if signal.getsignal(number) == self._note:
-                signal.signal(number, handler)
+            if _plain.getsignal(number) == self._note:
+                _plain.signal(number, handler)
         if self._close is not None:
             self._close()
         if self._error is not None:

@@ -152,6 +152,7 @@ class Model:
         self._free = weakref.finalize(self, library.limpid_model_free, out.value)
         self._info = _abi.ModelInfo()
         library.limpid_model_get_info(out.value, ctypes.byref(self._info))
+        self._is_channels_last = self._info.image_layout in (b"nhwc", b"hwc")
         self.info = Info(
             text(self._info.name), text(self._info.family), self._info.class_count, self._info.input_width,
             self._info.input_height, self._info.input_channels)
@@ -263,12 +264,12 @@ class Model:
             return np.concatenate(rows) if rows else np.empty((0, count), np.float32)
         batch = self._batch(x)
         result = np.empty((len(batch), count), np.float32)
+        address, _ = result.__array_interface__["data"]  # quicker than result.ctypes
         with Interruption(progress) as interruption:
             options = run_options(
                 interruption, threads=threads, batch_size=batch_size, output=output, feeds=feeds)
             library.limpid_classify(
-                self._handle, batch.views, len(batch), options,
-                result.ctypes.data_as(ctypes.POINTER(ctypes.c_float)), result.size)
+                self._handle, batch.views, len(batch), options, address, result.size)
         return result[0] if batch.single else result
 
     @overload
@@ -544,10 +545,6 @@ class Model:
 
     def _batch(self, x: Any) -> Batch:
         return Batch(x, self.info.input_channels, self._is_channels_last)
-
-    @property
-    def _is_channels_last(self) -> bool:
-        return self._info.image_layout in (b"nhwc", b"hwc")
 
     def _class_count(self, output: Optional[str]) -> int:
         if output in self._class_counts:
