@@ -7,6 +7,9 @@
  * so in an order that makes it run out of registers. These are vector instructions from the start, under the flags
  * of the Swift module that they are inlined into. */
 
+/* Asks for a cache line to be brought into the second-level cache. Any address will do, also one where nothing is. */
+static inline __attribute__((always_inline)) void lp_prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
+
 #define LP_INLINE static inline __attribute__((always_inline, const))
 
 #define LP_VECTOR(N)                                                                                              \

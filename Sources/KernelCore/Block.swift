@@ -1,3 +1,5 @@
+public import CVectors
+
 /// A block of output rows times all weights of one group: the unit that is handed to an instruction set.
 ///
 /// `output[r, n] = clamp(sum over taps t, channels k of rows[t, r][k] * weights[t, k, n] + bias[n] + residual[r, n])`
@@ -80,39 +82,60 @@ extension Lanes {
   }
 
   /// All rows of one panel. A few tall tiles, as registers allow, and then the lower ones that fit: four rows take as
-  /// long as two or one, and what a tile computes beyond the last row is dropped.
+  /// long as two or one, and what a tile computes beyond the last row is dropped. The last two tiles each ask for a half of
+  /// the next panel, so that it does not come from memory while the first tile waits.
   @inlinable @inline(__always)
   static func panel<Row: Sums>(_: Row.Type, _ b: Block, _ n: Int) where Row.L == Self {
     typealias Two = Stack<TileRow<Row>, TileRow<Row>>
     typealias Four = Stack<Two, Two>
     typealias Six = Stack<Four, Two>
+    let depth = b.taps &* b.channels
+    let next = b.weights + depth &* (n &+ Row.width)
+    let tallest = hasTallTiles ? 12 : 6
     var r = 0
     while r < b.rows {
       let left = b.rows &- r
+      let ahead: UnsafePointer<Float>? =
+        r == 0 || left > 2 &* tallest ? nil : left > tallest ? next + depth &* (Row.width / 2) : next
       if hasTallTiles && left > 8 {
-        tile(Stack<Six, Six>.self, b, r, n)
+        tile(Stack<Six, Six>.self, b, r, n, ahead)
         r = r &+ 12
       } else if left == 5 || left == 6 || left > 8 {
-        tile(Six.self, b, r, n)
+        tile(Six.self, b, r, n, ahead)
         r = r &+ 6
       } else {
-        tile(Four.self, b, r, n)
+        tile(Four.self, b, r, n, ahead)
         r = r &+ 4
       }
     }
   }
 
+  /// `ahead`: weights of which as many cache lines are asked for as half the panel has.
   @inlinable @inline(__always)
-  static func tile<T: Tile>(_: T.Type, _ b: Block, _ r: Int, _ n: Int) where T.Row.L == Self {
+  static func tile<T: Tile>(
+    _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ ahead: UnsafePointer<Float>?
+  ) where T.Row.L == Self {
     var pointers = b.pointers + r
     var sums = T(pointers)
     var weights = b.weights + (b.taps &* b.channels) &* n
+    var ahead = ahead
     var tap = 0
     while tap < b.taps {
       sums.read(from: pointers)
       pointers += b.pointerStride
       if sums.reads(only: b.zeros) {
         weights += b.channels &* T.Row.width
+      } else if let first = ahead {
+        var next = first
+        var k = 0
+        while k < b.channels {
+          lp_prefetch(next)
+          next += T.Row.width / 2
+          sums.add(k, weights)
+          weights += T.Row.width
+          k = k &+ 1
+        }
+        ahead = next
       } else {
         var k = 0
         while k < b.channels {

@@ -21,7 +21,6 @@ extension Kernels {
     }
     let columns = c.outputChannels / c.groups
     let depth = c.kernelHeight * c.kernelWidth * c.inputChannels / c.groups
-    // OpenBLAS goes picture by picture, so that its sums do not depend on the split of a batch.
     if c.isProduct && variant != .openblas {
       return multiply(
         rows: c.batch * c.outputHeight * c.outputWidth, depth: depth, columns: columns, input, stride: depth,
@@ -30,7 +29,7 @@ extension Kernels {
     let windows = Windows(c, self, threads: parallel.threads)
     let groupLength = packedCount(depth: depth, columns: columns)
     let pixels = c.outputHeight * c.outputWidth
-    forEachTask(c.batch * c.groups * windows.grid.count, parallel) { task, slot in
+    forEachTask(windows.passes * c.groups * windows.grid.count, parallel) { task, slot in
       let (rows, columnRange) = windows.grid[task % windows.grid.count]
       let image = task / windows.grid.count / c.groups
       let group = task / windows.grid.count % c.groups

@@ -4,6 +4,9 @@
 /// `kernelWidth * inputChannels` channels: in a copy of the picture that has its padding, they are neighbours.
 struct Windows {
   let c: Kernels.Convolution
+  /// How often the grid is gone through: for each image, or once for the rows of all, so that weights are read for as many
+  /// rows as there are. Copies are made of one image, and the sums of OpenBLAS would depend on the split of a batch.
+  let passes: Int
   let grid: TaskGrid
   let taps, channels: Int
   /// Memory of one task: a `Scratch`, then zeros or the copy.
@@ -16,10 +19,11 @@ struct Windows {
   init(_ c: Kernels.Convolution, _ kernels: Kernels, threads: Int) {
     self.c = c
     let groupChannels = c.inputChannels / c.groups
-    grid = kernels.grid(
-      rows: c.outputHeight * c.outputWidth, columns: c.outputChannels / c.groups,
-      rowFloats: groupChannels * c.strideX * c.strideY, threads: threads)
     isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8
+    passes = isMerged || kernels.variant == .openblas ? c.batch : 1
+    grid = kernels.grid(
+      rows: c.batch / max(1, passes) * c.outputHeight * c.outputWidth, columns: c.outputChannels / c.groups,
+      rowFloats: groupChannels * c.strideX * c.strideY, threads: threads)
     taps = isMerged ? c.kernelHeight : c.kernelHeight * c.kernelWidth
     channels = isMerged ? c.kernelWidth * groupChannels : groupChannels
     rowFloats = ((c.outputWidth - 1) * c.strideX + c.kernelWidth) * c.inputChannels
@@ -38,7 +42,8 @@ struct Windows {
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
-  /// Fills in the pointers for the output pixels `pixels` of one picture; returns what pointers to padding equal.
+  /// Fills in the pointers for the output pixels `pixels` of a pass, whose first image is `picture`; returns what pointers
+  /// to padding equal.
   func point(
     _ pixels: Range<Int>, _ picture: UnsafePointer<Float>, group: Int, _ memory: UnsafeMutableRawPointer
   ) -> UnsafePointer<Float>? {
@@ -56,19 +61,26 @@ struct Windows {
   private func pointToInput(
     _ pixels: Range<Int>, _ picture: UnsafePointer<Float>, _ scratch: Scratch, zeros: UnsafePointer<Float>
   ) {
+    let imageFloats = c.inputHeight * c.inputWidth * c.inputChannels
+    let (first, place) = pixels.lowerBound.quotientAndRemainder(dividingBy: c.outputHeight * c.outputWidth)
     for ky in 0..<c.kernelHeight {
       for kx in 0..<c.kernelWidth {
         let pointers = scratch.pointers + (ky * c.kernelWidth + kx) * scratch.pointerStride
-        var iy = pixels.lowerBound / c.outputWidth * c.strideY - c.padTop + ky * c.dilationY
-        var x = pixels.lowerBound % c.outputWidth
+        var image = picture + first * imageFloats
+        var (y, x) = place.quotientAndRemainder(dividingBy: c.outputWidth)
         for i in 0..<pixels.count {
+          let iy = y * c.strideY - c.padTop + ky * c.dilationY
           let ix = x * c.strideX - c.padLeft + kx * c.dilationX
           let isInside = iy >= 0 && iy < c.inputHeight && ix >= 0 && ix < c.inputWidth
-          pointers[i] = isInside ? picture + (iy * c.inputWidth + ix) * c.inputChannels : zeros
+          pointers[i] = isInside ? image + (iy * c.inputWidth + ix) * c.inputChannels : zeros
           x += 1
           if x == c.outputWidth {
             x = 0
-            iy += c.strideY
+            y += 1
+            if y == c.outputHeight {
+              y = 0
+              image += imageFloats
+            }
           }
         }
       }
