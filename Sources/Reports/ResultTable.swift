@@ -18,11 +18,12 @@ extension Report {
     return """
       \(caution)
       <ul>\(metrics.compactMap(sentence).map { HTML("<li>\($0)</li>") })</ul>
+      <div class="wide" role="region" tabindex="0" aria-label="Results">
       <table class="stacked" role="table"><caption>\(caption)</caption>
       <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">method</th>\(heads)</tr></thead>
       <tbody role="rowgroup">
       \(rows)
-      </tbody></table>
+      </tbody></table></div>
       """
   }
 

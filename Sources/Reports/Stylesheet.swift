@@ -47,7 +47,7 @@ let stylesheet: HTML = """
   .legend { list-style: none; margin: 0 0 .5rem; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; font-size: .9rem; }
   .legend li { display: flex; gap: .4rem; align-items: center; }
   summary { cursor: pointer; color: var(--accent); padding: .25rem 0; }
-  @media (max-width: 47.99rem) {
+  @media screen and (max-width: 47.99rem) {
     .stacked, .stacked tbody, .stacked tr, .stacked th, .stacked td, .stacked caption { display: block; }
     .stacked thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     .stacked tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
@@ -90,5 +90,6 @@ let stylesheet: HTML = """
   :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
   footer { margin-top: 3rem; color: var(--soft); font-size: .9rem; }
   @media print { body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; }
-    h2, h3, h4 { break-after: avoid; } .case { break-inside: auto; } pre { white-space: pre-wrap; } }
+    h2, h3, h4 { break-after: avoid; } .case { grid-template-columns: 11rem minmax(0, 1fr); break-inside: avoid; }
+    .case > header { grid-column: 1 / -1; } .maps { grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); } details { display: none; } }
   """

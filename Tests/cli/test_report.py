@@ -245,7 +245,8 @@ def test_a_browser_shows_evaluations_with_names_from_outside(case):
     make_hostile(case)
     _, page = evaluate(
         case, "--method", ",".join(METHODS + ["rise@few", "rise@some", "occlusion"]), "--metric",
-        "insertion,deletion,area-size,sensitivity", "--metric-parameter", "step=16", "--parameter", "rise@few.masks=3",
+        "insertion,deletion,area-size,sensitivity,average-drop,increase,average-gain,infidelity,pixel-flipping,perturbation",
+        "--metric-parameter", "step=16", "--parameter", "rise@few.masks=3",
         "--parameter", "rise@some.masks=5", "--metric-parameter", "samples=2", model="hostile.onnx")
     assert HOSTILE[0] in page.text and "area-size" in page.text
     pages.check_in_browser(case.folder / "out/report.html")
