@@ -11,7 +11,7 @@ from ctypes import (
 )
 from typing import Any, Dict, List, Tuple
 
-from ._errors import InvalidArgument, check
+from ._errors import InvalidArgument, InvalidType, check
 
 LogCallback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 ProgressCallback = CFUNCTYPE(c_int32, c_void_p, c_uint64, c_uint64)
@@ -32,7 +32,10 @@ class Sized(Structure):
     """A struct that begins with its own size, by which the library knows the version of its caller."""
 
     def __init__(self, **fields: Any) -> None:
-        super().__init__(struct_size=sizeof(type(self)), **fields)
+        try:
+            super().__init__(struct_size=sizeof(type(self)), **fields)
+        except TypeError as error:
+            raise InvalidType(f"one of {', '.join(fields)} is of a wrong type: {error}") from None
         for name, value in fields.items():
             # ctypes drops the bits that do not fit
             if isinstance(value, int) and getattr(self, name) != value:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Protocol, Tuple, Un
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, InvalidType
 from ._filters import pairs
 from ._images import Image, NativeImage, view_pixels
-from ._library import PathLike, encoded, library, naming_file, text
+from ._library import PathLike, encoded, library, naming_file, path_bytes, text
 from ._options import used_parameters
 from ._tensors import view_array
 
@@ -293,11 +293,13 @@ class Explanation:
 
         quality: of JPEG, 1 to 100; 0 for 85.
         """
-        suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+        suffix = os.path.splitext(os.fsdecode(path_bytes(path)))[1].lower()
         is_jpeg = suffix in (".jpg", ".jpeg")
         if not is_jpeg and suffix not in ("", ".png"):
             raise InvalidArgument(
                 f"save writes PNG and JPEG files, not {suffix}; overlay().save({os.fspath(path)!r}) writes others")
+        if not isinstance(quality, int):
+            raise InvalidType(f"quality is a whole number; not {quality!r}")
         if quality and not is_jpeg:
             raise InvalidArgument("quality is of JPEG files; PNG files lose nothing")
         image = self._render(colormap, opacity, style, size, scale)
@@ -311,7 +313,10 @@ class Explanation:
         self, colormap: Optional[str] = None, opacity: float = 0.0, style: Optional[str] = None,
         size: Optional[Tuple[int, int]] = None, scale: int = 1,
     ) -> NativeImage:
-        width, height = size or (0, 0)
+        try:
+            width, height = size or (0, 0)
+        except (TypeError, ValueError):
+            raise InvalidArgument(f"size is (width, height); not {size!r}") from None
         options = _abi.RenderOptions(
             colormap=encoded(colormap), style=encoded(style), opacity=opacity,
             width=width, height=height, scale=scale)

@@ -145,9 +145,9 @@ def _images(x: Any, form: _TensorForm) -> Iterator[Image]:
 
 
 def _is_gray_batch(array: NDArray[Any]) -> bool:
-    """Whether a uint8 array is [images, height, width]. Three or four in front are more likely planes of colours."""
-    return (
-        array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] not in _PIXELS and array.shape[0] not in (3, 4))
+    """Whether a uint8 array is [images, height, width]. Three or four in front are more likely planes of colours, and a
+    few behind are bands."""
+    return array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] > 4 and array.shape[0] not in (3, 4)
 
 
 def _decoded(load: Any, *arguments: Any) -> Image:

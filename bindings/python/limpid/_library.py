@@ -9,7 +9,7 @@ from typing import Any, Callable, Generator, List, Optional, Tuple, Union, overl
 from contextlib import contextmanager
 
 from . import _abi
-from ._errors import InvalidArgument, LimpidError, of_file
+from ._errors import InvalidArgument, InvalidType, LimpidError, of_file
 from ._version import __version__
 
 # The first two numbers of the library's version: before 1.0 each minor version has its own binary interface.
@@ -77,15 +77,25 @@ def encoded(text: Optional[str]) -> Optional[bytes]:
     """Text as the library takes it; None for None. It would be cut short at a NUL."""
     if text is None:
         return None
+    if not isinstance(text, str):
+        raise InvalidType(f"{text!r} is no text")
     if "\0" in text:
         raise InvalidArgument(f"{text!r} has a NUL in it")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{text!r} has a surrogate in it, which no text in UTF-8 has") from None
 
 
 @contextmanager
 def naming_file(path: PathLike) -> Generator[bytes, None, None]:
     """Gives a file's name as the system knows it; an error of the system that is raised meanwhile has the name."""
-    name = os.fsencode(path)
+    try:
+        name = os.fsencode(path)
+    except TypeError:
+        raise InvalidType(f"{path!r} is no path") from None
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"the path {path!r} cannot be a file's: it has a surrogate in it") from None
     if b"\0" in name:
         raise InvalidArgument(f"the path {os.fspath(path)!r} has a NUL in it")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import mmap
+import operator
 import os
 import weakref
 from types import TracebackType
@@ -400,7 +401,10 @@ class Model:
         """
         several: Any = [images] if isinstance(images, (str, bytes, os.PathLike)) else images
         items: List[Any] = list(several)
-        numbers = None if filters is None else [int(f) for f in filters]
+        try:
+            numbers = None if filters is None else [operator.index(f) for f in filters]
+        except TypeError:
+            raise InvalidType(f"filters are a list of numbers; not {filters!r}") from None
         if any(not 0 <= number < 2**31 for number in numbers or ()):
             raise InvalidArgument(f"filters are numbers from 0; not {filters!r}")
         wanted = None if numbers is None else (ctypes.c_int32 * len(numbers))(*numbers)
@@ -580,7 +584,10 @@ class Model:
             if value not in labels:
                 raise InvalidArgument(f"the model has no class labelled {value!r}")
             return labels.index(value)
-        index = int(value)
+        try:
+            index = operator.index(value)
+        except TypeError:
+            raise InvalidType(f"a class is an index or a label; not {value!r}") from None
         if not -(2**31) <= index < 2**31:
             raise InvalidArgument(f"class {index} is out of range")
         return index

@@ -6,7 +6,7 @@ import ctypes
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple, Union
 
 from . import _abi
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, InvalidType
 from ._interruption import Interruption
 from ._library import encoded, text
 from ._tensors import Feeds
@@ -53,7 +53,10 @@ def used_parameters(function: Callable[..., Optional[bytes]], handle: Any) -> Di
 
 
 def name_array(names: Names) -> ctypes.Array[ctypes.c_char_p]:
-    names = [names] if isinstance(names, str) else list(names)
+    try:
+        names = [names] if isinstance(names, str) else list(names)
+    except TypeError:
+        raise InvalidType(f"a name, or a list of names, is needed; not {names!r}") from None
     return (ctypes.c_char_p * len(names))(*(encoded(name) for name in names))
 
 

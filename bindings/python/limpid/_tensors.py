@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, InvalidType
 from ._library import encoded, library, text
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Feeds:
     """Views of the arrays in a dict, which live as long as this object; `kind` is how messages call one."""
 
     def __init__(self, arrays: Arrays, kind: str = "feed") -> None:
+        if not isinstance(arrays, Mapping):
+            raise InvalidType(f"{kind.rstrip('s')}s are given as {{name: array}}; not as {arrays!r}")
         self._arrays = {name: _dense(kind, name, array) for name, array in arrays.items()}
         self._shapes = [(ctypes.c_int64 * a.ndim)(*a.shape) for a in self._arrays.values()]
         self.views = (_abi.TensorView * len(arrays))(*(
@@ -60,7 +62,10 @@ class NativeTensors:
 
 
 def _dense(kind: str, name: str, value: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # rows of different lengths
+        raise InvalidArgument(f"{kind} {name!r} is no array: {error}") from None
     if array.dtype.name not in _NUMBERS:
         raise InvalidArgument(f"{kind} {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
     # ascontiguousarray would give a scalar an axis; bfloat16 comes from the package ml_dtypes

@@ -119,7 +119,7 @@ except PermissionError as error:
     path = tmp_path / "model.onnx"
     path.write_bytes(COLOURS.read_bytes())
     path.chmod(0)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[2])" + code, path, ROOT / "bindings" / "python"],
@@ -154,3 +154,33 @@ def test_every_exception_class_is_exported_and_a_limpid_error():
     assert len(own) == 15
     for kind in own:
         assert getattr(limpid, kind.__name__) is kind and issubclass(kind, limpid.LimpidError)
+
+
+@pytest.mark.parametrize("call", [
+    lambda m, x: limpid.Model(3.5), lambda m, x: limpid.Model(None), lambda m, x: limpid.Model([]),
+    lambda m, x: limpid.Model(COLOURS, threads="2"), lambda m, x: limpid.Model(COLOURS, memory_limit=1.5),
+    lambda m, x: limpid.Model(COLOURS, preprocess=7), lambda m, x: limpid.Model("\ud800"),
+    lambda m, x: limpid.Model(COLOURS, precision=7),
+    lambda m, x: m.classify(x, output=7), lambda m, x: m.classify(x, output="\ud800"),
+    lambda m, x: m.classify(x, threads=1.5), lambda m, x: m.classify(x, feeds=7), lambda m, x: m.classify(x, feeds=[x]),
+    lambda m, x: m.classify(iter([x]), batch_size=-1), lambda m, x: m.classify(iter([x, 7])),
+    lambda m, x: m.classify(x, feeds={7: x}), lambda m, x: m.classify(x, progress=7),
+    lambda m, x: m.explain(x, 7), lambda m, x: m.explain(x, layer=7), lambda m, x: m.explain(x, draws=7),
+    lambda m, x: m.explain(x, classes=1.5), lambda m, x: m.explain(x, classes=[None]),
+    lambda m, x: m.explain(x, classes=[[0.5]]), lambda m, x: m.explain(x, classes=object()),
+    lambda m, x: m.explain(x, classes=np.array([0.5])), lambda m, x: m.explain(x, slot=object()),
+    lambda m, x: m.explain(x, seed="a"), lambda m, x: m.explain(x, draws={"noise": [[1], [1, 2]]}),
+    lambda m, x: m.run(7), lambda m, x: m.run({"input": [[1], [1, 2]]}), lambda m, x: m.run({"input": object()}),
+    lambda m, x: m.run({"input": x[None]}, 7), lambda m, x: m.fetch(x, None), lambda m, x: m.gradient(x, wrt=7),
+    lambda m, x: m.gradient(x, of=object()), lambda m, x: m.name_filters([x], ["a"]), lambda m, x: m.name_filters([x], 7),
+    lambda m, x: m.measure(x, None, 7), lambda m, x: m.metadata(7), lambda m, x: m.preprocess(None),
+    lambda m, x: m.explain(x)[0].overlay(size=7), lambda m, x: m.explain(x)[0].overlay(size=(1, 2, 3)),
+    lambda m, x: m.explain(x)[0].overlay(size=("a", 2)), lambda m, x: m.explain(x)[0].overlay(colormap=7),
+    lambda m, x: m.explain(x)[0].overlay(opacity="a"), lambda m, x: m.explain(x)[0].save(7),
+    lambda m, x: m.explain(x)[0].save("x.jpg", quality="a"), lambda m, x: m.explain(x)[0].save("\ud800.png"),
+])
+def test_what_is_of_a_wrong_kind_is_refused_by_an_exception_of_ours(model, tensor, call):
+    with pytest.raises(limpid.LimpidError) as caught:
+        result = call(model, tensor)
+        list(result)
+    assert isinstance(caught.value, (ValueError, LookupError, NotImplementedError)) and len(str(caught.value)) > 10

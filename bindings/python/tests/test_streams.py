@@ -93,6 +93,8 @@ def test_gray_images_in_one_array(model):
     assert model.classify(stack[:1]).shape == (1, 3)
     assert len(model.explain(stack)) == 7
     assert model.classify(stack[:, :, :3]).shape == (3,)  # one image of three colours
+    with pytest.raises(limpid.InvalidArgument, match=r"\[height, width, 1, 3 or 4\]"):
+        model.classify(stack[:, :, :2])  # gray and alpha, perhaps
     for count in (3, 4):
         with pytest.raises(limpid.InvalidArgument, match=r"planes of colours.*gray images: \[\.\.\., None\]"):
             model.classify(stack[:count])
