@@ -20,9 +20,9 @@ public struct Heatmap: Sendable {
     return low...high
   }
 
-  /// Whether the values differ by no more than float32 may err, 1e-5 of the largest magnitude. What is the same everywhere
-  /// comes out of a network with the rounding of its sums, and that of Winograd's convolutions is not the same at every
-  /// pixel: with a constant image, maps differed by up to 3e-6 of their values.
+  /// Whether the values differ by no more than float32 may err, 1e-5 of the largest magnitude. What is the same
+  /// everywhere comes out of a network with the rounding of its sums, and that of Winograd's convolutions is not the
+  /// same at every pixel: with a constant image, maps differed by up to 3e-6 of their values.
   public var isFlat: Bool {
     let range = range
     return range.upperBound - range.lowerBound <= 1e-5 * max(abs(range.lowerBound), abs(range.upperBound))

@@ -82,8 +82,8 @@ extension Lanes {
   }
 
   /// All rows of one panel. A few tall tiles, as registers allow, and then the lower ones that fit: four rows take as
-  /// long as two or one, and what a tile computes beyond the last row is dropped. The last two tiles each ask for a half of
-  /// the next panel, so that it does not come from memory while the first tile waits.
+  /// long as two or one, and what a tile computes beyond the last row is dropped. The last two tiles each ask for a
+  /// half of the next panel, so that it does not come from memory while the first tile waits.
   @inlinable @inline(__always)
   static func panel<Row: Sums>(_: Row.Type, _ b: Block, _ n: Int) where Row.L == Self {
     typealias Two = Stack<TileRow<Row>, TileRow<Row>>

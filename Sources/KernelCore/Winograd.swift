@@ -1,6 +1,6 @@
-/// Winograd's convolution of 3×3 and stride 1 (Lavin and Gray, arXiv 1509.09308): a patch of 4 columns and 4 or 2 rows of
-/// outputs, and the pixels under it, are polynomials in two variables. Their values at a few points are multiplied, one
-/// product over the channels for each point, and the outputs are interpolated from these.
+/// Winograd's convolution of 3×3 and stride 1 (Lavin and Gray, arXiv 1509.09308): a patch of 4 columns and 4 or 2 rows
+/// of outputs, and the pixels under it, are polynomials in two variables. Their values at a few points are multiplied,
+/// one product over the channels for each point, and the outputs are interpolated from these.
 ///
 /// The points of four outputs are 0, ±3/4, ±3/2 and ∞: every factor is exact in float32, and at the logits of networks
 /// the error is that of the direct sums; with the usual 0, ±1, ±2, ∞ it is twice as large. Those of two are 0, ±1, ∞.
@@ -79,8 +79,8 @@ public struct PatchOutputs {
   }
 }
 
-/// One axis of a patch. Row i of the first transform has the coefficients of the product of (x − p) over the other finite
-/// points p, that of ∞ over all of them; row i of the second has the powers of the points.
+/// One axis of a patch. Row i of the first transform has the coefficients of the product of (x − p) over the other
+/// finite points p, that of ∞ over all of them; row i of the second has the powers of the points.
 public protocol PatchAxis {
   static var points: Int { get }
   static var outputs: Int { get }

@@ -18,8 +18,8 @@ extension Kernels {
     return height.pointCount * packedCount(depth: channels, columns: columns)
   }
 
-  /// Packs weights [outputs, channels of a group, kernelHeight, kernelWidth] for `convolve`, group after group. `source` may
-  /// be misaligned; output channel m is multiplied by `scale[m]`.
+  /// Packs weights [outputs, channels of a group, kernelHeight, kernelWidth] for `convolve`, group after group.
+  /// `source` may be misaligned; output channel m is multiplied by `scale[m]`.
   public func packWeights(
     _ c: Convolution, _ source: UnsafeRawPointer, scale: UnsafePointer<Float>?,
     into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
@@ -41,8 +41,8 @@ extension Kernels {
     }
   }
 
-  /// Kernels [columns, channels, 3, 3] as values at the points of `height`, computed in double and rounded once; each point
-  /// packed as `pack` packs a matrix.
+  /// Kernels [columns, channels, 3, 3] as values at the points of `height`, computed in double and rounded once; each
+  /// point packed as `pack` packs a matrix.
   private func packAtPoints(
     _ height: PatchHeight, _ source: UnsafeRawPointer, channels: Int, columns: Int, scale: UnsafePointer<Float>?,
     into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
@@ -67,7 +67,9 @@ extension Kernels {
               }
             }
             for ky in 0..<3 {
-              for j in 0..<6 { AxisPoints.four.sum(j, taps + 3 * ky * most, most, into: rows + (6 * ky + j) * most, width) }
+              for j in 0..<6 {
+                AxisPoints.four.sum(j, taps + 3 * ky * most, most, into: rows + (6 * ky + j) * most, width)
+              }
             }
             for i in 0..<height.points {
               for j in 0..<6 {
@@ -83,7 +85,8 @@ extension Kernels {
   }
 }
 
-/// Three taps of a kernel as values of its polynomial at points, over the product of the point's differences to the others.
+/// Three taps of a kernel as values of its polynomial at points, over the product of the point's differences to the
+/// others.
 private struct AxisPoints: Sendable {
   /// [points, 3]
   private var factors: [Double] = []

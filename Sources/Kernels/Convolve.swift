@@ -9,8 +9,8 @@ extension Kernels {
 
   /// Weights from `packWeights`. The workspace is 64-byte aligned.
   ///
-  /// Where `Convolution.patchHeight` says so, by Winograd's algorithm: sums that are zero come out as a rounding error then,
-  /// and NaN or infinity reaches all outputs of the patches that read it.
+  /// Where `Convolution.patchHeight` says so, by Winograd's algorithm: sums that are zero come out as a rounding error
+  /// then, and NaN or infinity reaches all outputs of the patches that read it.
   public func convolve(
     _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,

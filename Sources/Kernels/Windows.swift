@@ -4,8 +4,9 @@
 /// `kernelWidth * inputChannels` channels: in a copy of the picture that has its padding, they are neighbours.
 struct Windows {
   let c: Kernels.Convolution
-  /// How often the grid is gone through: for each image, or once for the rows of all, so that weights are read for as many
-  /// rows as there are. Copies are made of one image, and the sums of OpenBLAS would depend on the split of a batch.
+  /// How often the grid is gone through: for each image, or once for the rows of all, so that weights are read for as
+  /// many rows as there are. Copies are made of one image, and the sums of OpenBLAS would depend on the split of a
+  /// batch.
   let passes: Int
   let grid: TaskGrid
   let taps, channels: Int
@@ -42,8 +43,8 @@ struct Windows {
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
-  /// Fills in the pointers for the output pixels `pixels` of a pass, whose first image is `picture`; returns what pointers
-  /// to padding equal.
+  /// Fills in the pointers for the output pixels `pixels` of a pass, whose first image is `picture`; returns what
+  /// pointers to padding equal.
   func point(
     _ pixels: Range<Int>, _ picture: UnsafePointer<Float>, group: Int, _ memory: UnsafeMutableRawPointer
   ) -> UnsafePointer<Float>? {

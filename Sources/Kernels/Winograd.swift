@@ -4,12 +4,13 @@ import Parallel
 extension Kernels.Convolution {
   /// How high the patches are of which Winograd's algorithm makes the output, or nil where the sums are direct.
   ///
-  /// Only the shape of the layer decides, never the batch or the threads, so that these do not change a bit. Small sides
-  /// waste parts of their patches, and read weights four times as large for few of them; with few channels the
+  /// Only the shape of the layer decides, never the batch or the threads, so that these do not change a bit. Small
+  /// sides waste parts of their patches, and read weights four times as large for few of them; with few channels the
   /// transforms weigh more than the products.
   var patchHeight: PatchHeight? {
     let channels = min(inputChannels, outputChannels) / max(1, groups)
-    guard kernelHeight == 3, kernelWidth == 3, strideY == 1, strideX == 1, dilationY == 1, dilationX == 1, channels >= 32
+    guard kernelHeight == 3, kernelWidth == 3, strideY == 1, strideX == 1, dilationY == 1, dilationX == 1,
+      channels >= 32
     else { return nil }
     let side = min(outputHeight, outputWidth)
     return side >= 20 ? .four : side >= 12 ? .two : nil
@@ -19,9 +20,9 @@ extension Kernels.Convolution {
 /// A convolution by Winograd's algorithm: geometry, memory, order of work.
 ///
 /// Patches of all images are numbered through, and taken in blocks: the values of a block at all points, the products
-/// point by point, the outputs. Where the weights of all points stay in the second-level cache, a block is a task, small
-/// enough to stay there beside them. Else one block after the other, with all threads, is so large that weights are
-/// seldom read again, and each of the three stages is divided.
+/// point by point, the outputs. Where the weights of all points stay in the second-level cache, a block is a task,
+/// small enough to stay there beside them. Else one block after the other, with all threads, is so large that weights
+/// are seldom read again, and each of the three stages is divided.
 struct Winograd {
   let c: Kernels.Convolution
   let height: PatchHeight
@@ -45,8 +46,7 @@ struct Winograd {
     patchesPerImage = patchesAcross * ((c.outputHeight + height.rawValue - 1) / height.rawValue)
     patches = patchesPerImage * c.batch
     (valueRow, productRow) = (Self.rounded(channels), Self.rounded(packedColumns))
-    let weightFloats = height.pointCount * channels * packedColumns
-    isShared = weightFloats > Self.cachedWeights
+    isShared = height.pointCount * channels * packedColumns > Self.cachedWeights
     let patchFloats = height.pointCount * (valueRow + productRow)
     let wish = isShared ? Self.sharedFloats / patchFloats : Self.ownFloats / patchFloats
     let blocks = (patches + max(12, wish) - 1) / max(12, wish)
@@ -55,8 +55,8 @@ struct Winograd {
     productPlane = Self.plane(blockPatches * productRow)
   }
 
-  /// Floats of weights that are read again for each block of a task's own, and floats of values and products of a block,
-  /// where it is a task's own and where it is shared.
+  /// Floats of weights that are read again for each block of a task's own, and floats of values and products of a
+  /// block, where it is a task's own and where it is shared.
   private static let cachedWeights = 5 << 16
   private static let ownFloats = 1 << 17
   private static let sharedFloats = 1 << 21
@@ -89,11 +89,6 @@ struct Winograd {
     let zeros: UnsafeMutablePointer<Float>
   }
 
-  struct Memory {
-    let values, products: UnsafeMutablePointer<Float>
-    let slots: UnsafeMutableRawPointer
-  }
-
   func slot(_ memory: UnsafeMutableRawPointer) -> Slot {
     let pixels = memory + (Scratch.byteCount(rows: blockPatches, taps: 1) + 63) / 64 * 64
     let vectors = (pixels + 320).assumingMemoryBound(to: Float.self)
@@ -106,60 +101,76 @@ struct Winograd {
 
   // MARK: Order of work
 
+  /// What a call is given.
+  private struct Operands {
+    let kernels: Kernels
+    let input, packed: UnsafePointer<Float>
+    let output: UnsafeMutablePointer<Float>
+    let epilogue: Kernels.Epilogue
+    let parallel: Parallel
+  }
+
   func run(
     _ kernels: Kernels, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Kernels.Epilogue, workspace: UnsafeMutableRawPointer,
     _ parallel: Parallel
   ) {
+    let o = Operands(
+      kernels: kernels, input: input, packed: packed, output: output, epilogue: epilogue, parallel: parallel)
     let blocks = (patches + blockPatches - 1) / blockPatches
-    let weightCount = height.pointCount * channels * packedColumns
-    func range(_ block: Int) -> Range<Int> { block * blockPatches..<min(patches, (block + 1) * blockPatches) }
+    func block(_ i: Int) -> Range<Int> { i * blockPatches..<min(patches, (i + 1) * blockPatches) }
     if !isShared && c.groups * blocks >= parallel.threads {
       return forEachTask(c.groups * blocks, parallel) { task, slot in
-        let memory = workspace + slot * (blockBytes + slotBytes)
-        let values = memory.assumingMemoryBound(to: Float.self)
-        let products = values + height.pointCount * valuePlane
-        let own = self.slot(memory + blockBytes)
-        let (group, patches) = (task / blocks, range(task % blocks))
-        evaluate(kernels, patches, input, group, values, patches.lowerBound, own)
-        for point in 0..<height.pointCount {
-          multiply(
-            kernels, point, 0..<patches.count, 0..<packedColumns, values, packed + group * weightCount, products, own)
-        }
-        interpolate(kernels, patches, products, patches.lowerBound, group, output, epilogue, own)
+        computeAlone(block(task % blocks), group: task / blocks, o, workspace + slot * (blockBytes + slotBytes))
       }
     }
-    let values = workspace.assumingMemoryBound(to: Float.self)
-    let products = values + height.pointCount * valuePlane
-    let slots = workspace + blockBytes
     for group in 0..<c.groups {
-      for block in 0..<blocks {
-        let patches = range(block)
-        let parts = (patches.count + 11) / 12
-        forEachTask(parts, parallel) { part, slot in
-          let first = patches.lowerBound + part * 12
-          evaluate(
-            kernels, first..<min(first + 12, patches.upperBound), input, group, values, patches.lowerBound,
-            self.slot(slots + slot * slotBytes))
-        }
-        let grid = TaskGrid(rows: patches.count, columns: packedColumns, rowFloats: channels) { rowBlocks in
-          let chunks = parallel.threads == 1 ? 1 : max(1, 4 * parallel.threads / (rowBlocks * height.pointCount))
-          let panels = (packedColumns + kernels.panelWidth - 1) / kernels.panelWidth
-          return (panels + chunks - 1) / chunks * kernels.panelWidth
-        }
-        forEachTask(height.pointCount * grid.count, parallel) { task, slot in
-          let (rows, columns) = grid[task % grid.count]
-          multiply(
-            kernels, task / grid.count, rows, columns, values, packed + group * weightCount, products,
-            self.slot(slots + slot * slotBytes))
-        }
-        forEachTask(parts, parallel) { part, slot in
-          let first = patches.lowerBound + part * 12
-          interpolate(
-            kernels, first..<min(first + 12, patches.upperBound), products, patches.lowerBound, group, output, epilogue,
-            self.slot(slots + slot * slotBytes))
-        }
-      }
+      for i in 0..<blocks { computeTogether(block(i), group: group, o, workspace) }
+    }
+  }
+
+  /// Floats of the packed weights of a group.
+  private var groupWeightCount: Int { height.pointCount * channels * packedColumns }
+
+  private func computeAlone(_ block: Range<Int>, group: Int, _ o: Operands, _ memory: UnsafeMutableRawPointer) {
+    let values = memory.assumingMemoryBound(to: Float.self)
+    let products = values + height.pointCount * valuePlane
+    let slot = slot(memory + blockBytes)
+    evaluate(o.kernels, block, o.input, group, values, block.lowerBound, slot)
+    for point in 0..<height.pointCount {
+      multiply(
+        o.kernels, point, 0..<block.count, 0..<packedColumns, values, o.packed + group * groupWeightCount, products,
+        slot)
+    }
+    interpolate(o.kernels, block, products, block.lowerBound, group, o.output, o.epilogue, slot)
+  }
+
+  /// Each of the three stages is divided among the threads.
+  private func computeTogether(_ block: Range<Int>, group: Int, _ o: Operands, _ memory: UnsafeMutableRawPointer) {
+    let values = memory.assumingMemoryBound(to: Float.self)
+    let products = values + height.pointCount * valuePlane
+    func slot(_ i: Int) -> Slot { self.slot(memory + blockBytes + i * slotBytes) }
+    func part(_ i: Int) -> Range<Int> {
+      let first = block.lowerBound + i * 12
+      return first..<min(first + 12, block.upperBound)
+    }
+    let parts = (block.count + 11) / 12
+    forEachTask(parts, o.parallel) {
+      evaluate(o.kernels, part($0), o.input, group, values, block.lowerBound, slot($1))
+    }
+    let grid = TaskGrid(rows: block.count, columns: packedColumns, rowFloats: channels) { rowBlocks in
+      let threads = o.parallel.threads
+      let chunks = threads == 1 ? 1 : max(1, 4 * threads / (rowBlocks * height.pointCount))
+      let panels = (packedColumns + o.kernels.panelWidth - 1) / o.kernels.panelWidth
+      return (panels + chunks - 1) / chunks * o.kernels.panelWidth
+    }
+    forEachTask(height.pointCount * grid.count, o.parallel) { task, i in
+      let (rows, columns) = grid[task % grid.count]
+      multiply(
+        o.kernels, task / grid.count, rows, columns, values, o.packed + group * groupWeightCount, products, slot(i))
+    }
+    forEachTask(parts, o.parallel) {
+      interpolate(o.kernels, part($0), products, block.lowerBound, group, o.output, o.epilogue, slot($1))
     }
   }
 

@@ -19,11 +19,14 @@ struct ConvolutionCase {
     residual = g.floats(c.outputCount)
   }
 
-  /// The sum before the activation, in double precision. The error of Winograd's algorithm is in proportion to all numbers
-  /// of a patch, not to those of one sum.
+  /// The sum before the activation, in double precision. The error of Winograd's algorithm is in proportion to all
+  /// numbers of a patch, not to those of one sum.
   func expected() -> [Expected] {
     let sums = directlyExpected()
-    guard ConvolutionTests.patched.contains(where: { $0.outputChannels == c.outputChannels && $0.inputHeight == c.inputHeight }) else { return sums }
+    let isPatched = ConvolutionTests.patched.contains {
+      $0.outputChannels == c.outputChannels && $0.inputHeight == c.inputHeight
+    }
+    guard isPatched else { return sums }
     let tolerance = sums.map(\.tolerance).max() ?? 0
     return sums.map { Expected(value: $0.value, tolerance: tolerance) }
   }
