@@ -31,7 +31,7 @@ func reading<R>(_ path: UnsafePointer<CChar>, _ body: () throws -> R) throws -> 
   do {
     return try body()
   } catch let failure as Failure where failure.kind != .notFound && failure.kind != .io {
-    throw failure.at("\"\(String(cString: path))\"")
+    throw failure.at(quoted(path: path))
   }
 }
 

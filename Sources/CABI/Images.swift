@@ -41,8 +41,8 @@ public func limpid_image_load_file(
   boundary {
     let path = try required(path, "path")
     let out = try required(out, "out")
-    let file = try MappedFile(path: path)
-    let image = try withExtendedLifetime(file) { try reading(path) { try Image.decode(file.bytes) } }
+    let file = try Storage(path: path)
+    let image = try reading(path) { try file.withBytes { try Image.decode($0) } }
     out.pointee = ImageHandle(image).handle()
   }
 }

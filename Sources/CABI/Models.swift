@@ -149,6 +149,7 @@ extension Model.Options {
     // A precision is a bound on the error; the kernels, all float32, keep each of them.
     memoryLimit = options.memory_limit
     threads = Int(options.threads)
+    copiesFiles = options.copy != 0
     preprocessing = try optionalString(options.preprocess, "preprocess").map { text in
       try locating("limpid_model_options.preprocess") { try Preprocessing(given: text) }
     }

@@ -4,20 +4,22 @@ import Tensors
 public enum TextFile {
   /// The lines, without their ends (LF, CR LF); a last empty one is left out. What is no UTF-8 is kept as in names.
   public static func lines(_ path: String) throws -> [String] {
-    let file = try MappedFile(path: path.systemName)
-    var lines = file.bytes.split(separator: 0x0A, omittingEmptySubsequences: false).map { line in
-      let bytes = line.last == 0x0D ? line.dropLast() : line
-      if let text = String(validating: bytes, as: UTF8.self) { return text }
-      return String(name: bytes.filter { $0 != 0 }.map { CChar(bitPattern: $0) } + [0])
-    }
+    let file = try Storage(path: path.systemName)
+    var lines = file.withBytes { $0.split(separator: 0x0A, omittingEmptySubsequences: false).map(text) }
     if lines.last?.isEmpty == true { lines.removeLast() }
     if let first = lines.first, first.hasPrefix("\u{FEFF}") { lines[0] = String(String.UnicodeScalarView(first.unicodeScalars.dropFirst())) }
     return lines
   }
 
+  private static func text(_ line: Slice<UnsafeRawBufferPointer>) -> String {
+    let bytes = line.last == 0x0D ? line.dropLast() : line
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
+    return String(name: bytes.filter { $0 != 0 }.map { CChar(bitPattern: $0) } + [0])
+  }
+
   public static func text(_ path: String) throws -> String {
-    let file = try MappedFile(path: path.systemName)
-    return String(decoding: file.bytes, as: UTF8.self)
+    let file = try Storage(path: path.systemName)
+    return file.withBytes { String(decoding: $0, as: UTF8.self) }
   }
 
   /// The fields of a line of comma-separated values (RFC 4180): quotes may enclose a field, and are doubled in it.

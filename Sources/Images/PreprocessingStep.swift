@@ -57,7 +57,7 @@ extension Preprocessing.Step: CustomStringConvertible {
     case ("gray", 1): self = .gray
     case ("bgr", 1): self = .bgr
     case ("scale", 2) where words[1].hasPrefix("1/"):
-      guard let divisor = number(words[1].dropFirst(2)), Float(divisor) > 0 else { return nil }
+      guard let divisor = number(words[1].dropFirst(2)), isDivisor(divisor) else { return nil }
       self = .scale(divisor: divisor)
     case ("normalize", _): self.init(normalization: words.dropFirst())
     default: return nil
@@ -90,7 +90,7 @@ extension Preprocessing.Step: CustomStringConvertible {
     let std = words.suffix(count + 1)
     guard mean.first == "mean", std.first == "std" else { return nil }
     let means = mean.dropFirst().compactMap(number)
-    let deviations = std.dropFirst().compactMap(number).filter { Float($0) > 0 }
+    let deviations = std.dropFirst().compactMap(number).filter(isDivisor)
     guard means.count == count, deviations.count == count else { return nil }
     self = .normalize(mean: means, std: deviations, arithmetic)
   }
@@ -135,6 +135,9 @@ private func number(_ word: Substring) -> Double? {
   guard isDecimal, word.utf8.count <= 400, let value = Double(word), Float(value).isFinite else { return nil }
   return value
 }
+
+/// Whether all that is divided by it stays finite.
+private func isDivisor(_ value: Double) -> Bool { value > 0 && (255 / Float(value)).isFinite }
 
 /// Without the ".0" of whole numbers.
 private func text(_ value: Double) -> String {

@@ -11,8 +11,8 @@ public struct Image: Sendable {
   /// A PNG or JPEG file.
   public init(path: String) throws {
     image = try translated {
-      let file = try path.withCString { try MappedFile(path: $0) }
-      return try locating(quoted(path)) { try Images.Image.decode(file.bytes) }
+      let file = try path.withCString { try Storage(path: $0) }
+      return try locating(quoted(path)) { try file.withBytes { try Images.Image.decode($0) } }
     }
   }
 

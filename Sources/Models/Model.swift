@@ -17,6 +17,8 @@ public final class Model: Sendable {
     public var threads = 0
     /// How images are prepared, in place of what the file says.
     public var preprocessing: Preprocessing?
+    /// Whether files are read into memory, rather than mapped.
+    public var copiesFiles = false
     public init() {}
   }
 
@@ -49,7 +51,7 @@ public final class Model: Sendable {
 
   /// Loads an ONNX file. Throws where it cannot be read, is no ONNX model, or needs what Limpid does not have.
   public convenience init(path: UnsafePointer<CChar>, options: Options = Options()) throws {
-    try self.init(graph: ONNXLoader.load(path: path), options: options)
+    try self.init(graph: ONNXLoader.load(path: path, copying: options.copiesFiles), options: options)
   }
 
   /// Loads an ONNX model from memory, which is copied.

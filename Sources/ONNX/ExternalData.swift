@@ -2,12 +2,14 @@
 import Glibc
 import Tensors
 
-/// The files beside a model that hold its weights, each mapped once.
+/// The files beside a model that hold its weights, each mapped or read once.
 final class ExternalData {
   private let folder: [CChar]
+  private let copying: Bool
   private var files: [String: Storage] = [:]
 
-  init(folderOf path: UnsafePointer<CChar>) {
+  init(folderOf path: UnsafePointer<CChar>, copying: Bool) {
+    self.copying = copying
     // Bytes, not a String: a path need not be UTF-8.
     let bytes = UnsafeBufferPointer(start: path, count: strlen(path))
     let slash = CChar(UInt8(ascii: "/"))
@@ -37,8 +39,9 @@ final class ExternalData {
     let descriptor = openat(directory, steps.joined(separator: "/"), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw failure("cannot open the \(name)", errno) }
     defer { close(descriptor) }
-    let file = try MappedFile(descriptor: descriptor, name: "the \(name)")
-    let storage = Storage(borrowing: file.bytes, owner: file)
+    let storage = copying
+      ? try Storage(descriptor: descriptor, name: "the \(name)")
+      : Storage(mapping: try MappedFile(descriptor: descriptor, name: "the \(name)"))
     files[location] = storage
     return storage
   }

@@ -7,13 +7,13 @@ import Tensors
 ///
 /// Weights are not copied: tensors borrow from the file's memory map, and pages are read when they are used.
 /// Whatever the bytes are, the result is a `Graph` that keeps its promises or a `Failure` that says what is
-/// wrong. A file must not shrink while a model of it is in use (the system then ends the process).
+/// wrong. A mapped file must not shrink while a model of it is in use (the system then ends the process).
 public enum ONNXLoader {
-  /// Loads a model file. External data is looked for in the file's folder.
+  /// Loads a model file. External data is looked for in the file's folder. `copying`: files are read, not mapped.
   /// Throws `notFound`, `io`, `invalidModel` or `unsupported`.
-  public static func load(path: UnsafePointer<CChar>) throws -> Graph {
-    let file = try MappedFile(path: path)
-    return try read(Storage(borrowing: file.bytes, owner: file), external: ExternalData(folderOf: path))
+  public static func load(path: UnsafePointer<CChar>, copying: Bool = false) throws -> Graph {
+    let file = copying ? try Storage(path: path) : Storage(mapping: try MappedFile(path: path))
+    return try read(file, external: ExternalData(folderOf: path, copying: copying))
   }
 
   /// Loads a model from memory, which cannot have external data. With an `owner`, tensors borrow from `bytes`

@@ -35,9 +35,17 @@ public func locating<R>(_ place: @autoclosure () -> String, _ body: () throws ->
 
 /// A name from outside as messages show it: in quotes, at most 80 characters, none of them a control character.
 public func quoted(_ name: String) -> String {
+  let scalars = name.unicodeScalars
+  return "\"\(printable(scalars.prefix(80)))\(scalars.dropFirst(80).isEmpty ? "" : "…")\""
+}
+
+/// The same of a path, whole: what matters is often at its end.
+public func quoted(path: UnsafePointer<CChar>) -> String {
+  "\"\(printable(String(cString: path).unicodeScalars[...]))\""
+}
+
+private func printable(_ scalars: Substring.UnicodeScalarView) -> String {
   var text = String.UnicodeScalarView()
-  for scalar in name.unicodeScalars.prefix(80) {
-    text.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
-  }
-  return "\"\(String(text))\(name.unicodeScalars.dropFirst(80).isEmpty ? "" : "…")\""
+  for scalar in scalars { text.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar) }
+  return String(text)
 }

@@ -10,18 +10,13 @@ extension Image {
       let bytes = try readStandardInput()
       return try locating("standard input") { try bytes.withUnsafeBytes { try decode($0) } }
     }
-    let file = try MappedFile(path: path.systemName)
-    return try locating(quoted(path)) { try decode(file.bytes) }
+    let file = try Storage(path: path.systemName)
+    return try locating(quoted(path)) { try file.withBytes { try decode($0) } }
   }
 }
 
 func writeFile(_ path: String, _ bytes: [UInt8]) throws {
-  let descriptor = open(path.systemName, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-  guard descriptor >= 0 else {
-    throw Failure(.io, "cannot write \(quoted(path)): \(String(cString: strerror(errno)))")
-  }
-  defer { close(descriptor) }
-  try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, quoted(path)) }
+  try bytes.withUnsafeBytes { try writeFile($0, to: path.systemName) }
 }
 
 /// Throws `io` where no file can be made or written at `path`: before the work, not after it.

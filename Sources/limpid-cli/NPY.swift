@@ -42,8 +42,8 @@ extension Tensor {
   /// A NumPy file, formats 1 to 3, little-endian and in C order; what `numpy.save` writes of numbers.
   init(npy path: String) throws {
     self = try locating(quoted(path)) {
-      let file = try MappedFile(path: path.systemName)
-      return try withExtendedLifetime(file) { try Self.parse(file.bytes) }
+      let file = try Storage(path: path.systemName)
+      return try file.withBytes { try Self.parse($0) }
     }
   }
 

@@ -91,8 +91,8 @@ struct NameFilters: Command {
   }
 
   private static func words(_ path: String) throws -> Set<String> {
-    let file = try MappedFile(path: path)
-    return Set(String(decoding: file.bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init))
+    let file = try Storage(path: path)
+    return Set(file.withBytes { String(decoding: $0, as: UTF8.self) }.split(whereSeparator: \.isNewline).map(String.init))
   }
 
   private func table(_ names: [FilterName]) -> Table {

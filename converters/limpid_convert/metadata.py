@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 
 from limpid_convert import __version__
 from limpid_convert.errors import ConversionError
@@ -16,13 +17,16 @@ def read_labels(path, count=None):
         path = os.path.join(os.path.dirname(__file__), "imagenet-labels.txt")
     try:
         with open(path, encoding="utf-8-sig") as file:
-            labels = [line.strip() for line in file.read().splitlines()]
+            labels = [line.strip() for line in file.read().split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise ConversionError(f"{path}: {error}") from None
     while labels and not labels[-1]:
         labels.pop()
     if not labels or not all(labels):
         raise ConversionError(f"{path}: one class name a line is needed, none of them empty")
+    garbled = [label for label in labels if any(unicodedata.category(c) == "Cc" and c != "\t" for c in label)]
+    if garbled:
+        raise ConversionError(f"{path}: a name has a control character: {garbled[0]!r}")
     if count is not None and len(labels) != count:
         raise ConversionError(f"{path}: {len(labels)} names for a model of {count} classes")
     return labels

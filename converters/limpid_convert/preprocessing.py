@@ -109,16 +109,16 @@ def _add(found, seen, line):
         _add_pixel_step(found, name, [int(n) for n in matches[name][1].split()], shown)
     elif scale:
         (found.divisor,) = _numbers(scale[1], shown)
-        if not np.float32(found.divisor) > 0:
-            raise ConversionError(f"{shown}: the divisor must be positive")
+        if not _divides(found.divisor):
+            raise ConversionError(f"{shown}: the divisor must be positive, and no less than float32 can divide 255 by")
     else:
         found.mean, found.std = _numbers(normalize[1], shown), _numbers(normalize[2], shown)
         found.float64 = bool(normalize[3])
         if not len(found.mean) == len(found.std) or len(found.mean) not in (1, found.channels):
             raise ConversionError(f"{shown}: images of {found.channels} channels need as many mean and std values, or "
                                   "one of each")
-        if not all(np.float32(s) > 0 for s in found.std):
-            raise ConversionError(f"{shown}: std must be positive")
+        if not all(_divides(s) for s in found.std):
+            raise ConversionError(f"{shown}: std must be positive, and no less than float32 can divide 255 by")
 
 
 def _add_pixel_step(found, name, numbers, shown):
@@ -137,6 +137,11 @@ def _add_pixel_step(found, name, numbers, shown):
         found.bgr = True
     else:
         found.width, found.height = sides if len(sides) == 2 else (None, None)
+
+
+def _divides(value):
+    with np.errstate(divide="ignore", over="ignore"):
+        return value > 0 and bool(np.isfinite(np.float32(255) / np.float32(value)))
 
 
 def _numbers(words, shown):

@@ -57,6 +57,15 @@ def test_metadata_is_added_and_the_graph_stays_as_it_was(annotated, tmp_path):
     assert before.graph == after.graph
 
 
+def test_labels_may_end_in_crlf_and_have_no_control_characters(annotated, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_bytes("a\r\nb\u2028b\r\nc d\r\ne\te\r\nf\r\n".encode())
+    assert annotated("--labels", labels, "--preprocess", STEPS)[2]["limpid.labels"] == "a\nb\u2028b\nc d\ne\te\nf"
+    labels.write_bytes(b"a\nb\0b\nc\nd\ne\n")
+    status, said, _ = annotated("--labels", labels, "--preprocess", STEPS)
+    assert status == 1 and "control character" in said and "'b\\x00b'" in said
+
+
 @pytest.mark.parametrize("final, role", [("Softmax", "probabilities"), ("LogSoftmax", "log_probabilities"),
                                          ("Relu", "logits")])
 def test_the_role_of_the_output_follows_its_last_operator(command, tmp_path, final, role):
@@ -98,6 +107,8 @@ def test_external_weights_travel_along(command, tmp_path, monkeypatch):
     (("--preprocess", "resize 8"), "no preprocessing step"),
     (("--preprocess", "normalize mean 1 2 3 std 1 2"), "as many mean and std"),
     (("--preprocess", "normalize mean 1 1 1 std 1 1 0"), "must be positive"),
+    (("--preprocess", "normalize mean 1 1 1 std 1 1 1e-60"), "must be positive"),
+    (("--preprocess", "scale 1/1e-60"), "must be positive"),
     (("--preprocess", "scale 1/255; resize exact 8 8 bilinear"), "out of place"),
     (("--preprocess", "scale 1/255; scale 1/255"), "out of place"),
     (("--preprocess", "scale 255"), "no preprocessing step"),

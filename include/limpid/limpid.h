@@ -185,9 +185,11 @@ typedef struct limpid_model_options {
      224), "imagenet-exact" (all of the image, 224 by 224), or steps as in docs/model-format.md, with semicolons
      between them. NULL: as the file says. */
   const char *preprocess;
+  int32_t copy; /* 1: files are read into memory, and may become shorter or be gone afterwards */
+  int32_t reserved;
 } limpid_model_options;
 
-#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL }
+#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL, 0, 0 }
 
 typedef struct limpid_model_info {
   size_t struct_size;
@@ -275,7 +277,8 @@ typedef struct limpid_value_info {
 
 #define LIMPID_VALUE_INFO_INIT { sizeof(limpid_value_info), NULL, NULL, NULL, 0, LIMPID_FLOAT32, 0 }
 
-/** Loads an ONNX file; weights stay in a memory map of it, or of its external data. */
+/** Loads an ONNX file; weights stay in a memory map of it, or of its external data, unless the options say `copy`. Where a
+    mapped file becomes shorter, reading what is gone ends the process (SIGBUS): replace such files, do not rewrite them. */
 LIMPID_API limpid_status limpid_model_load_file(const char *path, const limpid_model_options *options,
                                                 limpid_model **out);
 /** Loads an ONNX model from memory, which is copied once and may be freed after the call. */

@@ -74,8 +74,8 @@ public struct Sample: Sendable {
   func image() throws -> Image {
     switch source {
     case .file(let path):
-      let file = try MappedFile(path: path.systemName)
-      return try locating(quoted(path)) { try Image.decode(file.bytes) }
+      let file = try Storage(path: path.systemName)
+      return try locating(quoted(path)) { try file.withBytes { try Image.decode($0) } }
     case .pixels(let make): return try locating(quoted(name)) { try make() }
     case .caller: throw Failure(.invalidArgument, "\(quoted(name)) has no file; give its bytes")
     }

@@ -34,16 +34,9 @@ extension Evaluation {
     _ progress: Progress = .unwatched
   ) throws {
     try makeFolder(folder)
-    for file in try files(options, source, progress) { try Self.replace(joined(folder, file.name), file.text()) }
-  }
-
-  /// At no time is there half a file.
-  private static func replace(_ path: String, _ text: String) throws {
-    var text = text.withoutEscapes
-    let part = path + ".part"
-    try text.withUTF8 { try writeFile(UnsafeRawBufferPointer($0), to: part.systemName) }
-    guard rename(part.systemName, path.systemName) == 0 else {
-      throw Failure(.io, "cannot write \(quoted(path)): \(String(cString: strerror(errno)))")
+    for file in try files(options, source, progress) {
+      var text = try file.text().withoutEscapes
+      try text.withUTF8 { try writeFile(UnsafeRawBufferPointer($0), to: joined(folder, file.name).systemName) }
     }
   }
 }

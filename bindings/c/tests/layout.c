@@ -21,13 +21,15 @@ AT(limpid_image_view, height, 20);
 AT(limpid_image_view, format, 24);
 LAST(limpid_image_view, reserved);
 
-SIZE(limpid_model_options, 32);
+SIZE(limpid_model_options, 40);
 AT(limpid_model_options, struct_size, 0);
 AT(limpid_model_options, memory_limit, 8);
 AT(limpid_model_options, threads, 16);
 AT(limpid_model_options, precision, 20);
 AT(limpid_model_options, preprocess, 24);
-LAST(limpid_model_options, preprocess);
+AT(limpid_model_options, copy, 32);
+AT(limpid_model_options, reserved, 36);
+LAST(limpid_model_options, reserved);
 
 SIZE(limpid_model_info, 112);
 AT(limpid_model_info, struct_size, 0);

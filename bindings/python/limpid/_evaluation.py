@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tempfile
-import weakref
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from . import _abi
 from ._errors import Cancelled, InvalidArgument, Unsupported
 from ._interruption import Interruption
-from ._library import encoded, library, path_bytes, taken
+from ._library import Handle, encoded, library, path_bytes, taken
 from ._options import run_options
 from ._remote import Mirror, is_url, read_url
 
@@ -103,8 +102,7 @@ class Evaluation:
             self._explain(options, model, keep)
             out = ctypes.c_void_p()
             library.limpid_evaluation_create(model._handle, ctypes.byref(options), ctypes.byref(out))
-        self._handle = out.value
-        weakref.finalize(self, library.limpid_evaluation_free, out.value)
+        self._handle = Handle(out.value, library.limpid_evaluation_free)
         for i, item in enumerate(given or ()):
             self._add_given(i, item, model)
 

@@ -6,7 +6,6 @@ import base64
 import ctypes
 import html
 import os
-import weakref
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Protocol, Tuple, Union
 
@@ -16,7 +15,7 @@ from . import _abi
 from ._errors import InvalidArgument, InvalidType
 from ._filters import pairs
 from ._images import Image, NativeImage, view_pixels
-from ._library import PathLike, encoded, library, naming_file, path_bytes, text
+from ._library import Handle, PathLike, encoded, library, naming_file, path_bytes, text
 from ._options import used_parameters
 from ._tensors import view_array
 
@@ -33,8 +32,7 @@ class NativeExplanation:
     """What limpid_explain gives, freed with this object."""
 
     def __init__(self, handle: Any) -> None:
-        self.handle = handle
-        weakref.finalize(self, library.limpid_explanation_free, handle)
+        self.handle = Handle(handle, library.limpid_explanation_free)
 
     def __len__(self) -> int:
         return int(library.limpid_explanation_count(self.handle))

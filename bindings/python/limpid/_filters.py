@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import math
-import weakref
 from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import _abi
 from ._errors import InvalidArgument
 from ._images import Batch
 from ._interruption import Interruption
-from ._library import library, text
+from ._library import Handle, library, text
 
 if TYPE_CHECKING:
     from ._images import ImageLike
@@ -49,8 +48,7 @@ class NativeFilterNames:
     """What limpid_name_filters gives, freed with this object."""
 
     def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        weakref.finalize(self, library.limpid_filter_names_free, handle)
+        self._handle = Handle(handle, library.limpid_filter_names_free)
 
     def names(self, filters: Optional[Sequence[int]]) -> List[FilterName]:
         """A FilterName for each of `filters`; None: for each filter of the layer."""

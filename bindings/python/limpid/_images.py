@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, BinaryIO, Iterator, List, NamedTuple, Sequence, Union
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._library import PathLike, library, naming_file
+from ._library import Handle, PathLike, library, naming_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,8 +76,8 @@ class NativeImage:
     """An image of the library, freed with this object."""
 
     def __init__(self, handle: Any) -> None:
-        self.view: _abi.ImageView = library.limpid_image_get_view(handle)
-        weakref.finalize(self, library.limpid_image_free, handle)
+        self._handle = Handle(handle, library.limpid_image_free)
+        self.view: _abi.ImageView = library.limpid_image_get_view(self._handle)
 
     def array(self) -> NDArray[np.uint8]:
         """A copy of the pixels, uint8 [height, width, 3]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from pathlib import Path
 from typing import Any, Callable, Generator, List, Optional, Tuple, Union, overload
 from contextlib import contextmanager
@@ -57,6 +58,17 @@ def _open() -> ctypes.CDLL:
 
 
 library = _open()
+
+
+class Handle:
+    """What the library gave, to be passed to its functions; given back when nobody has it, so never during a call with it."""
+
+    __slots__ = "_as_parameter_", "__weakref__"
+
+    def __init__(self, value: Optional[int], free: Callable[[Optional[int]], None]) -> None:
+        self._as_parameter_ = ctypes.c_void_p(value)
+        # Not when Python ends: daemon threads may be in a call then, and the system takes all back.
+        weakref.finalize(self, free, value).atexit = False
 
 
 def text(value: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import weakref
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -13,7 +12,7 @@ from ._errors import InvalidArgument, NotFound
 from ._explanation import Explanation
 from ._images import Batch
 from ._interruption import Interruption, Progress
-from ._library import encoded, library, text
+from ._library import Handle, encoded, library, text
 from ._options import Parameter, parameter, run_options, used_parameters
 from ._tensors import Feeds, view_array
 
@@ -69,8 +68,8 @@ def _parameter(metric: bytes, index: int) -> Parameter:
 class Measurement:
     """What a metric found."""
 
-    def __init__(self, handle: Any, metric: str) -> None:
-        weakref.finalize(self, library.limpid_measurement_free, handle)
+    def __init__(self, found: Any, metric: str) -> None:
+        handle = Handle(found, library.limpid_measurement_free)
         #: The metric's name.
         self.metric = metric
         #: float64 [maps]: one number for each map, or image; NaN where it is undefined.

@@ -7,7 +7,6 @@ import itertools
 import mmap
 import operator
 import os
-import weakref
 from types import TracebackType
 from typing import (
     TYPE_CHECKING, Any, BinaryIO, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Sequence,
@@ -22,7 +21,7 @@ from ._explanation import Explanation, NativeExplanation
 from ._filters import FilterName, NativeFilterNames, Source
 from ._images import Batch, NativeImage, is_stream
 from ._interruption import Interruption, Progress, reporting
-from ._library import PathLike, encoded, library, names, naming_file, optional_text, text
+from ._library import Handle, PathLike, encoded, library, names, naming_file, optional_text, text
 from ._measurement import Measurement, measure
 from ._options import Parameter, name_array, parameter, run_options
 from ._report import PageNames, write_report
@@ -121,20 +120,21 @@ class Model:
     source: the path of a file, its bytes, the file, open, or an `onnx.ModelProto`. threads: 0 for one per core. precision: "float32", "fast"
     (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
     0 for the machine's memory. preprocess: how images are prepared, in place of what the file says: "imagenet",
-    "imagenet-exact", or steps with semicolons between them.
+    "imagenet-exact", or steps with semicolons between them. copy: whether files are read into memory; else they are
+    mapped, and must not become shorter while the model is in use.
 
     A model can be pickled: another process loads it from the same path, with the same options, or from the bytes.
     """
 
     def __init__(
         self, source: Source_, *, threads: int = 0, precision: str = "float32", memory_limit: int = 0,
-        preprocess: Optional[str] = None,
+        preprocess: Optional[str] = None, copy: bool = False,
     ) -> None:
         if precision not in _abi.PRECISIONS:
             raise InvalidArgument(f"no precision {precision!r}; there are {', '.join(_abi.PRECISIONS)}")
         options = _abi.ModelOptions(
             threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit,
-            preprocess=encoded(preprocess))
+            preprocess=encoded(preprocess), copy=bool(copy))
         out = ctypes.c_void_p()
         made_of: Union[str, bytes]
         if isinstance(source, (str, os.PathLike)):
@@ -147,21 +147,22 @@ class Model:
             library.limpid_model_load_memory(made_of, len(made_of), ctypes.byref(options), ctypes.byref(out))
         # What makes it again in another process.
         self._recipe = made_of, dict(
-            threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess)
-        self._open_handle = out.value
+            threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess, copy=copy)
+        self._open_handle: Optional[Handle] = Handle(out.value, library.limpid_model_free)
         self._class_counts: Dict[Optional[str], int] = {}
-        self._free = weakref.finalize(self, library.limpid_model_free, out.value)
-        self._info = _abi.ModelInfo()
-        library.limpid_model_get_info(out.value, ctypes.byref(self._info))
-        self._is_channels_last = self._info.image_layout in (b"nhwc", b"hwc")
+        info = _abi.ModelInfo()
+        library.limpid_model_get_info(self._open_handle, ctypes.byref(info))
+        self._is_channels_last = info.image_layout in (b"nhwc", b"hwc")
+        self._takes_images = info.image_input is not None
         self.info = Info(
-            text(self._info.name), text(self._info.family), self._info.class_count, self._info.input_width,
-            self._info.input_height, self._info.input_channels)
+            text(info.name), text(info.family), info.class_count, info.input_width, info.input_height,
+            info.input_channels)
+        self._scores = None if info.score_kind is None else Scores(text(info.score_kind), text(info.score_output))
+        self._counts = info.input_count, info.output_count, info.method_count
 
     def close(self) -> None:
-        """Gives the memory back now; the model cannot be used after it."""
+        """Gives the memory back; the model cannot be used after it. Calls in flight end first, and are not waited for."""
         self._open_handle = None
-        self._free()
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return _load, self._recipe
@@ -178,10 +179,11 @@ class Model:
         return f"<limpid.Model {self.info.name!r}, {self.info.family}, {self.info.class_count} classes>"
 
     @property
-    def _handle(self) -> int:
-        if self._open_handle is None:
+    def _handle(self) -> Handle:
+        handle = self._open_handle
+        if handle is None:
             raise InvalidArgument("the model is closed")
-        return self._open_handle
+        return handle
 
     # -- What the model is
 
@@ -193,9 +195,7 @@ class Model:
     @property
     def scores(self) -> Optional[Scores]:
         """The scores that `classify` reads; None where no output holds such, or several could (`output` chooses)."""
-        if self._info.score_kind is None:
-            return None
-        return Scores(text(self._info.score_kind), text(self._info.score_output))
+        return self._scores
 
     @property
     def layers(self) -> List[str]:
@@ -205,41 +205,49 @@ class Model:
     @property
     def inputs(self) -> List[Value]:
         """What the model is fed with: names, each with `.shape` and `.dtype`."""
-        return [self._value(library.limpid_model_get_input, i) for i in range(self._info.input_count)]
+        handle = self._handle
+        return [self._value(handle, library.limpid_model_get_input, i) for i in range(self._counts[0])]
 
     @property
     def outputs(self) -> List[Value]:
         """What the model gives, in the same form."""
-        return [self._value(library.limpid_model_get_output, i) for i in range(self._info.output_count)]
+        handle = self._handle
+        return [self._value(handle, library.limpid_model_get_output, i) for i in range(self._counts[1])]
 
     @property
     def methods(self) -> List[Method]:
         """The methods that can explain this model, best first."""
-        return [self._method(i) for i in range(self._info.method_count)]
+        handle = self._handle
+        return [self._method(handle, i) for i in range(self._counts[2])]
 
     def metadata(self, key: str) -> Optional[str]:
         """A metadata value of the file; None where it has no such key."""
         return optional_text(library.limpid_model_metadata(self._handle, encoded(key)))
 
-    def _value(self, describe: Any, index: int) -> Value:
+    # What `info` points to is the model's, so whoever reads it has the handle.
+
+    @staticmethod
+    def _value(handle: Handle, describe: Any, index: int) -> Value:
         info = _abi.ValueInfo()
-        describe(self._handle, index, ctypes.byref(info))
+        describe(handle, index, ctypes.byref(info))
         extents = ((info.shape[i], info.extent_names[i]) for i in range(info.rank))
         shape = tuple(extent if extent >= 0 else optional_text(name) for extent, name in extents)
         return Value(text(info.name), shape if info.has_shape else None, DTYPES[info.type])
 
-    def _method(self, index: int) -> Method:
+    @staticmethod
+    def _method(handle: Handle, index: int) -> Method:
         info = _abi.MethodInfo()
-        library.limpid_model_get_method(self._handle, index, ctypes.byref(info))
-        parameters = (self._parameter(info.name, i) for i in range(info.parameter_count))
+        library.limpid_model_get_method(handle, index, ctypes.byref(info))
+        parameters = (Model._parameter(handle, info.name, i) for i in range(info.parameter_count))
         draws = {text(info.draws[i]): text(info.draw_summaries[i]) for i in range(info.draw_count)}
         return Method(
             text(info.name), text(info.summary), tuple(parameters), draws, bool(info.taps_layers),
             bool(info.draws_numbers))
 
-    def _parameter(self, method: bytes, index: int) -> Parameter:
+    @staticmethod
+    def _parameter(handle: Handle, method: bytes, index: int) -> Parameter:
         info = _abi.ParameterInfo()
-        library.limpid_model_get_parameter(self._handle, method, index, ctypes.byref(info))
+        library.limpid_model_get_parameter(handle, method, index, ctypes.byref(info))
         return parameter(info)
 
     # -- What it says of images
@@ -556,7 +564,7 @@ class Model:
         count = ctypes.c_size_t()
         library.limpid_model_class_count(self._handle, encoded(output), ctypes.byref(count))
         # Where no image can be fed, the library says so.
-        if count.value == 0 and self._info.image_input is not None:
+        if count.value == 0 and self._takes_images:
             raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
         self._class_counts[output] = count.value
         return count.value

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import weakref
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument, InvalidType
-from ._library import encoded, library, text
+from ._library import Handle, encoded, library, text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -51,8 +50,7 @@ class NativeTensors:
     """What limpid_run and limpid_fetch give, freed with this object."""
 
     def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        weakref.finalize(self, library.limpid_tensors_free, handle)
+        self._handle = Handle(handle, library.limpid_tensors_free)
 
     def arrays(self) -> Dict[str, NDArray[Any]]:
         """{name: a copy}, in the order that was asked for."""

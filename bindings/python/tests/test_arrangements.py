@@ -51,7 +51,7 @@ def planes_of(channels, kind="float32"):
 
 def given(model, planes):
     """The planes as a tensor that the model takes as it is."""
-    last = model._info.image_layout in (b"nhwc", b"hwc")
+    last = model._image_layout in ("nhwc", "hwc")
     return np.float32(planes.transpose(1, 2, 0) if last else planes)
 
 
@@ -62,7 +62,7 @@ def given(model, planes):
 ])
 def test_every_arrangement_and_type(tmp_path, arrangement, channels, kind):
     model, judge = made(tmp_path / "m.onnx", arrangement, kind, channels)
-    assert model._info.image_layout.decode() == arrangement
+    assert model._image_layout == arrangement
     assert (model.info.input_channels, model.info.input_height, model.info.input_width) == (channels, 12, 10)
     planes = planes_of(channels, kind)
     expected = softmax(judge(x=ARRANGEMENTS[arrangement][0](planes))[0])[0]
