@@ -1,5 +1,5 @@
 /* A guest in somebody else's process: dlopen changes no signal handler, the library can be closed and opened
-   again, and a child made by fork can go on using it. Takes the path of the library. */
+   again, a child made by fork can go on using it, and OpenBLAS is the host's. Takes the path of the library. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <limpid/limpid.h>
@@ -39,6 +39,21 @@ static void use(void *library) {
   ((free_fn)symbol(library, "limpid_model_free"))(model);
 }
 
+/* Not opened unless asked for; where the host has it, its settings stay. */
+static void share_openblas(void *library) {
+  void *blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_NOLOAD);
+  void (*set_threads)(int);
+  int (*get_threads)(void);
+  CHECK(blas == NULL);
+  if (!(blas = dlopen("libopenblas.so.0", RTLD_NOW))) return;
+  *(void **)&set_threads = symbol(blas, "openblas_set_num_threads");
+  *(void **)&get_threads = symbol(blas, "openblas_get_num_threads");
+  set_threads(2);
+  setenv("LIMPID_KERNELS", "openblas", 1);
+  use(library);
+  CHECK(get_threads() == 2);
+}
+
 int main(int argc, char **argv) {
   struct sigaction before[NSIG], after;
   int number, status, round;
@@ -69,5 +84,6 @@ int main(int argc, char **argv) {
     CHECK(library != NULL);
     use(library);
   }
+  share_openblas(library);
   return 0;
 }
