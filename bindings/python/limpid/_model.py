@@ -152,8 +152,8 @@ class Model:
         self._class_counts: Dict[Optional[str], int] = {}
         info = _abi.ModelInfo()
         library.limpid_model_get_info(self._open_handle, ctypes.byref(info))
-        self._is_channels_last = info.image_layout in (b"nhwc", b"hwc")
-        self._takes_images = info.image_input is not None
+        self._image_layout = optional_text(info.image_layout)
+        self._is_channels_last = self._image_layout in ("nhwc", "hwc")
         self.info = Info(
             text(info.name), text(info.family), info.class_count, info.input_width, info.input_height,
             info.input_channels)
@@ -564,7 +564,7 @@ class Model:
         count = ctypes.c_size_t()
         library.limpid_model_class_count(self._handle, encoded(output), ctypes.byref(count))
         # Where no image can be fed, the library says so.
-        if count.value == 0 and self._takes_images:
+        if count.value == 0 and self._image_layout is not None:
             raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
         self._class_counts[output] = count.value
         return count.value
