@@ -121,6 +121,35 @@ public func limpid_evaluation_add_sample(
 }
 
 @c @implementation
+public func limpid_evaluation_stamp_sample(
+  _ evaluation: OpaquePointer?, _ index: Int, _ stamp: UnsafePointer<CChar>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    try evaluation.stamp(index, string(stamp, "stamp"))
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_set_files(
+  _ evaluation: OpaquePointer?, _ files: limpid_file_fn?, _ user: UnsafeMutableRawPointer?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    evaluation.files = files.map { files in
+      { index in
+        var data: UnsafeRawPointer?
+        var size = 0
+        guard files(user, index, &data, &size) == 0, size >= 0 else {
+          throw Failure(.io, "the caller cannot give its file")
+        }
+        return data.map { Array(UnsafeRawBufferPointer(start: $0, count: size)) }
+      }
+    }
+  }
+}
+
+@c @implementation
 public func limpid_evaluation_count(_ evaluation: OpaquePointer?) -> Int {
   EvaluationHandle.object(evaluation)?.evaluation.data.samples.count ?? 0
 }
@@ -211,7 +240,8 @@ public func limpid_evaluation_document(
 public func limpid_evaluation_write(_ evaluation: OpaquePointer?, _ folder: UnsafePointer<CChar>?) -> limpid_status {
   boundary {
     let handle = try EvaluationHandle.required(evaluation, "evaluation")
-    try handle.evaluation.write(to: String(name: required(folder, "folder")), handle.summary)
+    let evaluation = handle.evaluation
+    try evaluation.write(to: String(name: required(folder, "folder")), evaluation.summary(handle.summary))
   }
 }
 

@@ -15,6 +15,8 @@ public final class Evaluation {
   public let settings: JSON
   /// Names them.
   public let fingerprint: String
+  /// Gives the file of a sample whose bytes the caller has; nil for one that the data set can read itself.
+  public var files: ((_ index: Int) throws -> [UInt8]?)?
   /// What was found, by sample; failed ones too.
   public private(set) var records: [Int: Record] = [:]
   /// What is not kept with every record.
@@ -69,6 +71,13 @@ public final class Evaluation {
     return data.samples.count - 1
   }
 
+  /// Says of a sample's file what is another text where the file is another, by which a store tells whether its record
+  /// holds still.
+  public func stamp(_ index: Int, _ stamp: String) throws {
+    _ = try sample(index)
+    data.samples[index].givenStamp = stamp
+  }
+
   var classCount: Int? { (try? model.requiredScores(plan.call.output))?.classCount }
 
   /// The record of sample `index`. What is wrong with the image, or with explaining it, becomes a record of a failure.
@@ -81,7 +90,7 @@ public final class Evaluation {
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {
-        try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes) } } ?? sample.image()
+        try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes) } } ?? self.image(index)
       }
       return try Examination(self, sample, image).record(&clock, progress)
     } catch let failure as Failure where failure.kind != .cancelled {
@@ -97,6 +106,12 @@ public final class Evaluation {
     return Record(
       name: sample.name, truth: sample.truth, key: sample.key, fingerprint: fingerprint, outcome: .failed(reason),
       seconds: clock.seconds)
+  }
+
+  func image(_ index: Int) throws -> Image {
+    let sample = try sample(index)
+    guard let bytes = try locating(quoted(sample.name), { try files?(index) }) else { return try sample.image() }
+    return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes) } }
   }
 
   private func sample(_ index: Int) throws -> Sample {

@@ -112,13 +112,13 @@ struct Evaluate: Command {
       if known > 0 { Console.error("limpid: \(known) of them are done already (\(store.printable))\n") }
     }
     let outcome = Result { try Self.run(evaluation) }
+    let summary = try evaluation.summary(summary)
     if let report {
       let line = ProgressLine()
       defer { line.clear() }
       let source = Evaluation.Source(file: self.model, command: commandLine)
-      try evaluation.write(to: report, self.summary, source, line.progress("of the report"))
+      try evaluation.write(to: report, summary, source, line.progress("of the report"))
     }
-    let summary = try evaluation.summary(summary)
     try Console.write(isJSON ? evaluation.document(summary).document : Self.table(summary))
     try outcome.get()
     if summary.evaluatedCount == 0 { throw Failure(.io, "no image could be evaluated") }

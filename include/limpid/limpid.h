@@ -638,6 +638,15 @@ LIMPID_API limpid_status limpid_evaluation_create(const limpid_model *model, con
     x1, y1, x2, y2 of its objects in pixels, the latter two outside. Its index goes to `*index`, unless NULL. */
 LIMPID_API limpid_status limpid_evaluation_add_sample(limpid_evaluation *evaluation, const char *name, int32_t truth,
                                                       const double *boxes, size_t box_count, size_t *index);
+/** Before a store is opened: a text that is another where the sample's file is another (its digest, or size and time), by
+    which the store tells whether its record holds still. Without it a sample of the caller's is known by its name. */
+LIMPID_API limpid_status limpid_evaluation_stamp_sample(limpid_evaluation *evaluation, size_t index, const char *stamp);
+/** Gives the file of sample `index`: sets `*data` and `*size`, to bytes that stay until it is called again, or leaves them
+    where the data set can read the file itself. Returns 0; anything else: the file cannot be had. */
+typedef int32_t (*limpid_file_fn)(void *user, size_t index, const void **data, size_t *size);
+/** Where the files of samples come from that the caller has, wherever one is read and not given: in limpid_evaluation_run,
+    and for the images of the report. NULL: from nowhere. */
+LIMPID_API limpid_status limpid_evaluation_set_files(limpid_evaluation *evaluation, limpid_file_fn files, void *user);
 /** How many samples there are. */
 LIMPID_API size_t limpid_evaluation_count(const limpid_evaluation *evaluation);
 /** The file that the pixels of sample `index` are in; NULL past the end, and where the caller has it. */

@@ -42,6 +42,8 @@ public struct Sample: Sendable {
   public let mask: (@Sendable () throws -> ObjectMask)?
   /// What `mask` is made of, as text; "" where there is none.
   let maskSource: String
+  /// What the caller says of the file's contents; nil where the file itself tells.
+  var givenStamp: String?
 
   public init(
     name: String, source: Source, truth: Int?, file: String? = nil, boxes: [BoundingBox]? = nil, maskSource: String = "",
@@ -67,6 +69,7 @@ public struct Sample: Sendable {
 
   /// Tells whether its image is the same later: the size of the file, and when it was written; "" without one.
   var stamp: String {
+    if let givenStamp { return givenStamp }
     guard let path = file, let status = FileStatus(path) else { return "" }
     return "\(status.size) \(status.modified)"
   }

@@ -22,14 +22,13 @@ extension Evaluation {
 
   /// The results as one page of HTML, with the maps of some images, which are explained again for it. Where `progress`
   /// cancels that, the page has the images until then.
-  public func page(_ options: Summary.Options, _ source: Source, _ progress: Progress) throws -> String {
-    let summary = try summary(options)
+  public func page(_ summary: Summary, _ source: Source, _ progress: Progress) throws -> String {
     let title = source.file.map(lastComponent) ?? model.title
     var report = Report(title: "\(title), evaluated")
     report.summary = sentences(summary, title)
     report.methods = plan.methods.map(\.described)
     report.metrics = metrics(summary)
-    report.confidence = options.confidence
+    report.confidence = summary.options.confidence
     report.results = summary.results.compactMap { result in
       result.method.map { Report.Result(method: $0, metric: result.metric, estimate: .init(result.estimate)) }
     }
@@ -82,7 +81,7 @@ extension Evaluation {
       let used = ((try? use.settings.values) ?? []).map { name, value in
         (name, "\(chosen.first { $0.name == name }?.value ?? value)")
       }
-      let direction: Report.Direction = switch use.metric.better {
+      let direction: Report.Direction = switch use.better {
       case .more: .higher
       case .less: .lower
       case .neither: .neither
@@ -143,7 +142,7 @@ extension Evaluation {
   /// An image with the maps of all methods; nil where its file is not at hand any more.
   private func shown(_ index: Int, _ rendering: Rendering, _ progress: Progress) throws -> Report.Case? {
     let sample = data.samples[index]
-    guard let record = records[index], let image = try? sample.image() else { return nil }
+    guard let record = records[index], let image = try? image(index) else { return nil }
     let parts = progress.parts([1] + plan.methods.map { _ in 10 })
     return try image.withView { view in
       let head = try model.requiredScores(plan.call.output)

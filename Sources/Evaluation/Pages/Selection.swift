@@ -22,13 +22,13 @@ struct Selection {
       chooseMistakes(records)
       return
     }
-    guard let m = metrics.firstIndex(where: { $0.metric.better != .neither }) ?? metrics.indices.first else {
+    guard let m = metrics.firstIndex(where: { $0.better != .neither }) ?? metrics.indices.first else {
       for (sample, _) in records.prefix(Self.most) { choose(sample, nil) }
       note = "The first images."
       return
     }
     note = "For each method the images that are best and worst by \(metrics[m].name), and one in the middle."
-    let sign = metrics[m].metric.better == .less ? -1.0 : 1
+    let sign = metrics[m].better == .less ? -1.0 : 1
     for (k, use) in evaluation.plan.methods.enumerated() where use.described.control == nil {
       let values = records.map { (sample: $0.sample, value: sign * $0.record.explanations[k].values[m].value) }
         .filter { !$0.value.isNaN }.sorted { $0.value != $1.value ? $0.value > $1.value : $0.sample < $1.sample }

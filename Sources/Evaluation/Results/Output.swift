@@ -7,20 +7,19 @@ extension Evaluation {
   /// The files that results are written to: results.json (all), results.csv (a line for each method and metric),
   /// images.csv (for each image), curves.csv (where there are curves), timing.json, report.html (see `page`).
   private func files(
-    _ options: Summary.Options, _ source: Source, _ progress: Progress
-  ) throws -> [(name: String, text: () throws -> String)] {
-    let summary = try summary(options)
+    _ summary: Summary, _ source: Source, _ progress: Progress
+  ) -> [(name: String, text: () throws -> String)] {
     let curves = curveTable(summary)
     return [
       ("results.json", { try self.document(summary).document }), ("results.csv", { self.summaryTable(summary) }),
       ("images.csv", { self.imageTable() }), ("timing.json", { self.timing().document }),
     ] + (curves.map { text in [("curves.csv", { text })] } ?? [])
-      + [("report.html", { try self.page(options, source, progress) })]
+      + [("report.html", { try self.page(summary, source, progress) })]
   }
 
   /// One of these. Throws `notFound`.
   public func file(named name: String, _ options: Summary.Options = Summary.Options()) throws -> [UInt8] {
-    let files = try files(options, Source(), .unwatched)
+    let files = files(try summary(options), Source(), .unwatched)
     guard let file = files.first(where: { $0.name == name }) else {
       throw Failure(
         .notFound, "the results have no document \(quoted(name)); they have \(files.map(\.name).joined(separator: ", "))")
@@ -30,11 +29,10 @@ extension Evaluation {
 
   /// Writes them into a folder, which is made where it does not exist.
   public func write(
-    to folder: String, _ options: Summary.Options = Summary.Options(), _ source: Source = Source(),
-    _ progress: Progress = .unwatched
+    to folder: String, _ summary: Summary, _ source: Source = Source(), _ progress: Progress = .unwatched
   ) throws {
     try makeFolder(folder)
-    for file in try files(options, source, progress) {
+    for file in files(summary, source, progress) {
       var text = try file.text().withoutEscapes
       try text.withUTF8 { try writeFile(UnsafeRawBufferPointer($0), to: joined(folder, file.name).systemName) }
     }

@@ -17,7 +17,8 @@ static limpid_evaluation *make(const limpid_model *model, const limpid_evaluatio
   for (i = 0; i < SAMPLES; i++) {
     char name[] = "image 0";
     name[6] = (char)('0' + i);
-    CHECK(limpid_evaluation_add_sample(evaluation, name, (int32_t)(i % 3), boxes, 1, &index) == LIMPID_OK && index == i);
+    CHECK(limpid_evaluation_add_sample(evaluation, name, (int32_t)(i % 3), boxes, 1, &index) == LIMPID_OK);
+    CHECK(index == i);
   }
   CHECK(limpid_evaluation_count(evaluation) == SAMPLES && limpid_evaluation_sample_path(evaluation, 0) == NULL);
   return evaluation;
@@ -95,6 +96,32 @@ static void test_records(const limpid_model *model, const limpid_evaluation_opti
   limpid_evaluation_free(two);
 }
 
+static int32_t give(void *user, size_t index, const void **data, size_t *size) {
+  if (index == 2) return 1;
+  *data = limpid_bytes_data(files[index]);
+  *size = limpid_bytes_size(files[index]);
+  ++*(int *)user;
+  return 0;
+}
+
+static void test_files(const limpid_model *model, const limpid_evaluation_options *options) {
+  limpid_evaluation *evaluation = make(model, options), *other = make(model, options);
+  limpid_bytes *bytes;
+  int given = 0;
+  size_t i;
+  CHECK(limpid_evaluation_set_files(evaluation, give, &given) == LIMPID_OK);
+  CHECK(limpid_evaluation_run(evaluation, NULL) == LIMPID_OK && given == SAMPLES - 1);
+  CHECK(!limpid_evaluation_is_done(evaluation, 2) && limpid_evaluation_is_done(evaluation, 3));
+  CHECK(limpid_evaluation_fail(other, 2, "\"image 2\": the caller cannot give its file", &bytes) == LIMPID_OK);
+  add(other, bytes);
+  for (i = 0; i < SAMPLES; i++) {
+    if (i != 2) add(other, record(other, i));
+  }
+  CHECK(same(document(evaluation, "results.json"), document(other, "results.json")));
+  limpid_evaluation_free(evaluation);
+  limpid_evaluation_free(other);
+}
+
 static void test_failures(const limpid_model *model, limpid_evaluation_options *options) {
   limpid_evaluation *evaluation = make(model, options), *none = NULL;
   limpid_bytes *bytes = NULL;
@@ -115,6 +142,8 @@ static void test_failures(const limpid_model *model, limpid_evaluation_options *
   FAILS(invalid, "record is NULL", limpid_evaluation_add(evaluation, NULL, 1));
   FAILS(LIMPID_ERROR_NOT_FOUND, "images.csv", limpid_evaluation_document(evaluation, "all", &bytes));
   FAILS(invalid, "no class 3", limpid_evaluation_add_sample(evaluation, "x", 3, NULL, 0, NULL));
+  FAILS(invalid, "stamp is NULL", limpid_evaluation_stamp_sample(evaluation, 0, NULL));
+  FAILS(LIMPID_ERROR_NOT_FOUND, "no sample 6", limpid_evaluation_stamp_sample(evaluation, 6, "x"));
   FAILS(invalid, "evaluation is NULL", limpid_evaluation_run(NULL, NULL));
   FAILS(invalid, "evaluation is NULL", limpid_evaluation_write(NULL, "x"));
   FAILS(invalid, "folder is NULL", limpid_evaluation_write(evaluation, NULL));
@@ -161,6 +190,7 @@ int main(void) {
   options.explained = "truth";
   options.resamples = 50;
   test_records(model, &options);
+  test_files(model, &options);
   test_failures(model, &options);
   for (i = 0; i < SAMPLES; i++) limpid_bytes_free(files[i]);
   limpid_model_free(model);

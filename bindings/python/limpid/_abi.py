@@ -134,6 +134,9 @@ class ReportItem(Structure):
     _fields_ = [("name", c_char_p), ("image", ImageView), ("explanation", c_void_p), ("index", c_size_t)]
 
 
+FileCallback = CFUNCTYPE(c_int32, c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t))
+
+
 class Use(Structure):
     _fields_ = [("name", c_char_p), ("options", POINTER(RunOptions))]
 
@@ -270,6 +273,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_evaluation_add_sample": (
         Status, [_handle, c_char_p, c_int32, POINTER(c_double), c_size_t, POINTER(c_size_t)],
     ),
+    "limpid_evaluation_stamp_sample": (Status, [_handle, c_size_t, c_char_p]),
+    "limpid_evaluation_set_files": (Status, [_handle, FileCallback, c_void_p]),
     "limpid_evaluation_count": (c_size_t, [_handle]),
     "limpid_evaluation_sample_path": (c_char_p, [_handle, c_size_t]),
     "limpid_evaluation_is_done": (c_int32, [_handle, c_size_t]),

@@ -2,6 +2,7 @@
 
 import csv
 import ctypes
+import hashlib
 import io
 import json
 import os
@@ -89,7 +90,9 @@ class Evaluation:
         given = None
         with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="limpid-") as folder:
             if data is None or isinstance(data, (list, tuple)):
-                given = list(data or ())
+                given = [_read(item) for item in data or ()]
+                # What workers get too.
+                recipe["data"] = given if data is not None else None
                 if any(recipe[name] for name in ("format", "images", "split", "limit", "sample", "first_classes")):
                     raise InvalidArgument("images in memory are evaluated as they are given: take a part of the list")
             else:
@@ -105,6 +108,24 @@ class Evaluation:
         self._handle = Handle(out.value, library.limpid_evaluation_free)
         for i, item in enumerate(given or ()):
             self._add_given(i, item, model)
+        if given is not None or self._mirror.is_remote:
+            self._lend_files()
+
+    def _lend_files(self):
+        """Has the library ask here for files that it cannot open: for the images of the report."""
+        this, lent = weakref.ref(self), []
+
+        def give(user, index, data, size):
+            try:
+                lent[:] = [this()._bytes(index)]
+            except Exception:  # whatever a file system of fsspec's raises
+                return 1
+            if lent[0] is not None:
+                data[0], size[0] = ctypes.cast(ctypes.c_char_p(lent[0]), ctypes.c_void_p).value, len(lent[0])
+            return 0
+
+        self._callback = _abi.FileCallback(give)
+        library.limpid_evaluation_set_files(self._handle, self._callback, None)
 
     def _fill(self, options, interruption):
         """Sets methods, metrics and the settings of runs; returns what they point to."""
@@ -137,22 +158,29 @@ class Evaluation:
             options.explained = encoded(str(explain))
 
     def _add_given(self, i, item, model):
-        image, truth = item if isinstance(item, (list, tuple)) else (item, None)
+        image, truth = item
         names = self.recipe["classes"]
         if isinstance(truth, str) and names is not None:
             truth = list(names).index(truth)
         name = str(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else f"image {i}"
         index = -1 if truth is None else model._class_index(truth)
-        self.add_sample(name, index if index >= 0 else None)
+        self.add_sample(name, index if index >= 0 else None, stamp=_stamp(image))
         self._given[-1] = image
 
-    def add_sample(self, name: str, truth: Optional[int] = None, boxes=()) -> int:
-        """A sample whose file you have; returns its index, for `record`. boxes: x1, y1, x2, y2 of its objects."""
+    def add_sample(self, name: str, truth: Optional[int] = None, boxes=(), *, stamp: str = "") -> int:
+        """A sample whose file you have; returns its index, for `record`.
+
+        boxes: x1, y1, x2, y2 of its objects. stamp: a text that is another where the file is (a digest, or size and time), by
+        which a store tells whether its record holds still.
+        """
         corners = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
         index = ctypes.c_size_t()
         library.limpid_evaluation_add_sample(
             self._handle, path_bytes(name), -1 if truth is None else truth,
-            corners.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), len(corners), ctypes.byref(index))
+            corners.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), len(corners),
+            ctypes.byref(index))
+        if stamp:
+            library.limpid_evaluation_stamp_sample(self._handle, index.value, encoded(stamp))
         self._given.append(None)
         return index.value
 
@@ -283,6 +311,23 @@ def _uses(given, what):
             raise InvalidArgument(f"{what}s are names, or dicts with {what!r} and settings; not {use!r}")
         uses.append((name, settings))
     return uses
+
+
+def _read(item):
+    """An image of the caller's, with its class; open files are read."""
+    image, truth = item if isinstance(item, (list, tuple)) else (item, None)
+    return (image.read() if hasattr(image, "read") else image), truth
+
+
+def _stamp(image):
+    """Tells whether an image of the caller's is the same later: by contents, of a file by size and time."""
+    if isinstance(image, (str, os.PathLike)):
+        try:
+            status = os.stat(image)
+        except OSError:
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(bytes(image)).hexdigest()
 
 
 def _class_file(classes, folder):

@@ -76,6 +76,9 @@ def test_images_in_memory(folder, local):
     data.append((b"no image", 1))
     found = limpid.evaluate(COLOURS, data, ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}], METRICS)
     assert found.table() == local.table()
+    # The page has the same images.
+    page = found.document("report.html")
+    assert page.count(b"<article") == local.document("report.html").count(b"<article") > 1
     missing, damaged = found.summary["data"]["failed"]
     assert "No such file" in missing["reason"] and "neither a PNG nor a JPEG" in damaged["reason"]
     with pytest.raises(limpid.InvalidArgument, match="part of the list"):
@@ -123,6 +126,14 @@ def test_a_store_keeps_what_is_done(folder, tmp_path):
     assert json.loads((tmp_path / "out/results.json").read_text()) == found.summary
     with pytest.raises(limpid.InvalidArgument, match="class was"):
         limpid.evaluate(*words, store=tmp_path / "s.sqlite", explain="truth")
+
+
+def test_a_store_knows_images_in_memory_by_their_contents(folder, tmp_path):
+    one, two = (folder / "red/0.png").read_bytes(), (folder / "blue/1.png").read_bytes()
+    first = limpid.evaluate(COLOURS, [one, two], ["grad-cam"], ["increase"], store=tmp_path / "s.sqlite")
+    again = limpid.Evaluation(COLOURS, [one, one], ["grad-cam"], ["increase"])
+    again.open_store(tmp_path / "s.sqlite")
+    assert again.pending == [1] and first.pending == []
 
 
 def test_classes_are_told_by_a_list_and_explained_by_a_table(folder):
