@@ -1,6 +1,10 @@
 """The same evaluation by many processes: workers make records, this process takes them down."""
 
+from __future__ import annotations
+
+import importlib
 import os
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ._errors import Cancelled, InvalidArgument, Unsupported
 
@@ -8,31 +12,34 @@ from ._errors import Cancelled, InvalidArgument, Unsupported
 class Worker:
     """An evaluation in another process, made once."""
 
-    def __init__(self, recipe):
+    def __init__(self, recipe: Mapping[str, Any]) -> None:
         from ._evaluation import Evaluation
         self._evaluation = Evaluation(**recipe)
 
-    def record(self, index):
+    def record(self, index: int) -> bytes:
         return self._evaluation.record(index)
 
-    def __call__(self, batch):
+    def __call__(self, batch: Mapping[str, Any]) -> Dict[str, List[bytes]]:
         return {"record": [self.record(int(index)) for index in batch["index"]]}
 
 
-def run_on(evaluation, engine, workers, progress):
+def run_on(
+    evaluation: Any, engine: str, workers: Optional[int], progress: Optional[Callable[[int, int], Optional[bool]]],
+) -> None:
     """Evaluates what is pending by the workers of `engine`; what comes back is kept at once."""
     engines = {"ray": _ray, "dask": _dask}
     if engine not in engines:
         raise InvalidArgument(f"there is no engine {engine!r}; there are {', '.join(engines)}")
     pending = evaluation.pending
     recipe = portable(evaluation)
-    for done, record in enumerate(engines[engine](recipe, pending, workers) if pending else ()):
+    records: Iterable[bytes] = engines[engine](recipe, pending, workers) if pending else ()
+    for done, record in enumerate(records):
         evaluation.add(record)
         if progress is not None and progress(done + 1, len(pending)) is False:
             raise Cancelled("the progress function asked to stop")
 
 
-def portable(evaluation):
+def portable(evaluation: Any) -> Dict[str, Any]:
     """What makes the evaluation in another process: a model by its source, paths from the root."""
     from ._model import Model
     recipe = dict(evaluation.recipe)
@@ -50,12 +57,12 @@ def portable(evaluation):
     return recipe
 
 
-def _ray(recipe, pending, workers):
+def _ray(recipe: Dict[str, Any], pending: List[int], workers: Optional[int]) -> Iterator[bytes]:
     """Ray Data: a pool of actors that load the model once. Ray makes an actor that dies again, and gives its images to
     another."""
     try:
-        import ray
-        import ray.data
+        ray: Any = importlib.import_module("ray")
+        importlib.import_module("ray.data")
     except ImportError:
         raise Unsupported('the engine "ray" needs Ray: pip install "ray[data]"') from None
     if not ray.is_initialized():
@@ -66,7 +73,7 @@ def _ray(recipe, pending, workers):
     shared = ray.put(recipe)
 
     class RayWorker(Worker):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__(ray.get(shared))
 
     data = ray.data.from_items([{"index": index} for index in pending], override_num_blocks=len(pending))
@@ -75,10 +82,10 @@ def _ray(recipe, pending, workers):
         yield row["record"]
 
 
-def _dask(recipe, pending, workers):
+def _dask(recipe: Dict[str, Any], pending: List[int], workers: Optional[int]) -> Iterator[bytes]:
     """Dask: an actor on each worker of the client that there is, else of a cluster of this machine."""
     try:
-        from dask import distributed
+        distributed: Any = importlib.import_module("dask.distributed")
     except ImportError:
         raise Unsupported('the engine "dask" needs dask.distributed: pip install "dask[distributed]"') from None
     try:
@@ -97,10 +104,10 @@ def _dask(recipe, pending, workers):
             own.close()
 
 
-_workers = {}
+_workers: Dict[int, Tuple[Worker, Any]] = {}
 
 
-def _record(index, recipe):
+def _record(index: int, recipe: Mapping[str, Any]) -> bytes:
     """A record, by the evaluation that this process made when it first was asked."""
     key = id(recipe)
     if key not in _workers:

@@ -1,5 +1,7 @@
 """Explanations judged over data sets."""
 
+from __future__ import annotations
+
 import csv
 import ctypes
 import hashlib
@@ -7,7 +9,8 @@ import io
 import json
 import os
 import tempfile
-from typing import Any, Callable, Optional
+import weakref
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
@@ -16,17 +19,22 @@ from ._errors import Cancelled, InvalidArgument, Unsupported
 from ._interruption import Interruption
 from ._library import Handle, encoded, library, path_bytes, taken
 from ._options import run_options
-from ._remote import Mirror, is_url, read_url
+from ._remote import Mirror, RemoteFile, is_url, read_url
 
+if TYPE_CHECKING:
+    from ._model import Model
+
+#: "rise", or {"method": "rise", "masks": 500}; by name with the settings of each.
+Uses = Union[str, Mapping[str, Optional[Mapping[str, Any]]], Iterable[Union[str, Mapping[str, Any]]]]
 ProgressFunction = Callable[[int, int], Optional[bool]]
 # What a use of a method or metric takes beside its parameters.
 _SETTINGS = ("layer", "draws", "seed")
 
 
 def evaluate(
-    model, data, methods=(), metrics=None, *, report=None, store=None, engine=None, workers=None,
-    progress: Optional[ProgressFunction] = None, **options: Any,
-) -> "Evaluation":
+    model: Any, data: Any, methods: Uses = (), metrics: Optional[Uses] = None, *, report: Any = None, store: Any = None,
+    engine: Optional[str] = None, workers: Optional[int] = None, progress: Optional[ProgressFunction] = None, **options: Any,
+) -> Evaluation:
     """Explains and measures over a data set: means with intervals, comparisons of methods, values of every image.
 
     model: a `Model`, or what it is made of: a path, bytes, or a URL. data: a path (a folder of classes, a list, or another
@@ -60,12 +68,14 @@ class Evaluation:
     """
 
     def __init__(
-        self, model, data=None, methods=(), metrics=None, *, format: Optional[str] = None, images=None, classes=None,
-        split: Optional[str] = None, first_classes=0, limit=0, sample=0, seed=0, explain: Any = None,
-        output: Optional[str] = None, feeds: Any = None, threads=0, batch_size=0, resamples=1000, confidence=0.95,
-    ):
+        self, model: Any, data: Any = None, methods: Uses = (), metrics: Optional[Uses] = None, *,
+        format: Optional[str] = None, images: Any = None, classes: Any = None, split: Optional[str] = None,
+        first_classes: int = 0, limit: int = 0, sample: int = 0, seed: int = 0, explain: Any = None,
+        output: Optional[str] = None, feeds: Any = None, threads: int = 0, batch_size: int = 0, resamples: int = 1000,
+        confidence: float = 0.95,
+    ) -> None:
         #: What makes the same evaluation in another process.
-        self.recipe = dict(
+        self.recipe: Dict[str, Any] = dict(
             model=model, data=data, methods=methods, metrics=metrics, format=format, images=images,
             classes=classes, split=split, first_classes=first_classes, limit=limit, sample=sample, seed=seed, explain=explain,
             output=output, feeds=feeds, threads=threads, batch_size=batch_size, resamples=resamples, confidence=confidence)
@@ -74,13 +84,13 @@ class Evaluation:
             metrics = ["insertion", "deletion"] if self._methods else []
         self._metrics = _uses(metrics, "metric")
         #: Images of the caller's, by sample.
-        self._given = []
-        self._mirror = None
+        self._given: List[Any] = []
+        self._mirror: Optional[Mirror] = None
         self._create(model, data)
 
     # -- What it is made of
 
-    def _create(self, model, data):
+    def _create(self, model: Any, data: Any) -> None:
         recipe = self.recipe
         model = opened(model)
         options = _abi.EvaluationOptions(
@@ -96,9 +106,9 @@ class Evaluation:
                 if any(recipe[name] for name in ("format", "images", "split", "limit", "sample", "first_classes")):
                     raise InvalidArgument("images in memory are evaluated as they are given: take a part of the list")
             else:
-                self._mirror = Mirror(data, recipe["images"])
-                options.data, options.data_name = path_bytes(self._mirror.data), encoded(self._mirror.name)
-                options.images = self._mirror.images and path_bytes(self._mirror.images)
+                self._mirror = mirror = Mirror(data, recipe["images"])
+                options.data, options.data_name = path_bytes(mirror.data), encoded(mirror.name)
+                options.images = mirror.images and path_bytes(mirror.images)
             if recipe["classes"] is not None and given is None:
                 options.class_file = path_bytes(_class_file(recipe["classes"], folder))
             keep = [self._fill(options, interruption)]
@@ -108,16 +118,18 @@ class Evaluation:
         self._handle = Handle(out.value, library.limpid_evaluation_free)
         for i, item in enumerate(given or ()):
             self._add_given(i, item, model)
-        if given is not None or self._mirror.is_remote:
+        if self._mirror is None or self._mirror.is_remote:
             self._lend_files()
 
-    def _lend_files(self):
+    def _lend_files(self) -> None:
         """Has the library ask here for files that it cannot open: for the images of the report."""
-        this, lent = weakref.ref(self), []
+        this = weakref.ref(self)
+        lent: List[Optional[bytes]] = []
 
-        def give(user, index, data, size):
+        def give(user: Any, index: int, data: Any, size: Any) -> int:
+            evaluation = this()
             try:
-                lent[:] = [this()._bytes(index)]
+                lent[:] = [evaluation._bytes(index) if evaluation else None]
             except Exception:  # whatever a file system of fsspec's raises
                 return 1
             if lent[0] is not None:
@@ -127,11 +139,11 @@ class Evaluation:
         self._callback = _abi.FileCallback(give)
         library.limpid_evaluation_set_files(self._handle, self._callback, None)
 
-    def _fill(self, options, interruption):
+    def _fill(self, options: _abi.EvaluationOptions, interruption: Interruption) -> List[Any]:
         """Sets methods, metrics and the settings of runs; returns what they point to."""
-        keep = []
+        keep: List[Any] = []
 
-        def uses(given):
+        def uses(given: List[Tuple[str, Dict[str, Any]]]) -> Tuple[Any, int]:
             made = []
             for _, settings in given:
                 own = dict(settings)
@@ -148,7 +160,7 @@ class Evaluation:
         options.run = ctypes.pointer(run)
         return keep
 
-    def _explain(self, options, model, keep):
+    def _explain(self, options: _abi.EvaluationOptions, model: Model, keep: List[Any]) -> None:
         explain = self.recipe["explain"]
         if isinstance(explain, (list, tuple, np.ndarray)):
             table = [model._class_index(value) for value in explain]
@@ -157,7 +169,7 @@ class Evaluation:
         elif explain is not None:
             options.explained = encoded(str(explain))
 
-    def _add_given(self, i, item, model):
+    def _add_given(self, i: int, item: Tuple[Any, Any], model: Model) -> None:
         image, truth = item
         names = self.recipe["classes"]
         if isinstance(truth, str) and names is not None:
@@ -167,7 +179,7 @@ class Evaluation:
         self.add_sample(name, index if index >= 0 else None, stamp=_stamp(image))
         self._given[-1] = image
 
-    def add_sample(self, name: str, truth: Optional[int] = None, boxes=(), *, stamp: str = "") -> int:
+    def add_sample(self, name: str, truth: Optional[int] = None, boxes: Any = (), *, stamp: str = "") -> int:
         """A sample whose file you have; returns its index, for `record`.
 
         boxes: x1, y1, x2, y2 of its objects. stamp: a text that is another where the file is (a digest, or size and time), by
@@ -184,24 +196,26 @@ class Evaluation:
         self._given.append(None)
         return index.value
 
-    def __len__(self):
-        return library.limpid_evaluation_count(self._handle)
+    def __len__(self) -> int:
+        return int(library.limpid_evaluation_count(self._handle))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<limpid.Evaluation of {len(self)} images, {len(self) - len(self.pending)} done>"
 
     # -- Running
 
     @property
-    def pending(self) -> "list[int]":
+    def pending(self) -> List[int]:
         """The samples that have no record yet, or one of a failure."""
         return [i for i in range(len(self)) if not library.limpid_evaluation_is_done(self._handle, i)]
 
-    def open_store(self, path):
+    def open_store(self, path: Any) -> None:
         """Keeps what is done in a file from now on, and goes on with what it has."""
         library.limpid_evaluation_open_store(self._handle, path_bytes(path))
 
-    def run(self, *, progress: Optional[ProgressFunction] = None, engine: Optional[str] = None, workers=None):
+    def run(
+        self, *, progress: Optional[ProgressFunction] = None, engine: Optional[str] = None, workers: Optional[int] = None,
+    ) -> None:
         """Evaluates what is pending: here, or by the workers of an engine."""
         if engine is not None:
             from ._engines import run_on
@@ -229,7 +243,7 @@ class Evaluation:
                 self._handle, index, data, len(data or b""), run_options(interruption), ctypes.byref(out))
         return taken(out.value)
 
-    def _bytes(self, index):
+    def _bytes(self, index: int) -> Optional[bytes]:
         """The file of a sample that the library cannot open."""
         if index < len(self._given):
             image = self._given[index]
@@ -239,11 +253,11 @@ class Evaluation:
             image = self._mirror.url(library.limpid_evaluation_sample_path(self._handle, index))
         else:
             return None
-        if hasattr(image, "read"):
+        if isinstance(image, RemoteFile):
             return image.read()
         return read_url(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
 
-    def add(self, record: bytes):
+    def add(self, record: bytes) -> None:
         """Takes a record down, made here or elsewhere, in any order."""
         library.limpid_evaluation_add(self._handle, record, len(record))
 
@@ -255,31 +269,32 @@ class Evaluation:
         library.limpid_evaluation_document(self._handle, encoded(name), ctypes.byref(out))
         return taken(out.value)
 
-    def write(self, folder):
+    def write(self, folder: Any) -> None:
         """Writes all results into a folder."""
         library.limpid_evaluation_write(self._handle, path_bytes(folder))
 
     @property
-    def summary(self) -> dict:
+    def summary(self) -> Dict[str, Any]:
         """All of the results but the values of every image: settings, accuracy, confusion, means, comparisons."""
-        return json.loads(self.document("results.json"))
+        found: Dict[str, Any] = json.loads(self.document("results.json"))
+        return found
 
-    def table(self) -> "list[dict]":
+    def table(self) -> List[Dict[str, Any]]:
         """A row for each method and metric: mean, interval, images, whether it is the best. For `pandas.DataFrame`."""
         names = ("method", "metric", "mean", "low", "high", "images", "better", "best")
         return [{name: row[name] for name in names} for row in self.summary["results"]]
 
     @property
-    def images(self) -> "list[dict]":
+    def images(self) -> List[Dict[str, Any]]:
         """A row for each image that has a record, in the order of the data set."""
         rows = csv.DictReader(io.StringIO(self.document("images.csv").decode("utf-8", "replace"), newline=""))
         return [{name: _value(name, text) for name, text in row.items()} for row in rows]
 
-    def to_parquet(self, path):
+    def to_parquet(self, path: Any) -> None:
         """Writes `images` as a Parquet file; needs the package pyarrow."""
         try:
-            import pyarrow
-            import pyarrow.parquet
+            import pyarrow  # type: ignore[import-untyped,import-not-found,unused-ignore]
+            import pyarrow.parquet  # type: ignore[import-untyped,import-not-found,unused-ignore]
         except ImportError:
             raise Unsupported("Parquet files need the package pyarrow: pip install pyarrow") from None
         rows = self.images
@@ -289,7 +304,7 @@ class Evaluation:
         pyarrow.parquet.write_table(pyarrow.table(arrays), path)
 
 
-def opened(model):
+def opened(model: Any) -> Model:
     """A `Model`, of one or of what it is made of."""
     from ._model import Model
     if isinstance(model, Model):
@@ -297,15 +312,15 @@ def opened(model):
     return Model(read_url(model) if is_url(model) else model)
 
 
-def _uses(given, what):
+def _uses(given: Uses, what: str) -> List[Tuple[str, Dict[str, Any]]]:
     """[(name, settings)] of names and dicts."""
     if isinstance(given, str):
         given = given.split(",")
-    if isinstance(given, dict):
-        return [(name, dict(settings or {})) for name, settings in given.items()]
+    if isinstance(given, Mapping):
+        return [(str(name), dict(settings or {})) for name, settings in given.items()]
     uses = []
     for use in given:
-        settings = {what: use} if isinstance(use, str) else dict(use)
+        settings: Dict[str, Any] = {what: use} if isinstance(use, str) else dict(use)
         name = settings.pop(what, None)
         if not isinstance(name, str):
             raise InvalidArgument(f"{what}s are names, or dicts with {what!r} and settings; not {use!r}")
@@ -313,13 +328,13 @@ def _uses(given, what):
     return uses
 
 
-def _read(item):
+def _read(item: Any) -> Tuple[Any, Any]:
     """An image of the caller's, with its class; open files are read."""
     image, truth = item if isinstance(item, (list, tuple)) else (item, None)
     return (image.read() if hasattr(image, "read") else image), truth
 
 
-def _stamp(image):
+def _stamp(image: Any) -> str:
     """Tells whether an image of the caller's is the same later: by contents, of a file by size and time."""
     if isinstance(image, (str, os.PathLike)):
         try:
@@ -330,7 +345,7 @@ def _stamp(image):
     return hashlib.sha256(bytes(image)).hexdigest()
 
 
-def _class_file(classes, folder):
+def _class_file(classes: Any, folder: str) -> Any:
     if isinstance(classes, (str, os.PathLike)):
         return classes
     path = os.path.join(folder, "classes.txt")
@@ -343,7 +358,7 @@ _TEXTS = ("name", "failed")
 _INTEGERS = ("index", "truth", "predicted", "truth_rank")
 
 
-def _value(name, text):
+def _value(name: str, text: str) -> Any:
     if name in _TEXTS:
         return text
     if text == "":
@@ -351,7 +366,7 @@ def _value(name, text):
     return int(text) if name in _INTEGERS or name.endswith(" class") else float(text)
 
 
-def _arrow_type(pyarrow, name):
+def _arrow_type(pyarrow: Any, name: str) -> Any:
     if name in _TEXTS:
         return pyarrow.string()
     return pyarrow.int64() if name in _INTEGERS or name.endswith(" class") else pyarrow.float64()
