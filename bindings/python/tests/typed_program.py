@@ -58,6 +58,13 @@ def kept(why: limpid.Explanation) -> limpid.Explanation:
         raise
 
 
+def judged(model: limpid.Model, folder: Path) -> float:
+    found = limpid.evaluate(model, folder, ["grad-cam", "rise"], ["deletion"], report=folder / "out", limit=10)
+    found.write(folder / "again")
+    model.report(model.explain(folder / "a.png"), folder / "why.html", names="a.png")
+    return float(found.table()[0]["mean"])
+
+
 names: List[str] = [method.name for method in limpid.Model("m.onnx").methods if method.draws_numbers]
 defaults = {parameter.name: parameter.default for metric in limpid.metrics() for parameter in metric.parameters}
 limpid.set_log_handler(lambda level, message: print(level, message), logging.INFO)
