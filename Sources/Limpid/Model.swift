@@ -1,4 +1,5 @@
 import Explainers
+import Explanations
 import Images
 import Models
 import Parallel
