@@ -71,11 +71,11 @@ let package = Package(
       name: "Engine", dependencies: ["Transforms", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       swiftSettings: swift),
     // Decode, resize, normalise, colour, overlay, encode.
-    .target(name: "Images", dependencies: ["Tensors", "CCodecs"], swiftSettings: numeric()),
+    .target(name: "Images", dependencies: ["Parallel", "Tensors", "CCodecs"], swiftSettings: numeric()),
     // What explaining gives and takes: heat maps, explanations, parameters.
-    .target(name: "Explanations", dependencies: ["Images", "Tensors"], swiftSettings: numeric()),
+    .target(name: "Explanations", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: numeric()),
     // What was explained and measured, as one page.
-    .target(name: "Reports", dependencies: ["Images", "Tensors"], swiftSettings: swift),
+    .target(name: "Reports", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: swift),
     // Model file and metadata: classes, preprocessing, layers, heads.
     .target(
       name: "Models",
@@ -109,7 +109,7 @@ let package = Package(
     .target(
       name: "CABI",
       dependencies: [
-        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Images", "Kernels", "Graph", "Parallel",
+        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Images", "Engine", "Kernels", "Graph", "Parallel",
         "Documents", "Tensors", "CLimpid", "CThread",
       ],
       swiftSettings: swift),

@@ -193,7 +193,7 @@ public func limpid_evaluation_evaluate(
     let out = try required(out, "out")
     guard size >= 0 else { throw Failure(.invalidArgument, "size is out of range") }
     let bytes = data.map { UnsafeRawBufferPointer(start: $0, count: size) }
-    out.pointee = BytesHandle(try evaluation.evaluate(index, bytes: bytes, progress(options)).bytes).handle()
+    out.pointee = BytesHandle(try Buffer(evaluation.evaluate(index, bytes: bytes, progress(options)).bytes)).handle()
   }
 }
 
@@ -204,7 +204,7 @@ public func limpid_evaluation_fail(
   boundary {
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
     let out = try required(out, "out")
-    out.pointee = BytesHandle(try evaluation.failure(index, string(reason, "reason")).bytes).handle()
+    out.pointee = BytesHandle(try Buffer(evaluation.failure(index, string(reason, "reason")).bytes)).handle()
   }
 }
 
@@ -232,7 +232,7 @@ public func limpid_evaluation_document(
   boundary {
     let handle = try EvaluationHandle.required(evaluation, "evaluation")
     let out = try required(out, "out")
-    out.pointee = BytesHandle(try handle.evaluation.file(named: string(name, "name"), handle.summary)).handle()
+    out.pointee = BytesHandle(try Buffer(handle.evaluation.file(named: string(name, "name"), handle.summary))).handle()
   }
 }
 

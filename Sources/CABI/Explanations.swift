@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
+import Engine
 import Explainers
 import Explanations
 import Images
@@ -10,8 +11,10 @@ import Tensors
 /// limpid_explanation: explanations, and the maps that callers borrow from them.
 final class ExplanationHandle: Handled {
   let explanations: [Explanation]
-  private let maps: Guarded<[Pinned<Float>?]>
-  private let grids: [Pinned<Float>]
+  private let maps: Guarded<[Buffer<Float>?]>
+  private let grids: [Buffer<Float>]
+  /// Of the model, for what is made later.
+  private let limit: MemoryLimit
   /// For each explanation, the words for what a filter sees.
   let words: [[CText]]
   let method: CText
@@ -19,26 +22,36 @@ final class ExplanationHandle: Handled {
   let parameters: [ParameterReading]
   let details: [[NamedTensor]]
 
-  init(_ explanations: [Explanation], method: String) {
+  init(_ explanations: [Explanation], method: String, limit: MemoryLimit) throws {
+    self.limit = limit
     self.explanations = explanations
     maps = Guarded(Array(repeating: nil, count: explanations.count))
-    grids = explanations.map { Pinned($0.grid.values) }
+    grids = try explanations.map { try Buffer($0.grid.values) }
     words = explanations.map { $0.reading?.words.map { CText($0.text) } ?? [] }
     self.method = CText(method)
     details = explanations.map { $0.details.map { NamedTensor($0.name, $0.tensor) } }
     parameters = (explanations.first?.parameters ?? []).map { ParameterReading($0.name, $0.value) }
   }
 
-  func map(_ index: Int) -> limpid_map_view {
+  /// An empty view past the end. Throws where there is no memory for the map.
+  func map(_ index: Int) throws -> limpid_map_view {
     guard let explanation = explanations[checked: index] else { return limpid_map_view() }
-    let values = known(index) ?? keep(Pinned(explanation.map().values), index)
-    return explanation.view(values, explanation.field.width, explanation.field.height)
+    let values = try known(index) ?? keep(make(explanation), index)
+    return explanation.view(values.base, explanation.field.width, explanation.field.height)
   }
 
-  private func known(_ index: Int) -> Pinned<Float>? { maps.withLock { $0[index] } }
+  /// Maps are kept for as long as the explanation, so all that were made count.
+  private func make(_ explanation: Explanation) throws -> Buffer<Float> {
+    let size = MemoryLayout<Float>.stride * explanation.field.width * explanation.field.height
+    let kept = maps.withLock { maps in maps.reduce(0) { $0 + ($1?.count ?? 0) } } * MemoryLayout<Float>.stride
+    try limit.check(kept + size, for: "the map at the size of the image, with those that were asked for before,")
+    return try explanation.map()
+  }
+
+  private func known(_ index: Int) -> Buffer<Float>? { maps.withLock { $0[index] } }
 
   /// The map that was made first, which callers may have borrowed.
-  private func keep(_ map: Pinned<Float>, _ index: Int) -> Pinned<Float> {
+  private func keep(_ map: Buffer<Float>, _ index: Int) -> Buffer<Float> {
     maps.withLock { maps in
       let kept = maps[index] ?? map
       maps[index] = kept
@@ -48,7 +61,7 @@ final class ExplanationHandle: Handled {
 
   func grid(_ index: Int) -> limpid_map_view {
     guard let explanation = explanations[checked: index] else { return limpid_map_view() }
-    return explanation.view(grids[index], explanation.grid.width, explanation.grid.height)
+    return explanation.view(grids[index].base, explanation.grid.width, explanation.grid.height)
   }
 }
 
@@ -75,9 +88,9 @@ struct ParameterReading: Sendable {
 }
 
 extension Explanation {
-  fileprivate func view(_ values: Pinned<Float>, _ width: Int, _ height: Int) -> limpid_map_view {
+  fileprivate func view(_ values: UnsafePointer<Float>, _ width: Int, _ height: Int) -> limpid_map_view {
     limpid_map_view(
-      values: values.base, width: Int32(width), height: Int32(height), minimum: range.lowerBound,
+      values: values, width: Int32(width), height: Int32(height), minimum: range.lowerBound,
       maximum: range.upperBound)
   }
 }
@@ -122,7 +135,7 @@ public func limpid_explain(
       try model.explain(
         images, classes: try classes(classIndices, imageCount, classesPerImage), method: explainer, call, progress)
     }
-    out.pointee = ExplanationHandle(explanations, method: explainer.name).handle()
+    out.pointee = try ExplanationHandle(explanations, method: explainer.name, limit: model.engine.limit).handle()
   }
 }
 
@@ -149,7 +162,9 @@ public func limpid_explanation_is_degenerate(_ explanation: OpaquePointer?, _ in
 
 @c @implementation
 public func limpid_explanation_map(_ explanation: OpaquePointer?, _ index: Int) -> limpid_map_view {
-  ExplanationHandle.object(explanation)?.map(index) ?? limpid_map_view()
+  var view = limpid_map_view()
+  _ = boundary { view = try ExplanationHandle.object(explanation)?.map(index) ?? view }
+  return view
 }
 
 @c @implementation

@@ -5,18 +5,18 @@ import Tensors
 
 /// limpid_bytes
 final class BytesHandle: Handled {
-  let bytes: Pinned<UInt8>
-  init(_ bytes: [UInt8]) { self.bytes = Pinned(bytes) }
+  let bytes: Buffer<UInt8>
+  init(_ bytes: Buffer<UInt8>) { self.bytes = bytes }
 }
 
 /// limpid_image
 final class ImageHandle: Handled {
-  private let pixels: Pinned<UInt8>
+  private let pixels: Buffer<UInt8>
   let view: limpid_image_view
 
   /// `image` is RGB.
   init(_ image: Image) {
-    pixels = Pinned(image.pixels)
+    pixels = image.pixels
     view = limpid_image_view(
       pixels: pixels.base, row_stride: Int64(image.width * 3), width: Int32(image.width),
       height: Int32(image.height), format: LIMPID_PIXEL_RGB8, reserved: 0)

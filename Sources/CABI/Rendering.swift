@@ -3,6 +3,7 @@ public import CLimpid
 import Explanations
 import Images
 import Models
+import Parallel
 import Tensors
 
 private let colormapNames = Colormap.names.map { CText($0) }
@@ -45,7 +46,7 @@ public func limpid_model_preprocess(
     let model = try ModelHandle.required(model, "model").model
     let view = try required(image, "image").pointee.pixelView()
     let out = try required(out, "out")
-    out.pointee = ImageHandle(try model.shown(view)).handle()
+    out.pointee = ImageHandle(try model.shown(view, .unwatched)).handle()
   }
 }
 
@@ -80,7 +81,7 @@ public func limpid_render(
 
 private func encode(
   _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
-  _ encoded: (Image) throws -> [UInt8]
+  _ encoded: (Image) throws -> Buffer<UInt8>
 ) -> limpid_status {
   boundary {
     let view = try required(image, "image").pointee.pixelView()
@@ -90,17 +91,18 @@ private func encode(
 }
 
 private func save(
-  _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?, _ encoded: (Image) throws -> [UInt8]
+  _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?,
+  _ encoded: (Image) throws -> Buffer<UInt8>
 ) -> limpid_status {
   boundary {
     let view = try required(image, "image").pointee.pixelView()
     let path = try required(path, "path")
-    try encoded(Image(copying: view)).withUnsafeBytes { try writeFile($0, to: path) }
+    try encoded(Image(copying: view)).withUnsafeBufferPointer { try writeFile(UnsafeRawBufferPointer($0), to: path) }
   }
 }
 
 extension Image {
-  fileprivate func jpeg(_ quality: Int32) throws -> [UInt8] {
+  fileprivate func jpeg(_ quality: Int32) throws -> Buffer<UInt8> {
     if quality == 0 { return try encodeJPEG() }
     guard (1...100).contains(quality) else {
       throw Failure(.invalidArgument, "a quality of \(quality); it must be between 1 and 100")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLimpid
+import Engine
 import Images
 import Models
 import Tensors
@@ -34,7 +35,11 @@ extension limpid_image_view {
   }
 
   /// The planes of a LIMPID_PIXEL_MODEL_F32 view; a copy where rows do not touch.
-  fileprivate func planes(channels: Int?) throws -> (image: ImageInput, copy: Pinned<Float>?) {
+  ///
+  /// `copied` are the bytes of the copies that the call made before; they count against `limit` together.
+  fileprivate func planes(
+    channels: Int?, copied: Int, limit: MemoryLimit
+  ) throws -> (image: ImageInput, copy: Buffer<Float>?) {
     try check()
     let base = try required(pixels, "limpid_image_view.pixels")
     let (width, height) = (Int(width), Int(height))
@@ -56,13 +61,13 @@ extension limpid_image_view {
     }
     let rows = try product(channels, height, "the image's size")
     _ = try product(rows, stride, "the image's size")
-    var values = [Float](repeating: 0, count: try product(rows, width, "the image's size"))
-    values.withUnsafeMutableBytes { target in
-      for y in 0..<rows {
-        target.baseAddress.map { ($0 + y * row).copyMemory(from: base + y * stride, byteCount: row) }
-      }
+    let size = try product(rows, row, "the image's size")
+    let (all, overflow) = size.addingReportingOverflow(copied)
+    try limit.check(overflow ? .max : all, for: "a copy of planes whose rows do not touch")
+    let copy = try Buffer<Float>(count: rows * width) { target in
+      let target = UnsafeMutableRawPointer(target)
+      for y in 0..<rows { (target + y * row).copyMemory(from: base + y * stride, byteCount: row) }
     }
-    let copy = Pinned(values)
     return (.planes(copy.base, width: width, height: height), copy)
   }
 }
@@ -73,12 +78,17 @@ func withImages<R>(
 ) throws -> R {
   let views = try array(images, count, "images")
   guard !views.isEmpty else { throw Failure(.invalidArgument, "image_count is 0") }
-  var copies: [Pinned<Float>] = []
+  var copies: [Buffer<Float>] = []
+  var copied = 0
   let inputs = try views.enumerated().map { i, view in
     try locating("image \(i)") {
       guard view.format == LIMPID_PIXEL_MODEL_F32 else { return ImageInput.pixels(try view.pixelView()) }
-      let (input, copy) = try view.planes(channels: model.inputSize.channels)
-      if let copy { copies.append(copy) }
+      let (input, copy) = try view.planes(
+        channels: model.inputSize.channels, copied: copied, limit: model.engine.limit)
+      if let copy {
+        copies.append(copy)
+        copied += copy.count * MemoryLayout<Float>.stride
+      }
       return input
     }
   }

@@ -60,7 +60,7 @@ struct Examination {
     var call = plan.call
     call.imageCount = 1
     var found: (probabilities: [Float], scores: [Float], predicted: Int) = ([], [], 0)
-    try model.forEachBatch(of: model.stream([input]), fetch: [head.output], call, progress) { batch in
+    try model.forEachBatch(of: model.stream([input], progress), fetch: [head.output], call, progress) { batch in
       let scores = try Scores(batch.tensors[0], count: batch.count, of: head)
       found = (scores.probabilities(0, isSingle: head.isSingle), Array(scores[0]), scores.predicted(0))
     }

@@ -27,7 +27,7 @@ struct CAStream: Explainer {
         try TokenAttention(tensor, named: name, count: classes.count, head: head)
       }
       return classes.enumerated().map { i, wanted in
-        let grid = maps.count == 1 ? maps[0].grid(i) : Self.mean(maps.map { $0.relativeGrid(i) })
+        let grid = maps.count == 1 ? maps[0].grid(i) : try Self.mean(maps.map { $0.relativeGrid(i) })
         return wanted.map { _ in (grid, grid.range) }
       }
     }
@@ -47,11 +47,11 @@ struct CAStream: Explainer {
   }
 
   /// The mean of grids of different sizes, at the size of the largest.
-  private static func mean(_ grids: [Heatmap]) -> Heatmap {
+  private static func mean(_ grids: [Heatmap]) throws -> Heatmap {
     let width = grids.map(\.width).max() ?? 0, height = grids.map(\.height).max() ?? 0
     var sum = [Float](repeating: 0, count: width * height)
     for grid in grids {
-      for (j, value) in grid.resized(width: width, height: height).values.enumerated() { sum[j] += value }
+      for (j, value) in try grid.resized(width: width, height: height).values.enumerated() { sum[j] += value }
     }
     return Heatmap(sum.map { $0 / Float(grids.count) }, width: width, height: height)
   }

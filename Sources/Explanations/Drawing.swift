@@ -1,4 +1,6 @@
 public import Images
+import Parallel
+import Tensors
 
 extension Explanation {
   /// The grid in colours, over the image that was explained where it is given, as RGB. The one way to draw an
@@ -12,7 +14,7 @@ extension Explanation {
     rendering.region = nil
     guard let image else { return try colored(over: nil, rendering) }
     if rendering.style != .standard, let preprocessing = field.preprocessing {
-      return try preprocessing.shown(image).withView { try colored(over: $0, rendering) }
+      return try preprocessing.shown(image, .unwatched).withView { try colored(over: $0, rendering) }
     }
     rendering.region = field.region
     return try colored(over: image, rendering)
@@ -28,11 +30,14 @@ extension Explanation {
   }
 
   private func colored(over image: PixelView?, _ rendering: Rendering) throws -> Image {
-    let map = image == nil ? map() : grid
-    return try map.values.withUnsafeBufferPointer { values in
-      let view = try MapView(
-        values: values, width: map.width, height: map.height, minimum: range.lowerBound, maximum: range.upperBound)
-      return try render(view, over: image, rendering)
+    func colored(_ values: UnsafeBufferPointer<Float>, _ width: Int, _ height: Int) throws -> Image {
+      let map = try MapView(
+        values: values, width: width, height: height, minimum: range.lowerBound, maximum: range.upperBound)
+      return try render(map, over: image, rendering)
     }
+    guard image == nil else {
+      return try grid.values.withUnsafeBufferPointer { try colored($0, grid.width, grid.height) }
+    }
+    return try map().withUnsafeBufferPointer { try colored($0, field.width, field.height) }
   }
 }

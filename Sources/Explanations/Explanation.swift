@@ -47,9 +47,10 @@ public struct Explanation: Sendable {
   public var isDegenerate: Bool { grid.isFlat || !grid.values.allSatisfy(\.isFinite) }
 
   /// The map at the size of the image, in its place: bilinear (half-pixel centres) where the model saw the image, the
-  /// smallest value outside of that.
-  public func map() -> Heatmap {
-    let map = grid.placed(in: field, outside: range.lowerBound)
-    return isSpreadWhenEnlarged ? map.spread : map
+  /// smallest value outside of that: [field.height, field.width]. Throws where there is no memory for it.
+  public func map() throws -> Buffer<Float> {
+    let map = try grid.placed(in: field, outside: range.lowerBound)
+    guard isSpreadWhenEnlarged else { return map }
+    return try Buffer(map.lazy.map(map.finiteRange.spreading(adding: 0)))
   }
 }

@@ -1,4 +1,5 @@
 public import Images
+import Parallel
 
 extension Rendering {
   /// By how much an image is enlarged so that one sees something: those with a side below 128 pixels by the whole number
@@ -28,7 +29,7 @@ extension Image {
   public var legible: Image {
     get throws {
       let scale = Rendering.legibleScale((width, height))
-      return try resized(width: scale * width, height: scale * height, filter: .nearest)
+      return try resized(width: scale * width, height: scale * height, filter: .nearest, .unwatched)
     }
   }
 }

@@ -24,7 +24,8 @@ extension Image {
     try Image.checkSize(newWidth, newHeight)
     let columns = max(0, left)..<max(0, left, min(newWidth, left + width))
     let rows = max(0, top)..<max(0, top, min(newHeight, top + height))
-    return Image.make(newWidth, newHeight, channels) { target in
+    if (left, top, newWidth, newHeight) == (0, 0, width, height) { return self }
+    return try Image.make(newWidth, newHeight, channels) { target in
       target.update(repeating: fill, count: newWidth * newHeight * channels)
       pixels.withUnsafeBufferPointer { source in
         guard let source = source.baseAddress else { return }

@@ -36,21 +36,24 @@ extension Image {
         bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count, UInt32(maximumSide),
         UInt64(maximumPixels), &decoded, message)
     }
-    defer { lp_free(decoded.samples) }
     guard let samples = decoded.samples else { throw Failure(.internal, "a decoder gave no pixels") }
-    return rgb(samples, decoded.kind, Int(decoded.width), Int(decoded.height))
+    let (width, height) = (Int(decoded.width), Int(decoded.height))
+    if decoded.kind == LP_RGB8 {
+      let bytes = samples.assumingMemoryBound(to: UInt8.self)
+      return Image(trusted: width, height, 3, Buffer(adopting: bytes, count: 3 * width * height))
+    }
+    defer { lp_free(samples) }
+    return try rgb(samples, decoded.kind, width, height)
   }
 
-  /// Pillow's conversions to RGB of the kinds of samples that the decoders give.
-  private static func rgb(_ samples: UnsafeRawPointer, _ kind: lp_samples, _ width: Int, _ height: Int)
+  /// Pillow's conversions to RGB of the kinds of samples that the decoders give beside RGB.
+  private static func rgb(_ samples: UnsafeRawPointer, _ kind: lp_samples, _ width: Int, _ height: Int) throws
     -> Image
   {
     let bytes = samples.assumingMemoryBound(to: UInt8.self)
     let count = width * height
-    return make(width, height, 3) { target in
+    return try make(width, height, 3) { target in
       switch kind {
-      case LP_RGB8:
-        target.update(from: bytes, count: 3 * count)
       case LP_GRAY16:
         // Clipped, not scaled: Pillow holds such an image as integers and cuts them off.
         let words = samples.assumingMemoryBound(to: UInt16.self)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Tensors
 
 /// Resampling filters, named and defined as in Pillow.
 public enum Filter: String, Sendable, CaseIterable {
@@ -51,48 +52,53 @@ struct Taps {
     let offset: Int
   }
 
-  let runs: [Run]
+  let runs: Buffer<Run>
   /// Each run's weights sum to 1.
-  let weights: [Double]
+  let weights: Buffer<Double>
 
   /// `positions`: of the output; nil: all.
-  init(from input: Int, to output: Int, _ filter: Filter, _ positions: Range<Int>? = nil) {
+  init(from input: Int, to output: Int, _ filter: Filter, _ positions: Range<Int>? = nil) throws {
     let positions = positions ?? 0..<output
     let scale = Double(input) / Double(output)
     let stretch = max(scale, 1)
     let support = filter.support * stretch
     let shrink = 1 / stretch
-    var runs: [Run] = []
-    var weights: [Double] = []
-    runs.reserveCapacity(positions.count)
-    for position in positions {
-      let center = (Double(position) + 0.5) * scale
-      let first = max(0, Int(center - support + 0.5))
-      let end = min(input, Int(center + support + 0.5))
-      let offset = weights.count
-      var sum = 0.0
-      for sample in first..<max(first, end) {
-        let weight = filter.kernel((Double(sample) - center + 0.5) * shrink)
-        weights.append(weight)
-        sum += weight
+    var count = 0
+    let runs = try Buffer<Run>(count: positions.count) { runs in
+      for (i, position) in positions.enumerated() {
+        let center = (Double(position) + 0.5) * scale
+        let first = max(0, Int(center - support + 0.5))
+        let end = min(input, Int(center + support + 0.5))
+        runs[i] = Run(first: first, count: max(first, end) - first, offset: count)
+        count += runs[i].count
       }
-      if sum != 0 {
-        for i in offset..<weights.count { weights[i] /= sum }
+    }
+    weights = try Buffer(count: count) { weights in
+      for (position, run) in zip(positions, runs) {
+        let center = (Double(position) + 0.5) * scale
+        let weights = weights + run.offset
+        var sum = 0.0
+        for tap in 0..<run.count {
+          weights[tap] = filter.kernel((Double(run.first + tap) - center + 0.5) * shrink)
+          sum += weights[tap]
+        }
+        if sum != 0 {
+          for tap in 0..<run.count { weights[tap] /= sum }
+        }
       }
-      runs.append(Run(first: first, count: weights.count - offset, offset: offset))
     }
     self.runs = runs
-    self.weights = weights
   }
 
-  private init(_ runs: [Run], _ weights: [Double]) {
+  private init(_ runs: Buffer<Run>, _ weights: Buffer<Double>) {
     self.runs = runs
     self.weights = weights
   }
 
   /// The same for an axis that begins elsewhere.
-  func shifted(by offset: Int) -> Taps {
-    Taps(runs.map { Run(first: $0.first + offset, count: $0.count, offset: $0.offset) }, weights)
+  func shifted(by offset: Int) throws -> Taps {
+    Taps(
+      try Buffer(runs.lazy.map { Run(first: $0.first + offset, count: $0.count, offset: $0.offset) }), weights)
   }
 
   /// Which of the two passes comes first, which decides how the result is rounded.
@@ -108,8 +114,10 @@ struct Taps {
   static let fractionBits: Int32 = 22
 
   /// The weights as integers, halves rounded away from zero.
-  var fixedPoint: [Int32] {
-    weights.map { Int32($0 * Double(1 << Taps.fractionBits) + ($0 < 0 ? -0.5 : 0.5)) }
+  var fixedPoint: Buffer<Int32> {
+    get throws {
+      try Buffer(weights.lazy.map { Int32($0 * Double(1 << Taps.fractionBits) + ($0 < 0 ? -0.5 : 0.5)) })
+    }
   }
 }
 
@@ -117,13 +125,15 @@ struct Taps {
 ///
 /// The centre advances by repeated addition because Pillow's does: where a centre falls on a border, rounding
 /// decides.
-func nearestPositions(from input: Int, to output: Int, _ positions: Range<Int>? = nil) -> [Int] {
+func nearestPositions(from input: Int, to output: Int, _ positions: Range<Int>? = nil) throws -> Buffer<Int> {
   let positions = positions ?? 0..<output
   let scale = Double(input) / Double(output)
   var center = scale * 0.5
   for _ in 0..<positions.lowerBound { center += scale }
-  return positions.map { _ in
-    defer { center += scale }
-    return min(input - 1, Int(center))
+  return try Buffer(count: positions.count) { found in
+    for i in 0..<positions.count {
+      found[i] = min(input - 1, Int(center))
+      center += scale
+    }
   }
 }

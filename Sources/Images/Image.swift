@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Tensors
+public import Tensors
 
 /// 8-bit pixels, interleaved, rows touching.
 public struct Image: Sendable, Equatable {
@@ -8,7 +8,7 @@ public struct Image: Sendable, Equatable {
   /// 1: grey, 3: RGB, 4: RGBA.
   public let channels: Int
   /// [height, width, channels]
-  public let pixels: [UInt8]
+  public let pixels: Buffer<UInt8>
 
   /// Larger sides are refused: JPEG cannot have them, and sums over a line stay small.
   public static let maximumSide = 65_535
@@ -16,7 +16,7 @@ public struct Image: Sendable, Equatable {
   public static let maximumPixels = 1 << 27
 
   /// Throws `invalidArgument` where the numbers do not fit together.
-  public init(width: Int, height: Int, channels: Int, pixels: [UInt8]) throws {
+  public init(width: Int, height: Int, channels: Int, pixels: some Collection<UInt8>) throws {
     try Image.checkSize(width, height)
     guard [1, 3, 4].contains(channels) else {
       throw Failure(
@@ -27,11 +27,11 @@ public struct Image: Sendable, Equatable {
         .invalidArgument,
         "\(pixels.count) bytes for an image of \(width)x\(height) pixels, \(channels) bytes each")
     }
-    self.init(trusted: width, height, channels, pixels)
+    self.init(trusted: width, height, channels, try Buffer(pixels))
   }
 
   /// For numbers that the module itself computed.
-  init(trusted width: Int, _ height: Int, _ channels: Int, _ pixels: [UInt8]) {
+  init(trusted width: Int, _ height: Int, _ channels: Int, _ pixels: Buffer<UInt8>) {
     self.width = width
     self.height = height
     self.channels = channels
@@ -51,15 +51,10 @@ public struct Image: Sendable, Equatable {
     }
   }
 
-  /// Pixels that `write` fills from the first to the last.
+  /// Pixels that `write` fills from the first to the last. Throws where there is no memory for them.
   static func make(
-    _ width: Int, _ height: Int, _ channels: Int, _ write: (UnsafeMutablePointer<UInt8>) -> Void
-  ) -> Image {
-    let count = width * height * channels
-    let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-      if let base = buffer.baseAddress { write(base) }
-      filled = count
-    }
-    return Image(trusted: width, height, channels, pixels)
+    _ width: Int, _ height: Int, _ channels: Int, _ write: (UnsafeMutablePointer<UInt8>) throws -> Void
+  ) throws -> Image {
+    Image(trusted: width, height, channels, try Buffer(count: width * height * channels, write))
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Tensors
+public import Tensors
 
 /// A row-major map at another size, as Pillow resizes an image of mode `F`: weights and sums in double, a
 /// float between the two passes; shrinking is antialiased.
@@ -8,27 +8,30 @@ import Tensors
 public func resize(
   _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int),
   filter: Filter
-) throws -> [Float] {
+) throws -> Buffer<Float> {
   try checkMap(values, width, height, size)
   if filter == .nearest {
-    let columns = nearestPositions(from: width, to: size.width)
-    return nearestPositions(from: height, to: size.height).flatMap { y in
-      columns.map { values[y * width + $0] }
+    let columns = try nearestPositions(from: width, to: size.width)
+    let rows = try nearestPositions(from: height, to: size.height)
+    return try Buffer(count: rows.count * columns.count) { target in
+      for (i, y) in rows.enumerated() {
+        for (j, x) in columns.enumerated() { target[i * columns.count + j] = values[y * width + x] }
+      }
     }
   }
   let startWithColumns = Taps.startWithColumns(from: (width, height), to: size)
   if !startWithColumns { try Image.checkSize(size.width, height) }
-  var map = Array(values)
+  var map = try Buffer(values)
   var current = (width: width, height: height)
   for isColumns in [startWithColumns, !startWithColumns] {
     if isColumns, size.height != height {
-      let taps = Taps(from: height, to: size.height, filter)
-      let columns = weightedSums(map, lines: current.width, taps, lineStride: 1, step: current.width)
-      map = transposed(columns, rows: current.width, columns: size.height)
+      let taps = try Taps(from: height, to: size.height, filter)
+      let columns = try weightedSums(map, lines: current.width, taps, lineStride: 1, step: current.width)
+      map = try transposed(columns, rows: current.width, columns: size.height)
       current.height = size.height
     } else if !isColumns, size.width != width {
-      let taps = Taps(from: width, to: size.width, filter)
-      map = weightedSums(map, lines: current.height, taps, lineStride: width, step: 1)
+      let taps = try Taps(from: width, to: size.width, filter)
+      map = try weightedSums(map, lines: current.height, taps, lineStride: width, step: 1)
       current.width = size.width
     }
   }
@@ -42,36 +45,42 @@ public func resize(
 /// Throws as `resize`.
 public func upsample(
   _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int)
-) throws -> [Float] {
+) throws -> Buffer<Float> {
   try checkMap(values, width, height, size)
-  let columns = Neighbours.scaled(from: width, to: size.width)
-  let rows = Neighbours.scaled(from: height, to: size.height)
-  return interpolate(values, width: width, columns, rows, outside: 0)
+  let columns = try Neighbours.scaled(from: width, to: size.width)
+  let rows = try Neighbours.scaled(from: height, to: size.height)
+  return try interpolate(values, width: width, columns, rows, outside: 0)
 }
 
 /// For each of `lines` lines the sums that `taps` describes: [lines, taps].
-private func weightedSums(_ values: [Float], lines: Int, _ taps: Taps, lineStride: Int, step: Int) -> [Float]
-{
-  var sums: [Float] = []
-  sums.reserveCapacity(lines * taps.runs.count)
-  for line in 0..<lines {
-    for run in taps.runs {
-      var sum = 0.0
-      for tap in 0..<run.count {
-        sum += Double(values[line * lineStride + (run.first + tap) * step]) * taps.weights[run.offset + tap]
+private func weightedSums(
+  _ values: Buffer<Float>, lines: Int, _ taps: Taps, lineStride: Int, step: Int
+) throws -> Buffer<Float> {
+  try Buffer(count: lines * taps.runs.count) { target in
+    values.withUnsafeBufferPointer { values in
+      taps.weights.withUnsafeBufferPointer { weights in
+        for line in 0..<lines {
+          for (i, run) in taps.runs.enumerated() {
+            var sum = 0.0
+            for tap in 0..<run.count {
+              sum += Double(values[line * lineStride + (run.first + tap) * step]) * weights[run.offset + tap]
+            }
+            target[line * taps.runs.count + i] = Float(sum)
+          }
+        }
       }
-      sums.append(Float(sum))
     }
   }
-  return sums
 }
 
-private func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
-  var result = [Float](repeating: 0, count: values.count)
-  for row in 0..<rows {
-    for column in 0..<columns { result[column * rows + row] = values[row * columns + column] }
+private func transposed(_ values: Buffer<Float>, rows: Int, columns: Int) throws -> Buffer<Float> {
+  try Buffer(count: values.count) { target in
+    values.withUnsafeBufferPointer { values in
+      for row in 0..<rows {
+        for column in 0..<columns { target[column * rows + row] = values[row * columns + column] }
+      }
+    }
   }
-  return result
 }
 
 private func checkMap(

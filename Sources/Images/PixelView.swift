@@ -56,15 +56,14 @@ extension Image {
   /// Runs `body` on a view of these pixels, which is valid until `body` returns.
   public func withView<R>(_ body: (PixelView) throws -> R) rethrows -> R {
     let format: PixelFormat = channels == 1 ? .gray8 : channels == 3 ? .rgb8 : .rgba8
-    return try pixels.withUnsafeBufferPointer { buffer in
-      // An image is never empty, so there is a first pixel.
-      try body(PixelView(trusted: buffer.baseAddress!, width, height, width * channels, format))
+    return try withExtendedLifetime(pixels) {
+      try body(PixelView(trusted: pixels.base, width, height, width * channels, format))
     }
   }
 
   /// The same pixels, rows touching.
-  public init(copying view: PixelView) {
-    self = Image.make(view.width, view.height, view.format.channels) { target in
+  public init(copying view: PixelView) throws {
+    self = try Image.make(view.width, view.height, view.format.channels) { target in
       let row = view.width * view.format.channels
       for y in 0..<view.height {
         (target + y * row).update(from: view.base + y * view.rowStride, count: row)
@@ -73,12 +72,12 @@ extension Image {
   }
 
   /// Grey stays grey; everything else becomes RGB, its alpha dropped as by Pillow's `convert("RGB")`.
-  init(opaque view: PixelView) {
+  init(opaque view: PixelView) throws {
     guard view.format == .rgba8 else {
-      self.init(copying: view)
+      try self.init(copying: view)
       return
     }
-    self = Image.make(view.width, view.height, 3) { target in
+    self = try Image.make(view.width, view.height, 3) { target in
       var target = target
       for y in 0..<view.height {
         var source = view.base + y * view.rowStride
@@ -95,25 +94,31 @@ extension Image {
 
   /// Grey repeated in three channels; RGB as it is.
   var rgb: Image {
-    guard channels == 1 else { return self }
-    return Image.make(width, height, 3) { target in
-      for (i, value) in pixels.enumerated() {
-        target[3 * i] = value
-        target[3 * i + 1] = value
-        target[3 * i + 2] = value
+    get throws {
+      guard channels == 1 else { return self }
+      return try Image.make(width, height, 3) { target in
+        pixels.withUnsafeBufferPointer { source in
+          for (i, value) in source.enumerated() {
+            target[3 * i] = value
+            target[3 * i + 1] = value
+            target[3 * i + 2] = value
+          }
+        }
       }
     }
   }
 
   /// ITU-R 601 luma in 16-bit fixed point, as Pillow's `convert("L")`; grey as it is.
   var gray: Image {
-    guard channels >= 3 else { return self }
-    return Image.make(width, height, 1) { target in
-      pixels.withUnsafeBufferPointer { source in
-        for i in 0..<width * height {
-          let p = channels * i
-          let sum = 19595 * UInt32(source[p]) + 38470 * UInt32(source[p + 1]) + 7471 * UInt32(source[p + 2])
-          target[i] = UInt8(truncatingIfNeeded: (sum + 0x8000) >> 16)
+    get throws {
+      guard channels >= 3 else { return self }
+      return try Image.make(width, height, 1) { target in
+        pixels.withUnsafeBufferPointer { source in
+          for i in 0..<width * height {
+            let p = channels * i
+            let sum = 19595 * UInt32(source[p]) + 38470 * UInt32(source[p + 1]) + 7471 * UInt32(source[p + 2])
+            target[i] = UInt8(truncatingIfNeeded: (sum + 0x8000) >> 16)
+          }
         }
       }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Parallel
 import Tensors
 
 /// From pixels to the tensor that a network reads: the metadata entry `limpid.preprocess`, one step a line.
@@ -118,18 +119,28 @@ public struct Preprocessing: Sendable, Equatable {
     try Image.checkSize(size.width, size.height)
     var current = size
     return try steps.enumerated().map { i, step in
-      // Of an image that is cut at once only the window is made.
-      let isCut = if i + 1 < steps.count, case .centerCrop = steps[i + 1] { true } else { false }
-      current = try step.size(after: current, isCut: isCut)
+      current = try step.size(after: current, isCut: isCut(i))
       return current
+    }
+  }
+
+  /// Whether step `i` resizes an image of which the next step takes the middle: only that window is made.
+  private func isCut(_ i: Int) -> Bool {
+    guard i + 1 < steps.count, case .centerCrop = steps[i + 1] else { return false }
+    switch steps[i] {
+    case .resizeShorter, .resizeLonger, .resizeExact: return true
+    default: return false
     }
   }
 
   /// Writes float32 values, [channels, height, width] of `outputSize`, rows touching.
   ///
-  /// Alpha is dropped; grey pixels are repeated for a network that reads RGB. Throws as `outputSize`.
-  public func tensor(from view: PixelView, into target: UnsafeMutablePointer<Float>) throws {
-    let image = try pixels(of: view)
+  /// Alpha is dropped; grey pixels are repeated for a network that reads RGB. Throws as `outputSize`, and `cancelled`
+  /// where `progress`, which is asked between the rows, says so.
+  public func tensor(
+    from view: PixelView, into target: UnsafeMutablePointer<Float>, _ progress: Progress
+  ) throws {
+    let image = try pixels(of: view, progress)
     let plane = image.width * image.height
     for channel in 0..<channels {
       let values = levels(of: channel)
@@ -145,30 +156,41 @@ public struct Preprocessing: Sendable, Equatable {
   }
 
   /// The image as the network sees it, RGB, before `scale` and `normalize`: resized and cropped.
-  public func shown(_ view: PixelView) throws -> Image { try pixels(of: view).rgb }
+  public func shown(_ view: PixelView, _ progress: Progress) throws -> Image { try pixels(of: view, progress).rgb }
+
+  /// Bytes that images of this size take while they are prepared, at most: the image, what becomes of it in one step, and
+  /// the image between the two passes of a resizing. Throws as `outputSize`.
+  public func byteCount(for size: (width: Int, height: Int)) throws -> Int {
+    var current = size
+    var most = 3 * size.width * size.height
+    for (i, next) in try sizes(from: size).enumerated() {
+      // Of an image that is cut at once only the window is made, with the next step.
+      if isCut(i) { continue }
+      if next != current {
+        let between = max(next.width * current.height, current.width * next.height)
+        most = max(most, 3 * (current.width * current.height + between + next.width * next.height))
+      }
+      current = next
+    }
+    return most
+  }
 
   /// RGB or grey, after the steps on pixels.
-  private func pixels(of view: PixelView) throws -> Image {
-    var image = Image(opaque: view)
+  private func pixels(of view: PixelView, _ progress: Progress) throws -> Image {
+    var image = try Image(opaque: view)
     let sizes = try sizes(from: (view.width, view.height))
-    var isCut = false
-    for (i, step) in steps.enumerated() {
-      if isCut {
-        isCut = false
-        continue
-      }
+    for (i, step) in steps.enumerated() where i == 0 || !isCut(i - 1) {
       switch step {
       case .resizeShorter(_, let filter), .resizeLonger(_, let filter), .resizeExact(_, _, let filter):
-        if i + 1 < steps.count, case .centerCrop = steps[i + 1] {
-          image = try Self.window(of: image, resizedTo: sizes[i], filter, cutTo: sizes[i + 1])
-          isCut = true
+        if isCut(i) {
+          image = try Self.window(of: image, resizedTo: sizes[i], filter, cutTo: sizes[i + 1], progress)
         } else {
-          image = try image.resized(width: sizes[i].width, height: sizes[i].height, filter: filter)
+          image = try image.resized(width: sizes[i].width, height: sizes[i].height, filter: filter, progress)
         }
       case .centerCrop(let width, let height): image = try centered(image, width: width, height: height)
       case .pad(let width, let height, let fill):
         image = try centered(image, width: width, height: height, fill: fill)
-      case .gray: image = image.gray
+      case .gray: image = try image.gray
       case .bgr, .scale, .normalize: break
       }
     }
@@ -178,13 +200,13 @@ public struct Preprocessing: Sendable, Equatable {
   /// The window of size `window` at the centre of `image` at the size `size`.
   private static func window(
     of image: Image, resizedTo size: (width: Int, height: Int), _ filter: Filter,
-    cutTo window: (width: Int, height: Int)
+    cutTo window: (width: Int, height: Int), _ progress: Progress
   ) throws -> Image {
     let left = cropOffset(size.width, window.width), top = cropOffset(size.height, window.height)
     let part = try image.resized(
       width: size.width, height: size.height, filter: filter,
       columns: max(0, left)..<min(size.width, left + window.width),
-      rows: max(0, top)..<min(size.height, top + window.height))
+      rows: max(0, top)..<min(size.height, top + window.height), progress)
     return try part.placed(
       left: max(0, -left), top: max(0, -top), width: window.width, height: window.height, fill: 0)
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Parallel
 import Tensors
 
 /// A row-major map, borrowed for the length of a call, and the values that the ends of a colour map stand
@@ -27,12 +28,16 @@ public struct MapView {
 
   /// The values between 0 (`minimum`) and 1 (`maximum`). What is not a number is 0, and so is a whole map
   /// whose `maximum` is not above its `minimum`.
-  var normalized: [Float] {
-    let range = maximum - minimum
-    guard range > 0, range.isFinite else { return [Float](repeating: 0, count: values.count) }
-    return values.map { value in
-      let share = (value - minimum) / range
-      return share > 0 ? min(share, 1) : 0
+  var normalized: Buffer<Float> {
+    get throws {
+      let range = maximum - minimum
+      let isFlat = !(range > 0 && range.isFinite)
+      return try Buffer(count: values.count) { target in
+        for (i, value) in values.enumerated() {
+          let share = isFlat ? 0 : (value - minimum) / range
+          target[i] = share > 0 ? min(share, 1) : 0
+        }
+      }
     }
   }
 }
@@ -93,18 +98,20 @@ public func render(
   let colors = (rendering.colormap ?? rendering.style.colormap).entries
   guard let image else {
     let levels = try rendering.style.levels(of: map, size.width, size.height)
-    return Image.make(size.width, size.height, 3) { target in
-      for (i, level) in levels.enumerated() {
-        for c in 0..<3 { target[3 * i + c] = colors[3 * Int(level) + c] }
+    return try Image.make(size.width, size.height, 3) { target in
+      levels.withUnsafeBufferPointer { levels in
+        for (i, level) in levels.enumerated() {
+          for c in 0..<3 { target[3 * i + c] = colors[3 * Int(level) + c] }
+        }
       }
     }
   }
-  var canvas = Image(opaque: image).rgb
-  if full != own { canvas = try canvas.resized(width: full.width, height: full.height, filter: .nearest) }
-  canvas = try canvas.resized(width: size.width, height: size.height, filter: .bilinear)
+  var canvas = try Image(opaque: image).rgb
+  if full != own { canvas = try canvas.resized(width: full.width, height: full.height, filter: .nearest, .unwatched) }
+  canvas = try canvas.resized(width: size.width, height: size.height, filter: .bilinear, .unwatched)
   let frame = try Frame(rendering.region, of: own, on: size)
   let levels = try rendering.style.levels(of: map, frame.width, frame.height)
-  return canvas.painted(levels, colors, frame, rendering.style.mixtures(opacity))
+  return try canvas.painted(levels, colors, frame, rendering.style.mixtures(opacity))
 }
 
 extension Rendering {
@@ -159,10 +166,10 @@ private struct Frame {
 extension Image {
   /// These RGB pixels, mixed with the colours of `levels`: [frame.height, frame.width].
   fileprivate func painted(
-    _ levels: [UInt8], _ colors: [UInt8], _ frame: Frame, _ mixtures: [UInt8]
-  ) -> Image {
-    Image.make(width, height, 3) { target in
-      pixels.withUnsafeBufferPointer { target.update(from: $0.baseAddress!, count: $0.count) }
+    _ levels: Buffer<UInt8>, _ colors: [UInt8], _ frame: Frame, _ mixtures: [UInt8]
+  ) throws -> Image {
+    try Image.make(width, height, 3) { target in
+      target.update(from: pixels.base, count: pixels.count)
       for y in max(0, frame.y)..<max(0, frame.y, min(height, frame.y + frame.height)) {
         for x in max(0, frame.x)..<max(0, frame.x, min(width, frame.x + frame.width)) {
           let level = Int(levels[(y - frame.y) * frame.width + x - frame.x])

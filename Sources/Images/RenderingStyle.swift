@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Parallel
 import Tensors
 
 extension Rendering.Style {
@@ -26,20 +27,22 @@ extension Rendering.Style {
   }
 
   /// The map as indices of colours at another size: [height, width].
-  func levels(of map: MapView, _ width: Int, _ height: Int) throws -> [UInt8] {
-    let values = map.normalized
+  func levels(of map: MapView, _ width: Int, _ height: Int) throws -> Buffer<UInt8> {
+    let values = try map.normalized
     switch self {
     case .standard:
-      return try values.withUnsafeBufferPointer {
-        try resize($0, width: map.width, height: map.height, to: (width, height), filter: .bilinear)
-      }.map { UInt8((255 * $0).rounded()) }
+      return try Buffer(
+        values.withUnsafeBufferPointer {
+          try resize($0, width: map.width, height: map.height, to: (width, height), filter: .bilinear)
+        }.lazy.map { UInt8((255 * $0).rounded()) })
     case .scouter:
-      let bytes = Image(trusted: map.width, map.height, 1, values.map { UInt8(255 * $0) })
-      return try bytes.resized(width: width, height: height, filter: .bilinear).pixels
+      let bytes = Image(trusted: map.width, map.height, 1, try Buffer(values.lazy.map { UInt8(255 * $0) }))
+      return try bytes.resized(width: width, height: height, filter: .bilinear, .unwatched).pixels
     case .tame:
-      return try values.withUnsafeBufferPointer {
-        try upsample($0, width: map.width, height: map.height, to: (width, height))
-      }.map { UInt8(255 * $0) }
+      return try Buffer(
+        values.withUnsafeBufferPointer {
+          try upsample($0, width: map.width, height: map.height, to: (width, height))
+        }.lazy.map { UInt8(255 * $0) })
     }
   }
 

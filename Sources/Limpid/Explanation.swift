@@ -17,9 +17,14 @@ public struct Explanation: Sendable {
   /// The class's score in the image: a probability, or of a method with scores of its own that.
   public var score: Float { found.score }
   /// The map at the size of the image, row by row.
-  public var map: Map { Map(found.map()) }
+  public var map: Map {
+    get throws {
+      let field = found.field
+      return Map(width: field.width, height: field.height, values: Array(try translated { try found.map() }))
+    }
+  }
   /// The map as the method made it.
-  public var grid: Map { Map(found.grid) }
+  public var grid: Map { Map(width: found.grid.width, height: found.grid.height, values: found.grid.values) }
   /// What the ends of a colour map stand for.
   public var range: ClosedRange<Float> { found.range }
   /// Whether the map is the same everywhere and so says nothing.
@@ -40,7 +45,7 @@ public struct Explanation: Sendable {
     public let height: Int
     public let values: [Float]
 
-    init(_ map: Heatmap) { (width, height, values) = (map.width, map.height, map.values) }
+    init(width: Int, height: Int, values: [Float]) { (self.width, self.height, self.values) = (width, height, values) }
 
     public subscript(x: Int, y: Int) -> Float { values[y * width + x] }
   }

@@ -24,16 +24,16 @@ public struct Image: Sendable {
   public var width: Int { image.width }
   public var height: Int { image.height }
   /// Rows of red, green, blue.
-  public var rgb: [UInt8] { image.pixels }
+  public var rgb: [UInt8] { Array(image.pixels) }
 
-  public func png() throws -> [UInt8] { try translated { try image.encodePNG() } }
+  public func png() throws -> [UInt8] { Array(try translated { try image.encodePNG() }) }
 
   /// Writes a PNG file.
   public func write(to path: String) throws {
-    let bytes = try png()
     try translated {
+      let bytes = try image.encodePNG()
       guard let file = fopen(path, "wb") else { throw Failure(.io, "\(quoted(path)): \(String(cString: strerror(errno)))") }
-      let written = bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, file) }
+      let written = bytes.withUnsafeBufferPointer { fwrite($0.baseAddress, 1, $0.count, file) }
       guard fclose(file) == 0, written == bytes.count else {
         throw Failure(.io, "\(quoted(path)) could not be written whole")
       }

@@ -1,5 +1,6 @@
 import Engine
 public import Images
+public import Parallel
 public import Tensors
 
 /// One image that a caller gives: pixels to be prepared as the model's metadata says, or numbers fed as they are.
@@ -25,7 +26,17 @@ public enum ImageInput {
 
 extension Model {
   /// The image as the model sees it: resized and cropped, before it becomes numbers.
-  public func shown(_ view: PixelView) throws -> Image { try preprocessing().shown(view) }
+  public func shown(_ view: PixelView, _ progress: Progress) throws -> Image {
+    let preprocessing = try preprocessing()
+    try checkMemory(of: view, preprocessing)
+    return try preprocessing.shown(view, progress)
+  }
+
+  private func checkMemory(of view: PixelView, _ preprocessing: Preprocessing) throws {
+    try engine.limit.check(
+      preprocessing.byteCount(for: (view.width, view.height)),
+      for: "preparing an image of \(view.width)×\(view.height) pixels")
+  }
 
   /// How images become the model's input. Throws `invalidArgument` where the model file does not say it.
   private func preprocessing() throws -> Preprocessing {
@@ -66,32 +77,41 @@ extension Model {
     return try Shape(checking: [found.channels, found.height, found.width])
   }
 
-  /// The model's input for one image, [1, channels, height, width]: what variants of it start from.
-  public func prepared(_ image: ImageInput) throws -> Tensor {
+  /// The model's input for one image, [1, channels, height, width]: what variants of it start from. `progress` is asked
+  /// whether to go on.
+  public func prepared(_ image: ImageInput, _ progress: Progress) throws -> Tensor {
     let shape = try preparedShape(of: image)
     let full = try Shape(checking: [1] + shape.dimensions)
     try engine.limit.check(full.count * 4, for: "the image")
     let tensor = try Tensor(.float32, full)
-    try write(image, shape, into: tensor.data.assumingMemoryBound(to: Float.self))
+    try write(image, shape, into: tensor.data.assumingMemoryBound(to: Float.self), progress)
     return tensor
   }
 
-  fileprivate func write(_ image: ImageInput, _ shape: Shape, into target: UnsafeMutablePointer<Float>) throws {
+  fileprivate func write(
+    _ image: ImageInput, _ shape: Shape, into target: UnsafeMutablePointer<Float>, _ progress: Progress
+  ) throws {
     switch image {
-    case .pixels(let view): try preprocessing().tensor(from: view, into: target)
+    case .pixels(let view):
+      let preprocessing = try preprocessing()
+      try checkMemory(of: view, preprocessing)
+      try preprocessing.tensor(from: view, into: target, progress)
     case .planes(let values, _, _):
       try format?.check(UnsafeBufferPointer(start: values, count: shape.count))
       target.update(from: values, count: shape.count)
     }
   }
 
-  /// Images as a stream of inputs.
-  public func stream(_ images: [ImageInput]) -> some InputStream { ImageStream(model: self, images: images) }
+  /// Images as a stream of inputs; `progress` is asked while they are prepared whether to go on.
+  public func stream(_ images: [ImageInput], _ progress: Progress) -> some InputStream {
+    ImageStream(model: self, images: images, progress: progress)
+  }
 }
 
 private struct ImageStream: InputStream {
   let model: Model
   let images: [ImageInput]
+  let progress: Progress
 
   var count: Int { images.count }
 
@@ -100,7 +120,7 @@ private struct ImageStream: InputStream {
   func shape(_ i: Int) throws -> Shape? { try located(i) { try model.preparedShape(of: images[i]) } }
 
   func write(_ i: Int, into target: UnsafeMutablePointer<Float>) throws {
-    try located(i) { try model.write(images[i], model.preparedShape(of: images[i]), into: target) }
+    try located(i) { try model.write(images[i], model.preparedShape(of: images[i]), into: target, progress) }
   }
 
   /// One image alone needs no number.

@@ -1,4 +1,5 @@
 public import Images
+import Parallel
 import Tensors
 
 /// An image inside of a page, as a data: URI.
@@ -25,12 +26,12 @@ extension Image {
     let side = max(width, height)
     guard side > longest else { return self }
     return try resized(
-      width: max(1, width * longest / side), height: max(1, height * longest / side), filter: .lanczos)
+      width: max(1, width * longest / side), height: max(1, height * longest / side), filter: .lanczos, .unwatched)
   }
 }
 
 /// RFC 4648, section 4.
-func base64(_ bytes: [UInt8]) -> String {
+func base64(_ bytes: Buffer<UInt8>) -> String {
   let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
   let count = (bytes.count + 2) / 3 * 4
   return String(unsafeUninitializedCapacity: count) { text in

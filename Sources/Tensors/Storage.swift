@@ -4,6 +4,7 @@ import Glibc
 ///
 /// Written only by whoever created it, before it is shared.
 public final class Storage: @unchecked Sendable {
+  /// Valid as long as this lives.
   public let base: UnsafeMutableRawPointer
   public let byteCount: Int
   private let owner: AnyObject?
@@ -15,6 +16,13 @@ public final class Storage: @unchecked Sendable {
       throw Failure(.unsupported, "no memory for \(byteCount) bytes")
     }
     self.base = pointer
+    self.byteCount = byteCount
+    self.owner = nil
+  }
+
+  /// Memory of C's `malloc`.
+  init(adopting base: UnsafeMutableRawPointer, byteCount: Int) {
+    self.base = base
     self.byteCount = byteCount
     self.owner = nil
   }

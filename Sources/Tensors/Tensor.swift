@@ -30,6 +30,18 @@ public struct Tensor: Sendable {
     values.withUnsafeBytes { if let base = $0.baseAddress { data.copyMemory(from: base, byteCount: $0.count) } }
   }
 
+  /// The memory of `values` as it is.
+  public init(_ values: Buffer<Float>, _ shape: Shape) throws {
+    precondition(values.count == shape.count)
+    try self.init(.float32, shape, storage: values.storage)
+  }
+
+  /// The numbers of a float32 tensor that owns its memory, which is not copied.
+  public func buffer() -> Buffer<Float> {
+    precondition(type == .float32 && byteOffset == 0)
+    return Buffer(storage: storage, count: count)
+  }
+
   public init(_ values: [Float], _ shape: Shape) throws { try self.init(values, .float32, shape) }
   public init(_ values: [Int64], _ shape: Shape) throws { try self.init(values, .int64, shape) }
 

@@ -60,7 +60,7 @@ struct Fetch: Command {
       let tensors = try image.withView { view in
         guard let choices else { return try model.fetch(names, for: [.pixels(view)], call, progress) }
         let classes = try choices.flatMap { choice in
-          try choice.classes(model, call.output) { try model.classify([.pixels(view)], call, progress.polling) }
+          try choice.classes(model, call.output) { Array(try model.classify([.pixels(view)], call, progress.polling)) }
         }
         return try model.gradient([.pixels(view)], classes: [classes], at: names, call, progress)
       }

@@ -15,8 +15,9 @@ extension Image {
   }
 }
 
-func writeFile(_ path: String, _ bytes: [UInt8]) throws {
-  try bytes.withUnsafeBytes { try writeFile($0, to: path.systemName) }
+func writeFile(_ path: String, _ bytes: some Collection<UInt8>) throws {
+  // Arrays and buffers lie in one piece.
+  try bytes.withContiguousStorageIfAvailable { try writeFile(UnsafeRawBufferPointer($0), to: path.systemName) }
 }
 
 /// Throws `io` where no file can be made or written at `path`: before the work, not after it.

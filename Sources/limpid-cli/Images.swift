@@ -52,6 +52,6 @@ extension Model {
 
   /// The probabilities of one image's classes.
   func probabilities(_ image: Image, _ call: Call, _ progress: Progress) throws -> [Float] {
-    try image.withView { try classify([.pixels($0)], call.forScores, progress) }
+    Array(try image.withView { try classify([.pixels($0)], call.forScores, progress) })
   }
 }

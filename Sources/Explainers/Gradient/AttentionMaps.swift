@@ -21,11 +21,11 @@ struct AttentionRollout: Explainer {
     let head = try request.requiredScores()
     var explanations: [Explanation] = []
     for (i, image) in request.images.enumerated() {
-      let prepared = try request.model.prepared(image)
+      let prepared = try request.model.prepared(image, request.progress)
       let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
       let attentions = try request.tokenAttentions(shape)
       try request.model.forEachBatch(
-        of: request.model.stream([image]), fetch: [head.output] + attentions.map(\.value),
+        of: request.model.stream([image], request.progress), fetch: [head.output] + attentions.map(\.value),
         request.call.forImage(i, of: request.images.count), request.progress.range(i..<i + 1, of: request.images.count)
       ) { batch in
         let scores = try Scores(batch.tensors[0], count: 1, of: head)

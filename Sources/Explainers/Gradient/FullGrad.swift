@@ -32,7 +32,7 @@ struct FullGrad: Explainer {
       var sum = Self.sizes(products, compat)
       for (i, (layer, bias)) in own.biases.enumerated() {
         let maps = try LayerMaps(layer, target.gradients[1 + i], row: target.row).scaled(by: bias)
-        let enlarged = Self.sizes(maps, compat).resized(width: sum.width, height: sum.height)
+        let enlarged = try Self.sizes(maps, compat).resized(width: sum.width, height: sum.height)
         sum = Heatmap(zip(sum.values, enlarged.values).map(+), width: sum.width, height: sum.height)
       }
       return DrawnMap(grid: sum)

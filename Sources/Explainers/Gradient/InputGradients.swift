@@ -70,7 +70,7 @@ extension ExplanationRequest {
     var results = PendingExplanations(self)
     let parts = progress.parts([Double](repeating: 1, count: images.count))
     for image in images.indices {
-      let prepared = try model.prepared(images[image])
+      let prepared = try model.prepared(images[image], progress)
       let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
       // The classes are those of the image itself, which is not among its variants but where it is the only one.
       var wanted = variants.change == nil

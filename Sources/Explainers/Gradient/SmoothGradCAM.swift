@@ -32,7 +32,7 @@ struct SmoothGradCAM: Explainer {
     var results = PendingExplanations(request)
     let parts = request.progress.parts([Double](repeating: 1, count: request.images.count))
     for image in request.images.indices {
-      let prepared = try request.model.prepared(request.images[image])
+      let prepared = try request.model.prepared(request.images[image], request.progress)
       let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
       let layers = try request.featureLayers(shape)
       let (classes, values) = try request.classesOfImage(

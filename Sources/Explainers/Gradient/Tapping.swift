@@ -58,7 +58,7 @@ struct DrawnMap {
     let width = maps.map(\.grid.width).max() ?? 0, height = maps.map(\.grid.height).max() ?? 0
     var sum = [Float](repeating: 0, count: width * height)
     for map in maps {
-      let values = map.grid.spread.resized(width: width, height: height).values
+      let values = try map.grid.spread.resized(width: width, height: height).values
       for (i, value) in values.enumerated() { sum[i] += value / Float(maps.count) }
     }
     return DrawnMap(grid: Heatmap(sum, width: width, height: height), details: first.details)

@@ -39,7 +39,7 @@ extension ExplanationRequest {
     var classes: [[Int]] = []
     var scores: Scores?
     try model.forEachBackward(
-      of: model.stream(images), target: target.head.logits, at: values, rules: .standard,
+      of: model.stream(images, progress), target: target.head.logits, at: values, rules: .standard,
       early: { try [target.head.output, target.head.logits] + early($0) }, call, progress,
       weights: { batch in
         let own = try Scores(batch.early[0], count: batch.items.count, of: target.head)

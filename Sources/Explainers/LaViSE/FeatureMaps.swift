@@ -41,7 +41,7 @@ struct FeatureMaps {
   }
 
   /// The map at another size: bilinear, half-pixel centres.
-  func enlarged(_ filter: Int, to size: (width: Int, height: Int)) throws -> [Float] {
+  func enlarged(_ filter: Int, to size: (width: Int, height: Int)) throws -> Buffer<Float> {
     try upsample(self[filter], width: width, height: height, to: size)
   }
 }

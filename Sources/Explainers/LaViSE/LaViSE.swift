@@ -35,7 +35,8 @@ struct LaViSE: Explainer {
     let head = request.scores
     var explanations: [Explanation] = []
     try FilterExplainer(model).forEachBatch(
-      of: model.stream(request.images), through: lens, fetch: head.map { [$0.output] } ?? [], request.call, request.progress
+      of: model.stream(request.images, request.progress), through: lens, fetch: head.map { [$0.output] } ?? [],
+      request.call, request.progress
     ) { images, views, tensors in
       let scores = try head.map { try Scores(tensors[0], count: views.count, of: $0) }
       for (row, view) in views.enumerated() {

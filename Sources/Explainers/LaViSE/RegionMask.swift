@@ -52,7 +52,7 @@ public struct RegionMask: Sendable {
 
   private static func nearest(_ values: [Float], to count: Int) throws -> [Float] {
     try values.withUnsafeBufferPointer {
-      try resize($0, width: values.count, height: 1, to: (count, 1), filter: .nearest)
+      Array(try resize($0, width: values.count, height: 1, to: (count, 1), filter: .nearest))
     }
   }
 }

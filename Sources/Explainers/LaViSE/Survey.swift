@@ -30,10 +30,12 @@ struct Survey {
     self.images = images
     self.call = call
     parallel = explainer.model.parallel(for: call)
-    let chosen = min(images.count, (filters?.count ?? images.count) * naming.images)
+    // In floating point: a caller's count may be any number.
+    let all = Double(images.count)
+    let chosen = min(all, (filters.map { Double($0.count) } ?? all) * Double(naming.images))
     // An image seen is one; with a region it runs twice.
     let second = naming.attention == .image ? 2 * chosen : naming.attention.needsThreshold ? chosen : 0
-    let parts = progress.parts(Double(images.count), Double(second), max(1, Double(images.count) / 8))
+    let parts = progress.parts(all, second, max(1, all / 8))
     self.progress = (parts[0], parts[1], parts[2])
   }
 
@@ -53,8 +55,7 @@ struct Survey {
   // MARK: All images
 
   private mutating func lookAtAll() throws {
-    let all = Array(0..<images.count)
-    try forEachBatch(of: all, fetch: [explainer.features], progress.first) { survey, batch in
+    try forEachBatch(of: 0..<images.count, fetch: [explainer.features], progress.first) { survey, batch in
       for (row, index) in batch.items.enumerated() {
         try survey.look(at: FeatureMaps(batch.tensors[0], row), of: index, batch.progress)
       }
@@ -200,12 +201,12 @@ struct Survey {
   // MARK: Batches
 
   private mutating func forEachBatch(
-    of indices: [Int], fetch: [ValueID], _ progress: Progress, bodyCost: Double = 0,
+    of indices: some RandomAccessCollection<Int>, fetch: [ValueID], _ progress: Progress, bodyCost: Double = 0,
     _ body: (inout Survey, OutputBatch) throws -> Void
   ) throws {
     let model = explainer.model
     try model.forEachBatch(
-      of: model.stream(images, indices), fetch: fetch, call, progress, bodyCost: bodyCost
+      of: model.stream(images, indices, progress), fetch: fetch, call, progress, bodyCost: bodyCost
     ) { try body(&self, $0) }
   }
 }

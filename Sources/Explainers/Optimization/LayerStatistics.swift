@@ -20,7 +20,7 @@ extension Model {
     let owner = "estimating a layer's statistics"
     try call.refuse(parametersOf: owner)
     guard call.layers.count < 2 else { throw Failure(.invalidArgument, "\(owner) takes one layer") }
-    let stream = stream(images, Array(0..<images.count))
+    let stream = stream(images, 0..<images.count, progress)
     var first: Shape?
     for i in 0..<stream.count where first == nil { first = try stream.shape(i) }
     guard let shape = first else { throw Failure(.invalidArgument, "\(owner) needs at least two images") }

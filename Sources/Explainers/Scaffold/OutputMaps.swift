@@ -28,7 +28,7 @@ extension ExplanationRequest {
     let head = try requiredScores()
     var explanations: [Explanation] = []
     try model.forEachBatch(
-      of: model.stream(images), fetch: [head.output] + values, call, progress, bodyCost: bodyCost
+      of: model.stream(images, progress), fetch: [head.output] + values, call, progress, bodyCost: bodyCost
     ) { batch in
       let scores = try Scores(batch.tensors[0], count: batch.count, of: head)
       let classes = try batch.items.enumerated().map { row, image in

@@ -36,7 +36,7 @@ extension ExplanationRequest {
     for image in images.indices {
       let progress = progress.range(image..<image + 1, of: images.count)
       try locating("image \(image)", if: images.count > 1) {
-        let input = try model.prepared(images[image])
+        let input = try model.prepared(images[image], progress)
         let shape = Shape(trusted: Array(input.shape.dimensions.dropFirst()))
         let found = try forward(image, input, shape, [head.output, head.logits] + values(shape), progress.polling)
         let scores = try Scores(found[0], count: 1, of: head)

@@ -57,7 +57,7 @@ struct Sensitivity: Metric {
   ) throws -> Double {
     let model = try request.model()
     let image = request.images[request.image(of: index)]
-    let input = try model.prepared(image)
+    let input = try model.prepared(image, progress)
     let subject = Subject(
       index: index, input: input, channels: input.shape[1], height: input.shape[2], width: input.shape[3])
     let explain = Explaining(model: model, request: request, subject: subject, isScouter: isScouter)

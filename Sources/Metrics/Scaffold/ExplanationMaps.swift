@@ -24,7 +24,9 @@ extension Model {
   private static func maps(of explanations: [Explanation], _ source: MapSource) throws -> Tensor? {
     let tensors = try explanations.map { explanation in
       switch source {
-      case .map: return try explanation.map().tensor()
+      case .map:
+        let field = explanation.field
+        return try Tensor(explanation.map(), Shape(checking: [field.height, field.width]))
       case .attribution:
         let found = explanation.details.first { $0.name == "attribution" }?.tensor
         return try found ?? explanation.grid.tensor()

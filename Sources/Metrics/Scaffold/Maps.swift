@@ -1,4 +1,5 @@
 import Images
+import Parallel
 public import Tensors
 
 /// The maps that are measured, one after the other.
@@ -61,7 +62,7 @@ struct Map {
     guard (newHeight, newWidth) != (height, width) else { return self }
     var result: [Float] = []
     for c in 0..<channels {
-      result += try Array(values[c * size..<(c + 1) * size]).withUnsafeBufferPointer {
+      result += try values[c * size..<(c + 1) * size].withUnsafeBufferPointer {
         try upsample($0, width: width, height: height, to: (width: newWidth, height: newHeight))
       }
     }
@@ -114,7 +115,7 @@ extension Map {
   static func enlarged(
     _ bytes: [UInt8], height: Int, width: Int, to new: (height: Int, width: Int)
   ) throws -> [UInt8] {
-    try Image(width: width, height: height, channels: 1, pixels: bytes)
-      .resized(width: new.width, height: new.height, filter: .bilinear).pixels
+    let image = try Image(width: width, height: height, channels: 1, pixels: bytes)
+    return Array(try image.resized(width: new.width, height: new.height, filter: .bilinear, .unwatched).pixels)
   }
 }

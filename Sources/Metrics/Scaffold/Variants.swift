@@ -148,7 +148,7 @@ private final class VariantStream: InputStream {
     if let image, image.index == number {
       input = image.input
     } else {
-      input = try model.prepared(request.images[number])
+      input = try model.prepared(request.images[number], request.progress)
     }
     image = (number, input)
     let shape = shapes[number]
