@@ -61,7 +61,7 @@ let package = Package(
     // Nodes, values, attributes; passes over them.
     .target(name: "Graph", dependencies: ["Tensors"], swiftSettings: swift),
     // Bytes to graph: the only place that knows the file format.
-    .target(name: "ONNX", dependencies: ["Graph", "Tensors", "CONNX"], swiftSettings: swift),
+    .target(name: "ONNX", dependencies: ["Graph", "Parallel", "Tensors", "CONNX"], swiftSettings: swift),
     // One file per operator family: attributes, shape rule, kernel.
     .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric()),
     // Graph to graph: differentiation, folding.
@@ -149,9 +149,9 @@ let package = Package(
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
-      name: "ImagesTests", dependencies: ["Images", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
+      name: "ImagesTests", dependencies: ["Images", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
-      name: "ONNXTests", dependencies: ["ONNX", "Graph", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
+      name: "ONNXTests", dependencies: ["ONNX", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
     .testTarget(
       name: "EngineTests",
       dependencies: ["Engine", "ONNX", "Operators", "Transforms", "Graph", "Kernels", "Parallel", "Tensors"],

@@ -131,6 +131,10 @@ public func limpid_explain(
     let call = try Call(options)
     let progress = try Progress(options)
     let explainer = try model.explainer(named: method)
+    let count = try product(imageCount, classesPerImage, "classes_per_image")
+    // Names, numbers and handles of each, before any is made.
+    try model.engine.limit.check(
+      product(count, 1024, "classes_per_image"), for: "\(count) explanations of \(imageCount) images")
     let explanations = try withImages(images, imageCount, for: model) { images in
       try model.explain(
         images, classes: try classes(classIndices, imageCount, classesPerImage), method: explainer, call, progress)

@@ -164,8 +164,9 @@ public func limpid_model_load_file(
   boundary {
     let path = try required(path, "path")
     let out = try required(out, "out")
+    let progress = try Progress(options)
     let options = try Model.Options(options)
-    let model = try reading(path) { try Model(path: path, options: options) }
+    let model = try reading(path) { try Model(path: path, options: options, progress) }
     out.pointee = loaded(model).handle()
   }
 }
@@ -178,8 +179,9 @@ public func limpid_model_load_memory(
   boundary {
     let data = try array(data?.assumingMemoryBound(to: UInt8.self), size, "data")
     let out = try required(out, "out")
+    let progress = try Progress(options)
     let options = try Model.Options(options)
-    out.pointee = loaded(try Model(bytes: UnsafeRawBufferPointer(data), options: options)).handle()
+    out.pointee = loaded(try Model(bytes: UnsafeRawBufferPointer(data), options: options, progress)).handle()
   }
 }
 

@@ -52,11 +52,20 @@ extension Progress {
   /// What the caller's options ask to be told.
   init(_ pointer: UnsafePointer<limpid_run_options>?) throws {
     let options = try limpid_run_options.read(pointer)
-    guard let report = options.progress else {
+    self.init(asking: options.progress, options.user)
+  }
+
+  /// What the caller's options of a load ask to be told.
+  init(_ pointer: UnsafePointer<limpid_model_options>?) throws {
+    let options = try limpid_model_options.read(pointer)
+    self.init(asking: options.progress, options.user)
+  }
+
+  private init(asking report: limpid_progress_fn?, _ user: UnsafeMutableRawPointer?) {
+    guard let report else {
       self = .unwatched
       return
     }
-    let user = options.user
     self.init { done, total in report(user, done, total) == 0 }
   }
 }

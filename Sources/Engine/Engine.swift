@@ -52,13 +52,13 @@ public final class Engine: Sendable {
   /// An engine for what the outputs depend on, with the bodies of If, Loop and Scan in their places: their values can
   /// be fed and fetched (`Graph.instances`). Good for feeds of these shapes.
   public func flattened(
-    feeds: [(value: ValueID, type: ElementType, shape: Shape)], parallel: Parallel
+    feeds: [(value: ValueID, type: ElementType, shape: Shape)], parallel: Parallel, progress: Progress
   ) throws -> Engine {
     let fetches = graph.outputs.map(\.value)
     let key = Key(
       feeds: feeds.map(\.value), types: feeds.map(\.type), shapes: feeds.map(\.shape), fetches: fetches, threads: 0)
     if let known = flattened.withLock({ made in made.first { $0.key == key }?.engine }) { return known }
-    let engine = extended(to: try trace(feeds: feeds, fetches: fetches, parallel: parallel).graph)
+    let engine = extended(to: try trace(feeds: feeds, fetches: fetches, parallel: parallel, progress: progress).graph)
     flattened.withLock { made in
       made.insert((key, engine), at: 0)
       if made.count > 4 { made.removeLast() }
@@ -67,12 +67,14 @@ public final class Engine: Sendable {
   }
 
   /// The part of the graph that `fetches` depend on, for feeds of these shapes, as a list of nodes without If and Loop,
-  /// whose values have known types and shapes. Nothing is packed, and only what depends on constants is run.
+  /// whose values have known types and shapes. Nothing is packed, and only what depends on constants is run; `progress`
+  /// is asked meanwhile whether to go on.
   public func trace(
-    feeds: [(value: ValueID, type: ElementType, shape: Shape)], fetches: [ValueID], parallel: Parallel
+    feeds: [(value: ValueID, type: ElementType, shape: Shape)], fetches: [ValueID], parallel: Parallel,
+    progress: Progress
   ) throws -> Emitter {
     var builder = PlanBuilder(
-      graph: graph, kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool)
+      graph: graph, kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
     do {
       return try builder.trace(feeds: feeds, fetches: fetches)
     } catch is NeedsFeeds {
@@ -107,7 +109,7 @@ public final class Engine: Sendable {
       feeds: feeds.map(\.value), types: feeds.map(\.tensor.type), shapes: feeds.map(\.tensor.shape),
       fetches: fetches, threads: parallel.threads)
     do {
-      return try plan(key, parallel).run(feeds.map(\.tensor), progress: progress)
+      return try plan(key, parallel, progress).run(feeds.map(\.tensor), progress: progress)
     } catch let need as NeedsFeeds {
       return try run(feeds, fetches, knowing: need.feeds, parallel, progress)
     }
@@ -121,16 +123,16 @@ public final class Engine: Sendable {
       return try plan(
         Key(
           feeds: feeds.map(\.value), types: feeds.map(\.type), shapes: feeds.map(\.shape), fetches: fetches,
-          threads: parallel.threads), parallel)
+          threads: parallel.threads), parallel, .unwatched)
     } catch is NeedsFeeds {
       throw Failure(.unsupported, "the shapes in this model depend on the values that it is fed")
     }
   }
 
-  private func plan(_ key: Key, _ parallel: Parallel) throws -> Plan {
+  private func plan(_ key: Key, _ parallel: Parallel, _ progress: Progress) throws -> Plan {
     if let known = plans.withLock({ plans in plans.first { $0.key == key }?.plan }) { return known }
     let feeds = zip(key.feeds, zip(key.types, key.shapes)).map { (value: $0, type: $1.0, shape: $1.1) }
-    let plan = try build(feeds, known: [:], key.fetches, seam: key.seam, parallel)
+    let plan = try build(feeds, known: [:], key.fetches, seam: key.seam, parallel, progress)
     plans.withLock { plans in
       plans.insert(Entry(key: key, plan: plan), at: 0)
       if plans.count > 8 { plans.removeLast() }
@@ -140,11 +142,11 @@ public final class Engine: Sendable {
 
   private func build(
     _ feeds: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], _ fetches: [ValueID],
-    seam: Seam? = nil, _ parallel: Parallel
+    seam: Seam? = nil, _ parallel: Parallel, _ progress: Progress
   ) throws -> Plan {
     var builder = PlanBuilder(
       graph: graph.foldingBatchNormalization(fetched: Set(fetches), fed: Set(feeds.map(\.value)).union(known.keys)),
-      kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool)
+      kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
     return try builder.build(feeds: feeds, known: known, fetches: fetches, seam: seam)
   }
 
@@ -163,7 +165,7 @@ public final class Engine: Sendable {
       shapes: feeds.map(\.tensor.shape) + [late.operand.shape], fetches: early + fetches,
       seam: Seam(late: late.value, earlyCount: early.count), threads: parallel.threads)
     do {
-      try plan(key, parallel).run(feeds.map(\.tensor), progress: progress, rounds: rounds, body)
+      try plan(key, parallel, progress).run(feeds.map(\.tensor), progress: progress, rounds: rounds, body)
     } catch is NeedsFeeds {
       throw Failure(.unsupported, "the shapes in this model depend on the values that it is fed")
     }
@@ -178,7 +180,8 @@ public final class Engine: Sendable {
     let known = feeds.filter { names.contains($0.value) }.map { ($0.value, $0.tensor) }
     do {
       let plan = try build(
-        open.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, known: Dictionary(known) { $1 }, fetches, parallel)
+        open.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, known: Dictionary(known) { $1 }, fetches, parallel,
+        progress)
       return try plan.run(open.map(\.tensor), progress: progress)
     } catch let need as NeedsFeeds {
       return try run(feeds, fetches, knowing: names.union(need.feeds), parallel, progress)

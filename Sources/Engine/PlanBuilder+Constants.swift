@@ -1,9 +1,36 @@
 import Graph
 import Operators
+import Parallel
 import Tensors
 
 /// What depends on constants alone is computed while the plan is made.
 extension PlanBuilder {
+  /// Some seconds of arithmetic. Files that hold many weights may have that many dequantised or transposed.
+  static func mostFoldedWork(_ graph: Graph) -> Int {
+    let weights = graph.constants.values.reduce(0) { min(1 << 30, $0 + $1.count) }
+    return (1 << 28) + 4 * weights
+  }
+
+  /// Counts the work of a step that could be run now. One that would be too much is left to the run, where it can be
+  /// stopped, and where no shape may depend on it. Where fed values decide shapes the plan is a part of the run.
+  mutating func mayFold(_ step: Step, _ request: Request) throws -> Bool {
+    let inputs = request.inputs.reduce(0) { $0 + ($1?.shape.count ?? 0) }
+    let outputs = step.outputs.reduce(0) { $0 + $1.shape.count }
+    let work = inputs + outputs + step.multiplyAdds / 16
+    if !isForKnownFeeds, work > mostFoldedWork - foldedWork { return false }
+    foldedWork += work
+    try ask(after: work)
+    return true
+  }
+
+  /// Asks, once in a while, whether to go on.
+  mutating func ask(after work: Int) throws {
+    unaskedWork += work
+    guard unaskedWork >= 1 << 22 else { return }
+    unaskedWork = 0
+    try progress.polling.advance(0, of: 1)
+  }
+
   /// Runs a step now and keeps its results as constants.
   mutating func fold(_ node: Node, _ step: Step, _ run: (Invocation) throws -> Void) throws {
     let inputs = try zip(node.inputs, step.inputLayouts).map { input, layout -> Tensor? in

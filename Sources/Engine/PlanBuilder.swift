@@ -27,6 +27,7 @@ struct PlanBuilder {
   let weights: PackedWeights
   let limit: MemoryLimit
   let pool: BlockPool
+  let progress: Progress
 
   /// Where a value lies while the plan is being made.
   enum Place {
@@ -60,6 +61,8 @@ struct PlanBuilder {
   var bufferSizes: [Int] = []
   var feeds: [Operand] = []
   var fed: Set<ValueID> = []
+  /// Whether values that are fed are a part of the plan.
+  var isForKnownFeeds = false
   var fetched: Set<ValueID> = []
   /// How many live nodes read each value.
   var readers: [ValueID: Int] = [:]
@@ -69,6 +72,11 @@ struct PlanBuilder {
   var inlined = 0
   /// Bytes of what was computed while the plan was made; they live as long as the plan.
   var foldedByteCount = 0
+  /// What was computed while the plan was made, in elements read and written, and as much as may be.
+  var foldedWork = 0
+  let mostFoldedWork: Int
+  /// Work since `progress` was asked, in elements.
+  var unaskedWork = 0
   /// While tracing, the nodes that were planned, those of If and Loop in their place.
   private var traced: [Node]?
 
@@ -77,7 +85,8 @@ struct PlanBuilder {
   private static let bufferLimit = 32768
 
   init(
-    graph: Graph, kernels: Kernels, parallel: Parallel, weights: PackedWeights, limit: MemoryLimit, pool: BlockPool
+    graph: Graph, kernels: Kernels, parallel: Parallel, weights: PackedWeights, limit: MemoryLimit, pool: BlockPool,
+    progress: Progress
   ) {
     self.graph = graph
     self.kernels = kernels
@@ -85,6 +94,8 @@ struct PlanBuilder {
     self.weights = weights
     self.limit = limit
     self.pool = pool
+    self.progress = progress
+    mostFoldedWork = Self.mostFoldedWork(graph)
   }
 
   /// `feeds` are what a run will bring; `known` are feeds whose values are a part of the plan.
@@ -131,6 +142,7 @@ struct PlanBuilder {
       feeds.append(operand)
       values[feed.value] = Value(operand: operand, places: [.standard: .feed(i)])
     }
+    isForKnownFeeds = !known.isEmpty
     for (value, tensor) in known { try setConstant(value, tensor.computed()) }
     fed = Set(declared.map(\.value))
     fetched = Set(fetches)
@@ -146,6 +158,7 @@ struct PlanBuilder {
 
   /// Plans one node.
   mutating func add(_ node: Node) throws {
+    try ask(after: 1 << 14)
     do {
       for case let input? in node.inputs { try bring(input) }
       if Self.controlFlow.contains(node.operation), node.domain.isEmpty { return try addControlFlow(node) }
@@ -208,7 +221,7 @@ struct PlanBuilder {
       }
     case .run(let run):
       let isConstant = request.inputs.allSatisfy { $0 == nil || $0!.constant != nil }
-      if isConstant { return try fold(node, step, run) }
+      if isConstant, try mayFold(step, request) { return try fold(node, step, run) }
       let inputs = try zip(node.inputs, step.inputLayouts).enumerated().map { i, input in
         try step.taken.contains(i) ? nil : input.0.map { try aligned(place(of: $0, in: input.1)) }
       }

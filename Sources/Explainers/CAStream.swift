@@ -26,8 +26,8 @@ struct CAStream: Explainer {
       let maps = try zip(outputs, tensors).map { name, tensor in
         try TokenAttention(tensor, named: name, count: classes.count, head: head)
       }
-      return classes.enumerated().map { i, wanted in
-        let grid = maps.count == 1 ? maps[0].grid(i) : try Self.mean(maps.map { $0.relativeGrid(i) })
+      return try classes.enumerated().map { i, wanted in
+        let grid = try maps.count == 1 ? maps[0].grid(i) : Self.mean(maps.map { $0.relativeGrid(i) })
         return wanted.map { _ in (grid, grid.range) }
       }
     }

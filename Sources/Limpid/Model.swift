@@ -17,7 +17,7 @@ public final class Model: Sendable {
     path: String, preprocess: String? = nil, threads: Int = 0, memoryLimit: UInt64 = 0
   ) throws {
     try self.init(preprocess, threads, memoryLimit) { options in
-      try path.withCString { try Models.Model(path: $0, options: options) }
+      try path.withCString { try Models.Model(path: $0, options: options, .unwatched) }
     }
   }
 
@@ -27,7 +27,7 @@ public final class Model: Sendable {
   ) throws {
     let bytes = Array(bytes)
     try self.init(preprocess, threads, memoryLimit) { options in
-      try bytes.withUnsafeBytes { try Models.Model(bytes: $0, options: options) }
+      try bytes.withUnsafeBytes { try Models.Model(bytes: $0, options: options, .unwatched) }
     }
   }
 

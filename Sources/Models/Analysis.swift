@@ -120,7 +120,7 @@ extension Model {
     let feeds = try feeds(for: shape, rows: rows, head, call)
     let key = Analyses.Key(target: head.logits, feeds: feeds.map(\.value), shapes: feeds.map(\.shape))
     return try analyses.analysis(for: key) {
-      let emitter = try engine.trace(feeds: feeds, fetches: [head.logits], parallel: .serial)
+      let emitter = try engine.trace(feeds: feeds, fetches: [head.logits], parallel: .serial, progress: .unwatched)
       return try Analysis(
         emitter, marked: metadata.layers.first.map { try (value: value(named: $0), name: $0) }, input: input,
         inputAxes: [

@@ -33,7 +33,8 @@ public final class BackwardPass: Sendable {
   fileprivate init(_ engine: Engine, _ request: Request, _ parallel: Parallel) throws {
     self.request = request
     var emitter = try engine.trace(
-      feeds: request.feeds, fetches: [request.target] + request.values + request.early, parallel: parallel)
+      feeds: request.feeds, fetches: [request.target] + request.values + request.early, parallel: parallel,
+      progress: .unwatched)
     target = try emitter.operand(request.target)
     guard target.type == .float32 else {
       throw Failure(

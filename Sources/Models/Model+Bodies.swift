@@ -11,7 +11,7 @@ extension Model {
   ) throws -> (engine: Engine, values: [ValueID]) {
     if !areInBodies(names) { return (plainEngine, try names.map { try value(named: $0) }) }
     let flat = try plainEngine.flattened(
-      feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, parallel: parallel)
+      feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, parallel: parallel, progress: .unwatched)
     let values = try names.map { name in
       if let value = graph.value(named: name) { return value }
       let made = flat.graph.instances(named: name)

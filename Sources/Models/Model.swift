@@ -50,16 +50,17 @@ public final class Model: Sendable {
   public var fileGraph: Graph { plainEngine.graph }
 
   /// Loads an ONNX file. Throws where it cannot be read, is no ONNX model, or needs what Limpid does not have.
-  public convenience init(path: UnsafePointer<CChar>, options: Options = Options()) throws {
-    try self.init(graph: ONNXLoader.load(path: path, copying: options.copiesFiles), options: options)
+  /// `progress` is asked meanwhile whether to go on.
+  public convenience init(path: UnsafePointer<CChar>, options: Options, _ progress: Progress) throws {
+    try self.init(graph: ONNXLoader.load(path: path, copying: options.copiesFiles, progress), options: options, progress)
   }
 
   /// Loads an ONNX model from memory, which is copied.
-  public convenience init(bytes: UnsafeRawBufferPointer, options: Options = Options()) throws {
-    try self.init(graph: ONNXLoader.load(bytes: bytes, owner: nil), options: options)
+  public convenience init(bytes: UnsafeRawBufferPointer, options: Options, _ progress: Progress) throws {
+    try self.init(graph: ONNXLoader.load(bytes: bytes, owner: nil, progress), options: options, progress)
   }
 
-  package init(graph: Graph, options: Options) throws {
+  package init(graph: Graph, options: Options, _ progress: Progress) throws {
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
     plainEngine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata, preprocessing: options.preprocessing)
@@ -71,7 +72,7 @@ public final class Model: Sendable {
     input = wrapped?.planes ?? format?.declaration
     inputSize = Self.inputSize(format, metadata)
     try format?.checkLevels(metadata.preprocessing)
-    let heads = try ScoreHeads(engine.graph, metadata, Self.traced(engine, input, format, inputSize), format)
+    let heads = try ScoreHeads(engine.graph, metadata, Self.traced(engine, input, format, inputSize, progress), format)
     foundScores = Result { try heads.find() }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
     chosenScores = graph.outputs.map { output in
       (
@@ -134,7 +135,7 @@ public final class Model: Sendable {
   /// the image's size, or the shape of another input, is open. On this thread alone: loading starts no others.
   private static func traced(
     _ engine: Engine, _ input: Declaration?, _ format: InputFormat?,
-    _ size: (channels: Int?, height: Int?, width: Int?)
+    _ size: (channels: Int?, height: Int?, width: Int?), _ progress: Progress
   ) throws -> Emitter? {
     guard let input, let format, let channels = size.channels, let height = size.height, let width = size.width else {
       return nil
@@ -144,9 +145,12 @@ public final class Model: Sendable {
     guard let others = engine.graph.feeds(besides: input.value, rows: rows) else { return nil }
     let feeds = [(input.value, input.type, shape)] + others
     let fetches = engine.graph.outputs.map(\.value)
-    if others.isEmpty { return try engine.trace(feeds: feeds, fetches: fetches, parallel: .serial) }
-    // What the other inputs hold may decide.
-    return try? engine.trace(feeds: feeds, fetches: fetches, parallel: .serial)
+    do {
+      return try engine.trace(feeds: feeds, fetches: fetches, parallel: .serial, progress: progress)
+    } catch let failure as Failure where !others.isEmpty && failure.kind != .cancelled {
+      // What the other inputs hold may decide.
+      return nil
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CONNX
 import Graph
+import Parallel
 import Tensors
 
 /// Turns one GraphProto into a `Graph`, and the graphs within it by builders of their own.
@@ -14,16 +15,21 @@ final class GraphReader {
   let weights: WeightReader
   private let outer: GraphReader?
   let functions: LocalFunctions
+  let progress: Progress
   /// The call of a function whose body is being read.
   let call: LocalFunctions.Call?
   /// What the node that is being read uses, also from within its graphs.
   private var uses: [ValueID] = []
 
-  init(opsets: [String: Int], weights: WeightReader, functions: LocalFunctions, call: LocalFunctions.Call? = nil) {
+  init(
+    opsets: [String: Int], weights: WeightReader, functions: LocalFunctions, call: LocalFunctions.Call? = nil,
+    progress: Progress
+  ) {
     graph.opsets = opsets
     self.weights = weights
     self.functions = functions
     self.call = call
+    self.progress = progress
     outer = nil
   }
 
@@ -33,6 +39,7 @@ final class GraphReader {
     weights = outer.weights
     functions = outer.functions
     call = outer.call
+    progress = outer.progress
     self.outer = outer
   }
 
@@ -153,7 +160,9 @@ final class GraphReader {
     }
     var nodes: [Node] = []
     var usesOfNodes: [[ValueID]] = []
-    for (message, outputs) in zip(messages, outputs) {
+    for (i, (message, outputs)) in zip(messages, outputs).enumerated() {
+      // The nodes of most models are read in no time.
+      if i % 1024 == 1023 { try progress.polling.advance(0, of: 1) }
       uses.removeAll()
       let read = try locating(title(message)) { try self.nodes(message, outputs) }
       nodes += read

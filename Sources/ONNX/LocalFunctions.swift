@@ -80,7 +80,7 @@ final class LocalFunctions {
     attributes.merge(node.attributes) { $1 }
     return GraphReader(
       opsets: imports, weights: caller.weights, functions: self,
-      call: Call(attributes: attributes, version: version, names: names + [name]))
+      call: Call(attributes: attributes, version: version, names: names + [name]), progress: caller.progress)
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CONNX
 public import Graph
+public import Parallel
 import Tensors
 
 /// Reads ONNX models.
@@ -10,22 +11,23 @@ import Tensors
 /// wrong. A mapped file must not shrink while a model of it is in use (the system then ends the process).
 public enum ONNXLoader {
   /// Loads a model file. External data is looked for in the file's folder. `copying`: files are read, not mapped.
-  /// Throws `notFound`, `io`, `invalidModel` or `unsupported`.
-  public static func load(path: UnsafePointer<CChar>, copying: Bool = false) throws -> Graph {
+  /// Throws `notFound`, `io`, `invalidModel` or `unsupported`, and `cancelled` where `progress`, which is asked between
+  /// nodes, says so.
+  public static func load(path: UnsafePointer<CChar>, copying: Bool = false, _ progress: Progress) throws -> Graph {
     let file = copying ? try Storage(path: path) : Storage(mapping: try MappedFile(path: path))
-    return try read(file, external: ExternalData(folderOf: path, copying: copying))
+    return try read(file, external: ExternalData(folderOf: path, copying: copying), progress)
   }
 
   /// Loads a model from memory, which cannot have external data. With an `owner`, tensors borrow from `bytes`
   /// and keep it alive; without, the bytes are copied once.
-  public static func load(bytes: UnsafeRawBufferPointer, owner: AnyObject?) throws -> Graph {
-    if let owner { return try read(Storage(borrowing: bytes, owner: owner), external: nil) }
+  public static func load(bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ progress: Progress) throws -> Graph {
+    if let owner { return try read(Storage(borrowing: bytes, owner: owner), external: nil, progress) }
     let copy = try Storage(byteCount: bytes.count)
     if let base = bytes.baseAddress { copy.base.copyMemory(from: base, byteCount: bytes.count) }
-    return try read(copy, external: nil)
+    return try read(copy, external: nil, progress)
   }
 
-  private static func read(_ file: Storage, external: ExternalData?) throws -> Graph {
+  private static func read(_ file: Storage, external: ExternalData?, _ progress: Progress) throws -> Graph {
     let model = try parse(file)
     // Its texts lie in the file.
     defer { withExtendedLifetime(file) { lp_onnx_free(model) } }
@@ -35,7 +37,7 @@ public enum ONNXLoader {
     }
     let opsets = try opsets((0..<info.opset_count).map { lp_onnx_model_opset(model, $0) })
     let builder = GraphReader(
-      opsets: opsets, weights: WeightReader(file, external: external), functions: try LocalFunctions(model))
+      opsets: opsets, weights: WeightReader(file, external: external), functions: try LocalFunctions(model), progress: progress)
     try builder.build(main)
     guard !builder.graph.outputs.isEmpty else {
       if let refused = builder.refusedOutputs.first { throw refused }

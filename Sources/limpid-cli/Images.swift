@@ -36,15 +36,16 @@ func forEachImage(
 }
 
 extension Model {
-  /// A model file; Ctrl-C ends the process while it loads and stops calls politely from then on.
+  /// A model file; Ctrl-C stops the load, and calls from then on.
   static func load(_ path: String, threads: Int? = nil, _ preprocessing: Preprocessing? = nil) throws -> Model {
     var options = Options()
     options.threads = threads ?? 0
     options.preprocessing = preprocessing
-    defer { Interrupt.catchOnce() }
+    Interrupt.catchOnce()
+    let progress = Progress { _, _ in !Interrupt.cancellation.isCancelled }
     do {
-      return try Model(path: path.systemName, options: options)
-    } catch let failure as Failure where failure.kind != .notFound && failure.kind != .io {
+      return try Model(path: path.systemName, options: options, progress)
+    } catch let failure as Failure where ![.notFound, .io, .cancelled].contains(failure.kind) {
       // What cannot be opened or read is named already.
       throw failure.at(quoted(path))
     }

@@ -18,7 +18,7 @@ import Transforms
         do {
           var emitter = try engine.trace(
             feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, fetches: [output, feed.value],
-            parallel: .serial)
+            parallel: .serial, progress: .unwatched)
           let target = try emitter.operand(output)
           let seed = emitter.feed(target.type, target.shape)
           let gradients = try emitter.differentiate(output, seed: seed, at: [feed.value])

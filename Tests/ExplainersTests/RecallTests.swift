@@ -3,7 +3,7 @@ import Images
 import Testing
 
 private func enlarged(_ map: [Float], _ side: Int, to size: Int) throws -> [Float] {
-  try map.withUnsafeBufferPointer { try upsample($0, width: side, height: side, to: (size, size)) }
+  try map.withUnsafeBufferPointer { Array(try upsample($0, width: side, height: side, to: (size, size))) }
 }
 
 @Test func recallOfTheSeedReproduction() throws {

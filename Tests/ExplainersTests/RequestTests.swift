@@ -27,7 +27,7 @@ private struct Columns: Explainer {
     let head = try #require(model.scores)
     let costs = request.images.map { Double($0.width) }
     return try zip(request.images.indices, request.progress.parts(costs)).flatMap { i, progress in
-      let image = try model.prepared(request.images[i])
+      let image = try model.prepared(request.images[i], .unwatched)
       let shape = Shape(trusted: Array(image.shape.dimensions.dropFirst()))
       let noise = try request.draw("noise", shape.dimensions)?.array(of: Float.self)
       let isNoise = try request.settings.word("fill") == "noise"
@@ -37,7 +37,7 @@ private struct Columns: Explainer {
       var classes: [Int] = []
       var own: [Float] = []
       try model.forEachBatch(
-        of: model.stream([request.images[i]]), fetch: [head.output], request.call, parts[0]
+        of: model.stream([request.images[i]], .unwatched), fetch: [head.output], request.call, parts[0]
       ) { batch in
         let scores = try Scores(batch.tensors[0], count: 1, of: head)
         classes = try request.resolvedClasses(i, scores, row: 0)
@@ -76,7 +76,7 @@ private struct Columns: Explainer {
     ]
     graph.inputs = [Declaration(value: x, type: .float32, dimensions: [.named("N"), .fixed(2), .fixed(1), .fixed(4)])]
     graph.outputs = [Declaration(value: scores, type: .float32, dimensions: nil)]
-    return try Model(graph: graph, options: Model.Options())
+    return try Model(graph: graph, options: Model.Options(), .unwatched)
   }
 
   private func explain(

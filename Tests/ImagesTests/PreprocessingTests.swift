@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Parallel
 import Tensors
 import Testing
 
@@ -113,7 +114,7 @@ private let imageNet = "mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
     var tensor = [Float](repeating: -1, count: 60)
     try padded.withUnsafeBytes { bytes in
       let view = try PixelView(base: bytes.baseAddress, width: 7, height: 6, rowStride: 40, format: .rgba8)
-      try steps.tensor(from: view, into: &tensor)
+      try steps.tensor(from: view, into: &tensor, .unwatched)
     }
     #expect(tensor == expected)
   }

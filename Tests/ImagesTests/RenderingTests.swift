@@ -77,7 +77,7 @@ private func draw(
       ([0, 0], (-.infinity, .infinity)),
       ([-.greatestFiniteMagnitude, 0], (-.greatestFiniteMagnitude, .greatestFiniteMagnitude)),
     ] as [([Float], (Float, Float))] {
-      #expect(try draw(values, 2, 1, range, Rendering(style)).pixels == lowest + lowest, "\(values) \(range)")
+      #expect(Array(try draw(values, 2, 1, range, Rendering(style)).pixels) == lowest + lowest, "\(values) \(range)")
     }
   }
 
@@ -93,12 +93,12 @@ private func draw(
     var rendering = Rendering()
     rendering.colormap = .gray
     #expect(
-      try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [132, 132, 132, 133, 133, 133])
+      Array(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels) == [132, 132, 132, 133, 133, 133])
     rendering.opacity = 0
-    #expect(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [10, 10, 10, 11, 11, 11])
+    #expect(Array(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels) == [10, 10, 10, 11, 11, 11])
     rendering.opacity = 1
     #expect(
-      try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels == [UInt8](repeating: 255, count: 6))
+      Array(try draw([1, 1], 2, 1, (0, 1), over: picture, rendering).pixels) == [UInt8](repeating: 255, count: 6))
     rendering.opacity = .nan
     #expect(failure { _ = try draw([1], 1, 1, (0, 1), over: picture, rendering) }?.kind == .invalidArgument)
   }
@@ -109,7 +109,7 @@ private func draw(
     rendering.colormap = .gray
     rendering.opacity = 1
     rendering.region = Region(x: 1, y: -1, width: 2, height: 4)
-    let pixels = try draw([0, 1], 1, 2, (0, 1), over: picture, rendering).pixels
+    let pixels = Array(try draw([0, 1], 1, 2, (0, 1), over: picture, rendering).pixels)
     // Rows 1 and 2 of the four that the map is enlarged to.
     let row = { (v: UInt8) -> [UInt8] in [100, v, v, 100].flatMap { [$0, $0, $0] } }
     #expect(pixels == row(64) + row(191))

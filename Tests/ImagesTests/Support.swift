@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Parallel
 import Tensors
 
 /// Files beside this one; expectations are lines of words in `expected.txt` (scripts/make-image-fixtures).
@@ -27,9 +28,9 @@ enum Fixtures {
 }
 
 /// 64-bit FNV-1a of the bytes of `values`, as sixteen hexadecimal digits.
-func checksum<T: BitwiseCopyable>(_ values: [T]) -> String {
+func checksum<T: BitwiseCopyable>(_ values: some Collection<T>) -> String {
   var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-  values.withUnsafeBytes { bytes in
+  Array(values).withUnsafeBytes { bytes in
     // A loop over an index: the tests are built without optimisation.
     var i = 0
     while i < bytes.count {
@@ -57,10 +58,10 @@ extension Preprocessing {
       let size = try outputSize(for: (image.width, image.height))
       let count = size.channels * size.height * size.width
       let tensor = try [Float](unsafeUninitializedCapacity: count) { buffer, filled in
-        try self.tensor(from: view, into: buffer.baseAddress!)
+        try self.tensor(from: view, into: buffer.baseAddress!, .unwatched)
         filled = count
       }
-      return (try shown(view), tensor)
+      return (try shown(view, .unwatched), tensor)
     }
   }
 }
@@ -73,4 +74,6 @@ func failure(of body: () throws -> Void) -> Failure? {
   } catch { return error as? Failure }
 }
 
-func decode(_ bytes: [UInt8]) throws -> Image { try bytes.withUnsafeBytes { try Image.decode($0) } }
+func decode(_ bytes: some Collection<UInt8>) throws -> Image {
+  try Array(bytes).withUnsafeBytes { try Image.decode($0) }
+}

@@ -3,7 +3,7 @@ import Images
 import Testing
 
 private func enlarge(_ values: [Float], _ width: Int, _ height: Int, _ size: (Int, Int)) throws -> [Float] {
-  try values.withUnsafeBufferPointer { try upsample($0, width: width, height: height, to: size) }
+  try values.withUnsafeBufferPointer { Array(try upsample($0, width: width, height: height, to: size)) }
 }
 
 @Suite struct UpsampleTests {

@@ -34,7 +34,7 @@ import Testing
     var options = Model.Options()
     options.memoryLimit = memoryLimit
     options.threads = 1
-    return try Model(graph: graph, options: options)
+    return try Model(graph: graph, options: options, .unwatched)
   }
 
   /// Scores 0.5 and 1 for the first image, 1 and 2 for the second, and so on.
@@ -54,7 +54,7 @@ import Testing
     var values: [Float] = []
     let output = try #require(model.graph.outputs.first?.value)
     try withImages(count) { images in
-      try model.forEachBatch(of: model.stream(images), fetch: [output], call, progress) { batch in
+      try model.forEachBatch(of: model.stream(images, progress), fetch: [output], call, progress) { batch in
         let first = groups.reduce(0, +)
         #expect(batch.items == Array(first..<first + batch.count))
         #expect(batch.tensors[0].shape == [batch.count, 2])
@@ -100,7 +100,7 @@ import Testing
 
   @Test func probabilitiesOfAModelForOneImage() throws {
     let model = try model(batch: .fixed(1))
-    let found = try withImages(3) { try model.classify($0, Call(), .unwatched) }
+    let found = Array(try withImages(3) { try model.classify($0, Call(), .unwatched) })
     // The softmax of differences of 0.5, 1 and 1.5.
     let second: [Float] = [0.6224593, 0.7310586, 0.8175745]
     for (i, p) in second.enumerated() {

@@ -24,7 +24,7 @@ private func pooling(reshapedTo target: [Int64]? = nil) throws -> Model {
   let scores = add("Reshape", [doubled, shape])
   graph.inputs = [Declaration(value: x, type: .float32, dimensions: [.named("N"), .fixed(2), .unknown, .unknown])]
   graph.outputs = [Declaration(value: scores, type: .float32, dimensions: nil)]
-  return try Model(graph: graph, options: Model.Options())
+  return try Model(graph: graph, options: Model.Options(), .unwatched)
 }
 
 /// Item i holds i + 1 in its first channel, its square in the second. Items of odd index are larger where `isMixed`.

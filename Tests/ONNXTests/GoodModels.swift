@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Graph
 import ONNX
+import Parallel
 import Tensors
 import Testing
 
@@ -46,7 +47,7 @@ import Testing
     let bytes = try contents(of: "good/raw.onnx")
     #expect(try load(bytes).constant("w").array(of: Float.self) == quarters)
     let file = try MappedFile(path: fixture("good/raw.onnx"))
-    let borrowed = try ONNXLoader.load(bytes: file.bytes, owner: file).constant("w")
+    let borrowed = try ONNXLoader.load(bytes: file.bytes, owner: file, .unwatched).constant("w")
     #expect(file.bytes.contains(address: borrowed.data))
     #expect(borrowed.array(of: Float.self) == quarters)
   }

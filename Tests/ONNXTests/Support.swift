@@ -2,6 +2,7 @@
 import Glibc
 import Graph
 import ONNX
+import Parallel
 import Tensors
 import Testing
 
@@ -11,7 +12,7 @@ func fixture(_ name: String, in folder: String = #filePath) -> String {
     + "/Fixtures/" + name
 }
 
-func load(_ name: String) throws -> Graph { try ONNXLoader.load(path: fixture(name)) }
+func load(_ name: String) throws -> Graph { try ONNXLoader.load(path: fixture(name), .unwatched) }
 
 func contents(of name: String) throws -> [UInt8] {
   let file = try MappedFile(path: fixture(name))
@@ -20,7 +21,7 @@ func contents(of name: String) throws -> [UInt8] {
 
 /// Loads a copy of `bytes`.
 func load(_ bytes: [UInt8]) throws -> Graph {
-  try bytes.withUnsafeBytes { try ONNXLoader.load(bytes: $0, owner: nil) }
+  try bytes.withUnsafeBytes { try ONNXLoader.load(bytes: $0, owner: nil, .unwatched) }
 }
 
 /// The names of the models in a folder of fixtures, without suffix.

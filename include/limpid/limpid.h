@@ -178,7 +178,9 @@ typedef enum limpid_precision {
 
 typedef struct limpid_model_options {
   size_t struct_size;
-  uint64_t memory_limit; /* bytes that one call may use; 0: the machine's memory */
+  /* Bytes that one call may use, 0: the machine's memory. Images that are decoded, drawings and encoded files are bounded
+     by the size of an image, and are outside of it (docs/robustness.md). */
+  uint64_t memory_limit;
   int32_t threads;       /* 0: one per core that this process may use */
   limpid_precision precision;
   /* How images are prepared, in place of what the file says: "imagenet" (as torchvision does: shorter side 256, middle
@@ -187,9 +189,13 @@ typedef struct limpid_model_options {
   const char *preprocess;
   int32_t copy; /* 1: files are read into memory, and may become shorter or be gone afterwards */
   int32_t reserved;
+  /* Asked while a model is read, and while what depends on its constants alone is computed, whether to go on. NULL: nobody
+     is; what a load computes is bounded (docs/robustness.md). */
+  limpid_progress_fn progress;
+  void *user;
 } limpid_model_options;
 
-#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL, 0, 0 }
+#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL, 0, 0, NULL, NULL }
 
 typedef struct limpid_model_info {
   size_t struct_size;
@@ -404,7 +410,9 @@ LIMPID_API float limpid_explanation_score(const limpid_explanation *explanation,
 LIMPID_API int32_t limpid_explanation_is_degenerate(const limpid_explanation *explanation,
                                                     size_t index);
 /** The map at the size of the image, in its place; what the model did not see (outside of a centre
-    crop) has the minimum. Made at the first call. */
+    crop) has the minimum. Made at the first call. All zeros past the end, and where there is no memory for it: maps that
+    were asked for stay as long as the explanation, and count against the model's `memory_limit` together; then
+    ::limpid_last_error says so. */
 LIMPID_API limpid_map_view limpid_explanation_map(const limpid_explanation *explanation, size_t index);
 /** The map as the method produced it, covering what the model saw. */
 LIMPID_API limpid_map_view limpid_explanation_grid(const limpid_explanation *explanation, size_t index);

@@ -146,7 +146,7 @@ extension Evaluation {
     let parts = progress.parts([1] + plan.methods.map { _ in 10 })
     return try image.withView { view in
       let head = try model.requiredScores(plan.call.output)
-      let values = try model.classify([.pixels(view)], plan.call.forScores, parts[0])
+      let values = Array(try model.classify([.pixels(view)], plan.call.forScores, parts[0]))
       let maps = try zip(plan.methods, record.explanations).enumerated().map { i, pair -> Report.Map in
         let (use, explained) = pair
         let wanted = explained.classIndex < 0 ? nil : Optional(explained.classIndex)

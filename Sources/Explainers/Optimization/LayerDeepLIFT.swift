@@ -105,7 +105,7 @@ struct LayerDeepLIFT: Explainer {
     func trace(_ rows: Int) throws -> Emitter {
       try model.engine.trace(
         feeds: [(input, .float32, Shape(checking: [rows] + subject.shape.dimensions))],
-        fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call))
+        fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call), progress: request.progress)
     }
     let one: Emitter, two: Emitter
     do {

@@ -1,3 +1,4 @@
+import Engine
 public import Explanations
 public import Graph
 public import Models
@@ -67,6 +68,16 @@ public struct ExplanationRequest {
       throw Failure(
         .invalidArgument, "class \(index) is out of range; the model has \(count) classes, 0 to \(count - 1)")
     }
+  }
+
+  /// Throws where explanations like this one, one for each wanted class, would take more than the memory limit. A caller's
+  /// handle holds each grid once more.
+  func checkMemory(ofAllLike explanation: Explanation) throws {
+    let details = explanation.details.reduce(0) { $0 + $1.tensor.byteCount }
+    let size = 2 * MemoryLayout<Float>.stride * explanation.grid.values.count + details
+    let count = classes.reduce(0) { $0 + $1.count }
+    let (all, overflow) = size.multipliedReportingOverflow(by: count)
+    try model.engine.limit.check(overflow ? .max : all, for: "\(count) explanations")
   }
 
   /// What the caller feeds under `name`, as `Call.draw`.

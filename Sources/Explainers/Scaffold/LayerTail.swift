@@ -63,7 +63,7 @@ struct LayerTail {
     func trace(_ rows: Int) throws -> Emitter {
       try model.engine.trace(
         feeds: model.feeds(for: subject.shape, rows: rows, head, request.call),
-        fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call))
+        fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call), progress: request.progress)
     }
     if case .fixed(let declared)? = input.dimensions?.first {
       return (declared == 1 ? try trace(1) : nil, try trace(declared), declared)

@@ -42,6 +42,7 @@ extension ExplanationRequest {
           explanations.append(
             Explanation(
               image: image, classIndex: c, score: scores[i][c], grid: map.grid, range: map.range, field: field))
+          if explanations.count == 1 { try checkMemory(ofAllLike: explanations[0]) }
         }
       }
     }

@@ -53,6 +53,7 @@ extension ExplanationRequest {
                 image: image, classIndex: index, score: scores[0][index], grid: map.grid, range: map.range, field: field,
                 details: map.details
               ).finished(compat, in: field))
+            if explanations.count == 1 { try checkMemory(ofAllLike: explanations[0]) }
           }
         }
       }

@@ -21,7 +21,7 @@ AT(limpid_image_view, height, 20);
 AT(limpid_image_view, format, 24);
 LAST(limpid_image_view, reserved);
 
-SIZE(limpid_model_options, 40);
+SIZE(limpid_model_options, 56);
 AT(limpid_model_options, struct_size, 0);
 AT(limpid_model_options, memory_limit, 8);
 AT(limpid_model_options, threads, 16);
@@ -29,7 +29,9 @@ AT(limpid_model_options, precision, 20);
 AT(limpid_model_options, preprocess, 24);
 AT(limpid_model_options, copy, 32);
 AT(limpid_model_options, reserved, 36);
-LAST(limpid_model_options, reserved);
+AT(limpid_model_options, progress, 40);
+AT(limpid_model_options, user, 48);
+LAST(limpid_model_options, user);
 
 SIZE(limpid_model_info, 112);
 AT(limpid_model_info, struct_size, 0);

@@ -52,7 +52,8 @@ class ImageView(Structure):
 class ModelOptions(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("memory_limit", c_uint64), ("threads", c_int32), ("precision", c_int32),
-        ("preprocess", c_char_p), ("copy", c_int32), ("reserved", c_int32),
+        ("preprocess", c_char_p), ("copy", c_int32), ("reserved", c_int32), ("progress", ProgressCallback),
+        ("user", c_void_p),
     ]
 
 

@@ -121,30 +121,33 @@ class Model:
     (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
     0 for the machine's memory. preprocess: how images are prepared, in place of what the file says: "imagenet",
     "imagenet-exact", or steps with semicolons between them. copy: whether files are read into memory; else they are
-    mapped, and must not become shorter while the model is in use.
+    mapped, and must not become shorter while the model is in use. progress: asked while the model is loaded, as in
+    `classify`; it stops the load where it returns False.
 
     A model can be pickled: another process loads it from the same path, with the same options, or from the bytes.
     """
 
     def __init__(
         self, source: Source_, *, threads: int = 0, precision: str = "float32", memory_limit: int = 0,
-        preprocess: Optional[str] = None, copy: bool = False,
+        preprocess: Optional[str] = None, copy: bool = False, progress: Optional[Progress] = None,
     ) -> None:
         if precision not in _abi.PRECISIONS:
             raise InvalidArgument(f"no precision {precision!r}; there are {', '.join(_abi.PRECISIONS)}")
+        interruption = Interruption(progress)
         options = _abi.ModelOptions(
             threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit,
-            preprocess=encoded(preprocess), copy=bool(copy))
+            preprocess=encoded(preprocess), copy=bool(copy), progress=interruption.callback)
         out = ctypes.c_void_p()
         made_of: Union[str, bytes]
         if isinstance(source, (str, os.PathLike)):
-            with naming_file(source) as path:
+            with naming_file(source) as path, interruption:
                 library.limpid_model_load_file(path, ctypes.byref(options), ctypes.byref(out))
             # Another process may have another working folder.
             made_of = os.path.abspath(os.fsdecode(source))
         else:
             made_of = _contents(source)
-            library.limpid_model_load_memory(made_of, len(made_of), ctypes.byref(options), ctypes.byref(out))
+            with interruption:
+                library.limpid_model_load_memory(made_of, len(made_of), ctypes.byref(options), ctypes.byref(out))
         # What makes it again in another process.
         self._recipe = made_of, dict(
             threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess, copy=copy)
