@@ -22,10 +22,10 @@ public func limpid_report(
     for (i, (name, view, explanations)) in try grouped(items, &page).enumerated() {
       try page.add(name ?? "image \(i + 1)", Image(copying: view), explanations) {
         // A model that takes more than the image says nothing of it alone.
-        (try? model.classify([.pixels(view)], Call(), .unwatched)) ?? []
+        (try? model.classify([.pixels(view)], Call(), .unwatched)).map(Array.init) ?? []
       }
     }
-    out.pointee = BytesHandle(Array(page.html(nil).utf8)).handle()
+    out.pointee = BytesHandle(try Buffer(page.html(nil).utf8)).handle()
   }
 }
 
