@@ -4,11 +4,14 @@ import os
 import signal
 
 import pytest
-from conftest import COLOURS
+from conftest import COLOURS, ROOT
 from test_evaluation import METRICS, folder, local  # noqa: F401
 
 import limpid
 
+# What workers import is this package too, installed or not.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "bindings" / "python"), *filter(None, [os.environ.get("PYTHONPATH")])])
 METHODS = ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}]
 
 
