@@ -327,7 +327,7 @@ class Explanation:
         if not isinstance(self._facts, _Native):
             raise InvalidArgument("an explanation out of a pickle; make the page where it was explained")
         handle, index = self._facts.at
-        return _abi.ReportItem(name=encoded(name), image=self._image.view, explanation=handle, index=index)
+        return _abi.ReportItem(name=encoded(name), image=self._image.view, explanation=handle.pointer, index=index)
 
     # -- Notebooks
 

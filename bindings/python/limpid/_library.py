@@ -70,6 +70,11 @@ class Handle:
         # Not when Python ends: daemon threads may be in a call then, and the system takes all back.
         weakref.finalize(self, free, value).atexit = False
 
+    @property
+    def pointer(self) -> ctypes.c_void_p:
+        """For structs, which do not convert as calls do. Keep the handle as long as it is used."""
+        return self._as_parameter_
+
 
 def text(value: bytes) -> str:
     """A string of the library."""
