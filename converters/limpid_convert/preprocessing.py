@@ -110,7 +110,7 @@ def _add(found, seen, line):
     elif scale:
         (found.divisor,) = _numbers(scale[1], shown)
         if not _divides(found.divisor):
-            raise ConversionError(f"{shown}: the divisor must be positive, and no less than float32 can divide 255 by")
+            raise ConversionError(f"{shown}: the divisor must be positive, and 255 divided by it finite in float32")
     else:
         found.mean, found.std = _numbers(normalize[1], shown), _numbers(normalize[2], shown)
         found.float64 = bool(normalize[3])
@@ -118,7 +118,7 @@ def _add(found, seen, line):
             raise ConversionError(f"{shown}: images of {found.channels} channels need as many mean and std values, or "
                                   "one of each")
         if not all(_divides(s) for s in found.std):
-            raise ConversionError(f"{shown}: std must be positive, and no less than float32 can divide 255 by")
+            raise ConversionError(f"{shown}: std must be positive, and 255 divided by it finite in float32")
 
 
 def _add_pixel_step(found, name, numbers, shown):
