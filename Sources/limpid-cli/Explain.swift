@@ -73,7 +73,7 @@ struct Explain: Command {
     try checkFiles(choices.count == 1 ? choices.first : nil, images.count * uses.count)
     try overlays?.prepare()
     try maps?.prepare()
-    try report.map(checkWritable)
+    try report.map(prepareFile)
     var output = Output(overlays: overlays, maps: maps, model: model, overlay: overlay)
     var page = ExplanationPage(model, file: self.model, uses, output: call.output, overlay.rendering)
     let outcome = Result {

@@ -1,4 +1,5 @@
 import Documents
+import Evaluation
 import Glibc
 import Images
 import Tensors
@@ -20,11 +21,14 @@ func writeFile(_ path: String, _ bytes: some Collection<UInt8>) throws {
   try bytes.withContiguousStorageIfAvailable { try writeFile(UnsafeRawBufferPointer($0), to: path.systemName) }
 }
 
-/// Throws `io` where no file can be made or written at `path`: before the work, not after it.
-func checkWritable(_ path: String) throws {
-  let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+/// Makes the folders that `path` lies in. Throws `io` where no file can be made or written there: before the work, not
+/// after it.
+func prepareFile(_ path: String) throws {
+  let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+  let folder = parts.count > 1 ? parts.dropLast().joined(separator: "/") + "/" : "."
+  try makeFolder(folder)
   let isThere = access(path.systemName, F_OK) == 0
-  let place = isThere ? path : folder.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : folder
+  let place = isThere ? path : folder
   guard access(place.systemName, W_OK) == 0 else {
     throw Failure(.io, "cannot write \(quoted(path)): \(String(cString: strerror(errno)))")
   }
@@ -91,11 +95,6 @@ struct Destination {
     return prefix + free + suffix
   }
 
-  /// Makes the folder where there is none yet; the folder above it must exist.
-  func prepare() throws {
-    guard !isFile, !isFolder(folder) else { return }
-    guard mkdir(folder.systemName, 0o777) == 0 else {
-      throw Failure(.io, "cannot make the folder \(quoted(folder)): \(String(cString: strerror(errno)))")
-    }
-  }
+  /// Makes the folders where there are none yet.
+  func prepare() throws { try file.map(prepareFile) ?? makeFolder(folder) }
 }

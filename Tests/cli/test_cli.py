@@ -189,8 +189,8 @@ def test_wrong_calls_exit_with_2_and_say_what_is_wrong(case, words, message):
     (["explain", "model.onnx", "wide.png", "--parameter", "x=1"], 'no parameter "x"'),
     (["explain", "model.onnx", "wide.png", "--parameter", "slot=5"], "slot"),
     (["explain", "model.onnx", "wide.png", "--class", "all", "--output", "x.png"], "give a folder"),
-    (["explain", "model.onnx", "wide.png", "--output", "no/x.png"], 'cannot write "no/x.png"'),
-    (["explain", "model.onnx", "wide.png", "--output", "no/deep/"], "cannot make the folder"),
+    (["explain", "model.onnx", "wide.png", "--output", "wide.png/x.png"], 'cannot make the folder "wide.png": File exists'),
+    (["explain", "model.onnx", "wide.png", "--output", "wide.png/deep/"], 'cannot make the folder "wide.png": File exists'),
     (["fetch", "model.onnx", "wide.png", "--names", "nope"], 'no value named "nope"'),
 ])
 def test_failures_exit_with_1_and_say_what_failed(case, words, message):

@@ -123,7 +123,7 @@ def test_thousands_of_maps_are_counted_not_shown(case):
 
 
 @pytest.mark.parametrize("words, status, message", [
-    (["--report", "r.txt"], 2, "ends in .html"), (["--report", "nowhere/r.html"], 1, 'cannot write "nowhere/r.html"'),
+    (["--report", "r.txt"], 2, "ends in .html"), (["--report", "wide.png/r.html"], 1, 'cannot make the folder "wide.png"'),
     (["--method", "scouter,grad-camera"], 1, "grad-camera"),
     (["--method", "scouter,recipro-cam", "--parameter", "masks=3"], 1, 'none of scouter, recipro-cam has "masks"'),
     (["--method", "scouter,recipro-cam", "--seed", "3"], 1, "leave it out"),
