@@ -23,6 +23,7 @@ from torch import nn
 import limpid
 
 BOUND = 1e-4
+IMAGES = 5
 LOGIT = 3
 EXPORTERS = {"torchscript": (17, False), "dynamo": (20, True)}
 # network -> side of its input, and the module whose output is the last with positions.
@@ -105,20 +106,25 @@ def value_like(model, path, x, expected):
 
 
 def compare(name, exporter, model, side, layer):
+    """The medians over the images: at the input, of PyTorch in float32 there, at the layer."""
     torch.manual_seed(1)
-    x = torch.randn(1, 3, side, side)
-    logits, value, by_input, by_layer = autograd(model, x, layer)
-    peer = difference(autograd(model, x, layer, torch.float32)[2], by_input)
+    images = [torch.randn(1, 3, side, side) for _ in range(IMAGES)]
+    errors = []
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.onnx"
         export(model, side, exporter, path)
         ours = limpid.Model(path.read_bytes())
-        feeds = {"input": x.numpy()}
-        name_of_layer = value_like(ours, path, x.numpy(), value)
-        weights = np.zeros(logits.shape, np.float32)
-        weights[0, LOGIT] = 1
-        found = ours.run_gradient(feeds, "logits", ["input", name_of_layer], weights=weights)
-    return difference(found["input"], by_input), peer, difference(found[name_of_layer], by_layer)
+        name_of_layer = None
+        for x in images:
+            logits, value, by_input, by_layer = autograd(model, x, layer)
+            peer = difference(autograd(model, x, layer, torch.float32)[2], by_input)
+            name_of_layer = name_of_layer or value_like(ours, path, x.numpy(), value)
+            weights = np.zeros(logits.shape, np.float32)
+            weights[0, LOGIT] = 1
+            found = ours.run_gradient({"input": x.numpy()}, "logits", ["input", name_of_layer], weights=weights)
+            errors.append((difference(found["input"], by_input), peer, difference(found[name_of_layer], by_layer)))
+    beyond = sum(ours > max(BOUND, theirs) for ours, theirs, _ in errors)
+    return *np.median(errors, axis=0), beyond
 
 
 HEAD = f"""# Gradients
@@ -128,9 +134,12 @@ The rule of each operator is judged by central differences in double precision, 
 
 The gradient of one logit by the network's input, and by its last layer with positions (the module named), against
 PyTorch's autograd in float64 on the same random weights; both exporters of PyTorch. The error is the greatest difference
-over the greatest magnitude, max |g − r| / max |r|. Bound: {BOUND}, or what PyTorch's own float32 differs by where that is
-more: of a large network with ReLU and maximum pooling, some of the millions of kinks lie where rounding decides, and a
-gradient that goes the other way there is as right. Made by `make conformance`.
+over the greatest magnitude, max |g − r| / max |r|, the median of {IMAGES} images. Bound: {BOUND}, or what PyTorch's own float32
+differs by where that is more: of a network with ReLU and maximum pooling, some of the millions of kinks lie where rounding
+decides, and a gradient that goes the other way there is as right. The last column counts the images whose own error is beyond
+the bound: a wrong rule would be beyond it in all. Convolutions by Winograd's algorithm round about twice as much as direct sums,
+and meet such kinks more often: about two images of five in the networks with ReLU alone, one of five by direct sums
+(`LIMPID_KERNELS=openblas`). Made by `make conformance`.
 
 """
 
@@ -150,19 +159,20 @@ def main():
             try:
                 errors = compare(name, exporter, model, side, layer)
                 failed += errors[0] > max(BOUND, errors[1]) or errors[2] > BOUND
-                cells = [f"{error:.1e}" for error in errors]
+                cells = [f"{error:.1e}" for error in errors[:3]] + [f"{errors[3]} of {IMAGES}"]
             except Exception as error:  # noqa: BLE001 - a row of the table says what happened
                 failed += 1
-                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", "", ""]
-            rows.append(f"| {name} | {side}×{side} | {exporter} | {cells[0]} | {cells[1]} | {layer} | {cells[2]} |")
+                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", "", "", ""]
+            rows.append(
+                f"| {name} | {side}×{side} | {exporter} | {cells[0]} | {cells[1]} | {layer} | {cells[2]} | {cells[3]} |")
             print(rows[-1], flush=True)
     if arguments.write:
         within = len(rows) - failed
         page = pathlib.Path(__file__).parents[2] / "docs/gradients.md"
         page.write_text(
             HEAD + f"{within} of {len(rows)} exports are within the bound.\n\n"
-            "| network | input | exporter | at the input | PyTorch float32 there | layer | at the layer |\n"
-            "|---|---|---|---|---|---|---|\n"
+            "| network | input | exporter | at the input | PyTorch float32 there | layer | at the layer | images beyond |\n"
+            "|---|---|---|---|---|---|---|---|\n"
             + "\n".join(rows) + "\n", encoding="utf-8")
     sys.exit(1 if failed else 0)
 
