@@ -109,13 +109,16 @@ func classes(
   guard perImage > 0 else { throw Failure(.invalidArgument, "classes_per_image is \(perImage)") }
   let all = try array(indices, try product(imageCount, perImage, "classes_per_image"), "class_indices")
   return try (0..<imageCount).map { image in
-    try all[image * perImage..<(image + 1) * perImage].map { index in
-      guard index >= LIMPID_CLASS_PREDICTED else {
-        throw Failure(.invalidArgument, "image \(image): class \(index) is out of range")
-      }
-      return index == LIMPID_CLASS_PREDICTED ? nil : Int(index)
-    }
+    try locating("image \(image)") { try all[image * perImage..<(image + 1) * perImage].map(givenClass) }
   }
+}
+
+/// A class of the caller; nil where the predicted one is meant.
+func givenClass(_ index: Int32) throws -> Int? {
+  guard index >= LIMPID_CLASS_PREDICTED else {
+    throw Failure(.invalidArgument, "class \(index) is out of range")
+  }
+  return index == LIMPID_CLASS_PREDICTED ? nil : Int(index)
 }
 
 @c @implementation

@@ -97,12 +97,7 @@ private func measuredClasses(
   guard let indices else { return [] }
   guard perImage > 0 else { throw Failure(.invalidArgument, "classes_per_image is \(perImage)") }
   let count = try product(max(1, imageCount), perImage, "classes_per_image")
-  return try array(indices, count, "class_indices").map { index in
-    guard index >= LIMPID_CLASS_PREDICTED else {
-      throw Failure(.invalidArgument, "class \(index) is out of range")
-    }
-    return index == LIMPID_CLASS_PREDICTED ? nil : Int(index)
-  }
+  return try array(indices, count, "class_indices").map(givenClass)
 }
 
 @c @implementation
