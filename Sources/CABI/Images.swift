@@ -38,11 +38,20 @@ public func limpid_bytes_free(_ bytes: OpaquePointer?) { BytesHandle.free(bytes)
 public func limpid_image_load_file(
   _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
+  limpid_image_load_file_with(path, nil, out)
+}
+
+@c @implementation
+public func limpid_image_load_file_with(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<limpid_image_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
   boundary {
     let path = try required(path, "path")
+    let options = try limpid_image_options.read(options)
     let out = try required(out, "out")
     let file = try Storage(path: path)
-    let image = try reading(path) { try file.withBytes { try Image.decode($0) } }
+    let image = try reading(path) { try file.withBytes { try decode($0, options, quoted(String(cString: path)) + ": ") } }
     out.pointee = ImageHandle(image).handle()
   }
 }
@@ -51,11 +60,27 @@ public func limpid_image_load_file(
 public func limpid_image_load_memory(
   _ data: UnsafeRawPointer?, _ size: Int, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
+  limpid_image_load_memory_with(data, size, nil, out)
+}
+
+@c @implementation
+public func limpid_image_load_memory_with(
+  _ data: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<limpid_image_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
   boundary {
     let data = try array(data?.assumingMemoryBound(to: UInt8.self), size, "data")
+    let options = try limpid_image_options.read(options)
     let out = try required(out, "out")
-    out.pointee = ImageHandle(try Image.decode(UnsafeRawBufferPointer(data))).handle()
+    out.pointee = ImageHandle(try decode(UnsafeRawBufferPointer(data), options, "")).handle()
   }
+}
+
+/// What is lost by it is logged, behind `place`.
+private func decode(
+  _ bytes: UnsafeRawBufferPointer, _ options: limpid_image_options, _ place: @autoclosure () -> String
+) throws -> Image {
+  try Image.decode(bytes, highByte: options.high_byte != 0) { text in log(LIMPID_LOG_WARNING, place() + text) }
 }
 
 @c @implementation

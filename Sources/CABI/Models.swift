@@ -150,6 +150,7 @@ extension Model.Options {
     memoryLimit = options.memory_limit
     threads = Int(options.threads)
     copiesFiles = options.copy != 0
+    refusesLinks = options.refuse_links != 0
     preprocessing = try optionalString(options.preprocess, "preprocess").map { text in
       try locating("limpid_model_options.preprocess") { try Preprocessing(given: text) }
     }

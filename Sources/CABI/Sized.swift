@@ -9,6 +9,7 @@ protocol Sized {
   init()
 }
 
+extension limpid_image_options: Sized {}
 extension limpid_model_options: Sized {}
 extension limpid_model_info: Sized {}
 extension limpid_method_info: Sized {}

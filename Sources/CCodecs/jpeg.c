@@ -19,6 +19,7 @@ typedef struct {
   struct jpeg_progress_mgr progress;
   uint8_t *pixels;
   char *message;
+  int is_resynchronized;
   jmp_buf out;
 } reader;
 
@@ -31,8 +32,9 @@ _Noreturn static void fail(j_common_ptr decoder) {
   longjmp(reader_of(decoder)->out, 1);
 }
 
-/// libjpeg warns where data is missing or makes no sense, and draws something grey. Only what leaves the
-/// pixels as they were meant passes here.
+/// libjpeg warns where data is missing or makes no sense, and draws something grey. What leaves the pixels as they were
+/// meant passes here, and, noted, what is drawn where restart markers are not in their order: libjpeg finds its way by
+/// them, and some cameras number them wrongly.
 static void judge_warning(j_common_ptr decoder, int level) {
   if (level >= 0) return;  // a trace, not a warning
   switch (decoder->err->msg_code) {
@@ -42,6 +44,10 @@ static void judge_warning(j_common_ptr decoder, int level) {
     // Cameras and phones write other numbers of coefficients into the scan's header; a sequential scan has all of them.
     case JWRN_NOT_SEQUENTIAL:
     case JWRN_ADOBE_XFORM: return;
+    case JWRN_MUST_RESYNC: reader_of(decoder)->is_resynchronized = 1; return;
+    case JWRN_HIT_MARKER:
+      if (reader_of(decoder)->is_resynchronized) return;
+      fail(decoder);
     default: fail(decoder);
   }
 }
@@ -112,7 +118,7 @@ static lp_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t
   }
   jpeg_finish_decompress(decoder);
 
-  *out = (lp_image){r->pixels, width, height, kind};
+  *out = (lp_image){r->pixels, width, height, kind, r->is_resynchronized};
   return LP_OK;
 }
 

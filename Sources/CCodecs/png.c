@@ -40,6 +40,34 @@ static void source_read(png_structp png, png_bytep to, size_t count) {
   s->position += count;
 }
 
+static uint32_t big_endian(const uint8_t *b) {
+  return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static uint32_t checksum(const uint8_t *data, size_t size) {
+  uint32_t crc = ~(uint32_t)0;
+  for (size_t i = 0; i < size; i++) {
+    crc ^= data[i];
+    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (0xEDB88320u & -(crc & 1));
+  }
+  return ~crc;
+}
+
+/// Pillow reads the checksums up to the pixels, and none from there on: zlib has one of its own for those.
+static lp_status check_head(const source *s) {
+  for (size_t at = 8; s->size - at >= 12;) {
+    const size_t length = big_endian(s->data + at);
+    const uint8_t *kind = s->data + at + 4;
+    if (length > s->size - at - 12 || !memcmp(kind, "IDAT", 4)) return LP_OK;
+    if (checksum(kind, length + 4) != big_endian(kind + 4 + length)) {
+      snprintf(s->message, LP_MESSAGE_SIZE, "a chunk before its pixels is damaged (CRC error)");
+      return LP_DAMAGED;
+    }
+    at += length + 12;
+  }
+  return LP_OK;
+}
+
 /// 8-bit grey, 16-bit grey or 8-bit RGB, without alpha.
 static lp_samples request_samples(png_structp png, png_infop info) {
   const int color = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
@@ -61,7 +89,7 @@ static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t m
   // Compressed text and profiles could be bombs, and transparent colours would make palettes RGBA.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tRNS", 1);
-  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   png_read_info(png, info);
 
   const uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
@@ -81,7 +109,7 @@ static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t m
     for (uint32_t y = 0; y < height; y++) png_read_row(png, s->pixels + row * y, NULL);
   png_read_end(png, NULL);
 
-  *out = (lp_image){s->pixels, width, height, kind};
+  *out = (lp_image){s->pixels, width, height, kind, 0};
   return LP_OK;
 }
 
@@ -96,8 +124,8 @@ lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uin
   source s = {.data = data, .size = size, .message = message};
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, source_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
-  lp_status status = LP_NO_MEMORY;
-  if (info) status = try_read(png, info, &s, max_side, max_pixels, out);
+  lp_status status = check_head(&s);
+  if (status == LP_OK) status = info ? try_read(png, info, &s, max_side, max_pixels, out) : LP_NO_MEMORY;
   png_destroy_read_struct(&png, &info, NULL);
   if (status != LP_OK) free(s.pixels);
   return status;

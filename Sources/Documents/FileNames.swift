@@ -111,8 +111,8 @@ public func joined(_ folder: String, _ name: String) -> String {
   folder.isEmpty || name.hasPrefix("/") ? name : folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
 }
 
-/// Whether a name ends as those of the images that are read: PNG and JPEG files.
+/// Whether a name ends as those of the images that are read: PNG, JPEG and WebP files.
 public func isImageName(_ name: String) -> Bool {
   let suffix = name.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last?.lowercased() ?? ""
-  return !name.hasPrefix(".") && ["png", "jpg", "jpeg"].contains(suffix)
+  return !name.hasPrefix(".") && ["png", "jpg", "jpeg", "webp"].contains(suffix)
 }

@@ -3,33 +3,39 @@ import CCodecs
 import Tensors
 
 extension Image {
-  /// A PNG or JPEG file, told by its first bytes, as RGB: the bytes that Pillow's `open(...).convert("RGB")`
+  /// A PNG, JPEG or WebP file, told by its first bytes, as RGB: the bytes that Pillow's `open(...).convert("RGB")`
   /// gives.
   ///
   /// Alpha and transparent colours are dropped, palettes applied, EXIF orientation, gamma and colour profiles
-  /// ignored. Throws `invalidImage` for anything else and for damaged or truncated data, `unsupported` beyond
-  /// the size limits.
-  public static func decode(_ bytes: UnsafeRawBufferPointer) throws -> Image {
+  /// ignored. `highByte`: of grey of 16 bits the high byte is kept, as of RGB of 16 bits; else it is cut off at 255.
+  /// `warn` is told where the image may not be what was meant. Throws `invalidImage` for anything else and for damaged
+  /// or truncated data, `unsupported` beyond the size limits, and for WebP where libwebp is not on the machine.
+  public static func decode(
+    _ bytes: UnsafeRawBufferPointer, highByte: Bool = false, warn: (String) -> Void = { _ in }
+  ) throws -> Image {
     let starts = { (signature: [UInt8]) in bytes.starts(with: signature) }
     if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-      return try decode(bytes, "PNG", lp_decode_png)
+      return try decode(bytes, highByte, warn, "PNG", lp_decode_png)
     }
-    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, "JPEG", lp_decode_jpeg) }
+    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, highByte, warn, "JPEG", lp_decode_jpeg) }
+    if starts(Array("RIFF".utf8)), bytes.dropFirst(8).starts(with: "WEBP".utf8) {
+      return try decode(bytes, highByte, warn, "WebP", lp_decode_webp)
+    }
     if bytes.isEmpty { throw Failure(.invalidImage, "an empty image file") }
     if let kind = fileKind(bytes) {
-      throw Failure(.invalidImage, "this is \(kind), neither a PNG nor a JPEG file; convert it to one of these")
+      throw Failure(.invalidImage, "this is \(kind), neither a PNG, JPEG nor WebP file; convert it to one of these")
     }
     let start = bytes.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
-    throw Failure(.invalidImage, "neither a PNG nor a JPEG file; it starts with the bytes \(start)")
+    throw Failure(.invalidImage, "neither a PNG, JPEG nor WebP file; it starts with the bytes \(start)")
   }
 
   private typealias Decoder = (
     UnsafePointer<UInt8>?, Int, UInt32, UInt64, UnsafeMutablePointer<lp_image>?, UnsafeMutablePointer<CChar>?
   ) -> lp_status
 
-  private static func decode(_ bytes: UnsafeRawBufferPointer, _ format: String, _ decoder: Decoder) throws
-    -> Image
-  {
+  private static func decode(
+    _ bytes: UnsafeRawBufferPointer, _ highByte: Bool, _ warn: (String) -> Void, _ format: String, _ decoder: Decoder
+  ) throws -> Image {
     var decoded = lp_image()
     try checked("this \(format) image cannot be read", .invalidImage) { message in
       decoder(
@@ -38,12 +44,37 @@ extension Image {
     }
     guard let samples = decoded.samples else { throw Failure(.internal, "a decoder gave no pixels") }
     let (width, height) = (Int(decoded.width), Int(decoded.height))
+    if decoded.is_resynchronized != 0 {
+      warn("the restart markers of this JPEG image are not in their order; parts of it may be misplaced")
+    }
     if decoded.kind == LP_RGB8 {
       let bytes = samples.assumingMemoryBound(to: UInt8.self)
       return Image(trusted: width, height, 3, Buffer(adopting: bytes, count: 3 * width * height))
     }
     defer { lp_free(samples) }
+    if decoded.kind == LP_GRAY16 {
+      return try rgb(samples.assumingMemoryBound(to: UInt16.self), width, height, highByte, warn)
+    }
     return try rgb(samples, decoded.kind, width, height)
+  }
+
+  /// Grey of 16 bits. Pillow holds such an image as integers and cuts them off.
+  private static func rgb(
+    _ words: UnsafePointer<UInt16>, _ width: Int, _ height: Int, _ highByte: Bool, _ warn: (String) -> Void
+  ) throws -> Image {
+    var largest: UInt16 = 0
+    let image = try make(width, height, 3) { target in
+      for i in 0..<width * height {
+        largest = max(largest, words[i])
+        spread(highByte ? UInt8(words[i] >> 8) : UInt8(clamping: words[i]), target + 3 * i)
+      }
+    }
+    if !highByte, largest > 255 {
+      warn(
+        "this PNG image holds grey of 16 bits, which is cut off at 255 (as by Pillow; its largest is \(largest)); its high "
+          + "byte can be asked for (high_byte)")
+    }
+    return image
   }
 
   /// Pillow's conversions to RGB of the kinds of samples that the decoders give beside RGB.
@@ -54,10 +85,6 @@ extension Image {
     let count = width * height
     return try make(width, height, 3) { target in
       switch kind {
-      case LP_GRAY16:
-        // Clipped, not scaled: Pillow holds such an image as integers and cuts them off.
-        let words = samples.assumingMemoryBound(to: UInt16.self)
-        for i in 0..<count { spread(UInt8(clamping: words[i]), target + 3 * i) }
       case LP_CMYK8:
         for i in 0..<count { convertCMYK(bytes + 4 * i, target + 3 * i) }
       default:

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a file that is no PNG and no JPEG is by its first bytes, with an article: for messages.
+/// What a file that is no image we read is by its first bytes, with an article: for messages.
 func fileKind(_ bytes: UnsafeRawBufferPointer) -> String? {
   func has(_ text: String, at offset: Int = 0) -> Bool {
     bytes.count >= offset + text.utf8.count && bytes[offset...].starts(with: text.utf8)
   }
-  if has("RIFF"), has("WEBP", at: 8) { return "a WebP image" }
   if has("ftyp", at: 4) {
     if has("avif", at: 8) || has("avis", at: 8) { return "an AVIF image" }
     if ["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"].contains(where: { has($0, at: 8) }) {

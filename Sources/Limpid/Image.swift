@@ -8,7 +8,7 @@ public struct Image: Sendable {
 
   init(_ image: Images.Image) { self.image = image }
 
-  /// A PNG or JPEG file.
+  /// A PNG, JPEG or WebP file.
   public init(path: String) throws {
     image = try translated {
       let file = try path.withCString { try Storage(path: $0) }

@@ -19,6 +19,8 @@ public final class Model: Sendable {
     public var preprocessing: Preprocessing?
     /// Whether files are read into memory, rather than mapped.
     public var copiesFiles = false
+    /// External data behind a symbolic link in the model's folder is refused, not followed.
+    public var refusesLinks = false
     public init() {}
   }
 
@@ -52,7 +54,7 @@ public final class Model: Sendable {
   /// Loads an ONNX file. Throws where it cannot be read, is no ONNX model, or needs what Limpid does not have.
   /// `progress` is asked meanwhile whether to go on.
   public convenience init(path: UnsafePointer<CChar>, options: Options, _ progress: Progress) throws {
-    try self.init(graph: ONNXLoader.load(path: path, copying: options.copiesFiles, progress), options: options, progress)
+    try self.init(graph: ONNXLoader.load(path: path, copying: options.copiesFiles, refusingLinks: options.refusesLinks, progress), options: options, progress)
   }
 
   /// Loads an ONNX model from memory, which is copied.

@@ -11,11 +11,14 @@ import Tensors
 /// wrong. A mapped file must not shrink while a model of it is in use (the system then ends the process).
 public enum ONNXLoader {
   /// Loads a model file. External data is looked for in the file's folder. `copying`: files are read, not mapped.
+  /// `refusingLinks`: none of the data may lie behind a symbolic link in that folder.
   /// Throws `notFound`, `io`, `invalidModel` or `unsupported`, and `cancelled` where `progress`, which is asked between
   /// nodes, says so.
-  public static func load(path: UnsafePointer<CChar>, copying: Bool = false, _ progress: Progress) throws -> Graph {
+  public static func load(
+    path: UnsafePointer<CChar>, copying: Bool = false, refusingLinks: Bool = false, _ progress: Progress
+  ) throws -> Graph {
     let file = copying ? try Storage(path: path) : Storage(mapping: try MappedFile(path: path))
-    return try read(file, external: ExternalData(folderOf: path, copying: copying), progress)
+    return try read(file, external: ExternalData(folderOf: path, copying: copying, refusingLinks: refusingLinks), progress)
   }
 
   /// Loads a model from memory, which cannot have external data. With an `owner`, tensors borrow from `bytes`

@@ -11,8 +11,15 @@ struct CallOptions {
   static let feed = Option(
     "feed", "NAME=FILE.npy", "an input beside the image, one row or a row for each image; repeat it for several")
 
+  static let highByte = Option(
+    flag: "high-byte", "of gray PNG files of 16 bits keep the high byte; else they are cut off at 255, as by Pillow")
+  static let refuseLinks = Option(
+    flag: "refuse-links", "refuse a model whose weights lie in files behind symbolic links")
+
   /// nil: as the file says.
   let preprocessing: Preprocessing?
+  let keepsHighByte: Bool
+  let refusesLinks: Bool
   private let output: String?
   private let feeds: [(name: String, value: String)]
 
@@ -20,6 +27,8 @@ struct CallOptions {
     preprocessing = try arguments.text("preprocess").map { text in
       try locating("--preprocess") { try Preprocessing(given: text) }
     }
+    keepsHighByte = arguments.flag("high-byte")
+    refusesLinks = arguments.flag("refuse-links")
     output = arguments.text("scores")
     feeds = try arguments.pairs("feed", like: "table=table.npy")
   }

@@ -9,7 +9,8 @@ struct Classify: Command {
     summary: "Say what images show: their most probable classes.",
     options: [
       Option("top", "N", "classes to show for each image (default 5)"),
-      CallOptions.preprocess, CallOptions.output, CallOptions.feed, .json,
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed,
+      CallOptions.highByte, CallOptions.refuseLinks, .json,
       .threads,
     ])
 
@@ -30,14 +31,14 @@ struct Classify: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads, options.preprocessing)
+    let model = try Model.load(model, threads: threads, options)
     let call = try options.call()
     let head = try model.requiredScores(call.output)
     let images = try imageFiles(images)
     var table = Table(["file", "rank", "class", "label", head.kind == .values ? "value" : "probability"])
     var results: [JSON] = []
     let outcome = Result {
-      try forEachImage(images) { i, path, image, progress in
+      try forEachImage(images, options) { i, path, image, progress in
         let probabilities = try model.probabilities(image, call.forImage(i, of: images.count), progress)
         let best = Scores.best(top, of: probabilities)
         for (rank, c) in best.enumerated() {

@@ -26,6 +26,7 @@ struct Evaluate: Command {
       Option("class-table", "FILE", "to explain: line i names the class for images of class i, by number"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
+      CallOptions.refuseLinks,
       Option("report", "FOLDER", "where results are written; a run that was stopped goes on from there"),
       Option("store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
       Option("resamples", "N", "of the bootstrap (default 1000)"),
@@ -95,7 +96,7 @@ struct Evaluate: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads, options.preprocessing)
+    let model = try Model.load(model, threads: threads, options)
     let call = try options.call()
     let classes = ModelClasses(
       count: try model.requiredScores(call.output).classCount, labels: model.metadata.labels)

@@ -15,7 +15,8 @@ struct Fetch: Command {
       Option(
         "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"),
-      CallOptions.preprocess, CallOptions.output, CallOptions.feed, .json, .threads,
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed,
+      CallOptions.highByte, CallOptions.refuseLinks, .json, .threads,
     ])
 
   private let model: String
@@ -40,7 +41,7 @@ struct Fetch: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads, options.preprocessing)
+    let model = try Model.load(model, threads: threads, options)
     // A name may contain commas itself.
     let names = names.flatMap { text in
       model.graph.value(named: text) != nil ? [text] : text.split(separator: ",").map(String.init)
@@ -56,7 +57,7 @@ struct Fetch: Command {
     var destination = destination
     var table = Table(["value", "type", "shape", "file"])
     var results: [JSON] = []
-    try forEachImage([image]) { _, _, image, progress in
+    try forEachImage([image], options) { _, _, image, progress in
       let tensors = try image.withView { view in
         guard let choices else { return try model.fetch(names, for: [.pixels(view)], call, progress) }
         let classes = try choices.flatMap { choice in

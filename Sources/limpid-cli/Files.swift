@@ -6,13 +6,13 @@ import Tensors
 
 extension Image {
   /// An image file, or standard input where it is "-", as RGB.
-  static func read(_ path: String) throws -> Image {
+  static func read(_ path: String, highByte: Bool = false, warn: (String) -> Void = { _ in }) throws -> Image {
     if path == "-" {
       let bytes = try readStandardInput()
-      return try locating("standard input") { try bytes.withUnsafeBytes { try decode($0) } }
+      return try locating("standard input") { try bytes.withUnsafeBytes { try decode($0, highByte: highByte, warn: warn) } }
     }
     let file = try Storage(path: path.systemName)
-    return try locating(quoted(path)) { try file.withBytes { try decode($0) } }
+    return try locating(quoted(path)) { try file.withBytes { try decode($0, highByte: highByte, warn: warn) } }
   }
 }
 

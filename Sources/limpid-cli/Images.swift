@@ -9,7 +9,7 @@ import Tensors
 /// A file that cannot be read is reported and left out; the others go on, and at the end that is an error. Whatever
 /// else fails stops it all. `unread` is told of each such file.
 func forEachImage(
-  _ paths: [String], _ body: (Int, String, Image, Progress) throws -> Void,
+  _ paths: [String], _ options: CallOptions, _ body: (Int, String, Image, Progress) throws -> Void,
   unread tell: (String, Failure) -> Void = { _, _ in }
 ) throws {
   let line = ProgressLine()
@@ -20,7 +20,10 @@ func forEachImage(
     try progress.advance(0, of: 1)
     let image: Image
     do {
-      image = try Image.read(path)
+      image = try Image.read(path, highByte: options.keepsHighByte) { text in
+        line.clear()
+        Console.error("limpid: warning: \(quoted(path)): \(text)\n")
+      }
     } catch let failure as Failure {
       // One file has only the message at the end.
       if paths.count == 1 { throw failure }
@@ -37,10 +40,11 @@ func forEachImage(
 
 extension Model {
   /// A model file; Ctrl-C stops the load, and calls from then on.
-  static func load(_ path: String, threads: Int? = nil, _ preprocessing: Preprocessing? = nil) throws -> Model {
+  static func load(_ path: String, threads: Int? = nil, _ given: CallOptions? = nil) throws -> Model {
     var options = Options()
     options.threads = threads ?? 0
-    options.preprocessing = preprocessing
+    options.preprocessing = given?.preprocessing
+    options.refusesLinks = given?.refusesLinks ?? false
     Interrupt.catchOnce()
     let progress = Progress { _, _ in !Interrupt.cancellation.isCancelled }
     do {

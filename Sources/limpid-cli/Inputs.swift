@@ -2,7 +2,7 @@ import Documents
 import Glibc
 import Tensors
 
-/// The images in `paths`: "-" stands for standard input, and of folders the PNG and JPEG files are taken, by name.
+/// The images in `paths`: "-" stands for standard input, and of folders the PNG, JPEG and WebP files are taken, by name.
 func imageFiles(_ paths: [String]) throws -> [String] {
   guard paths.count(where: { $0 == "-" }) <= 1 else {
     throw Failure(.invalidArgument, "standard input (-) can be read once only")
@@ -10,7 +10,7 @@ func imageFiles(_ paths: [String]) throws -> [String] {
   return try paths.flatMap { path -> [String] in
     guard path != "-", isFolder(path) else { return [path] }
     let names = try folderContents(path).filter(isImageName)
-    guard !names.isEmpty else { throw Failure(.notFound, "the folder \(quoted(path)) has no PNG or JPEG files") }
+    guard !names.isEmpty else { throw Failure(.notFound, "the folder \(quoted(path)) has no PNG, JPEG or WebP files") }
     return names.map { joined(path, $0) }
   }
 }

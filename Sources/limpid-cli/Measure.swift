@@ -17,7 +17,8 @@ struct Measure: Command {
       Option("method", "NAME", "explanation method (default: the model's own); see limpid methods"),
       Option("class", "CLASS", "predicted (default), least (probable), a number or a label; several: a,b"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
-      CallOptions.preprocess, CallOptions.output, CallOptions.feed, .json, .threads,
+      CallOptions.preprocess, CallOptions.output, CallOptions.feed,
+      CallOptions.highByte, CallOptions.refuseLinks, .json, .threads,
     ])
 
   private let model: String
@@ -47,7 +48,7 @@ struct Measure: Command {
   }
 
   func run() throws {
-    let model = try Model.load(model, threads: threads, options.preprocessing)
+    let model = try Model.load(model, threads: threads, options)
     var call = try options.call(given.call())
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let explainer = try model.explainer(named: method)
@@ -62,7 +63,7 @@ struct Measure: Command {
       return Column(metrics[i], own, MethodCall(method: explainer.name, call: call))
     }
     let outcome = Result {
-      try forEachImage(images) { _, path, image, progress in
+      try forEachImage(images, options) { _, path, image, progress in
         let parts = progress.parts([1] + metrics.map { _ in 4 })
         let classes = try choices.flatMap { choice in
           try choice.classes(model, call.output) { try model.probabilities(image, call, parts[0].polling) }

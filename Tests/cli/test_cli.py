@@ -179,7 +179,7 @@ def test_wrong_calls_exit_with_2_and_say_what_is_wrong(case, words, message):
     (["classify", "missing.onnx", "wide.png"], 'cannot open "missing.onnx"'),
     (["inspect", "."], "directory"), (["inspect", "wide.png"], "not an ONNX model"),
     (["classify", "model.onnx", "missing.png"], 'cannot open "missing.png"'),
-    (["classify", "model.onnx", "model.onnx"], "neither a PNG nor a JPEG"),
+    (["classify", "model.onnx", "model.onnx"], "neither a PNG, JPEG nor WebP"),
     (["classify", "bare.onnx", "wide.png"], "limpid-convert annotate"),
     (["explain", "model.onnx", "wide.png", "--class", "5"], "0 to 4"),
     (["explain", "model.onnx", "wide.png", "--class", "dog"], "cat/dog"),

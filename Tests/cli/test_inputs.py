@@ -9,6 +9,7 @@ import onnx
 import pytest
 from conftest import PROGRAM, SIDE
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from onnx.reference import ReferenceEvaluator
 
 
@@ -103,7 +104,7 @@ def test_folders_and_standard_input(case, tasks):
     report = case.json("classify", "model.onnx", "images", "wide.png", "--top", 5)
     assert [i["file"] for i in report["images"]] == ["images/a.png", "images/b.PNG", "wide.png"]
     (case.folder / "empty").mkdir()
-    assert "has no PNG or JPEG files" in case.run("classify", "model.onnx", "empty").stderr
+    assert "has no PNG, JPEG or WebP files" in case.run("classify", "model.onnx", "empty").stderr
     with open(case.folder / "wide.png", "rb") as image:
         result = subprocess.run(
             [PROGRAM, "classify", "model.onnx", "-", "--json", "--top", "5"], cwd=case.folder, stdin=image,
@@ -130,7 +131,7 @@ def test_names_in_any_bytes(case):
 
 
 @pytest.mark.parametrize("start, kind", [
-    (b"RIFF\xaa\0\0\0WEBPVP8 ", "a WebP image"), (b"GIF89a", "a GIF image"), (b"BM\0\0", "a BMP image"),
+    (b"GIF89a", "a GIF image"), (b"BM\0\0", "a BMP image"),
     (b"II*\0\x08\0\0\0", "a TIFF image"), (b"\0\0\0\x20ftypavif", "an AVIF image"),
     (b"\0\0\0\x18ftypheic", "an HEIC image"), (b"\n<!DOCTYPE html><html>", "an HTML page"),
     (b"<svg xmlns=", "an SVG drawing"),
@@ -138,4 +139,21 @@ def test_names_in_any_bytes(case):
 def test_messages_say_what_a_file_is(case, start, kind):
     (case.folder / "x.jpg").write_bytes(start + bytes(64))
     result = case.run("classify", "model.onnx", "x.jpg")
-    assert result.returncode == 1 and f"this is {kind}, neither a PNG nor a JPEG" in result.stderr
+    assert result.returncode == 1 and f"this is {kind}, neither a PNG, JPEG nor WebP file" in result.stderr
+
+
+def test_webp_and_the_high_byte_of_16_bits(case):
+    image = Image.fromarray(np.random.default_rng(2).integers(0, 256, (SIDE, SIDE, 3), np.uint8))
+    image.save(case.folder / "x.webp", lossless=True)
+    image.save(case.folder / "x.png")
+    of_webp, of_png = (case.json("classify", "model.onnx", name)["images"][0]["classes"] for name in ("x.webp", "x.png"))
+    assert of_webp == of_png
+    high = np.random.default_rng(3).integers(1, 256, (SIDE, SIDE), np.uint16)
+    Image.fromarray(high * 256 + 7).save(case.folder / "deep.png")
+    Image.fromarray(high.astype(np.uint8)).save(case.folder / "high.png")
+    Image.fromarray(np.full((SIDE, SIDE), 255, np.uint8)).save(case.folder / "cut.png")
+    cut, kept = (case.run("classify", "model.onnx", "deep.png", "--json", *more) for more in ((), ("--high-byte",)))
+    assert "warning: \"deep.png\"" in cut.stderr and "16 bits" in cut.stderr and "warning" not in kept.stderr
+    for result, same in ((cut, "cut.png"), (kept, "high.png")):
+        found = json.loads(result.stdout)["images"][0]["classes"]
+        assert found == case.json("classify", "model.onnx", same)["images"][0]["classes"]

@@ -165,11 +165,16 @@ class Image : public Owned<limpid_image, limpid_image_free> {
  public:
   using Owned::Owned;
   Image() = default;
-  /// Decodes a PNG or JPEG file.
+  /// Decodes a PNG, JPEG or WebP file.
   explicit Image(const std::string &path) : Owned(limpid_image_load_file, path.c_str()) {}
   explicit Image(const char *path) : Owned(limpid_image_load_file, path) {}
+  Image(const std::string &path, const limpid_image_options &options)
+      : Owned(limpid_image_load_file_with, path.c_str(), &options) {}
   /// Decodes the contents of such a file.
   static Image decode(const void *data, std::size_t size) { return Image(limpid_image_load_memory, data, size); }
+  static Image decode(const void *data, std::size_t size, const limpid_image_options &options) {
+    return Image(limpid_image_load_memory_with, data, size, &options);
+  }
 
   limpid_image_view view() const { return limpid_image_get_view(*this); }
   std::int32_t width() const { return view().width; }

@@ -85,7 +85,7 @@ typedef enum limpid_status {
   LIMPID_ERROR_NOT_FOUND = 2,        /* no such file, method, parameter, layer, tensor, colour map */
   LIMPID_ERROR_IO = 3,               /* the system refused to read or write */
   LIMPID_ERROR_INVALID_MODEL = 4,    /* not ONNX, damaged, or contradicting itself */
-  LIMPID_ERROR_INVALID_IMAGE = 5,    /* not PNG or JPEG, damaged, or truncated */
+  LIMPID_ERROR_INVALID_IMAGE = 5,    /* not PNG, JPEG or WebP, damaged, or truncated */
   LIMPID_ERROR_UNSUPPORTED = 6,      /* valid, but not done here: operator, type, size, newer struct */
   LIMPID_ERROR_BUFFER_TOO_SMALL = 7, /* `capacity` is less than the result */
   LIMPID_ERROR_CANCELLED = 8,        /* the progress callback asked to stop */
@@ -153,10 +153,26 @@ LIMPID_API const void *limpid_bytes_data(const limpid_bytes *bytes);
 LIMPID_API size_t limpid_bytes_size(const limpid_bytes *bytes);
 LIMPID_API void limpid_bytes_free(limpid_bytes *bytes);
 
-/** Decodes a PNG or JPEG file to RGB, as Pillow's `Image.open(path).convert("RGB")` does: alpha is
-    dropped, EXIF orientation and colour profiles are ignored. */
+/** Decodes a PNG, JPEG or WebP file to RGB, as Pillow's `Image.open(path).convert("RGB")` does: alpha is
+    dropped, EXIF orientation and colour profiles are ignored. WebP needs libwebp.so.7 on the machine. */
 LIMPID_API limpid_status limpid_image_load_file(const char *path, limpid_image **out);
 LIMPID_API limpid_status limpid_image_load_memory(const void *data, size_t size, limpid_image **out);
+
+typedef struct limpid_image_options {
+  size_t struct_size;
+  /* 1: of gray PNG files of 16 bits the high byte is kept, as it always is of RGB of 16 bits. 0: they are cut off at 255,
+     as by Pillow, and a warning is logged where that loses something. */
+  int32_t high_byte;
+  int32_t reserved;
+} limpid_image_options;
+
+#define LIMPID_IMAGE_OPTIONS_INIT { sizeof(limpid_image_options), 0, 0 }
+
+/** The same with options; NULL: as above. */
+LIMPID_API limpid_status limpid_image_load_file_with(const char *path, const limpid_image_options *options,
+                                                     limpid_image **out);
+LIMPID_API limpid_status limpid_image_load_memory_with(const void *data, size_t size,
+                                                       const limpid_image_options *options, limpid_image **out);
 /** An all-zero view where `image` is NULL. */
 LIMPID_API limpid_image_view limpid_image_get_view(const limpid_image *image);
 LIMPID_API void limpid_image_free(limpid_image *image);
@@ -193,9 +209,12 @@ typedef struct limpid_model_options {
      is; what a load computes is bounded (docs/robustness.md). */
   limpid_progress_fn progress;
   void *user;
+  int32_t refuse_links; /* 1: external data behind a symbolic link in the model's folder is refused, not followed */
+  int32_t reserved_2;
 } limpid_model_options;
 
-#define LIMPID_MODEL_OPTIONS_INIT { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL, 0, 0, NULL, NULL }
+#define LIMPID_MODEL_OPTIONS_INIT \
+  { sizeof(limpid_model_options), 0, 0, LIMPID_PRECISION_DEFAULT, NULL, 0, 0, NULL, NULL, 0, 0 }
 
 typedef struct limpid_model_info {
   size_t struct_size;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door to libpng and libjpeg: whole images, memory to memory. Their setjmp error handling stays behind
-// it.
+// The door to libpng, libjpeg and, opened where a file asks for it, libwebp: whole images, memory to memory. The
+// former two's setjmp error handling stays behind it.
 #ifndef LP_CODECS_H
 #define LP_CODECS_H
 
@@ -30,6 +30,7 @@ typedef struct lp_image {
   uint32_t width;
   uint32_t height;
   lp_samples kind;
+  int is_resynchronized;  // of a JPEG whose restart markers are not in their order: parts of it may be misplaced
 } lp_image;
 
 typedef struct lp_bytes {
@@ -42,10 +43,13 @@ typedef struct lp_bytes {
 /// Nothing is allocated for the pixels before `size` proves large enough to hold as many as the header
 /// claims. Alpha, transparent colours, gamma and colour profiles are ignored; palettes are applied; grey of
 /// fewer than 8 bits is spread over 0...255; of 16-bit RGB the high byte is kept. Data that ends early or is
-/// damaged fails. On failure `out` is untouched and `message` tells why.
+/// damaged fails; of PNG's checksums those before the pixels count. On failure `out` is untouched and `message` tells
+/// why. WebP has no least number of bytes for a size: one colour takes none for its pixels.
 lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
                         lp_image *out, char message[LP_MESSAGE_SIZE]);
 lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+                         lp_image *out, char message[LP_MESSAGE_SIZE]);
+lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
                          lp_image *out, char message[LP_MESSAGE_SIZE]);
 
 /// Encode touching rows of 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel. The same pixels give the same bytes.

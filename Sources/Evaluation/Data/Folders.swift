@@ -14,7 +14,7 @@ extension DataFormat {
       let folders = try visible(request.path).filter { isFolder(joined(request.path, $0)) }
       let found = try folders.map { (name: $0, images: try images(below: joined(request.path, $0))) }
         .filter { !$0.images.isEmpty }
-      guard !found.isEmpty else { throw Failure(.notFound, "no folder in it has PNG or JPEG files") }
+      guard !found.isEmpty else { throw Failure(.notFound, "no folder in it has PNG, JPEG or WebP files") }
       // With the first classes, those that follow need no names.
       let first = request.options.firstClasses
       let taken = first > 0 && request.names == nil ? Array(found.prefix(first)) : found

@@ -21,7 +21,7 @@ public struct ObjectMask: Sendable {
 /// One image of a data set, and what is true of it.
 public struct Sample: Sendable {
   public enum Source: Sendable {
-    /// A PNG or JPEG file.
+    /// A PNG, JPEG or WebP file.
     case file(String)
     /// Pixels that the data set holds otherwise.
     case pixels(@Sendable () throws -> Image)

@@ -51,6 +51,7 @@ static void test_null(const limpid_model *model) {
 static void test_files(void) {
   limpid_model *model = NULL;
   limpid_image *image = NULL;
+  limpid_image_options decoding = LIMPID_IMAGE_OPTIONS_INIT;
   limpid_image_view view = quarter(pixels, 0);
   FAILS(LIMPID_ERROR_NOT_FOUND, "/no/such.onnx", limpid_model_load_file("/no/such.onnx", NULL, &model));
   FAILS(LIMPID_ERROR_NOT_FOUND, "/no/such.png", limpid_image_load_file("/no/such.png", &image));
@@ -60,6 +61,10 @@ static void test_files(void) {
   FAILS(LIMPID_ERROR_INVALID_MODEL, "", limpid_model_load_memory("", 0, NULL, &model));
   FAILS(LIMPID_ERROR_INVALID_IMAGE, "PNG", limpid_image_load_memory("rubbish", 7, &image));
   FAILS(LIMPID_ERROR_INVALID_IMAGE, "empty", limpid_image_load_memory("", 0, &image));
+  FAILS(LIMPID_ERROR_INVALID_IMAGE, "empty", limpid_image_load_memory_with("", 0, &decoding, &image));
+  FAILS(LIMPID_ERROR_NOT_FOUND, "/no/such.png", limpid_image_load_file_with("/no/such.png", &decoding, &image));
+  decoding.struct_size = 1;
+  FAILS(LIMPID_ERROR_INVALID_ARGUMENT, "struct_size", limpid_image_load_memory_with("x", 1, &decoding, &image));
   CHECK(!model && !image);
 }
 

@@ -126,7 +126,7 @@ static void test_failures(const limpid_model *model, limpid_evaluation_options *
   limpid_evaluation *evaluation = make(model, options), *none = NULL;
   limpid_bytes *bytes = NULL;
   CHECK(limpid_evaluation_evaluate(evaluation, 0, "rubbish", 7, NULL, &bytes) == LIMPID_OK);
-  CHECK(has(bytes, "neither a PNG nor a JPEG"));
+  CHECK(has(bytes, "neither a PNG, JPEG nor WebP"));
   add(evaluation, bytes);
   CHECK(limpid_evaluation_fail(evaluation, 1, "out of reach", &bytes) == LIMPID_OK);
   add(evaluation, bytes);

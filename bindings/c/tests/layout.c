@@ -21,7 +21,12 @@ AT(limpid_image_view, height, 20);
 AT(limpid_image_view, format, 24);
 LAST(limpid_image_view, reserved);
 
-SIZE(limpid_model_options, 56);
+SIZE(limpid_image_options, 16);
+AT(limpid_image_options, struct_size, 0);
+AT(limpid_image_options, high_byte, 8);
+LAST(limpid_image_options, reserved);
+
+SIZE(limpid_model_options, 64);
 AT(limpid_model_options, struct_size, 0);
 AT(limpid_model_options, memory_limit, 8);
 AT(limpid_model_options, threads, 16);
@@ -31,7 +36,8 @@ AT(limpid_model_options, copy, 32);
 AT(limpid_model_options, reserved, 36);
 AT(limpid_model_options, progress, 40);
 AT(limpid_model_options, user, 48);
-LAST(limpid_model_options, user);
+AT(limpid_model_options, refuse_links, 56);
+LAST(limpid_model_options, reserved_2);
 
 SIZE(limpid_model_info, 112);
 AT(limpid_model_info, struct_size, 0);

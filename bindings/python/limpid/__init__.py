@@ -17,6 +17,7 @@ from ._errors import (
 from ._evaluation import Evaluation, evaluate
 from ._explanation import Explanation
 from ._filters import FilterImage, FilterName
+from ._images import read_image
 from ._log import set_log_handler
 from ._library import library as _library, names as _names
 from ._measurement import Measurement, Metric, measure_maps as measure, metrics
@@ -29,7 +30,7 @@ __all__ = [
     "InvalidArgument", "InvalidImage", "InvalidModel", "InvalidType", "IsAFolder", "LimpidError", "Measurement",
     "Method", "Metric", "MissingFile", "Model", "NotAFolder", "NotFound", "NotPermitted", "Parameter",
     "ReadWriteError", "Scores", "Unsupported", "Value", "build_info", "colormaps", "evaluate", "measure", "metrics",
-    "set_log_handler", "version",
+    "read_image", "set_log_handler", "version",
 ]
 
 

@@ -49,11 +49,15 @@ class ImageView(Structure):
     ]
 
 
+class ImageOptions(Sized):
+    _fields_ = [("struct_size", c_size_t), ("high_byte", c_int32), ("reserved", c_int32)]
+
+
 class ModelOptions(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("memory_limit", c_uint64), ("threads", c_int32), ("precision", c_int32),
         ("preprocess", c_char_p), ("copy", c_int32), ("reserved", c_int32), ("progress", ProgressCallback),
-        ("user", c_void_p),
+        ("user", c_void_p), ("refuse_links", c_int32), ("reserved_2", c_int32),
     ]
 
 
@@ -202,6 +206,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_bytes_free": (None, [_handle]),
     "limpid_image_load_file": (Status, [c_char_p, _out]),
     "limpid_image_load_memory": (Status, [c_char_p, c_size_t, _out]),
+    "limpid_image_load_file_with": (Status, [c_char_p, POINTER(ImageOptions), _out]),
+    "limpid_image_load_memory_with": (Status, [c_char_p, c_size_t, POINTER(ImageOptions), _out]),
     "limpid_image_get_view": (ImageView, [_handle]),
     "limpid_image_free": (None, [_handle]),
     "limpid_model_load_file": (Status, [c_char_p, POINTER(ModelOptions), _out]),

@@ -61,7 +61,7 @@ class InvalidModel(LimpidError, ValueError):
 
 
 class InvalidImage(LimpidError, ValueError):
-    """Not a PNG or JPEG image, or a damaged one."""
+    """Not a PNG, JPEG or WebP image, or a damaged one."""
 
 
 class Unsupported(LimpidError, NotImplementedError):

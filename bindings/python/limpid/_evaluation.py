@@ -39,7 +39,7 @@ def evaluate(
 
     model: a `Model`, or what it is made of: a path, bytes, or a URL. data: a path (a folder of classes, a list, or another
     format of docs/evaluating.md), a URL of any kind that fsspec knows, or a list of images or (image, class) in memory: each
-    a path, a URL, or the bytes of a PNG or JPEG file. methods, metrics: names, or dicts {"method": name, …settings} and
+    a path, a URL, or the bytes of a PNG, JPEG or WebP file. methods, metrics: names, or dicts {"method": name, …settings} and
     {"metric": name, …settings}; a name may be "rise@few" to use one more than once. metrics: insertion and deletion where
     there are methods and None is given. report: a folder that results are written to. store: a file that keeps what is
     done; None: "store.sqlite" in the report's folder; False: nothing is kept. engine: None for this process, "ray", or

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Iterator, List, NamedTuple, Seq
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, InvalidType
 from ._library import Handle, PathLike, library, naming_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PIXELS = {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8}
 _ACCEPTED = (
-    "a path, the bytes of a PNG or JPEG file, an open file, a Pillow image, a uint8 array [height, width] or "
+    "a path, the bytes of a PNG, JPEG or WebP file, an open file, a Pillow image, a uint8 array [height, width] or "
     "[height, width, 3], a floating-point tensor [channels, height, width], or a list of these"
 )
 
@@ -96,6 +96,31 @@ class NativeImage:
         return pillow.fromarray(self.array())
 
 
+def read_image(source: Union[PathLike, bytes, bytearray, memoryview, mmap.mmap, BinaryIO], *,
+               high_byte: bool = False) -> NDArray[np.uint8]:
+    """An image file as the calls of a model read it: uint8 [height, width, 3].
+
+    source: a path, the bytes of a PNG, JPEG or WebP file, or the file, open. high_byte: whether of gray PNG files of 16 bits the
+    high byte is kept; else they are cut off at 255, as by Pillow.
+    """
+    options = ctypes.byref(_abi.ImageOptions(high_byte=bool(high_byte)))
+    if isinstance(source, (str, os.PathLike)):
+        with naming_file(source) as path:
+            return _decoded(library.limpid_image_load_file_with, path, options).pixels()
+    if not (isinstance(source, (bytes, bytearray, mmap.mmap)) or _is_bytes(source) or hasattr(source, "read")):
+        raise InvalidType(f"read_image takes a path, the bytes of a file, or an open file, not {type(source).__name__}")
+    data = _contents(source)
+    return _decoded(library.limpid_image_load_memory_with, data, len(data), options).pixels()
+
+
+def _contents(source: Any) -> bytes:
+    """The bytes of a file."""
+    data = bytes(source) if not hasattr(source, "read") or isinstance(source, mmap.mmap) else source.read()
+    if not isinstance(data, bytes):
+        raise InvalidArgument("the open file gives text; open it as bytes (\"rb\")")
+    return data
+
+
 def is_stream(x: object) -> bool:
     """Whether `x` gives images one after the other, so that they need not be in memory at once."""
     return isinstance(x, Iterable) and not (
@@ -114,13 +139,8 @@ def _images(x: Any, form: _TensorForm) -> Iterator[Image]:
         with naming_file(x) as path:
             image = _decoded(library.limpid_image_load_file, path)
         yield image
-    elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x):
-        data = bytes(x)
-        yield _decoded(library.limpid_image_load_memory, data, len(data))
-    elif hasattr(x, "read"):
-        data = x.read()
-        if not isinstance(data, bytes):
-            raise InvalidArgument("the open file gives text; open it as bytes (\"rb\")")
+    elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x) or hasattr(x, "read"):
+        data = _contents(x)
         yield _decoded(library.limpid_image_load_memory, data, len(data))
     elif isinstance(x, (list, tuple)):
         for item in x:

@@ -121,7 +121,8 @@ class Model:
     (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
     0 for the machine's memory. preprocess: how images are prepared, in place of what the file says: "imagenet",
     "imagenet-exact", or steps with semicolons between them. copy: whether files are read into memory; else they are
-    mapped, and must not become shorter while the model is in use. progress: asked while the model is loaded, as in
+    mapped, and must not become shorter while the model is in use. refuse_links: whether weights in files behind symbolic
+    links are refused. progress: asked while the model is loaded, as in
     `classify`; it stops the load where it returns False.
 
     A model can be pickled: another process loads it from the same path, with the same options, or from the bytes.
@@ -130,13 +131,15 @@ class Model:
     def __init__(
         self, source: Source_, *, threads: int = 0, precision: str = "float32", memory_limit: int = 0,
         preprocess: Optional[str] = None, copy: bool = False, progress: Optional[Progress] = None,
+        refuse_links: bool = False,
     ) -> None:
         if precision not in _abi.PRECISIONS:
             raise InvalidArgument(f"no precision {precision!r}; there are {', '.join(_abi.PRECISIONS)}")
         interruption = Interruption(progress)
         options = _abi.ModelOptions(
             threads=threads, precision=_abi.PRECISIONS[precision], memory_limit=memory_limit,
-            preprocess=encoded(preprocess), copy=bool(copy), progress=interruption.callback)
+            preprocess=encoded(preprocess), copy=bool(copy), progress=interruption.callback,
+            refuse_links=bool(refuse_links))
         out = ctypes.c_void_p()
         made_of: Union[str, bytes]
         if isinstance(source, (str, os.PathLike)):
@@ -150,7 +153,8 @@ class Model:
                 library.limpid_model_load_memory(made_of, len(made_of), ctypes.byref(options), ctypes.byref(out))
         # What makes it again in another process.
         self._recipe = made_of, dict(
-            threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess, copy=copy)
+            threads=threads, precision=precision, memory_limit=memory_limit, preprocess=preprocess, copy=copy,
+            refuse_links=refuse_links)
         self._open_handle: Optional[Handle] = Handle(out.value, library.limpid_model_free)
         self._class_counts: Dict[Optional[str], int] = {}
         info = _abi.ModelInfo()
@@ -261,7 +265,7 @@ class Model:
     ) -> NDArray[np.float32]:
         """Probabilities, float32 [images, classes]; [classes] for a single image. Of a regression, its values.
 
-        x: a path, the bytes of a PNG or JPEG file, an open file, a Pillow image, a uint8 array [height, width, 3],
+        x: a path, the bytes of a PNG, JPEG or WebP file, an open file, a Pillow image, a uint8 array [height, width, 3],
         a floating-point tensor [channels, height, width] (of a channels-last model [height, width, channels]) that the
         model takes as it is, a batch [images, …] of these arrays, or a list of any of these. Of an iterator, only
         `batch_size` images (8) are in memory at once. output: the output that

@@ -10,7 +10,7 @@ from typing import Any, List, Mapping, Tuple
 
 from ._errors import NotFound, Unsupported
 
-_IMAGES = (".png", ".jpg", ".jpeg")
+_IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 # What annotations are in.
 _TEXTS = (".txt", ".csv", ".tsv", ".lst", ".json", ".xml")
 

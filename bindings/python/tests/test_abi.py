@@ -11,7 +11,8 @@ from limpid import _abi
 
 HEADER = ROOT / "include" / "limpid" / "limpid.h"
 STRUCTS = {
-    "limpid_image_view": _abi.ImageView, "limpid_model_options": _abi.ModelOptions,
+    "limpid_image_view": _abi.ImageView, "limpid_image_options": _abi.ImageOptions,
+    "limpid_model_options": _abi.ModelOptions,
     "limpid_model_info": _abi.ModelInfo, "limpid_method_info": _abi.MethodInfo,
     "limpid_parameter_info": _abi.ParameterInfo, "limpid_parameter": _abi.Parameter,
     "limpid_run_options": _abi.RunOptions, "limpid_map_view": _abi.MapView,

@@ -133,7 +133,8 @@ def test_a_full_disk_is_an_os_error(model, tensor):
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "/dev/full")
 
 
-def test_external_data_that_is_missing_is_not_taken_for_the_model(tmp_path):
+def save_with_weights_beside(folder, location="weights.bin"):
+    """m.onnx, whose weights lie in another file."""
     onnx = pytest.importorskip("onnx")
     import onnx.external_data_helper
     weights = onnx.numpy_helper.from_array(np.ones((2000,), np.float32), "w")
@@ -141,11 +142,36 @@ def test_external_data_that_is_missing_is_not_taken_for_the_model(tmp_path):
     made = onnx.helper.make_model(onnx.helper.make_graph(
         [onnx.helper.make_node("Add", ["x", "w"], ["y"])], "g", value[:1], value[1:], [weights]),
         opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(made, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(made, folder / "m.onnx", save_as_external_data=True, location=location, size_threshold=0)
+
+
+def test_external_data_that_is_missing_is_not_taken_for_the_model(tmp_path):
+    save_with_weights_beside(tmp_path)
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(FileNotFoundError, match="weights.bin") as caught:
         limpid.Model(tmp_path / "m.onnx")
     assert caught.value.errno == errno.ENOENT and caught.value.filename != str(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_links_to_external_data_are_refused_where_that_is_asked(tmp_path, linked):
+    (tmp_path / "model" / "sub").mkdir(parents=True)
+    save_with_weights_beside(tmp_path / "model", "sub/weights.bin")
+    path = tmp_path / "model" / "m.onnx"
+    x = np.zeros(2000, np.float32)
+    assert limpid.Model(path, refuse_links=True).run({"x": x})
+    place = tmp_path / "model" / "sub" if linked == "folder" else tmp_path / "model" / "sub" / "weights.bin"
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    assert limpid.Model(path).run({"x": x})
+    with pytest.raises(limpid.InvalidModel, match=f'behind a symbolic link, "{place.name}", and links are refused'):
+        limpid.Model(path, refuse_links=True)
+    # The model file itself is the caller's to name.
+    (tmp_path / "m.onnx").symlink_to(path)
+    place.unlink()
+    (tmp_path / "elsewhere").rename(place)
+    with pytest.raises(FileNotFoundError):
+        limpid.Model(place.parent / "missing.onnx", refuse_links=True)
 
 
 def test_every_exception_class_is_exported_and_a_limpid_error():

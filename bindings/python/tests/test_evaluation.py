@@ -80,7 +80,7 @@ def test_images_in_memory(folder, local):
     page = found.document("report.html")
     assert page.count(b"<article") == local.document("report.html").count(b"<article") > 1
     missing, damaged = found.summary["data"]["failed"]
-    assert "No such file" in missing["reason"] and "neither a PNG nor a JPEG" in damaged["reason"]
+    assert "No such file" in missing["reason"] and "neither a PNG, JPEG nor WebP" in damaged["reason"]
     with pytest.raises(limpid.InvalidArgument, match="part of the list"):
         limpid.evaluate(COLOURS, data, limit=3)
 

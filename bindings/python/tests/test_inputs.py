@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 import mmap
 
 import numpy as np
@@ -127,3 +128,78 @@ def test_a_list_of_one_is_a_batch_of_one(model, tensor):
     assert model.classify([tensor]).shape == (1, 3)
     assert model.classify(tensor[None]).shape == (1, 3)
     assert model.classify(tensor).shape == (3,)
+
+
+def webp(size=(33, 20), **options):
+    y, x = np.mgrid[:size[1], :size[0]]
+    pixels = np.stack([x * 5 % 256, y * 9 % 256, (x + y) * 3 % 256, 255 - x], -1).astype(np.uint8)
+    file = io.BytesIO()
+    pillow.fromarray(pixels).save(file, "WEBP", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("options", [
+    dict(quality=5), dict(quality=80), dict(quality=100, method=6), dict(lossless=True),
+    dict(lossless=True, exact=True), dict(quality=70, alpha_quality=20), dict(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0"),
+])
+def test_webp_is_what_pillow_reads(options):
+    for size in ((1, 1), (16, 16), (33, 20), (2, 300)):
+        data = webp(size, **options)
+        expected = np.asarray(pillow.open(io.BytesIO(data)).convert("RGB"))
+        np.testing.assert_array_equal(limpid.read_image(data), expected)
+        np.testing.assert_array_equal(limpid.read_image(io.BytesIO(data)), expected)
+
+
+def test_webp_that_cannot_be_read_is_refused_by_words():
+    data = webp()
+    frames = [pillow.fromarray(np.full((8, 8, 3), i, np.uint8)) for i in (0, 255)]
+    file = io.BytesIO()
+    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
+    with pytest.raises(limpid.Unsupported, match="animated"):
+        limpid.read_image(file.getvalue())
+    for end in (12, 20, len(data) // 2, len(data) - 1):
+        with pytest.raises(limpid.InvalidImage, match="ends early"):
+            limpid.read_image(data[:end])
+    with pytest.raises(limpid.InvalidImage, match="WebP image cannot be read: its data is damaged"):
+        limpid.read_image(data[:24] + bytes(len(data) - 24))
+    file = io.BytesIO()
+    pillow.new("L", (16383, 8193)).save(file, "WEBP", lossless=True)
+    with pytest.raises(limpid.Unsupported, match="16383x8193 pixels are too many"):
+        limpid.read_image(file.getvalue())
+
+
+def test_gray_of_16_bits_is_cut_off_with_a_warning_or_keeps_its_high_byte(tmp_path, caplog):
+    values = (np.arange(40 * 30, dtype=np.uint16) * 54).reshape(30, 40)
+    path = tmp_path / "x-ray.png"
+    pillow.fromarray(values).save(path)
+    with caplog.at_level(logging.WARNING, "limpid"):
+        cut = limpid.read_image(path)
+        high = limpid.read_image(path.read_bytes(), high_byte=True)
+    np.testing.assert_array_equal(cut, np.asarray(pillow.open(path).convert("RGB")))
+    np.testing.assert_array_equal(high, np.repeat((values // 256)[..., None], 3, 2))
+    messages = [record.message for record in caplog.records]
+    assert len(messages) == 1 and "x-ray.png" in messages[0] and f"its largest is {values.max()}" in messages[0]
+    caplog.clear()
+    pillow.fromarray(values % 256).save(path)
+    limpid.read_image(path)
+    assert not caplog.records
+    with pytest.raises(TypeError, match="not int"):
+        limpid.read_image(3)
+
+
+def test_restart_markers_out_of_order_are_read_as_by_pillow_with_a_warning(caplog):
+    y, x = np.mgrid[:64, :96]
+    file = io.BytesIO()
+    pillow.fromarray(np.stack([x * 2, y * 3, x + y], -1).astype(np.uint8)).save(file, "JPEG", restart_marker_blocks=3)
+    data = bytearray(file.getvalue())
+    scan = data.index(b"\xff\xda")
+    marks = [i + 1 for i in range(scan, len(data) - 1) if data[i] == 0xFF and 0xD0 <= data[i + 1] <= 0xD7]
+    assert len(marks) > 5
+    for shift in (1, 2, 4, 7):
+        for i in marks[2:]:
+            data[i] = 0xD0 + (data[i] + shift) % 8
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "limpid"):
+            found = limpid.read_image(data)
+        np.testing.assert_array_equal(found, np.asarray(pillow.open(io.BytesIO(bytes(data))).convert("RGB")))
+        assert "restart markers" in caplog.text
