@@ -43,19 +43,22 @@ public struct Analysis: Sendable {
   }
 
   private static func differentiable(_ emitter: Emitter, _ target: ValueID) -> Set<ValueID> {
-    func isFloat(_ value: ValueID?) -> Bool {
-      value.flatMap { try? emitter.operand($0).type } == .float32
-    }
+    // Quantised values have gradients too.
+    let types: [ElementType?] = [.float32, .int8, .uint8, .int16, .uint16]
+    func type(_ value: ValueID?) -> ElementType? { value.flatMap { try? emitter.operand($0).type } }
+    func hasGradient(_ value: ValueID) -> Bool { types.contains(type(value)) }
     // Values that lead to the target, and of these the ones with a way that cannot be gone back.
     var useful: Set<ValueID> = [target]
     var blocked = Set<ValueID>()
     for node in emitter.graph.nodes.reversed() {
-      let outputs = node.outputs.compactMap { $0 }.filter { useful.contains($0) && isFloat($0) }
+      let outputs = node.outputs.compactMap { $0 }.filter { useful.contains($0) && hasGradient($0) }
       guard !outputs.isEmpty else { continue }
       let rule = GradientRules.standard.rule(for: node)
       // Steps count as constants, whatever is behind them.
       if case .constant? = rule { continue }
-      let inputs = node.inputs.compactMap { $0 }.filter { isFloat($0) }
+      // Steps too, where numbers become whole without a scale.
+      if node.operation.hasPrefix("Cast"), !node.inputs.prefix(1).allSatisfy({ type($0) == type(outputs[0]) }) { continue }
+      let inputs = node.inputs.compactMap { $0 }.filter(hasGradient)
       useful.formUnion(inputs)
       if rule == nil || outputs.contains(where: blocked.contains) {
         blocked.formUnion(inputs)

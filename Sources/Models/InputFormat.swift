@@ -46,8 +46,8 @@ public struct InputFormat: Sendable {
     (batch, channels, height, width) = (extent(0), extent(1), extent(2), extent(3))
   }
 
-  /// The input that the metadata names, else the only one, or the only one of 1 to 4 channels, that can be an image;
-  /// nil where none is, or several are. Throws `invalidModel` where the metadata names none of the inputs.
+  /// The input that the metadata names, else, of those that are read, the only one, or the only one of 1 to 4 channels,
+  /// that can be an image; nil where none is, or several are. Throws `invalidModel` where the metadata names none of the inputs.
   static func find(_ graph: Graph, _ metadata: Metadata) throws -> InputFormat? {
     let channels = metadata.preprocessing?.channels
     if let name = metadata.entries["limpid.input"] {
@@ -63,10 +63,14 @@ public struct InputFormat: Sendable {
       }
       return format
     }
-    let possible = graph.inputs.compactMap { InputFormat(reading: $0, channels) }
+    // Exporters leave inputs behind that nothing reads.
+    let outputs = graph.outputs.map(\.value)
+    let read = Set(graph.live(for: outputs, known: []).flatMap { graph.read(by: graph.nodes[$0]) } + outputs)
+    let inputs = graph.inputs.filter { read.contains($0.value) }
+    let possible = inputs.compactMap { InputFormat(reading: $0, channels) }
     let colored = possible.filter { $0.channels.map { $0 <= 4 } ?? true }
     if colored.count == 1 { return colored[0] }
-    return possible.count == 1 && graph.inputs.count == 1 ? possible[0] : nil
+    return possible.count == 1 && inputs.count == 1 ? possible[0] : nil
   }
 
   /// nil for what cannot be an image. `channels` are those that the preprocessing makes.

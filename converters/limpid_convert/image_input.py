@@ -27,9 +27,21 @@ class ImageInput:
 
 
 def inputs_of(model):
-    """The inputs that a caller must feed: the weights of old files are inputs too."""
+    """The inputs that a caller must feed: the weights of old files are inputs too, and some exporters leave inputs behind
+    that nothing reads."""
     weights = {w.name for w in model.graph.initializer}
-    return [i for i in model.graph.input if i.name not in weights]
+    read = {o.name for o in model.graph.output} | set(_read_by(model.graph))
+    return [i for i in model.graph.input if i.name in read and i.name not in weights]
+
+
+def _read_by(graph):
+    """The names of what nodes read, those of inner graphs too."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from (o.name for o in inner.output)
+                yield from _read_by(inner)
 
 
 def find(model, known, channels, name=None):

@@ -248,3 +248,40 @@ def test_of_two_images_one_must_be_named(tmp_path):
     np.testing.assert_array_equal(a, b)
     with pytest.raises(limpid.InvalidModel, match='limpid.input is "up"'):
         two_images(tmp_path / "m.onnx", {"limpid.input": "up"})
+
+
+def test_inputs_that_nothing_reads_hinder_nobody(tmp_path):
+    """Keras leaves constants of its normalisation behind as inputs."""
+    network = Network()
+    logits = network.logits(network("Transpose", "x", perm=[0, 3, 1, 2]), 3)
+    judge = network.save(tmp_path / "m.onnx", {
+        "x": ("float32", ["N", 12, 10, 3]), "Sub/y:0": ("float32", [1, 1, 1, 3]), "Sqrt/x:0": ("float32", [1, 1, 1, 3]),
+    }, {logits: ("float32", ["N", 5])})
+    model = limpid.Model(tmp_path / "m.onnx")
+    assert model._image_layout == "nhwc"
+    x = planes_of(3).transpose(1, 2, 0)
+    constant = np.ones((1, 1, 1, 3), np.float32)
+    expected = softmax(judge(**{"x": x[None], "Sub/y:0": constant, "Sqrt/x:0": constant})[0])[0]
+    np.testing.assert_allclose(model.classify(x), expected, atol=2e-5)
+    assert model.explain(x)[0].method == "grad-cam"
+
+
+def test_quantised_values_may_be_moved_between_their_steps(tmp_path):
+    """TensorFlow Lite's converter puts QuantizeLinear, Squeeze, DequantizeLinear behind the pooling."""
+    maps = {}
+    for quantised in (False, True):
+        network = Network()
+        pooled = network("GlobalAveragePool", network.features("x", 3))
+        if quantised:
+            step, zero = np.float32(0.01), np.uint8(0)
+            pooled = network("Squeeze", network("QuantizeLinear", pooled, step, zero), np.array([2, 3]))
+            pooled = network("DequantizeLinear", pooled, step, zero)
+        else:
+            pooled = network("Squeeze", pooled, np.array([2, 3]))
+        logits = network("Gemm", pooled, network.normal(6, 5), network.normal(5))
+        network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {logits: ("float32", ["N", 5])})
+        model = limpid.Model(tmp_path / "m.onnx")
+        why, = model.explain(0.1 * planes_of(3), classes=[2])
+        assert why.method == "grad-cam"
+        maps[quantised] = why.map
+    np.testing.assert_allclose(maps[True], maps[False], atol=1e-2 * np.abs(maps[False]).max())
