@@ -7,6 +7,8 @@ public import Tensors
 struct FurtherInputs {
   private let feeds: [(declaration: Declaration, name: String, tensor: Tensor)]
   private let batch: Int?
+  /// Names of extents that outputs have behind the first axis.
+  private let inner: Set<String>
 
   var values: [ValueID] { feeds.map(\.declaration.value) }
 
@@ -14,6 +16,9 @@ struct FurtherInputs {
   /// not what the inputs declare.
   init(_ model: Model, _ call: Call, _ fetches: [ValueID]) throws {
     batch = model.declaredBatch
+    inner = Set(model.graph.outputs.flatMap { $0.dimensions?.dropFirst() ?? [] }.compactMap { dimension in
+      if case .named(let name) = dimension { name } else { nil }
+    })
     guard !call.feeds.isEmpty else {
       feeds = []
       return
@@ -32,7 +37,7 @@ struct FurtherInputs {
           .notFound, "the model has no input \(quoted(name)) beside the image; its inputs are "
             + graph.inputs.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", "))
       }
-      let hasRows = Self.hasRows(input, tensor, batch)
+      let hasRows = Self.hasRows(input, tensor, batch, inner)
       try input.check(tensor, name, rowsAreOpen: hasRows)
       if hasRows, let images = call.imageCount, ![1, images].contains(tensor.shape[0]) {
         throw Failure(
@@ -45,17 +50,21 @@ struct FurtherInputs {
     feeds = found
   }
 
-  /// Whether the first axis counts images: not where its extent is fixed, other than to that of a batch of images.
-  private static func hasRows(_ input: Declaration, _ tensor: Tensor, _ batch: Int?) -> Bool {
+  /// Whether the first axis counts images: not where its extent is fixed, other than to that of a batch of images, nor
+  /// where an output has it as another axis (the names of classes that are fed, say).
+  private static func hasRows(_ input: Declaration, _ tensor: Tensor, _ batch: Int?, _ inner: Set<String>) -> Bool {
     guard tensor.shape.rank > 0 else { return false }
-    guard case .fixed(let extent)? = input.dimensions?.first else { return true }
-    return extent == batch
+    switch input.dimensions?.first {
+    case .fixed(let extent)?: return extent == batch
+    case .named(let name)?: return !inner.contains(name)
+    default: return true
+    }
   }
 
   /// The tensors for a batch of `rows`, the first of which are of `images`; the rest are as the last of them.
   func tensors(for images: [Int?], rows: Int) throws -> [(value: ValueID, tensor: Tensor)] {
     try feeds.map { input, name, tensor in
-      guard Self.hasRows(input, tensor, batch) else { return (input.value, tensor) }
+      guard Self.hasRows(input, tensor, batch, inner) else { return (input.value, tensor) }
       let count = tensor.shape[0]
       let isOneForAll = count == 1
       let numbers = try (0..<rows).map { row -> Int in
@@ -79,7 +88,7 @@ struct FurtherInputs {
   /// The types and shapes for a batch of `rows`.
   func operands(rows: Int) throws -> [(value: ValueID, type: ElementType, shape: Shape)] {
     try feeds.map { input, _, tensor in
-      guard Self.hasRows(input, tensor, batch) else { return (input.value, tensor.type, tensor.shape) }
+      guard Self.hasRows(input, tensor, batch, inner) else { return (input.value, tensor.type, tensor.shape) }
       return (input.value, tensor.type, try Shape(checking: [rows] + tensor.shape.dimensions.dropFirst()))
     }
   }

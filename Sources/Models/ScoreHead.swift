@@ -93,6 +93,9 @@ struct ScoreHeads {
   }
 
   private func count(_ output: Declaration) -> Int? {
+    // As many as are fed: the shapes are for one of them.
+    let fed = graph.inputs.flatMap { $0.dimensions ?? [] }
+    if let inner = output.dimensions?.dropFirst(), inner.contains(where: { $0.isNamed && fed.contains($0) }) { return nil }
     if let shape = shape(output.value) {
       if takesOneImage, shape.first != 1 || shape.count < 2 { return shape.reduce(1, *) }
       return shape.isEmpty ? 1 : shape[0] > 0 ? shape.dropFirst().reduce(1, *) : nil
@@ -143,4 +146,8 @@ struct ScoreHeads {
     } ?? shape(output.value)?.map(String.init)
     return "\(output.type) [\(extents?.joined(separator: "×") ?? "of unknown shape")]"
   }
+}
+
+extension Dimension {
+  fileprivate var isNamed: Bool { if case .named = self { true } else { false } }
 }

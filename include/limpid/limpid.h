@@ -390,7 +390,8 @@ typedef struct limpid_run_options {
 /** Stands for the class that the model predicts for the image. */
 #define LIMPID_CLASS_PREDICTED (-1)
 
-/** Writes [image_count, class_count] probabilities, image by image. `capacity` counts floats. */
+/** Writes [image_count, class_count] probabilities, image by image. `capacity` counts floats. Where the class count depends
+    on what is fed, the shape that limpid_fetch gives of the score output tells it. */
 LIMPID_API limpid_status limpid_classify(const limpid_model *model, const limpid_image_view *images,
                                          size_t image_count, const limpid_run_options *options,
                                          float *probabilities, size_t capacity);

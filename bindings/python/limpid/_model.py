@@ -16,7 +16,7 @@ from typing import (
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument, InvalidType, Unsupported
+from ._errors import InvalidArgument, InvalidType
 from ._explanation import Explanation, NativeExplanation
 from ._filters import FilterName, NativeFilterNames, Source
 from ._images import Batch, NativeImage, is_stream
@@ -272,13 +272,14 @@ class Model:
         holds the scores, where several could. feeds: {name: array} of further inputs, [1, …] or [images, …].
         progress: called with (done, total), False stops; or a bar of tqdm, or tqdm itself.
         """
-        count = self._class_count(output)
         if is_stream(x):
+            count = self._class_count(output)
             rows = [
                 self.classify(images, output=output, feeds=feeds, threads=threads, batch_size=batch_size, progress=report)
                 for images, report in _chunks(x, batch_size or _STREAMED, progress)]
             return np.concatenate(rows) if rows else np.empty((0, count), np.float32)
         batch = self._batch(x)
+        count = self._class_count(output) or self._open_class_count(batch, output, feeds)
         result = np.empty((len(batch), count), np.float32)
         address, _ = result.__array_interface__["data"]  # quicker than result.ctypes
         with Interruption(progress) as interruption:
@@ -570,11 +571,23 @@ class Model:
             return self._class_counts[output]
         count = ctypes.c_size_t()
         library.limpid_model_class_count(self._handle, encoded(output), ctypes.byref(count))
-        # Where no image can be fed, the library says so.
-        if count.value == 0 and self._image_layout is not None:
-            raise Unsupported("this model's number of classes depends on what it is fed; use fetch or run")
         self._class_counts[output] = count.value
         return count.value
+
+    def _open_class_count(self, batch: Batch, output: Optional[str], feeds: Optional[Arrays]) -> int:
+        """How many scores an image gets, where that depends on what is fed: the model runs once more for it."""
+        name = output or (self._scores.output if self._scores else None)
+        # Where no image can be fed, or no output has scores, the library says so.
+        if not len(batch) or name is None or self._image_layout is None:
+            return 0
+        out = ctypes.c_void_p()
+        library.limpid_fetch(
+            self._handle, batch.views, len(batch), name_array([name]), 1, run_options(Interruption(None), feeds=feeds),
+            ctypes.byref(out))
+        count = int(NativeTensors(out.value).arrays()[name].size // len(batch))
+        # A single score decides between two classes, where it is no value of its own.
+        is_value = self._scores is not None and self._scores == Scores("values", name)
+        return 2 if count == 1 and not is_value else count
 
     def _class_indices(
         self, classes: Optional[Classes], image_count: int,

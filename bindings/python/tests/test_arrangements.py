@@ -285,3 +285,27 @@ def test_quantised_values_may_be_moved_between_their_steps(tmp_path):
         assert why.method == "grad-cam"
         maps[quantised] = why.map
     np.testing.assert_allclose(maps[True], maps[False], atol=1e-2 * np.abs(maps[False]).max())
+
+
+def test_as_many_classes_as_a_text_encoder_gives(tmp_path):
+    """Zero-shot classifiers: the names' embeddings are fed, and there are as many classes as names."""
+    network = Network()
+    pooled = network("Flatten", network("GlobalAveragePool", network.features("x", 3)))
+    scores = network("MatMul", pooled, network("Transpose", "names", perm=[1, 0]))
+    judge = network.save(
+        tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10]), "names": ("float32", ["K", 6])},
+        {scores: ("float32", ["N", "K"])})
+    model = limpid.Model(tmp_path / "m.onnx")
+    planes = np.stack([planes_of(3), planes_of(3)[:, ::-1]])
+    for count in (4, 7, 2):
+        names = network.normal(count, 6)
+        expected = softmax(judge(x=planes, names=names)[0])
+        np.testing.assert_allclose(model.classify(planes, feeds={"names": names}), expected, atol=2e-5)
+        np.testing.assert_allclose(model.classify(planes[0], feeds={"names": names}), expected[0], atol=2e-5)
+        assert model.classify(iter(planes), feeds={"names": names}).shape == (2, count)
+    one = model.classify(planes, feeds={"names": network.normal(1, 6)})
+    np.testing.assert_allclose(one.sum(axis=1), 1, atol=1e-6)
+    why, = model.explain(planes[0], "grad-cam", classes=[3], feeds={"names": network.normal(4, 6)})
+    assert why.map.shape == (12, 10) and not why.degenerate
+    with pytest.raises(limpid.LimpidError, match="names"):
+        model.classify(planes)
