@@ -145,6 +145,15 @@ extension Model {
     return try [own] + others.operands(rows: rows)
   }
 
+  /// The further inputs of `call` for `rows` rows of its image `image`. Throws where the logits need one that is not fed.
+  public func furtherInputs(
+    of image: Int, rows: Int, _ head: ScoreHead, _ call: Call
+  ) throws -> [(value: ValueID, tensor: Tensor)] {
+    let others = try FurtherInputs(self, call, [head.logits])
+    try checkComplete(Set([imageInput()] + others.values), for: [head.logits])
+    return try others.tensors(for: [image], rows: rows)
+  }
+
   /// Whether the default layer has feature maps by which the target can be differentiated; true where that depends on
   /// what is fed.
   public var hasDifferentiableLayer: Bool {

@@ -10,7 +10,7 @@ import Transforms
 /// Rules read what planning has let pass: gradients of nodes that make no sense are numbers or failures, never the end.
 @Suite(.timeLimit(.minutes(10))) struct HostileGradientTests {
   /// Differentiates the sum of each output by each fed floating-point value, and runs what comes of it.
-  private func differentiate(_ graph: SmallGraph, _ outputs: [String]) throws {
+  private func differentiate(_ graph: SmallGraph, _ outputs: [String], failing: Bool = false) throws {
     let engine = try graph.engine()
     let feeds = graph.feeds
     for output in outputs.compactMap({ graph.graph.value(named: $0) }) {
@@ -26,7 +26,9 @@ import Transforms
           let weights = try Tensor.zeros(target.type, target.shape)
           _ = try engine.extended(to: emitter.graph).run(
             feeds + [(seed, weights)], fetch: gradients, parallel: .serial, progress: .unwatched)
-        } catch is Failure {}
+        } catch let failure as Failure {
+          if failing { throw failure }
+        }
       }
     }
   }
@@ -35,6 +37,18 @@ import Transforms
   func aNodeThatMakesNoSenseHasNoGradientThatTraps(node: HostileNode) throws {
     let (graph, outputs) = try node.graph()
     try differentiate(graph, outputs)
+  }
+
+  @Test func aMissingRuleNamesNodeAndOperator() throws {
+    var graph = SmallGraph(opset: 18)
+    graph.feed("x", try .zeros(.float32, [1, 1, 2, 2]))
+    // A rule's own node has no rule: nothing asks for second derivatives.
+    graph.node("PassWithin", domain: "limpid", ["x", "x"], ["y"], ["low": .float(0), "high": .float(1)])
+    #expect {
+      try differentiate(graph, ["y"], failing: true)
+    } throws: { error in
+      "\(error)".contains("PassWithin: ") && "\(error)".contains("no gradient is known of the operator")
+    }
   }
 
   @Test(arguments: Operators.all.filter { $0.gradient != nil }.map { [$0.name, $0.domain] })

@@ -116,13 +116,24 @@ def movement(c):
     c.add("GatherElements", [c.x(3, 3), np.array([[1, 2], [2, 0], [0, 0]], np.int64)], {"axis": 1})
     c.add("GatherND", [c.x(3, 4, 2), np.array([[0, 1], [2, 3], [0, 1]], np.int64)])
     c.add("GatherND", [c.x(2, 3, 4), np.array([[1], [0]], np.int64)], {"batch_dims": 1})
-    for reduction in ("none", "add"):
+    for reduction in ("none", "add", "mul", "max", "min"):
         c.add("ScatterElements", [c.x(3, 3), np.array([[1, 0, 2], [0, 2, 1]], np.int64), c.x(2, 3)],
               {"axis": 0, "reduction": reduction}, opset=18)
         c.add("ScatterND", [c.x(4, 3), np.array([[2], [0]], np.int64), c.x(2, 3)], {"reduction": reduction}, opset=18)
     duplicates = np.array([[1, 1, 2], [1, 2, 2]], np.int64)
     c.add("ScatterElements", [c.x(3, 3), duplicates, c.x(2, 3)], {"axis": 0}, opset=18)
     c.add("ScatterND", [c.x(4, 3), np.array([[2], [2]], np.int64), c.x(2, 3)], opset=18)
+    for reduction in ("add", "mul", "max", "min"):
+        c.add("ScatterElements", [c.x(3, 3), duplicates, c.x(2, 3)], {"axis": 0, "reduction": reduction}, opset=18)
+        c.add("ScatterElements", [c.x(3, 4), duplicates, c.x(2, 3)], {"axis": 1, "reduction": reduction}, opset=18)
+        c.add("ScatterND", [c.x(4, 3), np.array([[2], [2], [0]], np.int64), c.x(3, 3)], {"reduction": reduction},
+              opset=18)
+    # A product with a factor of 0 in one place, and with two in another.
+    zeros = c.x(2, 3)
+    zeros[0, 0] = zeros[0, 2] = zeros[1, 2] = 0
+    c.add("ScatterElements", [c.x(3, 3), duplicates, zeros], {"axis": 0, "reduction": "mul"}, opset=18)
+    for axis in (-1, 0, 1):
+        c.add("OneHot", [np.array([[0, 2, -1], [1, 5, 1]], np.int64), np.array(3, np.int64), c.x(2)], {"axis": axis})
     c.add("ScatterND", [c.x(4, 3), np.array([[2, 0], [-1, 1], [0, 0]], np.int64), c.x(3)], {"reduction": "add"}, opset=18)
     c.add("Compress", [c.x(3, 4), np.array([True, False, True])], {"axis": 0})
     c.add("Compress", [c.x(3, 4), np.array([True, False, True, False, False, True])])

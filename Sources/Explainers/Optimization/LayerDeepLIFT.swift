@@ -44,21 +44,18 @@ struct LayerDeepLIFT: Explainer {
     _ progress: Progress
   ) throws -> [DrawnMap] {
     let model = request.model
-    guard model.graph.inputs.count == 1 else {
-      throw Failure(
-        .unsupported, "the method \"layer-deep-lift\" explains models with one input, not those with further ones")
-    }
     let parallel = model.parallel(for: request.call)
-    let pair = try Self.pair(request, subject)
-    let input = try model.imageInput()
+    let feeds = try [(value: model.imageInput(), tensor: Self.pair(request, subject))]
+      + model.furtherInputs(of: subject.image, rows: 2, scoring.head, request.call)
     var pass = BackwardPass.Request(
-      feeds: [(input, .float32, pair.shape)], target: scoring.head.logits, values: [layer.value])
+      feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, target: scoring.head.logits,
+      values: [layer.value])
     pass.early = [layer.value, scoring.head.logits]
     pass.rules = try Self.rules(request, subject, layer, scoring.head, compat).table
     let backward = try model.backwardPass(pass, parallel)
     var activations: Tensor?
     var maps: [DrawnMap] = []
-    try backward.run([pair], parallel: parallel, progress: progress) { early in
+    try backward.run(feeds.map(\.tensor), parallel: parallel, progress: progress) { early in
       activations = early[0]
       let rows = try LogitRows(early[1], count: 2)
       return try subject.classes.map { index in
@@ -101,10 +98,9 @@ struct LayerDeepLIFT: Explainer {
     _ request: ExplanationRequest, _ subject: Subject, _ layer: FeatureLayer, _ head: ScoreHead, _ compat: Compat
   ) throws -> DeepLIFTRules {
     let model = request.model
-    let input = try model.imageInput()
     func trace(_ rows: Int) throws -> Emitter {
       try model.engine.trace(
-        feeds: [(input, .float32, Shape(checking: [rows] + subject.shape.dimensions))],
+        feeds: model.feeds(for: subject.shape, rows: rows, head, request.call),
         fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call), progress: request.progress)
     }
     let one: Emitter, two: Emitter

@@ -10,7 +10,7 @@ enum Generators {
     OperatorDefinition("ConstantOfShape", plan: planConstantOfShape),
     OperatorDefinition("Range", plan: planRange),
     OperatorDefinition("EyeLike", plan: planEye).gradient(.constant),
-    OperatorDefinition("OneHot", plan: planOneHot),
+    OperatorDefinition("OneHot", plan: planOneHot).gradient(oneHotGradient),
   ]
 
   private static func planConstant(_ request: Request) throws -> Step {
@@ -149,5 +149,18 @@ enum Generators {
         }
       }
     }
+  }
+
+  /// Of the two values: all places have either the one or the other.
+  private static let oneHotGradient = GradientRule.emitted { e, node, gradients in
+    guard let dy = gradients.first ?? nil, try e.isActive(node, 2) else { return [] }
+    let (indices, depth) = (try e.input(node, 0), try e.input(node, 1))
+    let isHot = try e(
+      "OneHot", indices, depth, e.constant(Tensor([Float(0), 1], [2])), attributes: node.attributes)
+    let all = Array(try e.shape(dy).indices)
+    let (on, sum) = (try e.reduce("ReduceSum", e.multiply(dy, isHot), axes: all), try e.reduce("ReduceSum", dy, axes: all))
+    let off = try e.subtract(sum, on)
+    let pair = try e("Concat", e.reshape(off, [1]), e.reshape(on, [1]), attributes: ["axis": .int(0)])
+    return [nil, nil, try e.reshape(pair, e.shape(e.input(node, 2)))]
   }
 }

@@ -1,8 +1,7 @@
 import Graph
 import Tensors
 
-/// Gradients of what reads or writes elements at given indices: reading becomes adding to zeros, writing becomes
-/// reading.
+/// Gradients of what reads elements at given indices: reading becomes adding to zeros.
 enum IndexGradients {
   /// What was taken several times gets the sum.
   static let gather = GradientRule.unary { e, node, dy in
@@ -47,48 +46,6 @@ enum IndexGradients {
     let (x, indices) = (try e.input(node, 0), try e.input(node, 1))
     let tuples = try e.tuples(indices, batchAxes: node.int("batch_dims", default: 0))
     return try e("ScatterND", e.zeros(like: x), tuples, dy, attributes: ["reduction": .string("add")])
-  }
-
-  /// Where several updates met in one place, the last one is there; the others have no part in the result.
-  static let scatterElements = scatter { e, node, indices, values in
-    let axis: [String: Attribute] = ["axis": .int(try node.int("axis", default: 0))]
-    return (
-      { e, data, updates in try e("ScatterElements", data, indices, updates, attributes: axis) },
-      { e, data in try e("GatherElements", data, indices, attributes: axis) }
-    )
-  }
-
-  static let scatterND = scatter { _, _, indices, _ in
-    (
-      { e, data, updates in try e("ScatterND", data, indices, updates) },
-      { e, data in try e("GatherND", data, indices) }
-    )
-  }
-
-  private typealias Write = (inout Emitter, _ data: ValueID, _ updates: ValueID) throws -> ValueID
-  private typealias Read = (inout Emitter, _ data: ValueID) throws -> ValueID
-
-  private static func scatter(
-    _ access: @escaping @Sendable (inout Emitter, Node, _ indices: ValueID, _ updates: ValueID) throws -> (Write, Read)
-  ) -> GradientRule {
-    .emitted { e, node, gradients in
-      guard let dy = gradients.first ?? nil else { return [] }
-      let (indices, updates) = (try e.input(node, 1), try e.input(node, 2))
-      let (write, read) = try access(&e, node, indices, updates)
-      switch try node.string("reduction", default: "none") {
-      case "add": return [dy, nil, try e.isActive(node, 2) ? read(&e, dy) : nil]
-      case "none": break
-      case let other:
-        throw Failure(.unsupported, "the gradient of the reduction \(quoted(other)) is not supported")
-      }
-      let data = try e.isActive(node, 0) ? write(&e, dy, e.zeros(like: updates)) : nil
-      guard try e.isActive(node, 2) else { return [data] }
-      let shape = try e.operand(updates).shape
-      let numbers = e.constant(try Tensor((0..<shape.count).map { Int64($0) }, shape))
-      let blank = try e("Expand", e.constant(Tensor([Int64(-1)], .scalar)), e.constant(e.shape(dy)))
-      let isLast = try e("Equal", numbers, read(&e, write(&e, blank, numbers)))
-      return [data, nil, try e.pick(isLast, read(&e, dy), else: e.constant(Float(0)))]
-    }
   }
 
   static let topK = GradientRule.unary { e, node, dy in

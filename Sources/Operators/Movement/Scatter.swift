@@ -6,9 +6,9 @@ import Tensors
 /// by, or combined with, updates.
 enum Scatter {
   static let definitions = [
-    OperatorDefinition("Scatter", plan: planElements).gradient(IndexGradients.scatterElements),
-    OperatorDefinition("ScatterElements", plan: planElements).gradient(IndexGradients.scatterElements),
-    OperatorDefinition("ScatterND", plan: planND).gradient(IndexGradients.scatterND),
+    OperatorDefinition("Scatter", plan: planElements).gradient(ScatterGradients.elements),
+    OperatorDefinition("ScatterElements", plan: planElements).gradient(ScatterGradients.elements),
+    OperatorDefinition("ScatterND", plan: planND).gradient(ScatterGradients.tuples),
   ]
 
   private static func combination(_ request: Request) throws -> IntegerOperation? {

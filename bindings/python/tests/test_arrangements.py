@@ -185,7 +185,7 @@ class TestFurtherInputs:
 
     @pytest.mark.parametrize("method", [
         "grad-cam", "saliency", "smooth-grad", "full-grad", "integrated-gradients", "occlusion", "score-cam", "ablation-cam",
-        "recipro-cam", "lime",
+        "recipro-cam", "lime", "layer-deep-lift",
     ])
     def test_explain_each_image_with_its_row(self, tmp_path, method):
         model, _ = with_table(tmp_path / "m.onnx")
@@ -197,6 +197,13 @@ class TestFurtherInputs:
             if method != "smooth-grad":  # its noise depends on the place of the image
                 np.testing.assert_allclose(explanation.map, alone.map, atol=1e-5 * np.abs(alone.map).max())
         assert len({e.map.tobytes() for e in found}) == 3
+
+    def test_a_difference_from_a_baseline_that_has_the_same_row(self, tmp_path):
+        model, judge = with_table(tmp_path / "m.onnx")
+        found = model.explain(self.images, "layer-deep-lift", 1, feeds={"table": self.rows})
+        logits = [judge(x=images, table=self.rows)[0][:, 1] for images in (self.images, np.zeros_like(self.images))]
+        sums = [explanation.details["attribution"].sum() for explanation in found]
+        np.testing.assert_allclose(sums, logits[0] - logits[1], rtol=1e-4, atol=1e-5)
 
     def test_gradients_of_each_image_with_its_row(self, tmp_path):
         model, _ = with_table(tmp_path / "m.onnx")
