@@ -80,14 +80,16 @@ let package = Package(
     .target(
       name: "Models",
       dependencies: [
-        "ONNX", "Engine", "Transforms", "Operators", "Explanations", "Images", "Graph", "Kernels", "Parallel", "Tensors",
+        "ONNX", "Engine", "Transforms", "Operators", "Explanations", "Images", "Graph", "Kernels", "Parallel", "Documents",
+        "Tensors",
       ],
       swiftSettings: swift),
     // One file per explanation method.
     .target(
       name: "Explainers",
       dependencies: [
-        "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Tensors",
+        "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Documents",
+        "Tensors",
       ],
       swiftSettings: numeric()),
     // One file per metric of explanations.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
+import Documents
 import Explainers
 import Models
 import Parallel
@@ -11,7 +12,7 @@ private func estimate(
 ) throws {
   let out = try required(out, "out")
   let found = try model.statistics(of: images, Call(options), Progress(options))
-  out.pointee = TensorsHandle(["mean", "std", "active"], [found.mean, found.std, found.active]).handle()
+  out.pointee = TensorsHandle(["mean", "std", "active"], [found.mean, found.std, found.active], of: found).handle()
 }
 
 @c @implementation
@@ -33,5 +34,18 @@ public func limpid_estimate_from(
   boundary {
     let model = try ModelHandle.required(model, "model").model
     try estimate(ImageSet(required(source, "source"), sourceUser, imageCount, for: model), model, options, out)
+  }
+}
+
+@c @implementation
+public func limpid_store_statistics(
+  _ model: OpaquePointer?, _ statistics: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> limpid_status {
+  boundary {
+    let model = try ModelHandle.required(model, "model").model
+    guard let found = try TensorsHandle.required(statistics, "statistics").statistics else {
+      throw Failure(.invalidArgument, "these tensors are no statistics; limpid_estimate makes such")
+    }
+    _ = try model.store(found, at: path.map { String(name: $0) })
   }
 }

@@ -8,9 +8,14 @@ import Tensors
 /// limpid_tensors: named tensors, and what their views point to.
 final class TensorsHandle: Handled {
   private let entries: [NamedTensor]
+  /// What the tensors are where `limpid_estimate` made them.
+  let statistics: LayerStatistics?
   var count: Int { entries.count }
 
-  init(_ names: [String], _ tensors: [Tensor]) { entries = zip(names, tensors).map { NamedTensor($0, $1) } }
+  init(_ names: [String], _ tensors: [Tensor], of statistics: LayerStatistics? = nil) {
+    entries = zip(names, tensors).map { NamedTensor($0, $1) }
+    self.statistics = statistics
+  }
 
   func view(_ index: Int) -> limpid_tensor_view { entries[checked: index]?.view ?? limpid_tensor_view() }
 }

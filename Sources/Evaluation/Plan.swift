@@ -142,11 +142,13 @@ public struct Plan: Sendable {
   /// As results and stores have it: whatever decides the numbers is in it.
   public func json(_ model: Model) throws -> JSON {
     let methods = try methods.map { use in
-      JSON.object([
+      let statistics: [(String, JSON)] = use.method.readsStatistics
+        ? [("statistics_sha256", .optional(try model.digestOfStoredStatistics()))] : []
+      return JSON.object([
         ("name", .text(use.name)), ("method", .text(use.method.name)),
         ("parameters", JSON(try use.settings.values)), ("layers", .texts(use.call.layers)),
         ("seed", use.method.drawsNumbers ? .integer(use.call.seed ?? 0) : .null), ("draws", JSON(use.call.draws)),
-      ])
+      ] + statistics)
     }
     let metrics = try metrics.map { use in
       JSON.object([
@@ -160,7 +162,7 @@ public struct Plan: Sendable {
         "model",
         .object([
           ("name", .text(model.fileGraph.name)), ("family", .text(model.metadata.family)),
-          ("sha256", .text(ModelDigest.text(of: model))),
+          ("sha256", .text(model.digest)),
           ("preprocessing", .optional(model.metadata.preprocessing.map { "\($0)" })),
           ("output", .optional(call.output)), ("feeds", JSON(call.feeds)),
         ])

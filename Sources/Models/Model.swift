@@ -1,3 +1,4 @@
+import Documents
 public import Engine
 public import Graph
 import Images
@@ -46,6 +47,9 @@ public final class Model: Sendable {
   let takesOneImage = Atomic<Bool>(false)
   let backwardPasses = BackwardPasses()
   let analyses = Analyses()
+  let knownDigest = Guarded<String?>(nil)
+  /// The file that it was loaded from, as `String(name:)`; nil where it came from memory.
+  public let path: String?
 
   public var graph: Graph { engine.graph }
   /// The graph as the file has it; its values have the same ids.
@@ -54,7 +58,9 @@ public final class Model: Sendable {
   /// Loads an ONNX file. Throws where it cannot be read, is no ONNX model, or needs what Limpid does not have.
   /// `progress` is asked meanwhile whether to go on.
   public convenience init(path: UnsafePointer<CChar>, options: Options, _ progress: Progress) throws {
-    try self.init(graph: ONNXLoader.load(path: path, copying: options.copiesFiles, refusingLinks: options.refusesLinks, progress), options: options, progress)
+    let graph = try ONNXLoader.load(
+      path: path, copying: options.copiesFiles, refusingLinks: options.refusesLinks, progress)
+    try self.init(graph: graph, path: String(name: path), options: options, progress)
   }
 
   /// Loads an ONNX model from memory, which is copied.
@@ -62,7 +68,8 @@ public final class Model: Sendable {
     try self.init(graph: ONNXLoader.load(bytes: bytes, owner: nil, progress), options: options, progress)
   }
 
-  package init(graph: Graph, options: Options, _ progress: Progress) throws {
+  package init(graph: Graph, path: String? = nil, options: Options, _ progress: Progress) throws {
+    self.path = path
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
     plainEngine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata, preprocessing: options.preprocessing)

@@ -1,6 +1,5 @@
 import Documents
 import Explainers
-import Images
 import Models
 import Parallel
 import Tensors
@@ -85,9 +84,7 @@ struct NameFilters: Command {
       filters, of: explainer, from: shelf.images, Call(), line.progress("naming filters"))
     line.clear()
     try Console.write(isJSON ? document(names, shelf).document : table(names).text)
-    if !shelf.unread.isEmpty {
-      throw Failure(.io, "\(shelf.unread.count) of \(images.count) images could not be read")
-    }
+    try shelf.refuseUnread()
   }
 
   private static func words(_ path: String) throws -> Set<String> {
@@ -122,35 +119,5 @@ struct NameFilters: Command {
       ("images_per_filter", .integer(naming.images)), ("words", .integer(naming.words)),
       ("quantile", .number(naming.quantile)), ("filters", .list(filters)),
     ])
-  }
-}
-
-/// Image files, read when they are looked at. Those that cannot be read are reported once and left out.
-private final class Shelf {
-  private let paths: [String]
-  private let line: ProgressLine
-  private(set) var unread = Set<Int>()
-
-  init(_ paths: [String], _ line: ProgressLine) {
-    self.paths = paths
-    self.line = line
-  }
-
-  var images: ImageSet {
-    ImageSet(count: paths.count) { index, body in
-      try self.read(index)?.withView { try body(.pixels($0)) }
-    }
-  }
-
-  private func read(_ index: Int) -> Image? {
-    do {
-      return try Image.read(paths[index])
-    } catch {
-      if unread.insert(index).inserted {
-        line.clear()
-        Console.error("limpid: \(error)\n")
-      }
-      return nil
-    }
   }
 }

@@ -248,3 +248,21 @@ def test_explanations_are_measured(case):
     assert len(listed) == 15 and "pointing-game" in listed
     failed = case.run("measure", "model.onnx", "wide.png", "--metric-parameter", "stpe=3")
     assert failed.returncode == 1 and "stpe" in failed.stderr
+
+
+def test_estimate_keeps_what_iba_reads(case):
+    for i in range(3):
+        pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels).save(case.folder / f"{i}.png")
+    refused = case.run("explain", "model.onnx", "0.png", "--method", "iba")
+    assert refused.returncode == 1 and "limpid estimate" in refused.stderr
+    result = case.json("estimate", "model.onnx", "0.png", "1.png", "2.png")
+    assert result == {"layer": "block/relu", "shape": [4, 8, 8], "images": 3, "file": "model.onnx.statistics.safetensors"}
+    assert case.run("explain", "model.onnx", "0.png", "--method", "iba").returncode == 0
+    # Another layer is added; what cannot be read is left out, and said.
+    result = case.run("estimate", "model.onnx", ".", "none.png", "--layer", "conv")
+    assert result.returncode == 1 and "1 of 6 images could not be read" in result.stderr, result.stderr
+    for layer in ("conv", "block/relu"):
+        assert case.run("explain", "model.onnx", "0.png", "--method", "iba", "--layer", layer).returncode == 0
+    one = case.run("estimate", "model.onnx", "0.png")
+    assert one.returncode == 1 and "at least two images" in one.stderr

@@ -192,6 +192,42 @@ def test_statistics_of_a_layer(case, load):
         model.estimate(images[:1], layer=about["tap"]["value"])
 
 
+def test_statistics_are_kept_beside_the_model(load, tmp_path):
+    about, arrays, model = load(cases("iba")[0])
+    path = tmp_path / "m.onnx"
+    path.write_bytes((FOLDER / about["model"]).read_bytes())
+    kept = limpid.Model(path)
+    images = (arrays["estimate_u8"].astype(np.float32) / np.float32(255) - 0.5) / np.float32(0.25)
+    layer, x = about["tap"]["value"], images[:1]
+    with pytest.raises(limpid.InvalidArgument, match="limpid estimate"):
+        kept.explain(x, "iba", layer=layer)
+    found = kept.estimate(images, layer=layer, save=True)
+    fed, = kept.explain(x, "iba", layer=layer, draws=found)
+    read, = kept.explain(x, "iba", layer=layer)
+    np.testing.assert_array_equal(read.map, fed.map)
+    file = path.with_name("m.onnx.statistics.safetensors")
+    whole = file.read_bytes()
+    header = json.loads(whole[8:8 + int.from_bytes(whole[:8], "little")])
+    assert sorted(header) == sorted(["__metadata__", *(f"{layer}.{part}" for part in ("mean", "std", "active"))])
+    start, end = header[f"{layer}.mean"]["data_offsets"]
+    numbers = whole[8 + int.from_bytes(whole[:8], "little"):]
+    np.testing.assert_array_equal(np.frombuffer(numbers[start:end], "<f4"), found["mean"].ravel())
+    # Half a file, a length beyond it, ranges beyond it, none of this model.
+    damages = [whole[:len(whole) // 2], b"\xff" * 8 + whole[8:], whole.replace(b'[0,', b'[-4,'), b"", b"{}"]
+    for damage in damages:
+        file.write_bytes(damage)
+        with pytest.raises(limpid.InvalidArgument, match="or is damaged|at byte"):
+            kept.explain(x, "iba", layer=layer)
+    file.write_bytes(whole)
+    with pytest.raises(limpid.InvalidArgument, match="made of another preprocessing"):
+        limpid.Model(path, preprocess="scale 1/255").explain(x, "iba", layer=layer)
+    with pytest.raises(limpid.InvalidArgument, match="came from memory"):
+        limpid.Model(path.read_bytes()).estimate(images, layer=layer, save=True)
+    elsewhere = tmp_path / "mine.safetensors"
+    limpid.Model(path.read_bytes()).estimate(images, layer=layer, save=elsewhere)
+    assert elsewhere.read_bytes() == whole
+
+
 @pytest.mark.parametrize("case", cases("i-gos"))
 def test_i_gos(case, load):
     about, arrays, model = load(case)

@@ -740,6 +740,11 @@ LIMPID_API limpid_status limpid_name_filters_from(const limpid_model *model, lim
 LIMPID_API limpid_status limpid_estimate_from(const limpid_model *model, limpid_image_fn source, void *source_user,
                                               size_t image_count, const limpid_run_options *options,
                                               limpid_tensors **out);
+/** Keeps what `limpid_estimate` made of a layer in the file `path` (safetensors), beside what it has of other layers.
+    NULL: `<model file>.statistics.safetensors`, where methods find it. LIMPID_ERROR_INVALID_ARGUMENT for NULL where the
+    model was loaded from memory, and for a file that is of another model. */
+LIMPID_API limpid_status limpid_store_statistics(const limpid_model *model, const limpid_tensors *statistics,
+                                                 const char *path);
 /** The parameters of naming; LIMPID_ERROR_NOT_FOUND past the end. The caller sets `out->struct_size`. */
 LIMPID_API limpid_status limpid_naming_get_parameter(size_t parameter_index, limpid_parameter_info *out);
 /** How many filters were named. */

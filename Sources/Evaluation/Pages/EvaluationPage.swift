@@ -108,7 +108,7 @@ extension Evaluation {
 
   private func facts(_ summary: Summary, _ file: String) -> [(name: String, value: String)] {
     var facts = model.facts(file, output: plan.call.output)
-    facts.append(("SHA-256 of the model", ModelDigest.text(of: model)))
+    facts.append(("SHA-256 of the model", model.digest))
     facts.append(("data", "\(data.path ?? "given by the caller"), format \(data.format)"))
     facts.append(("classes of the data", data.classes))
     facts.append(("class explained", plan.target.text(model)))

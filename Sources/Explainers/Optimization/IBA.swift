@@ -1,5 +1,6 @@
 import Explanations
 import Glibc
+import Graph
 import Models
 import Parallel
 import Tensors
@@ -15,9 +16,10 @@ struct IBA: Explainer {
   let summary = "How many bits of each place of a layer the class needs: noise is mixed in as far as it allows."
   let tapsLayers = true
   let drawsNumbers = true
+  let readsStatistics = true
   let draws = [
-    Draw("mean", "float32 [channels, rows, columns], of the layer over many images; needed (`estimate` makes it)."),
-    Draw("std", "float32 [channels, rows, columns], standard deviation of the layer; needed."),
+    Draw("mean", "float32 [channels, rows, columns], of the layer over many images; else as kept by `estimate`."),
+    Draw("std", "float32 [channels, rows, columns], standard deviation of the layer; likewise."),
     Draw("active", "[channels, rows, columns], 1 where the layer is not always 0; else 1 everywhere."),
     Draw("noise", "float32 [steps, copies, channels, rows, columns], standard normal; else drawn."),
   ]
@@ -71,19 +73,11 @@ private struct Bottleneck {
     let maps = try LayerMaps(tail.layer, value, row: 0)
     self.maps = maps
     let shape: [Int?] = [maps.channels, maps.rows, maps.columns]
-    func statistic(_ name: String) throws -> [Float] {
-      guard let tensor = try request.draw(name, shape) else {
-        throw Failure(
-          .invalidArgument, "the method \"iba\" needs what is usual for the layer: feed the draws \"mean\" and "
-            + "\"std\", which `estimate` makes of some hundred images")
-      }
-      return tensor.array(of: Float.self)
-    }
-    mean = try statistic("mean")
+    let usual = try Self.statistics(request, tail.layer, shape)
+    mean = usual.mean.array(of: Float.self)
     let smallest = Float(try request.settings.number("min_std"))
-    std = try statistic("std").map { max($0, smallest) }
-    active = try request.draw("active", shape)?.array(of: Float.self)
-      ?? [Float](repeating: 1, count: maps.values.count)
+    std = usual.std.array(of: Float.self).map { max($0, smallest) }
+    active = usual.active?.array(of: Float.self) ?? [Float](repeating: 1, count: maps.values.count)
     let given = try request.draw("noise", [nil, copies] + shape)
     noise = given?.array(of: Float.self)
     steps = try given?.shape[0] ?? request.settings.integer("steps")
@@ -95,6 +89,28 @@ private struct Bottleneck {
     beta = try request.settings.number("beta")
     rate = try request.settings.number("rate")
     scoring = Scoring(head: try request.requiredScores(), quantity: .logProbability)
+  }
+
+  /// Those that the caller feeds, else those that are kept beside the model.
+  private static func statistics(
+    _ request: ExplanationRequest, _ layer: FeatureLayer, _ shape: [Int?]
+  ) throws -> (mean: Tensor, std: Tensor, active: Tensor?) {
+    let given = try ["mean", "std", "active"].map { try request.draw($0, shape) }
+    if let mean = given[0], let std = given[1] { return (mean, std, given[2]) }
+    let name = request.model.graph.name(of: layer.value)
+    guard given[0] == nil, given[1] == nil, request.model.path != nil,
+      let known = try StatisticsFile(request.model).statistics(ofLayer: name)
+    else {
+      throw Failure(
+        .invalidArgument, "the method \"iba\" needs what is usual for the layer \(quoted(name)): let `limpid estimate` keep "
+          + "it beside the model, of some hundred images, or feed the draws \"mean\" and \"std\"")
+    }
+    guard known.mean.shape.dimensions.map({ $0 }) == shape.compactMap(\.self) else {
+      throw Failure(
+        .invalidArgument, "what is kept of the layer \(quoted(name)) has the shape \(known.mean.shape); for this image "
+          + "the layer has \(shape.compactMap(\.self))")
+    }
+    return (known.mean, known.std, given[2] ?? known.active)
   }
 
   func explain(_ subject: Subject, class index: Int, _ progress: Progress) throws -> DrawnMap {

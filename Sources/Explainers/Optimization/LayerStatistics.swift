@@ -1,9 +1,12 @@
+import Graph
 public import Models
 public import Parallel
 public import Tensors
 
 /// What is usual for each value of a layer over many images: what IBA measures information by.
-public struct LayerStatistics {
+public struct LayerStatistics: Sendable {
+  /// The layer's value.
+  public let layer: String
   /// [channels, rows, columns] each: the mean; the standard deviation (n − 1); 1 where more than 0.01 of the images
   /// have a value other than 0.
   public let mean: Tensor
@@ -46,7 +49,7 @@ extension Model {
       throw Failure(.invalidArgument, "\(owner) needs at least two images")
     }
     return try moments.statistics(
-      Shape(checking: [layer.channels, layer.grid.rows, layer.grid.columns]))
+      graph.name(of: layer.value), Shape(checking: [layer.channels, layer.grid.rows, layer.grid.columns]))
   }
 }
 
@@ -85,9 +88,9 @@ private struct Moments {
     }
   }
 
-  func statistics(_ shape: Shape) throws -> LayerStatistics {
+  func statistics(_ layer: String, _ shape: Shape) throws -> LayerStatistics {
     LayerStatistics(
-      mean: try Tensor(means.map { Float($0) }, shape),
+      layer: layer, mean: try Tensor(means.map { Float($0) }, shape),
       std: try Tensor(squares.map { Float(($0 / Double(images - 1)).squareRoot()) }, shape),
       active: try Tensor(nonzero.map { Double($0) > 0.01 * Double(images) ? Float(1) : 0 }, shape))
   }

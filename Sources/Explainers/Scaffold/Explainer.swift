@@ -28,9 +28,15 @@ extension Configurable {
 public protocol Explainer: Configurable {
   /// One sentence: what the maps show.
   var summary: String { get }
+  /// Whether it reads what `Model.store` keeps of layers beside the model's file.
+  var readsStatistics: Bool { get }
   func canExplain(_ model: Model) -> Bool
   /// One explanation for each wanted class of each image, in the order of `request.classes`.
   func explain(_ request: ExplanationRequest) throws -> [Explanation]
+}
+
+extension Explainer {
+  public var readsStatistics: Bool { false }
 }
 
 extension Model {

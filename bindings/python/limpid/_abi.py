@@ -262,6 +262,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_encode_jpeg": (Status, [_images, c_int32, _out]),
     "limpid_save_jpeg": (Status, [_images, c_int32, c_char_p]),
     "limpid_estimate": (Status, [_handle, _images, c_size_t, _run, _out]),
+    "limpid_store_statistics": (Status, [_handle, _handle, c_char_p]),
     "limpid_estimate_from": (Status, [_handle, ImageCallback, c_void_p, c_size_t, _run, _out]),
     "limpid_get_metric": (Status, [c_size_t, POINTER(MetricInfo)]),
     "limpid_metric_get_parameter": (Status, [c_char_p, c_size_t, POINTER(ParameterInfo)]),

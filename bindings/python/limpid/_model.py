@@ -440,14 +440,16 @@ class Model:
         return NativeFilterNames(out.value).names(numbers)
 
     def estimate(
-        self, images: Union[Images, Iterable[ImageLike]], layer: Optional[Names] = None, *, threads: int = 0,
-        batch_size: int = 0, progress: Optional[Progress] = None,
+        self, images: Union[Images, Iterable[ImageLike]], layer: Optional[Names] = None, *,
+        save: Union[bool, str, "os.PathLike[str]"] = False, threads: int = 0, batch_size: int = 0,
+        progress: Optional[Progress] = None,
     ) -> Dict[str, NDArray[np.float32]]:
         """What is usual for a layer over many images, for methods that need to know it: {"mean", "std", "active"},
-        [channels, rows, columns] each, to be fed as draws of `iba`, and kept with `numpy.savez`.
+        [channels, rows, columns] each, to be fed as draws of `iba`.
 
         images: what `classify` takes, or a list or iterator of it; files are read one by one, as they are needed. layer: the value;
-        None for the model's own choice.
+        None for the model's own choice. save: True keeps them beside the model's file, where `iba` finds them from then on;
+        a path: in that file (safetensors).
         """
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
@@ -461,7 +463,10 @@ class Model:
             else:
                 batch = self._batch(images)
                 library.limpid_estimate(self._handle, batch.views, len(batch), options, ctypes.byref(out))
-        return NativeTensors(out.value).arrays()
+        found = NativeTensors(out.value)
+        if save:
+            library.limpid_store_statistics(self._handle, out.value, None if save is True else os.fsencode(save))
+        return found.arrays()
 
     def fetch(
         self, x: Images, names: Names, *, feeds: Optional[Arrays] = None, threads: int = 0, batch_size: int = 0,

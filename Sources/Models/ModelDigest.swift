@@ -1,10 +1,21 @@
 import Documents
 import Graph
-import Models
+import Parallel
 import Tensors
 
-/// Names a model by what it computes: its graph, weights, and what the file says of them.
-enum ModelDigest {
+extension Model {
+  /// SHA-256 of what the model computes: its graph, weights, and what the file says of them. Found once.
+  public var digest: String {
+    knownDigest.withLock { known in
+      if let known { return known }
+      let found = ModelDigest.text(of: self)
+      known = found
+      return found
+    }
+  }
+}
+
+private enum ModelDigest {
   static func text(of model: Model) -> String {
     var digest = Digest()
     add(model.fileGraph, to: &digest)
