@@ -16,9 +16,34 @@ struct WeightReader {
   /// A tensor that borrows from the file where its elements lie there as they are in memory.
   func tensor(_ message: OpaquePointer) throws -> Tensor {
     let info = lp_onnx_tensor_get(message)
-    guard info.is_segment == 0 else { throw Failure(.unsupported, "tensors in segments are not supported") }
     let type = try elementType(info.type)
+    return try tensor(message, info, type, shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank)))
+  }
+
+  /// A tensor of integers of 2 or 4 bits as one of 8; nil where its elements are others.
+  func unpacked(_ message: OpaquePointer) throws -> Tensor? {
+    let info = lp_onnx_tensor_get(message)
+    guard let (bits, type) = Self.narrow[info.type] else { return nil }
     let shape = try shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank))
+    let perByte = 8 / bits
+    let bytes = try tensor(message, info, .uint8, Shape(checking: [(shape.count + perByte - 1) / perByte])).array(of: UInt8.self)
+    let numbers = (0..<shape.count).map { i -> UInt8 in
+      // To the top of a byte and back, with its sign.
+      let top = bytes[i / perByte] << (8 - bits * (i % perByte + 1))
+      return type == .int8 ? UInt8(bitPattern: Int8(bitPattern: top) >> (8 - bits)) : top >> (8 - bits)
+    }
+    return try Tensor(numbers, type, shape)
+  }
+
+  /// Bits of an element, and the type that holds it.
+  private static let narrow: [Int32: (Int, ElementType)] = [
+    21: (4, .uint8), 22: (4, .int8), 25: (2, .uint8), 26: (2, .int8),
+  ]
+
+  private func tensor(_ message: OpaquePointer, _ info: lp_onnx_tensor_info, _ type: ElementType, _ shape: Shape) throws
+    -> Tensor
+  {
+    guard info.is_segment == 0 else { throw Failure(.unsupported, "tensors in segments are not supported") }
     let size = shape.count * type.byteCount
     if info.is_external != 0 { return try externalTensor(message, info, type, shape) }
     if info.has_raw != 0 {

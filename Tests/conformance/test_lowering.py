@@ -477,3 +477,78 @@ def test_strings_beside_numbers():
         np.testing.assert_allclose(loaded.run(feeds)["y"], powers / powers.sum(1, keepdims=True), rtol=1e-5)
         with pytest.raises(limpid.Unsupported, match='"names".*string'):
             loaded.run(feeds, ["label"])
+
+
+# MARK: What else exporters and quantisers write
+
+
+@pytest.mark.parametrize("image, patch, attributes", [
+    ([8, 8], [2, 2], {"strides": [2, 2]}), ([7, 9], [3, 2], {}), ([7, 9], [3, 2], {"strides": [2, 3], "pads": [1, 0, 1, 1]}),
+    ([9, 10], [2, 3], {"dilations": [3, 2], "strides": [2, 1]}), ([6, 5], [6, 5], {}), ([1, 4], [1, 1], {"strides": [1, 3]}),
+])
+def test_patches_are_put_together(image, patch, attributes):
+    strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
+    pads = attributes.get("pads", [0] * 4)
+    places = [(image[i] + pads[i] + pads[i + 2] - dilations[i] * (patch[i] - 1) - 1) // strides[i] + 1 for i in range(2)]
+    x = normal(2, 3 * patch[0] * patch[1], places[0] * places[1])
+    node = helper.make_node("Col2Im", ["x", "image", "patch"], ["y"], **attributes)
+    compare(*model([node], [x], {"image": np.array(image), "patch": np.array(patch)}, opset=18))
+
+
+@pytest.mark.parametrize("kernel, stride, counts", [(640, 640, 0), (5, 3, 0), (5, 4, 0), (3, 2, 1)])
+def test_windows_larger_than_the_image_are_cut_where_extents_are_rounded_up(kernel, stride, counts):
+    node = helper.make_node(
+        "AveragePool", ["x"], ["y"], kernel_shape=[kernel] * 2, strides=[stride] * 2, ceil_mode=1, count_include_pad=counts)
+    compare(*model([node], [normal(2, 3, 3, 4)], {}))
+
+
+def packed(levels, bits):
+    """Levels of so many bits, the lowest bits of a byte first."""
+    flat = (levels.reshape(-1, 8 // bits) & (2 ** bits - 1)).astype(np.uint8)
+    return sum(flat[:, i] << (bits * i) for i in range(8 // bits)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("k, block", [(64, 32), (40, 16)])
+def test_products_with_weights_of_few_bits(bits, zeros, k, block):
+    n, blocks = 6, -(-k // block)
+    levels = RNG.integers(0, 2 ** bits, (n, blocks, block))
+    tensors = {"w": packed(levels, bits).reshape(n, blocks, block * bits // 8), "s": normal(n * blocks) ** 2 + scale(0.1)}
+    inputs = ["x", "w", "s"]
+    if zeros:
+        per_row = RNG.integers(0, 2 ** bits, (n, blocks + blocks % 2))
+        tensors["z"] = packed(per_row, bits).reshape(n, -1)[:, :-(-blocks * bits // 8)].reshape(-1)
+        inputs.append("z")
+    node = ms("MatMulNBits", inputs, outputs=["y"], K=k, N=n, bits=bits, block_size=block)
+    compare(*model([node], [normal(2, 5, k)], tensors))
+
+
+@pytest.mark.parametrize("kind, lowest", [(TensorProto.INT4, -8), (TensorProto.UINT4, 0)])
+@pytest.mark.parametrize("count", [24, 15])
+def test_weights_of_four_bits(kind, lowest, count):
+    levels = RNG.integers(lowest, lowest + 16, (3, count // 3))
+    raw = packed(np.append(levels.reshape(-1), np.zeros(count % 2, np.int64)), 4).tobytes()
+    nodes = [helper.make_node("DequantizeLinear", ["w", "s", "z"], ["v"], axis=0), helper.make_node("MatMul", ["x", "v"], ["y"])]
+    proto, feeds = model(nodes, [normal(2, 3)], {"s": normal(3) ** 2 + scale(0.1)}, opset=21)
+    proto.ir_version = 10
+    proto.graph.initializer.append(helper.make_tensor("w", kind, [3, count // 3], raw, raw=True))
+    proto.graph.initializer.append(helper.make_tensor("z", kind, [3], np.array([1, 2, 3])))
+    compare(proto, feeds)
+
+
+def test_four_bits_elsewhere_are_refused():
+    proto, feeds = model(
+        [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"])],
+        [normal(2, 3)], {"s": scale(0.1)}, opset=21)
+    proto.graph.initializer.append(helper.make_tensor("z", TensorProto.INT4, [], np.array([0])))
+    with pytest.raises(limpid.Unsupported, match="4 bits are supported as the weights of DequantizeLinear only"):
+        limpid.Model(proto.SerializeToString()).run(feeds)
+
+
+def test_files_in_the_layout_of_one_processor_are_refused_by_words():
+    node = helper.make_node("ReorderInput", ["x"], ["y"], domain="com.microsoft.nchwc", channels_last=0)
+    proto, _ = model([node], [normal(1, 16, 4, 4)], {})
+    proto.opset_import.append(helper.make_opsetid("com.microsoft.nchwc", 1))
+    with pytest.raises(limpid.Unsupported, match='one kind of processor.*level "extended"'):
+        limpid.Model(proto.SerializeToString())

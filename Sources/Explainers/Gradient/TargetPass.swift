@@ -94,10 +94,10 @@ struct LogitRows {
   private let values: [Float]
 
   init(_ tensor: Tensor, count images: Int) throws {
-    guard tensor.type == .float32, images > 0, tensor.shape.count % images == 0 else {
+    guard tensor.type.computed == .float32, images > 0, tensor.shape.count % images == 0 else {
       throw Failure(.unsupported, "the logits are \(tensor.type) \(tensor.shape) for \(images) images")
     }
-    values = tensor.array(of: Float.self)
+    values = try tensor.floats().array(of: Float.self)
     count = values.count / images
   }
 

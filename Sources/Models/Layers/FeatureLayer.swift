@@ -157,7 +157,8 @@ struct FeatureLayers {
       let node = graph.nodes[i]
       let open = node.inputs.compactMap { $0 }.filter { producers[$0] != nil }
       switch node.operation {
-      case "Add", "Reshape", "Split", "Slice", "Transpose", "Squeeze", "Gather", "Mul", "Div":
+      case "Add", "Reshape", "Split", "Slice", "Transpose", "Squeeze", "Gather", "Mul", "Div", "Cast", "Identity",
+        "QuantizeLinear", "DequantizeLinear":
         guard open.count == 1 || node.operation != "Add" && !open.isEmpty else { return nil }
         current = open[0]
       case "MatMul", "Gemm", "Conv": return open.count == 1 ? open[0] : nil

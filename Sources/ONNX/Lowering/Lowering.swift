@@ -33,9 +33,10 @@ struct Lowering {
   ]
 
   private static let standardRules = joined(
-    quantizedRules, integerRules, volumeRules, sequenceRules, retiredRules, reductionRules, gridRules)
+    quantizedRules, integerRules, volumeRules, sequenceRules, retiredRules, reductionRules, gridRules, patchRules)
 
-  private static let microsoftRules = joined(quantizedRules, microsoftQuantizedRules, fusedRules, transformerRules)
+  private static let microsoftRules = joined(
+    quantizedRules, microsoftQuantizedRules, fusedRules, transformerRules, packedRules)
 
   private static func joined(_ rules: [String: Rule]...) -> [String: Rule] {
     Dictionary(rules.joined().map { ($0.key, $0.value) }) { _, last in last }
@@ -66,6 +67,11 @@ struct Lowering {
       node.attributes[key] = .graph(try Self.lower(body) { name in
         known.graph.value(named: name).flatMap { known.weightShape($0) } ?? known.outerShape(name)
       })
+    }
+    if node.domain == "com.microsoft.nchwc" {
+      throw Failure(
+        .unsupported, "ONNX Runtime wrote this file for one kind of processor, in that one's layout (optimisation level \"all\"); "
+          + "use the file that it was made of, or one of level \"extended\"")
     }
     if node.domain.isEmpty, version(of: node) < 7, let rule = Self.earlyRules[node.operation] {
       return try rule(&self, node)

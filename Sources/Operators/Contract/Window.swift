@@ -61,7 +61,8 @@ struct Window: Sendable {
         return count
       }
       let room = extent + padBegin[axis] + padEnd[axis] - reach(axis)
-      guard room >= 0 else {
+      // Rounded up, a window that is larger than the axis is cut, as PyTorch has it.
+      guard room >= 0 || roundingUp && room > -stride else {
         throw Failure(
           .invalidModel,
           "a window of extent \(reach(axis)) does not fit into an axis of extent \(extent) padded by "

@@ -3,7 +3,7 @@ import Tensors
 
 /// Gradients of quantisation: the straight-through estimator, clipped. Rounding counts as no change, so within the
 /// range that the quantised type can hold the gradient passes QuantizeLinear and DequantizeLinear as it is (times
-/// scale, divided by scale); where a value is clamped to the end of the range it is 0, as in PyTorch's fake
+/// scale, divided by scale), and scales count as constants, since both together move a value by less than a step; where a value is clamped to the end of the range it is 0, as in PyTorch's fake
 /// quantisation.
 enum QuantizationGradients {
   static let dequantize = GradientRule.unary { e, node, dy in
@@ -12,9 +12,6 @@ enum QuantizationGradients {
 
   static let quantize = GradientRule.emitted { e, node, gradients in
     guard let dy = gradients.first ?? nil else { return [] }
-    for i in 1..<3 where try e.isActive(node, i) {
-      throw Failure(.unsupported, "the gradient by its scale or zero point is not supported")
-    }
     let (x, scale) = (try e.input(node, 0), try scale(&e, node))
     guard let range = try e.operand(e.output(node)).type.integerRange else {
       throw Failure(.unsupported, "its gradient is supported for integers of 8 and 16 bits")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from networks import Network, softmax
 
 import limpid
@@ -316,3 +316,43 @@ def test_as_many_classes_as_a_text_encoder_gives(tmp_path):
     assert why.map.shape == (12, 10) and not why.degenerate
     with pytest.raises(limpid.LimpidError, match="names"):
         model.classify(planes)
+
+
+def test_networks_of_half_precision_are_explained(tmp_path):
+    """Inputs, weights and scores of float16, as ONNX Runtime's converter writes them."""
+    maps = []
+    for kind in ("float32", "float16"):
+        network = Network()
+        logits = network.logits("x", 3)
+        network.weights = [numpy_helper.from_array(numpy_helper.to_array(w).astype(kind), w.name) for w in network.weights]
+        network.save(tmp_path / "m.onnx", {"x": (kind, ["N", 3, 12, 10])}, {logits: (kind, ["N", 5])})
+        model = limpid.Model(tmp_path / "m.onnx")
+        why, = model.explain(planes_of(3).astype(np.float16).astype(np.float32), classes=[2])
+        assert why.method == "grad-cam"
+        maps.append(why.map)
+    np.testing.assert_allclose(maps[1], maps[0], atol=1e-2 * maps[0].max())
+
+
+def test_layers_behind_quantised_projections(tmp_path):
+    """Attention whose every value passes QuantizeLinear and DequantizeLinear: the layer is what it reads, as without."""
+    names = {}
+    for quantised in (False, True):
+        network = Network(1)
+
+        def passed(value):
+            if not quantised:
+                return value
+            step, zero = np.float32(0.05), np.int8(0)
+            return network("DequantizeLinear", network("QuantizeLinear", value, step, zero), step, zero)
+
+        patches = network("Conv", "x", network.normal(8, 3, 2, 2), strides=[2, 2])
+        tokens = network("Transpose", network("Reshape", patches, np.array([0, 8, -1])), perm=[0, 2, 1])
+        tokens = network("Concat", network.weight(network.normal(1, 1, 8)), tokens, axis=1)
+        normed = passed(network("LayerNormalization", tokens, network.normal(8), network.normal(8)))
+        q, k, v = (passed(network("MatMul", normed, network.normal(8, 8))) for _ in range(3))
+        mixed = network("MatMul", network("Softmax", network("MatMul", q, network("Transpose", k, perm=[0, 2, 1])), axis=-1), v)
+        first = network("Gather", passed(mixed), np.array(0), axis=1)
+        logits = network("MatMul", first, network.normal(8, 5))
+        network.save(tmp_path / "m.onnx", {"x": ("float32", [1, 3, 12, 10])}, {logits: ("float32", [1, 5])})
+        names[quantised] = limpid.Model(tmp_path / "m.onnx").layers[0], normed
+    assert all(layer == normed for layer, normed in names.values()), names
