@@ -44,6 +44,12 @@ def vgg(stages, batch_norm):
     return network
 
 
+def vit():
+    """Two heads of 64 channels, which is how many the width says."""
+    return torchvision.models.VisionTransformer(
+        image_size=64, patch_size=16, num_layers=2, num_heads=2, hidden_dim=128, mlp_dim=24, num_classes=5)
+
+
 def efficientnet_lite(number, side):
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -77,6 +83,7 @@ CASES = {
     "vgg-by-shape": (72, lambda: vgg(((4,), (6, 6), (8,)), True)),
     "densenet": (64, lambda: DenseNet(4, (2, 3, 1, 2), 8, 2, num_classes=5)),
     "mobilenet_v2": (64, lambda: MobileNetV2(num_classes=5, width_mult=0.1)),
+    "vit": (64, vit),
     "efficientnet_lite0": (75, lambda: efficientnet_lite(0, 75)),  # odd sizes, whose padding differs from axis to axis
     "efficientnet_lite1": (70, lambda: efficientnet_lite(1, 70)),
     "timm-efficientnet_lite0": (75, lambda: timm_lite()),

@@ -33,7 +33,7 @@ def narrow(case="narrow-resnet18-s3-negative"):
 def build(tensors, architecture=None, height=64, width=64, last="layer4"):
     builder, state = Builder("test"), State(tensors)
     x = Feature(builder.input("input", ["N", 3, height, width]), 3, height, width)
-    module = backbones.select(architecture, state)
+    module = backbones.select(architecture, state, tokens=True)
     return builder, state, module.build(Layers(builder, state), x, architecture, last)
 
 

@@ -90,8 +90,8 @@ def test_imagenets_class_names_come_along():
         "EfficientNet-Lite has 16"),
     ("efficientnet_lite0", ("--architecture", "resnet18"), None, "missing      conv1.weight"),
     ("mobilenet_v2", (),
-        lambda s: {"conv_proj.weight": s["features.0.0.weight"], "class_token": s["classifier.1.bias"]},
-     "torchvision's vision transformer"),
+        lambda s: {"patch_embed.proj.weight": s["features.0.0.weight"], "cls_token": s["classifier.1.bias"]},
+     "timm's vision transformer"),
     ("mobilenet_v2", (), lambda s: {"attnM.op.weight": s["classifier.1.weight"]}, "limpid-convert lcam"),
     ("mobilenet_v2", (), lambda s: {"something.weight": s["classifier.1.weight"]}, "of no known network"),
 ])

@@ -267,10 +267,52 @@ def test_t_tames_one_file_gives_what_two_files_give(command, tmp_path, monkeypat
         np.testing.assert_array_equal(first[name], second[name])
 
 
-def test_t_tames_network_is_named_by_its_checkpoint_and_transformers_are_refused(command, tmp_path):
+def test_t_tames_network_is_named_by_its_checkpoint(command, tmp_path):
     path = t_tame(tmp_path / "t.ckpt", narrow_classifier(), {"model_name": "resnet18", "layers": ["layer3", "layer4"]})
     assert "missing      conv1.weight" in command("tame", path, tmp_path / "m.onnx")[2]
-    path = t_tame(tmp_path / "t.ckpt", {"conv_proj.weight": stand_in("p", (8, 3, 4, 4))}, {})
-    assert "vision transformer" in command("tame", path, tmp_path / "m.onnx")[2]
+    path = t_tame(tmp_path / "t.ckpt", {"patch_embed.proj.weight": stand_in("p", (8, 3, 4, 4))}, {})
+    assert "timm's vision transformer" in command("tame", path, tmp_path / "m.onnx")[2]
     write_zip(tmp_path / "a.pt", {"state_dict": attention((8, 8), CLASSES, "TAME")})
     assert "give its classifier as --backbone FILE" in command("tame", tmp_path / "a.pt", tmp_path / "m.onnx")[2]
+
+
+def transformer():
+    """The narrow vision transformer of the fixtures, which torchvision computed scores of: 17 tokens of 128 channels."""
+    case = json.loads((ROOT / "Tests" / "Fixtures" / "backbones" / "vit.json").read_text())
+    return {name: stand_in(name, shape) for name, shape in case["tensors"]}
+
+
+@pytest.mark.parametrize("version", ["TAME", "TTAME"])
+@pytest.mark.parametrize("form", ["one file", "two files", "onnx"])
+def test_t_tame_on_a_vision_transformer(command, tmp_path, monkeypatch, version, form):
+    monkeypatch.chdir(tmp_path)
+    classes, blocks, side = 5, ("encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1"), 4
+    head = attention((128, 128), classes, "TAME")
+    size = ("--input-size", 64, 64, "--layers", ",".join(blocks))
+    if form == "one file":
+        inner = {"generic.attn_mech.1." + n[len("attn."):]: t for n, t in head.items()}
+        both = {**{"generic.body." + n: t for n, t in transformer().items()}, **inner}
+        write_zip("t.ckpt", {"state_dict": both, "hyper_parameters": {"attention_version": version}})
+        status, _, said = command("tame", "t.ckpt", "m.onnx", *size)
+    else:
+        write_zip("a.pt", {"state_dict": head})
+        write_zip("vit.pth", transformer())
+        if form == "onnx":
+            assert command("classifier", "vit.pth", "vit.onnx", "--input-size", 64, 64)[0] == 0
+        backbone = "vit.onnx" if form == "onnx" else "vit.pth"
+        status, _, said = command("tame", "a.pt", "m.onnx", "--backbone", backbone, "--version", version, *size)
+    assert status == 0, said
+    assert metadata_of("m.onnx")["limpid.explain.tame.version"] == version
+    model = onnx.load("m.onnx")
+    for name in blocks:
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 17, 128]))
+    onnx.save(model, "taps.onnx")
+    found = run_model("taps.onnx", np.random.default_rng(1).random((2, 3, 64, 64)).astype(np.float32))
+    maps = []
+    for name in blocks:
+        tokens = found[name]
+        planes = tokens[:, 1:].transpose(0, 2, 1).reshape(2, 128, side, side)
+        maps.append(planes * tokens[:, 0, :, None, None] if version == "TTAME" else planes)
+    expected = judge(maps, head)
+    assert found["attention"].shape == (2, classes, side, side)
+    np.testing.assert_allclose(found["attention"], expected, rtol=0, atol=1e-5 * np.abs(expected).max())

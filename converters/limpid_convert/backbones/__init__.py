@@ -15,11 +15,14 @@ from __future__ import annotations
 
 from limpid_convert import state_dict
 from limpid_convert.backbones import (
-    alexnet, convnext, densenet, efficientnet, efficientnet_lite, mobilenet, resnest, resnet, vgg,
+    alexnet, convnext, densenet, efficientnet, efficientnet_lite, mobilenet, resnest, resnet, vgg, vit,
 )
 from limpid_convert.errors import ConversionError
 
 _BACKBONES = (resnest, resnet, convnext, efficientnet, efficientnet_lite, vgg, alexnet, densenet, mobilenet)
+
+#: Whose features are tokens, not maps: for those that ask for them.
+_WITH_TOKENS = (vit,)
 
 #: Networks that are not built here, by tensors that tell them.
 _FOREIGN = (
@@ -43,23 +46,25 @@ _EXPORT = ("export the network to ONNX (torch.onnx.export) and use `limpid-conve
 
 
 def matching(state):
-    """The backbone module that the tensors look like, or None."""
-    return next((backbone for backbone in _BACKBONES if backbone.matches(state)), None)
+    """The backbone module, of maps or tokens, that the tensors look like, or None."""
+    return next((backbone for backbone in _BACKBONES + _WITH_TOKENS if backbone.matches(state)), None)
 
 
-def select(architecture, state):
-    """The backbone module for a name, or where the name is None for what the tensors look like."""
-    for backbone in _BACKBONES:
+def select(architecture, state, tokens=False):
+    """The backbone module for a name, or where the name is None for what the tensors look like; tokens: those too whose
+    features are tokens."""
+    known_here = _BACKBONES + _WITH_TOKENS if tokens else _BACKBONES
+    for backbone in known_here:
         if architecture in backbone.ARCHITECTURES or (architecture is None and backbone.matches(state)):
             if not backbone.matches(state):
                 _check_prefix(architecture, state, [backbone])
             return backbone
-    known = ", ".join(sorted(name for b in _BACKBONES for name in b.ARCHITECTURES))
+    known = ", ".join(sorted(name for b in known_here for name in b.ARCHITECTURES))
     foreign = next((what for names, what in _FOREIGN if all(n in state for n in names)), None)
     if foreign:
-        raise ConversionError(f"the tensors are those of {foreign}, which limpid-convert does not build; {_EXPORT}")
+        raise ConversionError(f"the tensors are those of {foreign}, which limpid-convert does not build here; {_EXPORT}")
     if architecture is None:
-        _check_prefix("a network that limpid-convert builds", state, _BACKBONES)
+        _check_prefix("a network that limpid-convert builds", state, known_here)
         raise ConversionError(f"the tensors are of no known network; name one with --architecture ({known}), or "
                               + _EXPORT)
     raise ConversionError(f"limpid-convert does not know the network {architecture!r}; it knows {known}; or {_EXPORT}")

@@ -78,7 +78,7 @@ def _block(stage, x, name):
     y = inner.conv(x, "block.0", kernel=7, bias=True, out=channels, groups=channels or 1)
     value = inner.node("Transpose", "block.1", [y.name], perm=_TO_LAST)
     value = inner.layer_norm(value, "block.2", channels, _EPSILON)
-    value = _gelu(inner, inner.token_linear(value, "block.3", channels, wide), "block.4")
+    value = gelu(inner, inner.token_linear(value, "block.3", channels, wide), "block.4")
     value = inner.token_linear(value, "block.5", wide, channels)
     branch = inner.node("Transpose", "block.6", [value], perm=_TO_FIRST)
     scale = inner.weight("layer_scale", channels, 1, 1)
@@ -86,7 +86,7 @@ def _block(stage, x, name):
     return stage.add(scaled, x, name), branch
 
 
-def _gelu(layers, value, name):
+def gelu(layers, value, name):
     """x · (1 + erf(x / √2)) / 2"""
     part = layers.node("Div", name + ".ratio", [value, layers.constant(name + ".root", np.float32(2**0.5))])
     part = layers.node("Erf", name + ".erf", [part])

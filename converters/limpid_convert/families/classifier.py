@@ -35,7 +35,7 @@ def recognises(tensors):
 def add_command(subparsers):
     parser = subparsers.add_parser(
         NAME,
-        help="a plain classifier: ResNet, VGG, DenseNet, MobileNet v2, ConvNeXt, EfficientNet, EfficientNet-Lite, …",
+        help="a plain classifier: ResNet, VGG, DenseNet, MobileNet v2, ViT, ConvNeXt, EfficientNet, EfficientNet-Lite, …",
         description="The network is told by the tensors; a name fixes what these do not tell.",
     )
     parser.add_argument("checkpoint", help="its state dict, .pth or .safetensors")
@@ -56,14 +56,14 @@ def run(options):
     source = checkpoint.read(options.checkpoint, options.key, options.prefix)
     tensors, options.architecture = timm_names.unified(source.tensors(), options.architecture)
     state = State(tensors)
-    judge(source, NAME, otherwise=lambda: backbones.select(options.architecture, state))
+    judge(source, NAME, otherwise=lambda: backbones.select(options.architecture, state, tokens=True))
     builder = build(state, options)
     conversion.finish(builder, options, options.architecture, [source])
 
 
 def build(state, options):
     """The model for a state dict. Raises one ConversionError for all tensors that do not fit."""
-    module = backbones.select(options.architecture, state)
+    module = backbones.select(options.architecture, state, tokens=True)
     steps = _steps(module, state, options)
     width, height = (steps.width, steps.height) if steps.width else options.input_size or (None, None)
     if width is None:

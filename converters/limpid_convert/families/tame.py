@@ -1,6 +1,6 @@
 """TAME: Ntrougkas et al., ISM 2022 (arXiv:2301.07407). Attention on feature maps of a frozen classifier.
 
-T-TAME (IEEE Access 2024) has the same attention on convolutional networks, and another checkpoint.
+T-TAME (IEEE Access 2024) has the same attention, on tokens of transformers too, and another checkpoint.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ TITLE = "a TAME checkpoint"
 ABSENT = "no TAME attention mechanism, which has a tensor attn.fuser.weight"
 
 #: The layers of the published models.
-LAYERS = {"vgg16": ("features.16", "features.23", "features.30"), "resnet50": ("layer2", "layer3", "layer4")}
+LAYERS = {"vgg16": ("features.16", "features.23", "features.30"), "resnet50": ("layer2", "layer3", "layer4"),
+          "vit_b_16": tuple(f"encoder.layers.encoder_layer_{i}" for i in (9, 10, 11))}
 
 _OLDEST_OPSET = 13
 
@@ -55,7 +56,7 @@ def add_command(subparsers):
 def run(options):
     """Reads the files, attaches the attention to the classifier, writes and checks the model."""
     source = checkpoint.read(options.attention, options.key, options.prefix)
-    tensors, own = tame_names.parts(judge(source, NAME), options.attention)
+    tensors, own = tame_names.parts(judge(source, NAME))
     _fill_in(options, source.hyper_parameters())
     if options.backbone is None and not own:
         raise ConversionError(f"{options.attention} holds the attention alone; give its classifier as --backbone FILE")
@@ -93,7 +94,7 @@ def _from_checkpoint(options, own):
     state = State(own)
     builder = Builder(NAME)
     layers = Layers(builder, state)
-    _, module, taps = tame_picture.backbone(layers, options)
+    _, module, taps = tame_picture.backbone(layers, options, tokens=True)
     logits = module.classify(layers, taps)
     state.finish(options.architecture or module.__name__.split(".")[-1])
     builder.node("Identity", "logits", [logits])
@@ -167,6 +168,7 @@ def _attach(builder, state, features, classes, options):
     """The attention as an output, and what the runtime must know of it."""
     head = Layers(builder, state).scope("attn.")
     version = _version(head.state, options)
+    features = [tame_head.planes(head, x, version) for x in features]
     tame_head.check(head.state, features, version)
     if "attn.fuser.bias" in builder:
         raise ConversionError(f"{options.backbone}: has a TAME head already")

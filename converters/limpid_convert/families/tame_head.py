@@ -14,13 +14,24 @@ LARGEST_SIDE = 56
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """A value [N, 1 + side · side, channels] of a transformer, the class token first."""
+
+    name: str
+    channels: int
+    side: int
+
+
+@dataclass(frozen=True)
 class Version:
-    """What is done to a feature map before fusion: 1x1 convolution, then these. widens: to one channel per class."""
+    """What is done to a feature map before fusion: 1x1 convolution, then these. widens: to one channel per class.
+    weighs: tokens by their class token, channel by channel."""
 
     normalises: bool = True
     skips: bool = True
     activation: str = "Relu"
     widens: bool = False
+    weighs: bool = False
 
 
 #: By the names that the original's command line has.
@@ -29,6 +40,8 @@ VERSIONS = {
     "Noskipconnection": Version(skips=False, widens=True),
     "NoskipNobatchnorm": Version(normalises=False, skips=False),
     "Sigmoidinfeaturebranch": Version(activation="Sigmoid"),
+    # T-TAME's: the same on maps; tokens of a transformer are multiplied with the class token before.
+    "TTAME": Version(weighs=True),
 }
 
 #: `Noskipconnection` makes this many normalisations, whatever the number of branches.
@@ -42,12 +55,28 @@ def versions_of(state):
     shapes = [state.shape(f"convs.{i}.weight", 4) for i in range(branches(state))]
     if any(shape and shape[0] != shape[1] for shape in shapes):
         return ["Noskipconnection"]
-    return ["TAME", "Sigmoidinfeaturebranch"]
+    return ["TAME", "Sigmoidinfeaturebranch", "TTAME"]
 
 
 def branches(state):
     """How many feature maps the attention reads."""
     return len({n for n in state.names() if re.fullmatch(r"convs\.\d{1,4}\.weight", n)})
+
+
+def planes(head, x, name):
+    """A Feature as it is; Tokens [N, 1 + side², C] as maps [N, C, side, side], without the class token."""
+    if isinstance(x, Feature):
+        return x
+    ends = [head.constant(f"{x.name}.tokens.{end}", _ints(i)) for end, i in (("first", 1), ("last", 2**62), ("axis", 1))]
+    value = head.node("Slice", f"{x.name}.tokens", [x.name, *ends])
+    value = head.node("Transpose", f"{x.name}.channels", [value], perm=[0, 2, 1])
+    if VERSIONS[name].weighs:
+        token = head.node("Slice", f"{x.name}.class", [
+            x.name, *(head.constant(f"{x.name}.class.{end}", _ints(i)) for end, i in (("first", 0), ("last", 1), ("axis", 1)))])
+        token = head.node("Transpose", f"{x.name}.class.channels", [token], perm=[0, 2, 1])
+        value = head.node("Mul", f"{x.name}.weighed", [value, token])
+    shape = head.constant(f"{x.name}.planes.shape", _ints(0, x.channels, x.side, x.side))
+    return Feature(head.node("Reshape", f"{x.name}.planes", [value, shape]), x.channels, x.side, x.side)
 
 
 def check(state, features, name):

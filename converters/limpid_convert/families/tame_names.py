@@ -1,18 +1,17 @@
 """How TAME's and T-TAME's checkpoints call what they hold: the attention alone, or both parts in one file.
 
 TAME saves `attn.*`; its model in memory has `attn_mech.attn.*` beside the classifier's `body.*`. T-TAME (IEEE Access
-2024) saves both with Lightning, as `generic.attn_mech.*` and `generic.body.*`.
+2024) saves both with Lightning, as `generic.attn_mech.*` and `generic.body.*`; on transformers its attention is the second
+of two modules, `generic.attn_mech.1.*`, the first of which makes maps of tokens and has no tensors. Its attentions of other
+kinds (`mhas.*`, `cnn_fuser.*`) were experiments.
 """
 
 from __future__ import annotations
 
 import re
 
-from limpid_convert.errors import ConversionError
-
-_ATTENTION = re.compile(r"(?:generic\.)?(?:attn_mech\.)?(?:attn\.)?((?:convs|bns)\.\d{1,4}\..+|fuser\..+)")
+_ATTENTION = re.compile(r"(?:generic\.)?(?:attn_mech\.)?(?:attn\.|1\.)?((?:convs|bns)\.\d{1,4}\..+|fuser\..+)")
 _BODY = re.compile(r"(?:generic\.)?body\.(.+)")
-_TRANSFORMERS = ("conv_proj.weight", "patch_embed.proj.weight")
 
 
 def attention(tensors):
@@ -31,12 +30,9 @@ def recognises(tensors):
     return "attn.fuser.weight" in attention(tensors)
 
 
-def parts(tensors, path):
+def parts(tensors):
     """(attention, classifier) of what a file holds. Tensors that are neither stay with the attention, as unexpected."""
     first, second = attention(tensors), body(tensors)
-    if any(name in second for name in _TRANSFORMERS):
-        raise ConversionError(f"{path}: T-TAME on a vision transformer; limpid-convert converts TAME and T-TAME on "
-                              "convolutional networks only")
     if second:
         return first, second
     rest = {name: t for name, t in tensors.items() if not _ATTENTION.fullmatch(name)}

@@ -56,10 +56,10 @@ def declare(layers, options):
     return image, layers.same(image, value)
 
 
-def backbone(layers, options):
+def backbone(layers, options, tokens=False):
     """(the input as it comes, the module of the architecture, its taps) of a classifier with torchvision's names."""
     image, picture = declare(layers, options)
-    module = backbones.select(options.architecture, layers.state)
+    module = backbones.select(options.architecture, layers.state, tokens)
     taps = module.build(layers, picture, options.architecture)
     if min(taps.final.height, taps.final.width) < 1:
         raise ConversionError(f"pictures of {picture.width}x{picture.height} are too small for this network")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
 from limpid_convert import values
 from limpid_convert.conversion import say
 from limpid_convert.errors import ConversionError
+from limpid_convert.families.tame_head import Tokens
 from limpid_convert.layers import Feature
 
 #: torchvision's networks compute these in place: whoever kept their input finds the result in it.
@@ -64,7 +66,7 @@ def named(outline, name, aliases):
 
 def _resolve(outline, name):
     known = outline.known
-    maps = [n for n, v in known.items() if len(v.dimensions) == 4 and v.operator]
+    maps = [n for n, v in known.items() if v.operator and (len(v.dimensions) == 4 or _side(v.dimensions))]
     if name in maps:
         return name
     for node in outline.graph.node:
@@ -74,7 +76,8 @@ def _resolve(outline, name):
     if inside:
         return inside[-1]
     if name in known:
-        raise ConversionError(f"the layer {name!r} is {values.written(known[name].dimensions)}, not a map [N, C, H, W]")
+        raise ConversionError(f"the layer {name!r} is {values.written(known[name].dimensions)}, not a map [N, C, H, W], nor tokens "
+                              "[N, 1 + side², C]")
     near = [n for n in maps if name.split(".")[-1] in n] or maps
     raise ConversionError(f"the network has no layer {name!r}; it has, for example, {', '.join(near[-8:])} "
                           "(`limpid-convert inspect MODEL.onnx` lists all)")
@@ -94,8 +97,18 @@ def _activated(graph, value):
     return None
 
 
+def _side(dimensions):
+    """Of tokens [N, 1 + side², C], the class token first; else None."""
+    if len(dimensions) != 3 or not all(isinstance(d, int) for d in dimensions[1:]) or dimensions[1] < 5:
+        return None
+    side = math.isqrt(dimensions[1] - 1)
+    return side if side * side + 1 == dimensions[1] else None
+
+
 def _feature(outline, value):
     dimensions = outline.known[value].dimensions
+    if side := _side(dimensions):
+        return Tokens(value, dimensions[2], side)
     if not all(isinstance(d, int) and d > 0 for d in dimensions[1:]):
         raise ConversionError(f"the layer {value!r} has the shape {values.written(dimensions)}; its channels, height "
                               "and width must be known (--input-size W H fixes the pictures' size)")
