@@ -91,14 +91,15 @@ extension Lanes {
   @inlinable @inline(__always)
   static func store(_ sums: FourSums<Self>, _ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
     guard r < p.rows else { return }
+    // Lane after lane, but of four sums at a time: each addition waits for the one before.
+    var totals = SIMD4<Float>(sums.sum0[0], sums.sum1[0], sums.sum2[0], sums.sum3[0])
+    var lane = 1
+    while lane < count {
+      totals += SIMD4<Float>(sums.sum0[lane], sums.sum1[lane], sums.sum2[lane], sums.sum3[lane])
+      lane = lane &+ 1
+    }
     for i in 0..<columns {
-      let vector = sums[i]
-      var sum = vector[0]
-      var lane = 1
-      while lane < count {
-        sum = sum + vector[lane]
-        lane = lane &+ 1
-      }
+      var sum = totals[i]
       let place = r &* p.outputStride &+ n &+ i
       if let bias = p.bias { sum += bias[n &+ i] }
       if let residual = p.residual { sum += residual[place] }

@@ -75,7 +75,10 @@ public struct Tensor: Sendable {
   /// The elements, read as `T`, which must be as wide as the element type.
   public func array<T>(of _: T.Type = T.self) -> [T] {
     precondition(MemoryLayout<T>.stride == type.byteCount)
-    return (0..<count).map { data.loadUnaligned(fromByteOffset: $0 * type.byteCount, as: T.self) }
+    return [T](unsafeUninitializedCapacity: count) { elements, filled in
+      UnsafeMutableRawBufferPointer(elements).copyMemory(from: UnsafeRawBufferPointer(start: data, count: byteCount))
+      filled = count
+    }
   }
 
   /// The elements of an integer tensor, for shapes, axes and the like.

@@ -37,8 +37,9 @@ struct IBA: Explainer {
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let copies = try request.draw("noise", [nil, nil, nil, nil, nil])?.shape[1] ?? request.settings.integer("copies")
-    return try request.explainTails(.iba, rows: { _ in copies }) { subject, tail, value, progress in
-      let bottleneck = try Bottleneck(request, tail, value, copies: copies)
+    return try request.explainLayers(.iba) { subject, layer, value, progress in
+      let tail = try LayerTail(request, behind: layer.value, of: subject, rows: copies, progress)
+      let bottleneck = try Bottleneck(request, layer, tail, value, copies: copies)
       return try subject.classes.enumerated().map { c, index in
         let share = progress.range(c..<c + 1, of: subject.classes.count)
         return try bottleneck.explain(subject, class: index, share)
@@ -49,6 +50,7 @@ struct IBA: Explainer {
 
 /// The bottleneck behind one image's layer.
 private struct Bottleneck {
+  private let layer: FeatureLayer
   private let tail: LayerTail
   private let maps: LayerMaps
   private let source: Tensor
@@ -66,14 +68,16 @@ private struct Bottleneck {
 
   private static let start = 5.0
 
-  init(_ request: ExplanationRequest, _ tail: LayerTail, _ value: Tensor, copies: Int) throws {
-    self.tail = tail
+  init(
+    _ request: ExplanationRequest, _ layer: FeatureLayer, _ tail: LayerTail, _ value: Tensor, copies: Int
+  ) throws {
+    (self.layer, self.tail) = (layer, tail)
     self.copies = copies
     source = try value.aligned()
-    let maps = try LayerMaps(tail.layer, value, row: 0)
+    let maps = try LayerMaps(layer, value, row: 0)
     self.maps = maps
     let shape: [Int?] = [maps.channels, maps.rows, maps.columns]
-    let usual = try Self.statistics(request, tail.layer, shape)
+    let usual = try Self.statistics(request, layer, shape)
     mean = usual.mean.array(of: Float.self)
     let smallest = Float(try request.settings.number("min_std"))
     std = usual.std.array(of: Float.self).map { max($0, smallest) }
@@ -167,7 +171,7 @@ private struct Bottleneck {
   private func addClassGradient(
     _ step: Int, _ index: Int, _ open: [Double], _ closed: [Double], _ gradient: inout [Double], _ progress: Progress
   ) throws -> Double {
-    let (layer, positions) = (tail.layer, maps.positions)
+    let positions = maps.positions
     func replaced(_ copy: Int, _ i: Int) -> Float {
       let place = (step * copies + copy) * open.count + i
       return std[i] * (noise.map { $0[place] } ?? random.normal(place)) + mean[i]

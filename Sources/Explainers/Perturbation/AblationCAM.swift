@@ -4,7 +4,7 @@ import Parallel
 import Tensors
 
 /// Ablation-CAM (Desai & Ramaswamy, WACV 2020, eq. 3): ReLU(Σ_k w_k A_k), w_k = (y − y_k)/|y|, where y_k is the score
-/// with feature map k set to 0. Only what is behind the layer runs again.
+/// with feature map k set to 0. Only what is behind the layer runs again (`ChannelTail`).
 ///
 /// pytorch-grad-cam divides by y with its sign, so that a negative score turns the map around. Where the smallest
 /// activation is not 0 it ablates to far below it: by 1e7 for the first of `batch` channels that run together, by
@@ -28,19 +28,16 @@ struct AblationCAM: Explainer {
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
     let scoring = try Scoring(request, "of", else: .logit)
-    return try request.explainTails(compat, rows: { $0.channels }) { subject, tail, value, progress in
-      let maps = try LayerMaps(tail.layer, value, row: 0)
+    return try request.explainLayers(compat) { subject, layer, value, progress in
+      let maps = try LayerMaps(layer, value, row: 0)
       let channels = Self.chosen(maps, try request.settings.number("ratio"))
       let ablated = compat == .gradCAM
         ? Self.farBelow(value, channels.count, batch: try request.settings.integer("batch"))
         : [Float](repeating: 0, count: channels.count)
       let whole = scoring(subject.logits)
       var weights = subject.classes.map { _ in [Float](repeating: 0, count: maps.channels) }
-      let source = try value.aligned()
-      try tail.forEach(count: channels.count, progress) { i, target in
-        target.update(from: source.data.assumingMemoryBound(to: Float.self), count: tail.rowCount)
-        for p in 0..<maps.positions { target[tail.layer.place(channel: channels[i], position: p)] = ablated[i] }
-      } _: { i, logits in
+      let tail = try ChannelTail(request, layer, of: subject, value, channels, to: ablated, progress)
+      try tail.forEach(progress) { i, logits in
         let scores = scoring(logits)
         for (c, index) in subject.classes.enumerated() {
           let y = whole[index]
@@ -75,17 +72,14 @@ struct AblationCAM: Explainer {
 }
 
 extension ExplanationRequest {
-  /// Explains by running what is behind each tapped layer, `rows` times in all; maps of several layers are averaged.
-  func explainTails(
-    _ compat: Compat, rows: (FeatureLayer) -> Int,
-    _ draw: (Subject, LayerTail, _ value: Tensor, Progress) throws -> [DrawnMap]
+  /// Explains by what each tapped layer has for the image; maps of several layers are averaged.
+  func explainLayers(
+    _ compat: Compat, _ draw: (Subject, FeatureLayer, _ value: Tensor, Progress) throws -> [DrawnMap]
   ) throws -> [Explanation] {
     try explainEach(compat, fetching: { try featureLayers($0).map(\.value) }) { subject, progress in
       let layers = try featureLayers(subject.shape)
       let maps = try layers.enumerated().map { i, layer in
-        let progress = progress.range(i..<i + 1, of: layers.count)
-        let tail = try LayerTail(self, layer, of: subject, rows: rows(layer), progress)
-        return try draw(subject, tail, subject.values[i], progress)
+        try draw(subject, layer, subject.values[i], progress.range(i..<i + 1, of: layers.count))
       }
       return try subject.classes.indices.map { c in [try DrawnMap.mean(maps.map { $0[c] })] }
     }

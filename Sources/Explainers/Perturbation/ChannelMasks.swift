@@ -72,6 +72,36 @@ struct ChannelMasks {
     let ranges = all.map { (maps[$0].max() ?? 0) - (maps[$0].min() ?? 0) }
     return all.sorted { ranges[$0] > ranges[$1] || (ranges[$0] == ranges[$1] && $0 < $1) }.prefix(limit).sorted()
   }
+
+  /// Channels of which no two have one mask, so that each mask runs once: all constant maps make the same one.
+  struct Distinct {
+    fileprivate(set) var channels: [Int] = []
+    /// For each channel that was asked about, whose mask it has.
+    fileprivate var places: [Int] = []
+
+    /// What was found for `channels`, for all that were asked about.
+    func spread(_ values: [Double]) -> [Double] { places.map { values[$0] } }
+  }
+
+  /// Masks are told apart by all their bits; `progress` is asked meanwhile whether to go on.
+  func distinct(_ channels: [Int], _ progress: Progress) throws -> Distinct {
+    var result = Distinct()
+    var known: [Int: [Int]] = [:]
+    for (i, channel) in channels.enumerated() {
+      if i % 64 == 0 { try progress.advance(0, of: 1) }
+      let mask = self(channel).map(\.bitPattern)
+      var hasher = Hasher()
+      mask.withUnsafeBytes { hasher.combine(bytes: $0) }
+      let key = hasher.finalize()
+      let same = known[key, default: []].first { self(result.channels[$0]).map(\.bitPattern) == mask }
+      if same == nil {
+        known[key, default: []].append(result.channels.count)
+        result.channels.append(channel)
+      }
+      result.places.append(same ?? result.channels.count - 1)
+    }
+    return result
+  }
 }
 
 extension ExplanationRequest {

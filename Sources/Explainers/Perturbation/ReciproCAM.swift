@@ -30,10 +30,9 @@ struct ReciproCAM: Explainer {
     let endsInProbabilities = kind == .probabilities || kind == .independentProbabilities
     let isOfProbability = compat == .openvino && endsInProbabilities
     let scoring = try Scoring(request, "of", else: isOfProbability ? .probability : .logit)
-    let count = { (layer: FeatureLayer) in layer.grid.rows * layer.grid.columns }
-    return try request.explainTails(compat, rows: count) { subject, tail, value, progress in
-      let layer = tail.layer
+    return try request.explainLayers(compat) { subject, layer, value, progress in
       let (rows, columns) = (layer.grid.rows, layer.grid.columns)
+      let tail = try LayerTail(request, behind: layer.value, of: subject, rows: rows * columns, progress)
       let isToken = layer.arrangement == .tokens || layer.arrangement == .channelsOfTokens
       let isWide = kernel == "gaussian" || (kernel == "auto" && isToken)
       let source = try value.aligned()

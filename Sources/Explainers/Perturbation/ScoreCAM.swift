@@ -35,9 +35,12 @@ struct ScoreCAM: Explainer {
       let limit = try request.settings.integer("channels")
       let channels = masks.channels(limit).filter { !Self.skipsFlat(compat) || !masks.isFlat($0) }
       let filling = try Self.filling(request, subject, compat)
-      let scores = try request.channelScores(subject, channels, samples: 1, scoring, progress) { channel, _, target in
+      let distinct = try masks.distinct(channels, progress.polling)
+      let scores = try request.channelScores(
+        subject, distinct.channels, samples: 1, scoring, progress
+      ) { channel, _, target in
         subject.write(mask: masks(channel), over: filling, into: target)
-      }
+      }.map(distinct.spread)
       return try scores.map { scores in
         let weights = isOfLogits ? ChannelSum.softmax(scores) : scores.map { Float($0) }
         let grid = Self.sum(masks, channels, weights, subject, compat)
@@ -95,13 +98,8 @@ extension ExplanationRequest {
     _ compat: Compat, _ form: ChannelMasks.Form,
     _ draw: (Subject, ChannelMasks, Progress) throws -> [DrawnMap]
   ) throws -> [Explanation] {
-    try explainEach(compat, fetching: { try featureLayers($0).map(\.value) }) { subject, progress in
-      let layers = try featureLayers(subject.shape)
-      let maps = try layers.enumerated().map { i, layer in
-        let masks = ChannelMasks(try LayerMaps(layer, subject.values[i], row: 0), form, for: subject)
-        return try draw(subject, masks, progress.range(i..<i + 1, of: layers.count))
-      }
-      return try subject.classes.indices.map { c in [try DrawnMap.mean(maps.map { $0[c] })] }
+    try explainLayers(compat) { subject, layer, value, progress in
+      try draw(subject, ChannelMasks(try LayerMaps(layer, value, row: 0), form, for: subject), progress)
     }
   }
 }

@@ -119,11 +119,12 @@ struct ISCAM: Explainer {
     if compat == .torchcam { for i in factors.indices.dropFirst() { factors[i] += factors[i - 1] } }
     return try request.explainChannels(compat, .spreadFirst) { subject, masks, progress in
       let channels = masks.channels(try request.settings.integer("channels"))
+      let distinct = try masks.distinct(channels, progress.polling)
       let scores = try request.channelScores(
-        subject, channels, samples: samples, scoring, progress
+        subject, distinct.channels, samples: samples, scoring, progress
       ) { channel, sample, target in
         subject.write(mask: masks(channel).map { $0 * factors[sample] }, over: nil, into: target)
-      }
+      }.map(distinct.spread)
       return try scores.map { scores in
         let weights = ChannelSum.softmax(scores)
         return DrawnMap(

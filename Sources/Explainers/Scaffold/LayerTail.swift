@@ -7,13 +7,13 @@ import Parallel
 import Tensors
 import Transforms
 
-/// The part of a model behind a layer, run for many values of that layer at once.
+/// The part of a model behind a value, that of a layer, run for many values of it at once.
 ///
-/// The layer need not separate the graph: what the scores read beside it (residual branches, patch tokens) is taken
+/// The value need not separate the graph: what the scores read beside it (residual branches, patch tokens) is taken
 /// from one pass of the image and held. Shapes that are computed from the image are computed again, for as many rows as
 /// run.
 struct LayerTail {
-  let layer: FeatureLayer
+  let value: ValueID
   /// Shape of the layer's value for `rows` rows, and for one.
   let shape: Shape
   let rowShape: Shape
@@ -21,54 +21,60 @@ struct LayerTail {
   let rows: Int
   private let request: ExplanationRequest
   private let head: ScoreHead
+  /// What is known of the graph for `rows` images.
+  let trace: Emitter
   private let held: [(value: ValueID, tensor: Tensor)]
 
   var rowCount: Int { rowShape.count }
+  var target: ValueID { head.logits }
 
-  /// The most rows that run at once where the caller does not say.
-  private static let defaultRows = 16
+  /// How many rows run at once where the caller does not say: more of small ones, since weights are read for all of
+  /// them together.
+  private static func defaultRows(_ rowCount: Int) -> Int { max(16, min(256, (1 << 18) / max(1, rowCount))) }
 
   init(
-    _ request: ExplanationRequest, _ layer: FeatureLayer, of subject: Subject, rows wanted: Int, _ progress: Progress
+    _ request: ExplanationRequest, behind value: ValueID, of subject: Subject, rows wanted: Int, _ progress: Progress
   ) throws {
     let model = request.model
     head = try request.requiredScores()
     self.request = request
-    self.layer = layer
-    let limit = request.call.batchSize > 0 ? request.call.batchSize : Self.defaultRows
-    let (single, many, rows) = try Self.traces(request, layer, head, subject, max(1, min(limit, wanted)))
+    self.value = value
+    let (single, many, rows) = try Self.traces(request, value, head, subject, wanted)
     self.rows = rows
-    shape = try Shape(checking: many.shape(layer.value))
-    rowShape = try Shape(checking: single.map { try $0.shape(layer.value) } ?? [1] + shape.dimensions.dropFirst())
+    trace = many
+    shape = try Shape(checking: many.shape(value))
+    rowShape = try Shape(checking: single.map { try $0.shape(value) } ?? [1] + shape.dimensions.dropFirst())
     guard shape.rank > 0, shape.count == rows * rowShape.count, rows == 1 || shape[0] != rowShape[0] else {
       throw Failure(
-        .unsupported, "the first axis of the layer \(quoted(model.graph.name(of: layer.value))), \(shape), does not "
+        .unsupported, "the first axis of the layer \(quoted(model.graph.name(of: value))), \(shape), does not "
           + "count images; choose another layer")
     }
     try model.engine.limit.check(shape.count * 4, for: "\(rows) values of the layer")
-    let needed = Self.needed(model, layer.value, head.logits, many)
+    let needed = Self.needed(model, value, head.logits, many)
     let values = try request.forward(subject.image, subject.input, subject.shape, needed, progress.polling)
-    held = try zip(needed, values).map { value, tensor in
-      let from = try single?.shape(value) ?? tensor.shape.dimensions
-      return (value, try tensor.repeated(from, to: many.shape(value), times: rows, model.graph.name(of: value)))
+    held = try zip(needed, values).map { held, tensor in
+      let from = try single?.shape(held) ?? tensor.shape.dimensions
+      return (held, try tensor.repeated(from, to: many.shape(held), times: rows, model.graph.name(of: held)))
     }
   }
 
   /// What is known of the graph for one image and for `rows`; one at a time where it takes no more.
   private static func traces(
-    _ request: ExplanationRequest, _ layer: FeatureLayer, _ head: ScoreHead, _ subject: Subject, _ rows: Int
+    _ request: ExplanationRequest, _ value: ValueID, _ head: ScoreHead, _ subject: Subject, _ wanted: Int
   ) throws -> (single: Emitter?, many: Emitter, rows: Int) {
     let model = request.model
     guard let input = model.input else { throw Failure(.unsupported, "the model has no image input") }
     func trace(_ rows: Int) throws -> Emitter {
       try model.engine.trace(
         feeds: model.feeds(for: subject.shape, rows: rows, head, request.call),
-        fetches: [head.logits, layer.value], parallel: model.parallel(for: request.call), progress: request.progress)
+        fetches: [head.logits, value], parallel: model.parallel(for: request.call), progress: request.progress)
     }
     if case .fixed(let declared)? = input.dimensions?.first {
       return (declared == 1 ? try trace(1) : nil, try trace(declared), declared)
     }
     let single = try trace(1)
+    let limit = try request.call.batchSize > 0 ? request.call.batchSize : defaultRows(single.shape(value).reduce(1, *))
+    let rows = max(1, min(limit, wanted))
     guard rows > 1 else { return (single, single, 1) }
     do {
       return (single, try trace(rows), rows)
@@ -103,15 +109,25 @@ struct LayerTail {
     count: Int, _ progress: Progress, write: (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void,
     _ body: (_ i: Int, _ logits: [Float]) throws -> Void
   ) throws {
+    try forEachBatch(of: head.logits, count: count, progress, write: write) { items, tensor in
+      let logits = try LogitRows(tensor, count: rows)
+      for (row, i) in items.enumerated() { try body(i, logits[row]) }
+    }
+  }
+
+  /// Runs `count` values of the layer, as many at once as may be, and gives what `fetch` is for these.
+  func forEachBatch(
+    of fetch: ValueID, count: Int, _ progress: Progress,
+    write: (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void,
+    _ body: (_ items: Range<Int>, _ tensor: Tensor) throws -> Void
+  ) throws {
     var start = 0
     while start < count {
       let end = min(start + rows, count)
       let tensor = try written(start..<end, write)
       let share = progress.range(start..<end, of: count)
-      let results = try request.model.run(
-        [(value: layer.value, tensor: tensor)] + held, fetch: [head.logits], request.call, share)
-      let logits = try LogitRows(results[0], count: rows)
-      for i in start..<end { try body(i, logits[i - start]) }
+      let results = try request.model.run([(value: value, tensor: tensor)] + held, fetch: [fetch], request.call, share)
+      try body(start..<end, results[0])
       start = end
     }
   }
@@ -124,8 +140,8 @@ struct LayerTail {
   ) throws {
     let parallel = request.model.parallel(for: request.call)
     var pass = BackwardPass.Request(
-      feeds: [(layer.value, .float32, shape)] + held.map { ($0.value, $0.tensor.type, $0.tensor.shape) },
-      target: head.logits, values: [layer.value])
+      feeds: [(value, .float32, shape)] + held.map { ($0.value, $0.tensor.type, $0.tensor.shape) },
+      target: head.logits, values: [value])
     pass.early = [head.logits]
     let backward = try request.model.backwardPass(pass, parallel)
     var start = 0

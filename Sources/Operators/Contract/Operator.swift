@@ -183,6 +183,8 @@ public struct OperatorDefinition: Sendable {
   public let plan: @Sendable (Request) throws -> Step
   /// nil where the operator has no derivative, or Limpid does not know it.
   public private(set) var gradient: GradientRule?
+  /// What is known of where a result's elements come from; nothing, where the operator does not say it.
+  public private(set) var locality: @Sendable (Request) throws -> Locality = { _ in [] }
 
   public init(_ name: String, domain: String = "", plan: @escaping @Sendable (Request) throws -> Step) {
     self.name = name
@@ -194,6 +196,15 @@ public struct OperatorDefinition: Sendable {
   func gradient(_ rule: GradientRule?) -> OperatorDefinition {
     var copy = self
     copy.gradient = rule
+    return copy
+  }
+
+  func local(_ locality: Locality) -> OperatorDefinition { local { _ in locality } }
+
+  /// The same definition with what it says of where a result's elements come from.
+  func local(_ locality: @escaping @Sendable (Request) throws -> Locality) -> OperatorDefinition {
+    var copy = self
+    copy.locality = locality
     return copy
   }
 }

@@ -6,7 +6,9 @@ import Tensors
 
 /// Operators that combine two (or more) operands element by element, brought to one shape.
 enum Binary {
-  static let definitions =
+  static let definitions = elementwise.map { $0.local([.pixel, .channel]) }
+
+  private static let elementwise =
     [
       ("Add", Kernels.Binary.add, BinaryGradients.add), ("Sub", .subtract, BinaryGradients.subtract),
       ("Mul", .multiply, BinaryGradients.multiply), ("Div", .divide, BinaryGradients.divide),

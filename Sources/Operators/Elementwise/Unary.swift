@@ -5,7 +5,9 @@ import Tensors
 
 /// Operators that apply a function to each element.
 enum Unary {
-  static let definitions =
+  static let definitions = elementwise.map { $0.local([.pixel, .channel]) }
+
+  private static let elementwise =
     Activation.names.map { name in
       OperatorDefinition(name) { try plan($0, Activation(name, of: $0.node).function) }
         .gradient(UnaryGradients.rule(name))

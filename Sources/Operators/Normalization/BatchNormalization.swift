@@ -7,6 +7,7 @@ import Tensors
 enum BatchNormalization {
   static let definitions = [
     OperatorDefinition("BatchNormalization", plan: plan).gradient(NormalizationGradients.batch)
+      .local { try $0.node.flag("training_mode") ? [] : [.pixel, .channel] }
   ]
 
   private static func plan(_ request: Request) throws -> Step {

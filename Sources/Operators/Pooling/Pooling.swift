@@ -5,7 +5,9 @@ import Tensors
 
 /// MaxPool, AveragePool and their global forms, over one or two spatial axes.
 enum Pool {
-  static let definitions = [
+  static let definitions = pools.map { $0.local(.channel) }
+
+  private static let pools = [
     OperatorDefinition("MaxPool") { try planWindow($0, average: false) }.gradient(PoolGradients.maximum),
     OperatorDefinition("AveragePool") { try planWindow($0, average: true) }.gradient(PoolGradients.average),
     OperatorDefinition("GlobalMaxPool") { try planGlobal($0, .maximum) }.gradient(PoolGradients.globalMaximum),

@@ -11,6 +11,7 @@ enum Reduce {
     ("ReduceLogSum", .logSum), ("ReduceLogSumExp", .logSumExp),
   ].map { name, reduction in
     OperatorDefinition(name) { try plan($0, reduction) }.gradient(ReduceGradients.rule(reduction))
+      .local { try Reduction($0, $0.input(0)).axes.isDisjoint(with: [0, 1]) ? .channel : [] }
   }
 
   private static func plan(_ request: Request, _ reduction: Kernels.Reduction) throws -> Step {
