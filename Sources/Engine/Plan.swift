@@ -38,9 +38,9 @@ public final class Plan: Sendable {
   let seam: (steps: Int, earlyCount: Int)?
   let arenaByteCount: Int
   let workspaceByteCount: Int
-  private let kernels: Kernels
-  private let parallel: Parallel
-  private let pool: BlockPool
+  let kernels: Kernels
+  let parallel: Parallel
+  let pool: BlockPool
 
   init(
     feeds: [Operand], steps: [PlannedStep], fetches: [Fetch], seam: (steps: Int, earlyCount: Int)?,
@@ -94,7 +94,7 @@ public final class Plan: Sendable {
   }
 
   /// Runs some steps; for `progress` they are preceded by `before` others than come before them in the plan.
-  private func run(
+  func run(
     _ range: Range<Int>, of total: Int, before: Int = 0, _ feeds: [Tensor], _ block: Storage, _ progress: Progress
   ) throws {
     for i in range {
@@ -112,7 +112,7 @@ public final class Plan: Sendable {
     }
   }
 
-  private func address(of location: Location, _ feeds: [Tensor], _ block: Storage) -> UnsafeMutableRawPointer {
+  func address(of location: Location, _ feeds: [Tensor], _ block: Storage) -> UnsafeMutableRawPointer {
     switch location {
     case .arena(let offset): block.base + offset
     case .feed(let i): feeds[i].data
@@ -121,7 +121,7 @@ public final class Plan: Sendable {
   }
 
   /// A fetched value in ONNX order and the type that the model declares.
-  private func result(_ fetch: Fetch, _ feeds: [Tensor], _ block: Storage) throws -> Tensor {
+  func result(_ fetch: Fetch, _ feeds: [Tensor], _ block: Storage) throws -> Tensor {
     let result = try Tensor(fetch.operand.type, fetch.operand.shape)
     let source = UnsafeRawPointer(address(of: fetch.location, feeds, block))
     kernels.copy(source, fetch.operand, to: .standard, into: result.data, parallel)

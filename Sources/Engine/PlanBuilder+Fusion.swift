@@ -69,7 +69,8 @@ extension PlanBuilder {
     guard case .run(let run) = step.action else { throw Failure(.internal, "a fused step does not run") }
     return Draft(
       node: node, request: request, run: run, inputs: inputs, outputs: drafts[i].outputs, workspace: step.workspace,
-      overwritable: step.overwritable, shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds)
+      overwritable: step.overwritable, shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds,
+      regional: step.regional)
   }
 
   /// What the activation `node` needs beside its input; nil where it is none, or its parameters are not constant.

@@ -4,8 +4,11 @@ import Tensors
 
 /// The end of planning: which buffers share memory, and where each lies.
 extension PlanBuilder {
-  /// `seam` counts the steps before the cut, and the fetches that are taken there.
-  func finish(_ fetches: [ValueID], seam: (steps: Int, earlyCount: Int)?) throws -> Plan {
+  /// `seam` counts the steps before the cut, and the fetches that are taken there. With `keepsAll` every value is there
+  /// at the end of a run.
+  func finish(
+    _ fetches: [ValueID], seam: (steps: Int, earlyCount: Int)?, keepsAll: Bool = false
+  ) throws -> Plan {
     let drafts = drafts.filter { !$0.isAbsorbed }
     var lives = [ClosedRange<Int>?](repeating: nil, count: bufferSizes.count)
     for (i, draft) in drafts.enumerated() {
@@ -13,6 +16,7 @@ extension PlanBuilder {
         lives[buffer] = (lives[buffer]?.lowerBound ?? i)...i
       }
     }
+    if keepsAll { for i in lives.indices { lives[i] = lives[i].map { $0.lowerBound...drafts.count } } }
     if let seam {
       // Every round reads what was computed before the cut.
       for case (let buffer, let life?) in lives.enumerated()

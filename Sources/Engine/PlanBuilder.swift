@@ -52,6 +52,7 @@ struct PlanBuilder {
     let overwritable: [Int]
     var shape: Shape?
     var multiplyAdds = 0
+    var regional: RegionalStep?
     /// Taken out again, because a later step does its work too.
     var isAbsorbed = false
   }
@@ -126,13 +127,13 @@ struct PlanBuilder {
     return Emitter(graph, operands: values.mapValues(\.operand), kernels: kernels, parallel: parallel)
   }
 
-  private mutating func add(at i: Int) throws {
+  mutating func add(at i: Int) throws {
     let node = graph.nodes[i]
     try locating(node.title) { try add(node) }
   }
 
   /// Takes in what is fed; the indices of the live nodes.
-  private mutating func prepare(
+  mutating func prepare(
     _ declared: [(value: ValueID, type: ElementType, shape: Shape)], _ known: [ValueID: Tensor], _ fetches: [ValueID]
   ) throws -> [Int] {
     for (i, feed) in declared.enumerated() {
@@ -240,7 +241,7 @@ struct PlanBuilder {
         Draft(
           node: node, request: request, run: isEmpty ? Self.nothing : run, inputs: inputs, outputs: outputs,
           workspace: isEmpty ? 0 : step.workspace, overwritable: step.overwritable,
-          shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds))
+          shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds, regional: step.regional))
     }
   }
 

@@ -19,6 +19,8 @@ public struct Kernels: Sendable, CustomStringConvertible {
 
   public let variant: Variant
   public let description: String
+  /// Whether no convolution is computed by Winograd's algorithm.
+  public private(set) var sumsDirectly: Bool
   let table: KernelTable
 
   /// Throws `unsupported` where the processor lacks the instructions, or the system OpenBLAS.
@@ -43,6 +45,16 @@ public struct Kernels: Sendable, CustomStringConvertible {
     self.variant = variant
     self.table = table
     self.description = description
+    sumsDirectly = variant == .openblas
+  }
+
+  /// The same kernels, which sum all convolutions directly: for runs of regions. nil where the bits of sums depend on how
+  /// many rows there are.
+  public var summingDirectly: Kernels? {
+    guard variant != .openblas else { return nil }
+    var copy = self
+    copy.sumsDirectly = true
+    return copy
   }
 
   /// For tests: the code of AVX-512, without its instructions.

@@ -248,6 +248,15 @@ struct Winograd {
 }
 
 extension Kernels {
-  /// `Convolution.patchHeight`; OpenBLAS, which has no transforms, sums directly.
-  func patchHeight(_ c: Convolution) -> PatchHeight? { variant == .openblas ? nil : c.patchHeight }
+  /// `Convolution.patchHeight`, but for kernels that sum directly, as OpenBLAS, which has no transforms, does.
+  func patchHeight(_ c: Convolution) -> PatchHeight? { sumsDirectly ? nil : c.patchHeight }
+
+  /// The time of a convolution by kernels that do not sum all directly, in terms of direct sums; as measured.
+  public func relativeCost(_ c: Convolution) -> Double {
+    switch c.patchHeight {
+    case .four: 0.35
+    case .two: 0.52
+    case nil: 1
+    }
+  }
 }

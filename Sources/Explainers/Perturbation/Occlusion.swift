@@ -7,6 +7,7 @@ import Tensors
 /// attribution is the mean of s(x) − s(x with the window covered) over the windows that cover it.
 ///
 /// The last window of an axis is cut off at the border. `details["attribution"]` has every colour, the grid their sum.
+/// Only what a window reaches is computed again, where that saves enough (`RegionalPlan`).
 struct Occlusion: Explainer {
   let name = "occlusion"
   let summary = "What the score loses when a sliding window of the image is covered."
@@ -30,12 +31,11 @@ struct Occlusion: Explainer {
       let size = subject.shape.count
       var sums = subject.classes.map { _ in [Double](repeating: 0, count: size) }
       var counts = [Int32](repeating: 0, count: size)
-      let whole = scoring(subject.logits)
-      try request.forEachVariant(of: subject, count: windows.count, progress) { i, target in
+      try request.forEachForm(of: subject, regions: windows.regions, progress) { i, target in
         target.update(from: subject.start, count: size)
         windows.forEachValue(of: i) { target[$0] = filling[$0] }
-      } _: { i, logits in
-        let scores = scoring(logits)
+      } _: { i, logits, image in
+        let (scores, whole) = (scoring(logits), scoring(image))
         windows.forEachValue(of: i) { counts[$0] += 1 }
         for (c, index) in subject.classes.enumerated() {
           let drop = Double(whole[index]) - Double(scores[index])

@@ -1,4 +1,5 @@
 import Explanations
+import Kernels
 import Models
 import Tensors
 
@@ -38,6 +39,13 @@ struct SlidingWindows {
   }
 
   var count: Int { places.reduce(1) { $0 * $1.count } }
+
+  /// The rows and columns of each window.
+  var regions: [Region] {
+    (0..<count).map { i in
+      Region(rows: places[1][i / places[2].count % places[1].count], columns: places[2][i % places[2].count])
+    }
+  }
 
   /// Calls `body` with the place of every value that window `i` covers.
   func forEachValue(of i: Int, _ body: (Int) -> Void) {

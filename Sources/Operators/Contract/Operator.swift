@@ -72,6 +72,8 @@ public struct Step: Sendable {
   public var taken: Set<Int> = []
   /// Multiplications with additions that a run makes, where those are most of its work: for profiles.
   public var multiplyAdds = 0
+  /// How regions of the result are computed, of images of two spatial axes.
+  public var regional: RegionalStep?
   public var action: Action
 
   public init(

@@ -49,7 +49,7 @@ enum Conv {
     let scratch = weights.isDepthwise ? 0 : kernels.convolutionWorkspace(c, threads: request.parallel.threads)
     let isEmpty = geometry.output.count == 0
     let taken: Set<Int> = packed == nil ? [] : biasIsFed ? [1] : [1, 2, 3, 4, 5, 6]
-    return Step(
+    var step = Step(
       inputs: layouts, outputs: [output], workspace: packing + scratch, taken: taken,
       multiplyAdds: output.shape.count * c.multiplyAddsPerOutput
     ) { run in
@@ -65,6 +65,36 @@ enum Conv {
       } else {
         kernels.convolve(
           c, run.input(0), w, into: run.output(), epilogue, workspace: run.workspace + packing, run.parallel)
+      }
+    }
+    if let packed, !biasIsFed, kernels.sumsDirectly, output.shape.rank == 4 {
+      step.regional = regional(
+        c, kernels, packed, bias, activation, hasResidual: hasResidual, isDepthwise: weights.isDepthwise,
+        request.parallel)
+    }
+    return step
+  }
+
+  private static func regional(
+    _ c: Kernels.Convolution, _ kernels: Kernels, _ packed: Storage, _ bias: Storage?, _ activation: Kernels.Unary?,
+    hasResidual: Bool, isDepthwise: Bool, _ parallel: Parallel
+  ) -> RegionalStep {
+    RegionalStep(
+      wholeCost: Int(kernels.relativeCost(c) * Double(c.batch * c.outputHeight * c.outputWidth * c.outputChannels)
+        * Double(c.multiplyAddsPerOutput)),
+      reach: RegionalStep.reach(c), residual: hasResidual ? residual : nil,
+      workspace: { isDepthwise ? 0 : kernels.regionWorkspace(c, pixels: $0, threads: parallel.threads) }
+    ) { run in
+      let w = UnsafePointer(packed.base.assumingMemoryBound(to: Float.self))
+      let epilogue = Kernels.Epilogue(
+        bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) },
+        residual: hasResidual ? UnsafePointer(run.output) : nil, activation: activation)
+      if isDepthwise {
+        kernels.convolveDepthwise(
+          c, regions: run.wanted, of: run.input, w, into: run.output, epilogue, run.parallel)
+      } else {
+        kernels.convolve(
+          c, regions: run.wanted, of: run.input, w, into: run.output, epilogue, workspace: run.workspace, run.parallel)
       }
     }
   }

@@ -39,7 +39,7 @@ enum Pool {
         if !isEmpty { search.run(run.input(0), into: run.output(0), run.output(1)) }
       }
     }
-    return Step(inputs: [.channelsLast], outputs: [result]) { run in
+    var step = Step(inputs: [.channelsLast], outputs: [result]) { run in
       if isEmpty { return }
       if average {
         kernels.poolAverage(pooling, run.input(0), into: run.output(), run.parallel)
@@ -47,6 +47,15 @@ enum Pool {
         kernels.poolMaximum(pooling, run.input(0), into: run.output(), run.parallel)
       }
     }
+    if output.rank == 4, !isEmpty {
+      step.regional = RegionalStep(
+        wholeCost: 0, reach: RegionalStep.reach(pooling), residual: nil, workspace: { _ in 0 }
+      ) { run in
+        kernels.pool(
+          pooling, average: average, regions: run.wanted, of: run.input, into: run.output, run.parallel)
+      }
+    }
+    return step
   }
 
   /// One spatial axis is taken as a picture of height 1.

@@ -1,0 +1,166 @@
+public import Graph
+public import Kernels
+import Operators
+public import Parallel
+public import Tensors
+
+/// Runs many forms of one image that differ from it in a region each: only what the region reaches is computed again, with
+/// the values of the image elsewhere, by the kernels of whole runs; so the bits are those of whole runs, whose
+/// convolutions are summed directly.
+///
+/// The parts of all forms that run together lie one after the other in one buffer for each value, pixel by pixel, so that
+/// a convolution reads its weights once for all.
+public final class RegionalPlan: Sendable {
+  /// Maps [1, channels, height, width], channels-last in memory, and where those of the image lie.
+  struct Maps: Sendable {
+    let shape: Shape
+    let location: Plan.Location
+
+    init(_ shape: Shape, _ location: Plan.Location) { (self.shape, self.location) = (shape, location) }
+
+    var channels: Int { shape[1] }
+    var height: Int { shape[2] }
+    var width: Int { shape[3] }
+  }
+
+  struct Part: Sendable {
+    enum Kind: Sendable {
+      case windows(RegionalStep)
+      case pixels(Pixels)
+    }
+
+    /// In the plan of the image.
+    let step: Int
+    let value: ValueID
+    /// Which maps each input is.
+    let inputs: [Int?]
+    let output: Int
+    let kind: Kind
+    let multiplyAdds: Int
+    let wholeCost: Int
+  }
+
+  /// An operator that works pixel by pixel, planned for as many pixels in a row as there are.
+  struct Pixels: Sendable {
+    let definition: OperatorDefinition
+    let request: Request
+    /// Which inputs are maps.
+    let maps: [Bool]
+
+    func step(_ pixels: Int) throws -> Step {
+      let inputs = try zip(request.inputs, maps).map { operand, isMap in
+        guard isMap, let operand else { return operand }
+        return Operand(.float32, try Shape(checking: [1, operand.shape[1], pixels, 1]), layout: .channelsLast)
+      }
+      return try definition.plan(
+        Request(
+          node: request.node, opset: request.opset, inputs: inputs, wanted: request.wanted, kernels: request.kernels,
+          parallel: request.parallel, weights: request.weights))
+    }
+
+    /// Whether the other inputs are the same at every pixel, and the step lies as is wanted.
+    func isRegional(_ shape: Shape, _ places: [PlanBuilder.Place?]) throws -> Bool {
+      for (i, operand) in request.inputs.enumerated() where !maps[i] && i < places.count && places[i] != nil {
+        guard let operand, case .constant? = places[i] else { return false }
+        let isVector = request.node.operation == "BatchNormalization"
+        guard isVector || operand.shape.dimensions.suffix(2).allSatisfy({ $0 == 1 }) else { return false }
+      }
+      for (operand, isMap) in zip(request.inputs, maps) where isMap {
+        guard operand?.shape.dimensions.suffix(2) == shape.dimensions.suffix(2) else { return false }
+      }
+      let step = try step(2)
+      guard case .run = step.action, step.outputs.count == 1, step.outputs[0].layout == .channelsLast,
+        step.outputs[0].type == .float32, step.outputs[0].shape == [1, shape[1], 2, 1]
+      else { return false }
+      return zip(step.inputLayouts, maps).allSatisfy { layout, isMap in !isMap || layout == .channelsLast }
+    }
+  }
+
+  let plan: Plan
+  let image: ValueID
+  let feed: Int
+  let maps: [Maps]
+  let parts: [Part]
+  /// What the rest of the graph reads of the parts.
+  let frontier: [(value: ValueID, maps: Int)]
+  /// Whether the rest reads the image too.
+  public let readsImage: Bool
+  private let restCost: Int
+  private let fetches: [ValueID]
+  let engine: Engine
+
+  init(
+    _ plan: Plan, image: ValueID, feed: Int, maps: [Maps], parts: [Part], frontier: [(value: ValueID, maps: Int)],
+    readsImage: Bool, restCost: Int, fetches: [ValueID], engine: Engine
+  ) {
+    (self.plan, self.image, self.feed, self.maps, self.parts) = (plan, image, feed, maps, parts)
+    (self.frontier, self.readsImage, self.restCost) = (frontier, readsImage, restCost)
+    (self.fetches, self.engine) = (fetches, engine)
+  }
+
+  /// The multiplications of forms that differ in these regions, in terms of as many whole runs by the fastest kernels.
+  public func share(of regions: [Region]) -> Double {
+    var some = Double(restCost)
+    var all = Double(restCost)
+    for part in parts { all += Double(part.wholeCost) }
+    for region in regions {
+      let found = reached([region])
+      for part in parts {
+        let pixels = maps[part.output].height * maps[part.output].width
+        some += Double(part.multiplyAdds) * Double(found[part.output].count) / Double(pixels) / Double(regions.count)
+      }
+    }
+    return all > 0 ? some / all : 1
+  }
+
+  /// For each of the maps, the regions that differ where those of the image do.
+  func reached(_ regions: [Region]) -> [RegionList] {
+    var found = [RegionList(regions)]
+    for part in parts {
+      let read = part.inputs.enumerated().compactMap { i, maps in maps.map { (i, found[$0].regions) } }
+      let own = regions.indices.map { form in
+        read.reduce(Region.empty) { sum, input in
+          if case .windows(let step) = part.kind, input.0 == 0 { return sum.union(step.reach(input.1[form])) }
+          return sum.union(input.1[form])
+        }
+      }
+      found.append(RegionList(own))
+    }
+    return found
+  }
+
+  /// The image itself, run and kept.
+  public struct Base: Sendable {
+    let feeds: [Tensor]
+    let block: Storage
+    public let fetched: [Tensor]
+  }
+
+  /// Runs the image, `feeds` in the order of the plan and in ONNX order of axes.
+  public func start(_ feeds: [Tensor], progress: Progress) throws -> Base {
+    var feeds = try feeds.map { try $0.computed().aligned() }
+    feeds[feed] = try channelsLast(feeds[feed])
+    let block = try Storage(byteCount: plan.byteCount)
+    try plan.run(plan.steps.indices, of: plan.steps.count, feeds, block, progress)
+    return Base(feeds: feeds, block: block, fetched: try plan.fetches.map { try plan.result($0, feeds, block) })
+  }
+
+  private func channelsLast(_ tensor: Tensor) throws -> Tensor {
+    let result = try Tensor(.float32, Layout.channelsLast.physical(tensor.shape))
+    plan.kernels.copy(
+      tensor.data, Operand(.float32, tensor.shape), to: .channelsLast, into: result.data, plan.parallel)
+    return result
+  }
+
+  /// What is fetched of forms of the image: `forms` is [forms, channels, height, width], each of which differs from the
+  /// image within its region only. `others` are what the rest of the graph is fed beside, for as many forms.
+  public func run(
+    _ forms: Tensor, regions: [Region], _ base: Base, others: [(value: ValueID, tensor: Tensor)], progress: Progress
+  ) throws -> [Tensor] {
+    let shares = progress.parts(Double(max(1, parts.count)), 1)
+    let found = try frontier(forms, regions, base, shares[0])
+    var given = zip(frontier, found).map { (value: $0.value, tensor: $1) } + others
+    if readsImage { given.append((image, forms)) }
+    return try engine.run(given, fetch: fetches, parallel: plan.parallel, progress: shares[1])
+  }
+}

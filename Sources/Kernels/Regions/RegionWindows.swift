@@ -1,0 +1,184 @@
+import KernelCore
+public import Parallel
+
+/// Convolutions and pools of regions: the kernels of whole maps, with pointers into the image's maps or into the parts that
+/// differ. So each output is summed in the same order, and has the same bits as in a run of the whole form. Convolutions
+/// are summed directly: in Winograd's algorithm a pixel changes the rounding of outputs that do not depend on it.
+extension Kernels {
+  /// Bytes that `convolve(_:regions:…)` needs for a list of `pixels`.
+  public func regionWorkspace(_ c: Convolution, pixels: Int, threads: Int) -> Int {
+    RegionWindows(c, self, pixels: pixels, threads: threads).slotBytes * max(1, threads)
+  }
+
+  /// Weights from `packWeights` of kernels that sum directly. `output`: [pixels of `wanted`, channels]; the residual
+  /// of the epilogue is laid out so, and may be the output itself.
+  public func convolve(
+    _ c: Convolution, regions wanted: RegionList, of input: PatchedMaps, _ packed: UnsafePointer<Float>,
+    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,
+    _ parallel: Parallel
+  ) {
+    guard wanted.count > 0 else { return }
+    let windows = RegionWindows(c, self, pixels: wanted.count, threads: parallel.threads)
+    let grid = windows.grid
+    let groupLength = packedCount(depth: windows.taps * windows.channels, columns: windows.columns)
+    forEachTask(c.groups * grid.count, parallel) { task, slot in
+      let (rows, columnRange) = grid[task % grid.count]
+      let group = task / grid.count
+      let memory = workspace + slot * windows.slotBytes
+      let scratch = Scratch(memory, rows: grid.blockRows)
+      let zeros = (memory + windows.scratchBytes).assumingMemoryBound(to: Float.self)
+      zeros.update(repeating: 0, count: windows.channels)
+      windows.point(rows, wanted, input, group: group, scratch, zeros)
+      let first = group * windows.columns
+      let product = Product(
+        taps: windows.taps, channels: windows.channels, columns: windows.columns, weights: packed + group * groupLength,
+        output: output + first, stride: c.outputChannels,
+        epilogue: Epilogue(
+          bias: epilogue.bias.map { $0 + first }, residual: epilogue.residual.map { $0 + first },
+          activation: epilogue.activation))
+      compute(product, rows, columnRange, scratch, zeros: UnsafePointer(zeros))
+    }
+  }
+
+  /// The same for `convolveDepthwise`.
+  public func convolveDepthwise(
+    _ c: Convolution, regions wanted: RegionList, of input: PatchedMaps, _ weights: UnsafePointer<Float>,
+    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
+  ) {
+    let clamp = epilogue.activation?.clampRange
+    let channels = c.outputChannels
+    let taps = c.kernelHeight * c.kernelWidth
+    let pointerBytes = MemoryLayout<UnsafePointer<Float>>.stride * taps * 4
+    parallel.forEach(wanted.count, grain: 32) { pixels in
+      withUnsafeTemporaryAllocation(byteCount: pointerBytes + 4 * channels, alignment: 64) { memory in
+        guard let base = memory.baseAddress else { return }
+        let pointers = base.assumingMemoryBound(to: UnsafePointer<Float>.self)
+        let zeros = (base + pointerBytes).assumingMemoryBound(to: Float.self)
+        zeros.update(repeating: 0, count: channels)
+        wanted.forEachRun(in: pixels) { form, y, columns, place in
+          for x in stride(from: columns.lowerBound, to: columns.upperBound, by: 4) {
+            let count = min(4, columns.upperBound - x)
+            for tap in 0..<taps {
+              let iy = y * c.strideY - c.padTop + tap / c.kernelWidth * c.dilationY
+              for i in 0..<4 {
+                let ix = (x + min(i, count - 1)) * c.strideX - c.padLeft + tap % c.kernelWidth * c.dilationX
+                let isInside = iy >= 0 && iy < c.inputHeight && ix >= 0 && ix < c.inputWidth
+                pointers[4 * tap + i] = isInside ? input.pixel(form, iy, ix) : UnsafePointer(zeros)
+              }
+            }
+            let offset = (place + x - columns.lowerBound) * channels
+            table.depthwise(
+              DepthwiseStrip(
+                pointers: pointers, pixels: count, taps: taps, channels: channels, weights: weights,
+                bias: epilogue.bias, residual: epilogue.residual.map { $0 + offset }, output: output + offset,
+                low: clamp?.lowerBound ?? -.infinity, high: clamp?.upperBound ?? .infinity))
+          }
+          applyUnclamped(epilogue, output, stride: channels, place..<place + columns.count, 0..<channels)
+        }
+      }
+    }
+  }
+
+  /// The same for `poolMaximum` and `poolAverage`.
+  public func pool(
+    _ p: Pooling, average: Bool, regions wanted: RegionList, of input: PatchedMaps,
+    into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
+  ) {
+    let capacity = min(p.kernelHeight, p.inputHeight) * min(p.kernelWidth, p.inputWidth)
+    parallel.forEach(wanted.count, grain: 32) { pixels in
+      withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: capacity) { memory in
+        guard let taps = memory.baseAddress else { return }
+        wanted.forEachRun(in: pixels) { form, y, columns, place in
+          for x in columns {
+            var count = 0
+            let (rows, across) = p.taps(y, x)
+            for iy in rows { for ix in across {
+              taps[count] = input.pixel(form, iy, ix)
+              count += 1
+            } }
+            let target = output + (place + x - columns.lowerBound) * p.channels
+            if average {
+              let divisor = p.countIncludePad ? p.paddedCount(y, x) : count
+              table.meanOfTaps(taps, count, p.channels, Float(max(1, divisor)), target)
+            } else {
+              table.maximumOfTaps(taps, count, p.channels, target)
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// The order of work of a convolution of regions, and its memory.
+private struct RegionWindows {
+  let c: Kernels.Convolution
+  let grid: TaskGrid
+  let taps, channels, columns: Int
+  let scratchBytes: Int
+  /// Memory of one task: a `Scratch`, then zeros.
+  let slotBytes: Int
+
+  init(_ c: Kernels.Convolution, _ kernels: Kernels, pixels: Int, threads: Int) {
+    self.c = c
+    taps = c.kernelHeight * c.kernelWidth
+    (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
+    grid = kernels.grid(
+      rows: pixels, columns: columns, rowFloats: channels * c.strideX * c.strideY, threads: threads)
+    scratchBytes = (Scratch.byteCount(rows: grid.blockRows, taps: taps) + 63) / 64 * 64
+    slotBytes = scratchBytes + (4 * channels + 63) / 64 * 64
+  }
+
+  func point(
+    _ pixels: Range<Int>, _ wanted: RegionList, _ input: PatchedMaps, group: Int, _ scratch: Scratch,
+    _ zeros: UnsafeMutablePointer<Float>
+  ) {
+    let first = group * channels
+    wanted.forEachRun(in: pixels) { form, y, columns, place in
+      let region = input.list.regions[form]
+      for ky in 0..<c.kernelHeight {
+        let iy = y * c.strideY - c.padTop + ky * c.dilationY
+        let isRow = iy >= 0 && iy < c.inputHeight
+        let whole = input.whole + (isRow ? iy * c.inputWidth * c.inputChannels + first : 0)
+        let isPart = region.rows.contains(iy)
+        let row = isPart ? input.list.starts[form] + (iy - region.rows.lowerBound) * region.columns.count : 0
+        let part = input.parts + (row * c.inputChannels + first)
+        let (from, to) = isPart ? (region.columns.lowerBound, region.columns.upperBound) : (0, 0)
+        for kx in 0..<c.kernelWidth {
+          let pointers = scratch.pointers
+            + ((ky * c.kernelWidth + kx) * scratch.pointerStride + place - pixels.lowerBound)
+          var ix = columns.lowerBound * c.strideX - c.padLeft + kx * c.dilationX
+          for i in 0..<columns.count {
+            if !isRow || ix < 0 || ix >= c.inputWidth {
+              pointers[i] = UnsafePointer(zeros)
+            } else if ix >= from && ix < to {
+              pointers[i] = part + (ix - from) * c.inputChannels
+            } else {
+              pointers[i] = whole + ix * c.inputChannels
+            }
+            ix += c.strideX
+          }
+        }
+      }
+    }
+  }
+}
+
+extension Kernels.Pooling {
+  /// The rows and columns of the input under one window.
+  fileprivate func taps(_ y: Int, _ x: Int) -> (StrideTo<Int>, StrideTo<Int>) {
+    func places(_ first: Int, _ dilation: Int, _ kernel: Int, _ extent: Int) -> StrideTo<Int> {
+      let inside = Self.inside(first, dilation, kernel, extent)
+      return stride(from: first + inside.lowerBound * dilation, to: first + inside.upperBound * dilation, by: dilation)
+    }
+    return (
+      places(y * strideY - padTop, dilationY, kernelHeight, inputHeight),
+      places(x * strideX - padLeft, dilationX, kernelWidth, inputWidth)
+    )
+  }
+
+  fileprivate func paddedCount(_ y: Int, _ x: Int) -> Int {
+    Self.inside(y * strideY, dilationY, kernelHeight, inputHeight + padTop + padBottom).upperBound
+      * Self.inside(x * strideX, dilationX, kernelWidth, inputWidth + padLeft + padRight).upperBound
+  }
+}
