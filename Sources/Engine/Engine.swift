@@ -83,6 +83,9 @@ public final class Engine: Sendable {
       return plan
     } catch is NeedsFeeds {
       return nil
+    } catch let failure as Failure where failure.kind == .unsupported {
+      // Most likely for the memory of all values; else whole runs say it too.
+      return nil
     }
   }
 

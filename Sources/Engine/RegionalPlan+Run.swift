@@ -25,7 +25,10 @@ extension RegionalPlan {
       try progress.advance(i, of: parts.count)
       let output = (block.base + arena.offsets[part.output]).assumingMemoryBound(to: Float.self)
       let step = plan.steps[part.step]
-      try locating(step.title) {
+      let pixels = maps[part.output].height * maps[part.output].width
+      let multiplyAdds = part.multiplyAdds / pixels * lists[part.output].count
+      let profiled = Profile.Step(index: part.step, operation: step.operation, title: step.title, shape: step.shape)
+      try locating(step.title) { try progress.timing(profiled, multiplyAdds) {
         switch part.kind {
         case .windows(let regional):
           if let slot = regional.residual {
@@ -46,7 +49,7 @@ extension RegionalPlan {
         case .pixels(let pixels):
           try run(pixels, part, lists, output, block.base + arena.byteCount, base, patched)
         }
-      }
+      } }
     }
     try progress.advance(parts.count, of: parts.count)
     return try frontier.map { try whole(patched($0.maps), regions.count) }
@@ -79,6 +82,12 @@ extension RegionalPlan {
   // MARK: Memory
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) & ~63 }
+
+  /// Bytes of a run: of regions, and of the whole values behind them in two orders.
+  func byteCount(_ lists: [RegionList]) throws -> Int {
+    let values = frontier.reduce(0) { $0 + 2 * 4 * maps[$1.maps].shape.count * lists[0].regions.count }
+    return arena(lists).byteCount + (try workspace(lists)) + values
+  }
 
   private func arena(_ lists: [RegionList]) -> Arena {
     var ends = [Int](repeating: 0, count: maps.count)

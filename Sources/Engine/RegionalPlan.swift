@@ -113,6 +113,15 @@ public final class RegionalPlan: Sendable {
     return all > 0 ? some / all : 1
   }
 
+  /// Whether forms with these regions, as many at once as may run together, fit into the memory limit beside the image.
+  public func fits(_ regions: [Region], batch: Int) throws -> Bool {
+    var most = 0
+    for start in stride(from: 0, to: regions.count, by: max(1, batch)) {
+      most = max(most, try byteCount(reached(Array(regions[start..<min(regions.count, start + max(1, batch))]))))
+    }
+    return plan.byteCount <= engine.limit.bytes - min(most, engine.limit.bytes)
+  }
+
   /// For each of the maps, the regions that differ where those of the image do.
   func reached(_ regions: [Region]) -> [RegionList] {
     var found = [RegionList(regions)]

@@ -30,7 +30,8 @@ extension Model {
   /// Runs forms of an image, computing again only what their regions reach, and hands `body` the values of `fetches`:
   /// of the image first, as form nil, then of the forms in order. Same bits as whole runs with direct sums, whatever runs together.
   ///
-  /// False, and nothing has run, where the graph changes everywhere too early, so that whole runs are as fast.
+  /// False, and nothing has run, where the graph changes everywhere too early, so that whole runs are as fast, or where the
+  /// memory limit has no room for all values of the image.
   public func forEachForm(
     _ forms: RegionalForms, fetch fetches: [ValueID], _ call: Call, _ progress: Progress,
     _ body: (_ items: Range<Int>?, _ tensors: [Tensor]) throws -> Void
@@ -46,7 +47,7 @@ extension Model {
       let plan = try engine.regionalPlan(
         feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, image: image, fetches: fetches,
         parallel: parallel(for: call), progress: progress.polling),
-      plan.share(of: forms.regions) <= 1 - Self.leastSaving
+      plan.share(of: forms.regions) <= 1 - Self.leastSaving, try plan.fits(forms.regions, batch: batchSize(call))
     else { return false }
     let base = try plan.start(feeds.map(\.tensor), progress: progress.polling)
     try body(nil, base.fetched)

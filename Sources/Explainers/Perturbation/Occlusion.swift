@@ -31,15 +31,24 @@ struct Occlusion: Explainer {
       let size = subject.shape.count
       var sums = subject.classes.map { _ in [Double](repeating: 0, count: size) }
       var counts = [Int32](repeating: 0, count: size)
-      try request.forEachForm(of: subject, regions: windows.regions, progress) { i, target in
+      var whole = scoring(subject.logits)
+      let logits = try request.requiredScores().logits
+      try request.forEachForm(of: subject, regions: windows.regions, fetch: logits, progress) { i, target in
         target.update(from: subject.start, count: size)
         windows.forEachValue(of: i) { target[$0] = filling[$0] }
-      } _: { i, logits, image in
-        let (scores, whole) = (scoring(logits), scoring(image))
-        windows.forEachValue(of: i) { counts[$0] += 1 }
-        for (c, index) in subject.classes.enumerated() {
-          let drop = Double(whole[index]) - Double(scores[index])
-          windows.forEachValue(of: i) { sums[c][$0] += drop }
+      } _: { items, tensor in
+        let rows = try LogitRows(tensor, count: items?.count ?? 1)
+        guard let items else {
+          whole = scoring(rows[0])
+          return
+        }
+        for (row, i) in items.enumerated() {
+          let scores = scoring(rows[row])
+          windows.forEachValue(of: i) { counts[$0] += 1 }
+          for (c, index) in subject.classes.enumerated() {
+            let drop = Double(whole[index]) - Double(scores[index])
+            windows.forEachValue(of: i) { sums[c][$0] += drop }
+          }
         }
       }
       return try sums.map { sums in

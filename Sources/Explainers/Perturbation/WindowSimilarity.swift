@@ -39,18 +39,22 @@ struct WindowSimilarity: Explainer {
       let windows = try SlidingWindows(request, subject)
       let filling = try Occlusion.filling(request, subject)
       let reference = try Self.reference(request, subject, embedding, progress)
-      let whole = metric.similarity(try subject.values[0].floats().array(of: Float.self), reference)
       let size = subject.shape.count
       var sums = [Double](repeating: 0, count: size)
       var counts = [Int32](repeating: 0, count: size)
-      let stream = Variants(count: windows.count, shape: subject.shape, image: subject.image) { i, target in
+      var whole = metric.similarity(try subject.values[0].floats().array(of: Float.self), reference)
+      try request.forEachForm(of: subject, regions: windows.regions, fetch: embedding, progress) { i, target in
         target.update(from: subject.start, count: size)
         windows.forEachValue(of: i) { target[$0] = filling[$0] }
-      }
-      try request.model.forEachBatch(of: stream, fetch: [embedding], request.call, progress) { batch in
-        let numbers = try batch.tensors[0].floats().array(of: Float.self)
-        guard numbers.count == batch.count * reference.count else { throw Self.refusal(request, embedding) }
-        for (row, item) in batch.items.enumerated() {
+      } _: { items, tensor in
+        let count = items?.count ?? 1
+        let numbers = try tensor.floats().array(of: Float.self)
+        guard numbers.count == count * reference.count else { throw Self.refusal(request, embedding) }
+        guard let items else {
+          whole = metric.similarity(numbers, reference)
+          return
+        }
+        for (row, item) in items.enumerated() {
           let own = Array(numbers[row * reference.count..<(row + 1) * reference.count])
           let loss = whole - metric.similarity(own, reference)
           windows.forEachValue(of: item) {

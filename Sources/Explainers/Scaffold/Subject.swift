@@ -75,27 +75,24 @@ extension ExplanationRequest {
     return result
   }
 
-  /// The same for forms that differ from the image in a region each: by regions where that is faster. `body` gets the
-  /// logits of the image itself too, by the same sums.
+  /// Runs forms that differ from the image in a region each: by regions where that is faster. `body` gets what `fetch` is
+  /// for forms that ran together; of the image itself too, by the same sums, as nil, where those are not the usual ones.
   func forEachForm(
-    of subject: Subject, regions: [Region], _ progress: Progress,
+    of subject: Subject, regions: [Region], fetch: ValueID, _ progress: Progress,
     write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void,
-    _ body: (_ i: Int, _ logits: [Float], _ whole: [Float]) throws -> Void
+    _ body: (_ items: [Int]?, _ tensor: Tensor) throws -> Void
   ) throws {
-    let head = try requiredScores()
     let forms = RegionalForms(of: subject.input, image: subject.image, regions: regions, write: write)
-    var whole = subject.logits
-    let isDone = try model.forEachForm(forms, fetch: [head.logits], call, progress) { items, tensors in
-      let rows = try LogitRows(tensors[0], count: items?.count ?? 1)
-      guard let items else {
-        whole = rows[0]
-        return
-      }
-      for (row, i) in items.enumerated() { try body(i, rows[row], whole) }
+    let isDone = try model.forEachForm(forms, fetch: [fetch], call, progress) { items, tensors in
+      try body(items.map(Array.init), tensors[0])
       try progress.polling.advance(0, of: 1)
     }
     if isDone { return }
-    try forEachVariant(of: subject, count: regions.count, progress, write: write) { try body($0, $1, whole) }
+    let stream = Variants(count: regions.count, shape: subject.shape, image: subject.image, write)
+    try model.forEachBatch(of: stream, fetch: [fetch], call, progress) { batch in
+      try body(batch.items, batch.tensors[0])
+      try batch.progress.advance(0, of: 1)
+    }
   }
 
   /// Runs `count` changed forms of an image, and gives the logits of each, in order.
