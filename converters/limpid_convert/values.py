@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from limpid_convert import shape_arithmetic
 from limpid_convert.errors import ConversionError
 
 _POOLS = ("GlobalAveragePool", "GlobalMaxPool")
@@ -29,13 +30,13 @@ class Value:
 def infer(model):
     """Values by name in graph order, those of known rank. Shapes are ONNX's own inference."""
     try:
-        graph = onnx.shape_inference.infer_shapes(model).graph
+        graph = onnx.shape_inference.infer_shapes(shape_arithmetic.folded(model)).graph
     except Exception as error:  # onnx raises several kinds
         raise ConversionError(f"the shapes of the model are contradictory ({str(error)[:200]})") from None
-    weights = {w.name for w in graph.initializer}
+    weights = {w.name for w in (*model.graph.initializer, *graph.initializer)}
     shapes = {i.name: _dimensions(i) for i in [*graph.input, *graph.value_info, *graph.output] if i.name not in weights}
     makers = {output: (node.op_type, _modules(node)) for node in graph.node for output in node.output}
-    order = [i.name for i in graph.input] + list(makers)
+    order = [i.name for i in model.graph.input] + list(makers)
     return {n: Value(n, shapes[n], *makers.get(n, ("", ()))) for n in order if shapes.get(n) is not None}
 
 

@@ -316,3 +316,55 @@ def test_t_tame_on_a_vision_transformer(command, tmp_path, monkeypatch, version,
     expected = judge(maps, head)
     assert found["attention"].shape == (2, classes, side, side)
     np.testing.assert_allclose(found["attention"], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def padded_network(path, side):
+    """Two convolutions behind pads that the graph computes from the extents, as TensorFlow's padding is exported."""
+    random = np.random.default_rng(5)
+    weights, nodes, x, channels = {"two": np.array([2]), "three": np.array([3]), "zeros": np.zeros(2, np.int64)}, [], "x", 3
+    for i, width in enumerate((6, 8)):
+        def node(operator, name, *inputs, **attributes):
+            nodes.append(helper.make_node(operator, list(inputs), [f"{name}.{i}"], **attributes))
+            return f"{name}.{i}"
+
+        weights[f"w{i}"] = random.normal(size=(width, channels, 3, 3)).astype(np.float32) / 3
+        extents = node("Slice", "extents", node("Shape", "shape", x), "two", "ends")
+        half = node("Div", "half", node("Add", "more", extents, "ones"), "two")  # ceil(extent / 2)
+        total = node("Max", "total", node("Sub", "excess", node("Add", "reach", node("Mul", "back", node(
+            "Sub", "steps", half, "ones"), "two"), "three"), extents), "none")
+        before = node("Div", "before", total, "two")
+        pads = node("Concat", "pads", "zeros", before, "zeros", node("Sub", "after", total, before), axis=0)
+        x = node("Relu", "relu", node("Conv", "conv", node("Pad", "padded", x, pads), f"w{i}", strides=[2, 2]))
+        channels = width
+    weights.update(ones=np.ones(2, np.int64), none=np.zeros(2, np.int64), ends=np.array([4]),
+                   d=random.normal(size=(8, CLASSES)).astype(np.float32))
+    nodes += [helper.make_node("GlobalAveragePool", [x], ["pooled"]), helper.make_node("Flatten", ["pooled"], ["flat"]),
+              helper.make_node("MatMul", ["flat", "d"], ["scores"])]
+    graph = helper.make_graph(
+        nodes, "padded", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, side, side])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", CLASSES])],
+        [onnx.numpy_helper.from_array(a, n) for n, a in weights.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+@pytest.mark.parametrize("side, given", [(20, ()), (19, ()), ("s", ("--input-size", 21, 21))])
+def test_pads_that_shapes_decide(command, tmp_path, monkeypatch, side, given):
+    monkeypatch.chdir(tmp_path)
+    padded_network("padded.onnx", side)
+    head = attention((6, 8), CLASSES, "TAME")
+    write_zip("a.pt", {"state_dict": head})
+    extent = side if isinstance(side, int) else 21
+    status, _, said = command("tame", "a.pt", "m.onnx", "--backbone", "padded.onnx", "--layers", "relu.0,relu.1",
+                              "--preprocess", f"resize exact {extent} {extent} bilinear; scale 1/255", *given)
+    assert status == 0, said
+    model = onnx.load("m.onnx")
+    for name in ("relu.0", "relu.1"):
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    onnx.save(model, "taps.onnx")
+    x = np.random.default_rng(1).random((2, 3, extent, extent)).astype(np.float32)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession("taps.onnx", providers=["CPUExecutionProvider"])
+    found = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"x": x})))
+    expected = judge([found["relu.0"], found["relu.1"]], head)
+    assert found["attention"].shape == expected.shape == (2, CLASSES, -(-extent // 2), -(-extent // 2))
+    np.testing.assert_allclose(found["attention"], expected, rtol=0, atol=1e-5 * np.abs(expected).max())

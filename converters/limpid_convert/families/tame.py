@@ -118,6 +118,10 @@ class _Source:
 def _from_model(options):
     """The same of a classifier given as an ONNX file, whose own preprocessing stays."""
     model = _recent(read_model(options.backbone), options.backbone)
+    width, height = tame_picture.size(options)
+    if tame_taps.fix_size(model, height, width):
+        say(f"note: the classifier takes images of any size, its attention of one: {width}x{height} from now on "
+            "(--input-size W H)")
     builder = Builder.extending(model)
     present = {p.key: p.value for p in model.metadata_props}
     known = values.infer(model)

@@ -27,14 +27,20 @@ class Outline:
     def of(cls, builder, height, width):
         """The outline of what `builder` holds, with pictures of this size where the model leaves it open."""
         model = builder.outline()
-        weights = {w.name for w in model.graph.initializer}
-        for info in model.graph.input:
-            shape = info.type.tensor_type.shape.dim
-            if info.name not in weights and len(shape) == 4:
-                for dimension, extent in zip(shape[2:], (height, width)):
-                    if not dimension.HasField("dim_value"):
-                        dimension.dim_value = extent
+        fix_size(model, height, width)
         return cls(model.graph, values.infer(model))
+
+
+def fix_size(model, height, width):
+    """Images of this size where the model leaves it open; whether it did."""
+    weights, was_open = {w.name for w in model.graph.initializer}, False
+    for info in model.graph.input:
+        shape = info.type.tensor_type.shape.dim
+        if info.name not in weights and len(shape) == 4:
+            for dimension, extent in zip(shape[2:], (height, width)):
+                if not dimension.HasField("dim_value"):
+                    dimension.dim_value, was_open = extent, True
+    return was_open
 
 
 def select(outline, names, in_place=True, aliases=()):
