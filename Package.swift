@@ -15,6 +15,9 @@ func numeric(_ flags: String...) -> [SwiftSetting] {
   swift + [.unsafeFlags(["-O"] + flags.flatMap { ["-Xcc", $0] })]
 }
 
+/// Swift's allocations go where there is a reserve for them (CReserve).
+let reserving = ["swift_slowAlloc", "swift_slowDealloc", "malloc_usable_size"].flatMap { ["-Xlinker", "--wrap=\($0)"] }
+
 let package = Package(
   name: "limpid",
   products: [
@@ -30,12 +33,13 @@ let package = Package(
     .systemLibrary(name: "CVectors"),
     .target(name: "CThread"),
     .target(name: "CFork", dependencies: ["CThread"]),
+    .target(name: "CReserve", dependencies: ["CThread"]),
     .target(name: "CSQLite"),
     .target(name: "CONNX"),
     .target(name: "CCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("jpeg")]),
 
     // Shape, element type, storage, failures; no arithmetic.
-    .target(name: "Tensors", swiftSettings: swift),
+    .target(name: "Tensors", dependencies: ["CReserve"], swiftSettings: swift),
     // A range split over threads, cancellation, progress.
     .target(name: "Parallel", dependencies: ["Tensors", "CProcessor", "CThread"], swiftSettings: swift),
 
@@ -138,7 +142,7 @@ let package = Package(
             "-Xlinker", "--wrap=__cxa_guard_acquire", "-Xlinker", "--wrap=__cxa_guard_release",
             "-Xlinker", "-z", "-Xlinker", "defs",
             "-Xlinker", "-z", "-Xlinker", "nodelete",
-          ], .when(configuration: .release))
+          ] + reserving, .when(configuration: .release))
       ]),
     .executableTarget(
       name: "limpid-cli",
@@ -147,7 +151,7 @@ let package = Package(
         "Documents", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
-      linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+      linkerSettings: [.unsafeFlags(["-static-stdlib"] + reserving, .when(configuration: .release))]),
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(

@@ -5,6 +5,7 @@ import Tensors
 
 /// Runs the body of a C function that can fail; a failure becomes its status and this thread's last error.
 func boundary(_ body: () throws -> Void) -> limpid_status {
+  clearReserve()
   do {
     try body()
     return LIMPID_OK

@@ -45,7 +45,15 @@ final class ExplanationHandle: Handled {
     let size = MemoryLayout<Float>.stride * explanation.field.width * explanation.field.height
     let kept = maps.withLock { maps in maps.reduce(0) { $0 + ($1?.count ?? 0) } } * MemoryLayout<Float>.stride
     try limit.check(kept + size, for: "the map at the size of the image, with those that were asked for before,")
-    return try explanation.map()
+    return try explanation.map(.unwatched)
+  }
+
+  /// The drawing, of which the limit allows what it takes.
+  func draw(
+    _ explanation: Explanation, over image: PixelView?, _ rendering: Rendering, _ progress: Progress
+  ) throws -> Image {
+    try limit.check(explanation.byteCount(over: image, rendering), for: "drawing the explanation")
+    return try explanation.drawn(over: image, rendering, progress)
   }
 
   private func known(_ index: Int) -> Buffer<Float>? { maps.withLock { $0[index] } }

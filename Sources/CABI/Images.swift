@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import CLimpid
 import Images
+import Parallel
 import Tensors
 
 /// limpid_bytes
@@ -80,7 +81,9 @@ public func limpid_image_load_memory_with(
 private func decode(
   _ bytes: UnsafeRawBufferPointer, _ options: limpid_image_options, _ place: @autoclosure () -> String
 ) throws -> Image {
-  try Image.decode(bytes, highByte: options.high_byte != 0) { text in log(LIMPID_LOG_WARNING, place() + text) }
+  try Image.decode(bytes, highByte: options.high_byte != 0, Progress(asking: options.progress, options.user)) { text in
+    log(LIMPID_LOG_WARNING, place() + text)
+  }
 }
 
 @c @implementation

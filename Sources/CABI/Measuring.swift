@@ -30,6 +30,7 @@ private struct MetricText: Sendable {
   let name: CText
   let summary: CText
   let maps: CText
+  let better: CText
   let parameters: [ParameterText]
   private let draws: [CText]
   private let drawSummaries: [CText]
@@ -41,6 +42,7 @@ private struct MetricText: Sendable {
     name = CText(metric.name)
     summary = CText(metric.summary)
     maps = CText(metric.reads.rawValue)
+    better = CText(metric.better.rawValue)
     parameters = metric.parameters.map(ParameterText.init)
     draws = metric.draws.map { CText($0.name) }
     drawSummaries = metric.draws.map { CText($0.summary) }
@@ -60,6 +62,7 @@ private struct MetricText: Sendable {
     info.needs_model = metric.needsModel ? 1 : 0
     info.needs_method = metric.needsMethod ? 1 : 0
     info.draws_numbers = metric.drawsNumbers ? 1 : 0
+    info.better = better.base
     return info
   }
 }

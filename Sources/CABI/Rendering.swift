@@ -62,7 +62,7 @@ public func limpid_explanation_render(
     }
     let image = try image.map { try $0.pointee.pixelView() }
     let out = try required(out, "out")
-    out.pointee = ImageHandle(try explanation.drawn(over: image, Rendering(options))).handle()
+    out.pointee = ImageHandle(try handle.draw(explanation, over: image, Rendering(options), Progress(options))).handle()
   }
 }
 
@@ -75,18 +75,18 @@ public func limpid_render(
     let map = try required(map, "map").pointee.mapView()
     let image = try image.map { try $0.pointee.pixelView() }
     let out = try required(out, "out")
-    out.pointee = ImageHandle(try render(map, over: image, Rendering(options))).handle()
+    out.pointee = ImageHandle(try render(map, over: image, Rendering(options), Progress(options))).handle()
   }
 }
 
 private func encode(
-  _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
-  _ encoded: (Image) throws -> Buffer<UInt8>
+  _ image: UnsafePointer<limpid_image_view>?, _ options: UnsafePointer<limpid_image_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?, _ encoded: (Image, Progress) throws -> Buffer<UInt8>
 ) -> limpid_status {
   boundary {
     let view = try required(image, "image").pointee.pixelView()
     let out = try required(out, "out")
-    out.pointee = BytesHandle(try encoded(Image(copying: view))).handle()
+    out.pointee = BytesHandle(try encoded(Image(copying: view), Progress(options))).handle()
   }
 }
 
@@ -102,31 +102,43 @@ private func save(
 }
 
 extension Image {
-  fileprivate func jpeg(_ quality: Int32) throws -> Buffer<UInt8> {
-    if quality == 0 { return try encodeJPEG() }
+  fileprivate func jpeg(_ quality: Int32, _ progress: Progress) throws -> Buffer<UInt8> {
+    if quality == 0 { return try encodeJPEG(progress) }
     guard (1...100).contains(quality) else {
       throw Failure(.invalidArgument, "a quality of \(quality); it must be between 1 and 100")
     }
-    return try encodeJPEG(quality: Int(quality))
+    return try encodeJPEG(quality: Int(quality), progress)
   }
 }
 
 @c @implementation
 public func limpid_encode_png(
   _ image: UnsafePointer<limpid_image_view>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
-) -> limpid_status { encode(image, out) { try $0.encodePNG() } }
+) -> limpid_status { limpid_encode_png_with(image, nil, out) }
+
+@c @implementation
+public func limpid_encode_png_with(
+  _ image: UnsafePointer<limpid_image_view>?, _ options: UnsafePointer<limpid_image_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status { encode(image, options, out) { try $0.encodePNG($1) } }
 
 @c @implementation
 public func limpid_save_png(
   _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?
-) -> limpid_status { save(image, path) { try $0.encodePNG() } }
+) -> limpid_status { save(image, path) { try $0.encodePNG(.unwatched) } }
 
 @c @implementation
 public func limpid_encode_jpeg(
   _ image: UnsafePointer<limpid_image_view>?, _ quality: Int32, _ out: UnsafeMutablePointer<OpaquePointer?>?
-) -> limpid_status { encode(image, out) { try $0.jpeg(quality) } }
+) -> limpid_status { limpid_encode_jpeg_with(image, quality, nil, out) }
+
+@c @implementation
+public func limpid_encode_jpeg_with(
+  _ image: UnsafePointer<limpid_image_view>?, _ quality: Int32, _ options: UnsafePointer<limpid_image_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status { encode(image, options, out) { try $0.jpeg(quality, $1) } }
 
 @c @implementation
 public func limpid_save_jpeg(
   _ image: UnsafePointer<limpid_image_view>?, _ quality: Int32, _ path: UnsafePointer<CChar>?
-) -> limpid_status { save(image, path) { try $0.jpeg(quality) } }
+) -> limpid_status { save(image, path) { try $0.jpeg(quality, .unwatched) } }

@@ -61,7 +61,19 @@ extension Progress {
     self.init(asking: options.progress, options.user)
   }
 
-  private init(asking report: limpid_progress_fn?, _ user: UnsafeMutableRawPointer?) {
+  /// What the caller's options of reading or writing an image ask to be told.
+  init(_ pointer: UnsafePointer<limpid_image_options>?) throws {
+    let options = try limpid_image_options.read(pointer)
+    self.init(asking: options.progress, options.user)
+  }
+
+  /// What the caller's options of drawing ask to be told.
+  init(_ pointer: UnsafePointer<limpid_render_options>?) throws {
+    let options = try limpid_render_options.read(pointer)
+    self.init(asking: options.progress, options.user)
+  }
+
+  init(asking report: limpid_progress_fn?, _ user: UnsafeMutableRawPointer?) {
     guard let report else {
       self = .unwatched
       return

@@ -18,6 +18,8 @@ typedef struct {
   struct jpeg_error_mgr errors;
   struct jpeg_progress_mgr progress;
   uint8_t *pixels;
+  lp_watch watch;
+  lp_status problem;
   char *message;
   int is_resynchronized;
   jmp_buf out;
@@ -57,10 +59,19 @@ static boolean refuse_to_invent_data(j_decompress_ptr decoder) {
   return FALSE;
 }
 
-static void limit_scans(j_common_ptr common) {
-  if (((j_decompress_ptr)common)->input_scan_number <= MOST_SCANS) return;
-  snprintf(reader_of(common)->message, LP_MESSAGE_SIZE, "it has more than %d scans", MOST_SCANS);
-  longjmp(reader_of(common)->out, 1);
+/// Called once for each row of blocks, of every scan and of the image.
+static void watch_reading(j_common_ptr common) {
+  const j_decompress_ptr decoder = (j_decompress_ptr)common;
+  reader *r = reader_of(common);
+  if (decoder->input_scan_number > MOST_SCANS) {
+    snprintf(r->message, LP_MESSAGE_SIZE, "it has more than %d scans", MOST_SCANS);
+    longjmp(r->out, 1);
+  }
+  const size_t row = (size_t)decoder->image_width * (size_t)decoder->num_components * DCTSIZE;
+  if (r->watch.advance(r->watch.context, row)) {
+    r->problem = LP_STOPPED;
+    longjmp(r->out, 1);
+  }
 }
 
 /// Every 8x8 block of every component takes a bit or more of Huffman-coded data.
@@ -125,17 +136,17 @@ static lp_status read_jpeg(reader *r, const uint8_t *data, size_t size, uint32_t
 /// The caller owns what a longjmp to here must not lose.
 static lp_status try_read(reader *r, const uint8_t *data, size_t size, uint32_t max_side,
                           uint64_t max_pixels, lp_image *out) {
-  return setjmp(r->out) ? LP_DAMAGED : read_jpeg(r, data, size, max_side, max_pixels, out);
+  return setjmp(r->out) ? r->problem : read_jpeg(r, data, size, max_side, max_pixels, out);
 }
 
 lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                         lp_image *out, char message[LP_MESSAGE_SIZE]) {
-  reader r = {.message = message};
+                         lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
+  reader r = {.watch = watch, .problem = LP_DAMAGED, .message = message};
   r.decoder.err = jpeg_std_error(&r.errors);
   r.decoder.client_data = &r;
   r.errors.error_exit = fail;
   r.errors.emit_message = judge_warning;
-  r.progress.progress_monitor = limit_scans;
+  r.progress.progress_monitor = watch_reading;
   const lp_status status = try_read(&r, data, size, max_side, max_pixels, out);
   jpeg_destroy_decompress(&r.decoder);
   if (status != LP_OK) free(r.pixels);
@@ -146,8 +157,11 @@ typedef struct {
   struct jpeg_compress_struct encoder;
   struct jpeg_error_mgr errors;
   struct jpeg_destination_mgr destination;
+  struct jpeg_progress_mgr progress;
   uint8_t *data;
   size_t capacity;
+  lp_watch watch;
+  lp_status problem;
   char *message;
   jmp_buf out;
 } writer;
@@ -175,6 +189,17 @@ static boolean grow(j_compress_ptr encoder) {
 
 static void start_writing(j_compress_ptr encoder) { grow(encoder); }
 
+/// Called once for each row of blocks, of both passes.
+static void watch_writing(j_common_ptr common) {
+  const j_compress_ptr encoder = (j_compress_ptr)common;
+  writer *w = common->client_data;
+  const size_t row = (size_t)encoder->image_width * (size_t)encoder->input_components * DCTSIZE;
+  if (w->watch.advance(w->watch.context, row)) {
+    w->problem = LP_STOPPED;
+    longjmp(w->out, 1);
+  }
+}
+
 static void end_writing(j_compress_ptr encoder) { (void)encoder; }
 
 static lp_status write_jpeg(writer *w, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
@@ -185,6 +210,7 @@ static lp_status write_jpeg(writer *w, const uint8_t *pixels, uint32_t width, ui
   w->destination.empty_output_buffer = grow;
   w->destination.term_destination = end_writing;
   encoder->dest = &w->destination;
+  encoder->progress = &w->progress;
   encoder->image_width = width;
   encoder->image_height = height;
   encoder->input_components = (int)channels;
@@ -208,15 +234,16 @@ static lp_status write_jpeg(writer *w, const uint8_t *pixels, uint32_t width, ui
 /// The caller owns what a longjmp to here must not lose.
 static lp_status try_write(writer *w, const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
                            int quality, lp_bytes *out) {
-  return setjmp(w->out) ? LP_UNSUPPORTED : write_jpeg(w, pixels, width, height, channels, quality, out);
+  return setjmp(w->out) ? w->problem : write_jpeg(w, pixels, width, height, channels, quality, out);
 }
 
 lp_status lp_encode_jpeg(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, int quality,
-                         lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
-  writer w = {.message = message};
+                         lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
+  writer w = {.watch = watch, .problem = LP_UNSUPPORTED, .message = message};
   w.encoder.err = jpeg_std_error(&w.errors);
   w.encoder.client_data = &w;
   w.errors.error_exit = fail_to_write;
+  w.progress.progress_monitor = watch_writing;
   const lp_status status = try_write(&w, pixels, width, height, channels, quality, out);
   jpeg_destroy_compress(&w.encoder);
   if (status != LP_OK) free(w.data);

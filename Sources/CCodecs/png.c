@@ -14,6 +14,7 @@ typedef struct {
   const uint8_t *data;
   size_t size, position;
   uint8_t *pixels;
+  lp_watch watch;
   char *message;
   jmp_buf out;
 } source;
@@ -21,6 +22,7 @@ typedef struct {
 typedef struct {
   uint8_t *data;
   size_t size, capacity;
+  lp_watch watch;
   char *message;
   jmp_buf out;
 } sink;
@@ -106,7 +108,10 @@ static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t m
   s->pixels = malloc(row * height);
   if (!s->pixels) return LP_NO_MEMORY;
   for (int pass = 0; pass < passes; pass++)
-    for (uint32_t y = 0; y < height; y++) png_read_row(png, s->pixels + row * y, NULL);
+    for (uint32_t y = 0; y < height; y++) {
+      png_read_row(png, s->pixels + row * y, NULL);
+      if (s->watch.advance(s->watch.context, row)) return LP_STOPPED;
+    }
   png_read_end(png, NULL);
 
   *out = (lp_image){s->pixels, width, height, kind, 0};
@@ -120,8 +125,8 @@ static lp_status try_read(png_structp png, png_infop info, source *s, uint32_t m
 }
 
 lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                        lp_image *out, char message[LP_MESSAGE_SIZE]) {
-  source s = {.data = data, .size = size, .message = message};
+                        lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
+  source s = {.data = data, .size = size, .watch = watch, .message = message};
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, source_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   lp_status status = check_head(&s);
@@ -166,14 +171,18 @@ static lp_status try_write(png_structp png, png_infop info, sink *s, const uint8
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
   png_set_compression_level(png, 3);
   png_write_info(png, info);
-  for (uint32_t y = 0; y < height; y++) png_write_row(png, pixels + (size_t)width * channels * y);
+  const size_t row = (size_t)width * channels;
+  for (uint32_t y = 0; y < height; y++) {
+    png_write_row(png, pixels + row * y);
+    if (s->watch.advance(s->watch.context, row)) return LP_STOPPED;
+  }
   png_write_end(png, NULL);
   return LP_OK;
 }
 
 lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
-                        lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
-  sink s = {.message = message};
+                        lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
+  sink s = {.watch = watch, .message = message};
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, sink_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   lp_status status = LP_NO_MEMORY;

@@ -8,7 +8,7 @@
 
 // libwebp's numbers and structures, which its interface keeps: of the decoder's first half (0x02..) for good.
 enum { DECODER_ABI = 0x0209 };
-enum { VP8_OK = 0, VP8_NO_MEMORY = 1, VP8_UNSUPPORTED = 4, VP8_SUSPENDED = 5, VP8_NOT_ENOUGH_DATA = 7 };
+enum { VP8_OK = 0, VP8_NO_MEMORY = 1, VP8_UNSUPPORTED = 4, VP8_SUSPENDED = 5, VP8_NOT_ENOUGH_DATA = 7, STOPPED = 1000 };
 enum { MODE_RGB = 0 };
 
 typedef struct {
@@ -68,8 +68,19 @@ static lp_status check_container(const uint8_t *data, size_t size, char *message
   return claimed + 8 > size ? refused(VP8_NOT_ENOUGH_DATA, message) : LP_OK;
 }
 
+/// Gives the decoder the file in as many pieces as there are mebibytes of pixels, `all` bytes.
+static int update(void *decoder, const uint8_t *data, size_t size, size_t all, lp_watch watch) {
+  const size_t pieces = (all >> 20) + 1, piece = size / pieces + 1;
+  for (size_t given = piece; given < size; given += piece) {
+    const int code = webp.update(decoder, data, given);
+    if (code != VP8_SUSPENDED) return code;
+    if (watch.advance(watch.context, all / pieces)) return STOPPED;
+  }
+  return webp.update(decoder, data, size);
+}
+
 lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                         lp_image *out, char message[LP_MESSAGE_SIZE]) {
+                         lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
   pthread_once(&once, load);
   if (!is_loaded) {
     snprintf(message, LP_MESSAGE_SIZE, "%s", load_error);
@@ -92,8 +103,12 @@ lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, ui
   const size_t row = 3 * (size_t)width;
   uint8_t *pixels = malloc(row * height);
   void *decoder = pixels ? webp.new_rgb(MODE_RGB, pixels, row * height, (int)row) : NULL;
-  code = decoder ? webp.update(decoder, data, size) : VP8_NO_MEMORY;
+  code = decoder ? update(decoder, data, size, row * height, watch) : VP8_NO_MEMORY;
   if (decoder) webp.delete(decoder);
+  if (code == STOPPED) {
+    free(pixels);
+    return LP_STOPPED;
+  }
   if (code != VP8_OK) {
     free(pixels);
     return refused(code, message);

@@ -3,6 +3,30 @@
 
 #include <string.h>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+extern void __tsan_acquire(void *address);
+extern void __tsan_release(void *address);
+#define LP_IS_WATCHED 1
+#endif
+#endif
+
+void lp_took_lock(void *value) {
+#ifdef LP_IS_WATCHED
+  __tsan_acquire(value);
+#else
+  (void)value;
+#endif
+}
+
+void lp_gives_lock(void *value) {
+#ifdef LP_IS_WATCHED
+  __tsan_release(value);
+#else
+  (void)value;
+#endif
+}
+
 // In place, so that neither an error nor the end of a thread allocates or frees.
 static _Thread_local char message[1024];
 

@@ -90,7 +90,8 @@ public final class Evaluation {
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {
-        try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes) } } ?? self.image(index)
+        try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress.polling) } }
+          ?? self.image(index, progress.polling)
       }
       return try Examination(self, sample, image).record(&clock, progress)
     } catch let failure as Failure where failure.kind != .cancelled {
@@ -108,10 +109,10 @@ public final class Evaluation {
       seconds: clock.seconds)
   }
 
-  func image(_ index: Int) throws -> Image {
+  func image(_ index: Int, _ progress: Progress) throws -> Image {
     let sample = try sample(index)
-    guard let bytes = try locating(quoted(sample.name), { try files?(index) }) else { return try sample.image() }
-    return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes) } }
+    guard let bytes = try locating(quoted(sample.name), { try files?(index) }) else { return try sample.image(progress) }
+    return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress) } }
   }
 
   private func sample(_ index: Int) throws -> Sample {

@@ -1,3 +1,4 @@
+public import Parallel
 public import Tensors
 
 /// Why the model sees one class, or why not, in one image.
@@ -48,8 +49,9 @@ public struct Explanation: Sendable {
 
   /// The map at the size of the image, in its place: bilinear (half-pixel centres) where the model saw the image, the
   /// smallest value outside of that: [field.height, field.width]. Throws where there is no memory for it.
-  public func map() throws -> Buffer<Float> {
-    let map = try grid.placed(in: field, outside: range.lowerBound)
+  /// `progress` is asked between the rows whether to go on.
+  public func map(_ progress: Progress) throws -> Buffer<Float> {
+    let map = try grid.placed(in: field, outside: range.lowerBound, progress)
     guard isSpreadWhenEnlarged else { return map }
     return try Buffer(map.lazy.map(map.finiteRange.spreading(adding: 0)))
   }

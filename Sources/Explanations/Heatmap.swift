@@ -1,4 +1,5 @@
 import Images
+import Parallel
 import Tensors
 
 /// A map of numbers, row by row.
@@ -34,23 +35,23 @@ public struct Heatmap: Sendable {
   public func resized(width newWidth: Int, height newHeight: Int) throws -> Heatmap {
     let columns = try Neighbours.centred(newWidth, from: 0, extent: Double(newWidth), count: width)
     let rows = try Neighbours.centred(newHeight, from: 0, extent: Double(newHeight), count: height)
-    return Heatmap(Array(try interpolated(columns, rows, outside: 0)), width: newWidth, height: newHeight)
+    return Heatmap(Array(try interpolated(columns, rows, outside: 0, .unwatched)), width: newWidth, height: newHeight)
   }
 
   /// The map at the size of the image, in its place: bilinear (half-pixel centres) where the model saw the image,
   /// `outside` elsewhere: [field.height, field.width].
-  func placed(in field: Field, outside: Float) throws -> Buffer<Float> {
+  func placed(in field: Field, outside: Float, _ progress: Progress) throws -> Buffer<Float> {
     let columns = try Neighbours.centred(
       field.width, from: field.region.x, extent: field.region.width, count: width)
     let rows = try Neighbours.centred(
       field.height, from: field.region.y, extent: field.region.height, count: height)
-    return try interpolated(columns, rows, outside: outside)
+    return try interpolated(columns, rows, outside: outside, progress)
   }
 
   private func interpolated(
-    _ columns: Buffer<Neighbours?>, _ rows: Buffer<Neighbours?>, outside: Float
+    _ columns: Buffer<Neighbours?>, _ rows: Buffer<Neighbours?>, outside: Float, _ progress: Progress
   ) throws -> Buffer<Float> {
-    try values.withUnsafeBufferPointer { try interpolate($0, width: width, columns, rows, outside: outside) }
+    try values.withUnsafeBufferPointer { try interpolate($0, width: width, columns, rows, outside: outside, progress) }
   }
 }
 

@@ -20,7 +20,7 @@ extension Explanation {
     if max(canvas.width, canvas.height) > longest {
       (rendering.width, rendering.height) = canvas.width > canvas.height ? (longest, 0) : (0, longest)
     }
-    return try drawn(over: image, rendering)
+    return try drawn(over: image, rendering, .unwatched)
   }
 }
 

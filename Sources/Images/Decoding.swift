@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CCodecs
+public import Parallel
 import Tensors
 
 extension Image {
@@ -9,17 +10,18 @@ extension Image {
   /// Alpha and transparent colours are dropped, palettes applied, EXIF orientation, gamma and colour profiles
   /// ignored. `highByte`: of grey of 16 bits the high byte is kept, as of RGB of 16 bits; else it is cut off at 255.
   /// `warn` is told where the image may not be what was meant. Throws `invalidImage` for anything else and for damaged
-  /// or truncated data, `unsupported` beyond the size limits, and for WebP where libwebp is not on the machine.
+  /// or truncated data, `unsupported` beyond the size limits, and for WebP where libwebp is not on the machine. `progress` is
+  /// asked between the rows whether to go on.
   public static func decode(
-    _ bytes: UnsafeRawBufferPointer, highByte: Bool = false, warn: (String) -> Void = { _ in }
+    _ bytes: UnsafeRawBufferPointer, highByte: Bool = false, _ progress: Progress, warn: (String) -> Void = { _ in }
   ) throws -> Image {
     let starts = { (signature: [UInt8]) in bytes.starts(with: signature) }
     if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-      return try decode(bytes, highByte, warn, "PNG", lp_decode_png)
+      return try decode(bytes, highByte, warn, "PNG", lp_decode_png, progress)
     }
-    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, highByte, warn, "JPEG", lp_decode_jpeg) }
+    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, highByte, warn, "JPEG", lp_decode_jpeg, progress) }
     if starts(Array("RIFF".utf8)), bytes.dropFirst(8).starts(with: "WEBP".utf8) {
-      return try decode(bytes, highByte, warn, "WebP", lp_decode_webp)
+      return try decode(bytes, highByte, warn, "WebP", lp_decode_webp, progress)
     }
     if bytes.isEmpty { throw Failure(.invalidImage, "an empty image file") }
     if let kind = fileKind(bytes) {
@@ -30,17 +32,19 @@ extension Image {
   }
 
   private typealias Decoder = (
-    UnsafePointer<UInt8>?, Int, UInt32, UInt64, UnsafeMutablePointer<lp_image>?, UnsafeMutablePointer<CChar>?
+    UnsafePointer<UInt8>?, Int, UInt32, UInt64, lp_watch, UnsafeMutablePointer<lp_image>?,
+    UnsafeMutablePointer<CChar>?
   ) -> lp_status
 
   private static func decode(
-    _ bytes: UnsafeRawBufferPointer, _ highByte: Bool, _ warn: (String) -> Void, _ format: String, _ decoder: Decoder
+    _ bytes: UnsafeRawBufferPointer, _ highByte: Bool, _ warn: (String) -> Void, _ format: String, _ decoder: Decoder,
+    _ progress: Progress
   ) throws -> Image {
     var decoded = lp_image()
-    try checked("this \(format) image cannot be read", .invalidImage) { message in
+    try checked("this \(format) image cannot be read", .invalidImage, progress) { watch, message in
       decoder(
         bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count, UInt32(maximumSide),
-        UInt64(maximumPixels), &decoded, message)
+        UInt64(maximumPixels), watch, &decoded, message)
     }
     guard let samples = decoded.samples else { throw Failure(.internal, "a decoder gave no pixels") }
     let (width, height) = (Int(decoded.width), Int(decoded.height))
@@ -119,13 +123,18 @@ func dividedBy255(_ x: UInt32) -> UInt32 {
 }
 
 /// Runs a call of the codecs; a failure becomes a `Failure` that starts with `what` and ends with the codec's
-/// message.
+/// message, but for what the watch on `progress` ended it with.
 func checked(
-  _ what: String, _ damaged: Failure.Kind, _ call: (UnsafeMutablePointer<CChar>?) -> lp_status
+  _ what: String, _ damaged: Failure.Kind, _ progress: Progress,
+  _ call: (lp_watch, UnsafeMutablePointer<CChar>?) -> lp_status
 ) throws {
   var message = [CChar](repeating: 0, count: Int(LP_MESSAGE_SIZE))
-  let status = message.withUnsafeMutableBufferPointer { call($0.baseAddress) }
+  let watch = CodecWatch(progress)
+  let status = withExtendedLifetime(watch) {
+    message.withUnsafeMutableBufferPointer { call(watch.watch, $0.baseAddress) }
+  }
   if status == LP_OK { return }
+  if let failure = watch.failure { throw failure }
   if status == LP_NO_MEMORY { throw Failure(.unsupported, "\(what): no memory") }
   let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   throw Failure(status == LP_UNSUPPORTED ? .unsupported : damaged, "\(what): \(text)")

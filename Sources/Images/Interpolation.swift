@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Parallel
 public import Tensors
 
 /// Two neighbouring samples of a line and their weights, which sum to 1.
@@ -35,15 +36,16 @@ public struct Neighbours: Sendable, BitwiseCopyable {
 }
 
 /// The bilinear mixtures of a row-major map of `width` columns, [rows, columns]; `outside` where there are no
-/// neighbours.
+/// neighbours. `progress` is asked between the rows whether to go on.
 public func interpolate(
   _ values: UnsafeBufferPointer<Float>, width: Int, _ columns: Buffer<Neighbours?>, _ rows: Buffer<Neighbours?>,
-  outside: Float
+  outside: Float, _ progress: Progress
 ) throws -> Buffer<Float> {
+  var polling = Polling(progress)
   let count = columns.count * rows.count
   return try Buffer(count: count) { result in
     result.update(repeating: outside, count: count)
-    columns.withUnsafeBufferPointer { columns in
+    try columns.withUnsafeBufferPointer { columns in
       for (y, row) in rows.enumerated() {
         guard let row else { continue }
         let upper = row.first * width
@@ -54,6 +56,7 @@ public func interpolate(
           let below = column.keep * values[lower + column.first] + column.share * values[lower + column.second]
           result[y * columns.count + x] = row.keep * above + row.share * below
         }
+        try polling.count(8 * columns.count)
       }
     }
   }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Parallel
 public import Tensors
 
 /// A row-major map at another size, as Pillow resizes an image of mode `F`: weights and sums in double, a
 /// float between the two passes; shrinking is antialiased.
 ///
-/// Throws `invalidArgument` where `values` are not `width * height`, and for sizes out of range.
+/// Throws `invalidArgument` where `values` are not `width * height`, and for sizes out of range. `progress` is
+/// asked between the lines whether to go on.
 public func resize(
   _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int),
-  filter: Filter
+  filter: Filter, _ progress: Progress
 ) throws -> Buffer<Float> {
   try checkMap(values, width, height, size)
   if filter == .nearest {
@@ -26,12 +28,12 @@ public func resize(
   for isColumns in [startWithColumns, !startWithColumns] {
     if isColumns, size.height != height {
       let taps = try Taps(from: height, to: size.height, filter)
-      let columns = try weightedSums(map, lines: current.width, taps, lineStride: 1, step: current.width)
+      let columns = try weightedSums(map, lines: current.width, taps, lineStride: 1, step: current.width, progress)
       map = try transposed(columns, rows: current.width, columns: size.height)
       current.height = size.height
     } else if !isColumns, size.width != width {
       let taps = try Taps(from: width, to: size.width, filter)
-      map = try weightedSums(map, lines: current.height, taps, lineStride: width, step: 1)
+      map = try weightedSums(map, lines: current.height, taps, lineStride: width, step: 1, progress)
       current.width = size.width
     }
   }
@@ -44,21 +46,23 @@ public func resize(
 ///
 /// Throws as `resize`.
 public func upsample(
-  _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int)
+  _ values: UnsafeBufferPointer<Float>, width: Int, height: Int, to size: (width: Int, height: Int),
+  _ progress: Progress
 ) throws -> Buffer<Float> {
   try checkMap(values, width, height, size)
   let columns = try Neighbours.scaled(from: width, to: size.width)
   let rows = try Neighbours.scaled(from: height, to: size.height)
-  return try interpolate(values, width: width, columns, rows, outside: 0)
+  return try interpolate(values, width: width, columns, rows, outside: 0, progress)
 }
 
 /// For each of `lines` lines the sums that `taps` describes: [lines, taps].
 private func weightedSums(
-  _ values: Buffer<Float>, lines: Int, _ taps: Taps, lineStride: Int, step: Int
+  _ values: Buffer<Float>, lines: Int, _ taps: Taps, lineStride: Int, step: Int, _ progress: Progress
 ) throws -> Buffer<Float> {
-  try Buffer(count: lines * taps.runs.count) { target in
-    values.withUnsafeBufferPointer { values in
-      taps.weights.withUnsafeBufferPointer { weights in
+  var polling = Polling(progress)
+  return try Buffer(count: lines * taps.runs.count) { target in
+    try values.withUnsafeBufferPointer { values in
+      try taps.weights.withUnsafeBufferPointer { weights in
         for line in 0..<lines {
           for (i, run) in taps.runs.enumerated() {
             var sum = 0.0
@@ -67,6 +71,7 @@ private func weightedSums(
             }
             target[line * taps.runs.count + i] = Float(sum)
           }
+          try polling.count(4 * (weights.count + taps.runs.count))
         }
       }
     }

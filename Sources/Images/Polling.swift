@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CCodecs
 import Parallel
 
 /// Asks now and then, in work that has no steps of its own, whether to go on.
@@ -16,5 +17,28 @@ struct Polling {
     guard operations >= Self.interval else { return }
     operations = 0
     try progress.advance(0, of: 1)
+  }
+}
+
+/// Asks from within a codec, which works on a hundred bytes of pixels in the time of a thousand products.
+final class CodecWatch {
+  private var polling: Polling
+  /// What the caller's answer, or want of memory, ended the call with.
+  private(set) var failure: (any Error)?
+
+  init(_ progress: Progress) { polling = Polling(progress) }
+
+  /// For as long as this lives.
+  var watch: lp_watch {
+    lp_watch(
+      advance: { context, bytes in
+        // It is what stands below.
+        let watch = Unmanaged<CodecWatch>.fromOpaque(context!).takeUnretainedValue()
+        do { try watch.polling.count(8 * bytes) } catch {
+          watch.failure = error
+          return 1
+        }
+        return 0
+      }, context: Unmanaged.passUnretained(self).toOpaque())
   }
 }

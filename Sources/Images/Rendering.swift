@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Parallel
+public import Parallel
 import Tensors
 
 /// A row-major map, borrowed for the length of a call, and the values that the ends of a colour map stand
@@ -33,8 +33,8 @@ public struct MapView {
       let range = maximum - minimum
       let isFlat = !(range > 0 && range.isFinite)
       return try Buffer(count: values.count) { target in
-        for (i, value) in values.enumerated() {
-          let share = isFlat ? 0 : (value - minimum) / range
+        for i in 0..<values.count {
+          let share = isFlat ? 0 : (values[i] - minimum) / range
           target[i] = share > 0 ? min(share, 1) : 0
         }
       }
@@ -84,9 +84,10 @@ public struct Region: Sendable, Equatable {
 
 /// The colours of `map`, over `image` where there is one, as RGB.
 ///
-/// Throws `invalidArgument` for options out of range, `unsupported` for results beyond the size limits.
+/// Throws `invalidArgument` for options out of range, `unsupported` for results beyond the size limits. `progress` is asked
+/// between the rows whether to go on.
 public func render(
-  _ map: MapView, over image: PixelView? = nil, _ rendering: Rendering = Rendering()
+  _ map: MapView, over image: PixelView? = nil, _ rendering: Rendering = Rendering(), _ progress: Progress
 ) throws -> Image {
   let opacity = rendering.opacity ?? rendering.style.opacity
   guard (0...1).contains(opacity) else {
@@ -97,24 +98,43 @@ public func render(
   let size = try rendering.size(for: full)
   let colors = (rendering.colormap ?? rendering.style.colormap).entries
   guard let image else {
-    let levels = try rendering.style.levels(of: map, size.width, size.height)
+    let levels = try rendering.style.levels(of: map, size.width, size.height, progress)
+    var polling = Polling(progress)
     return try Image.make(size.width, size.height, 3) { target in
-      levels.withUnsafeBufferPointer { levels in
-        for (i, level) in levels.enumerated() {
-          for c in 0..<3 { target[3 * i + c] = colors[3 * Int(level) + c] }
+      try levels.withUnsafeBufferPointer { levels in
+        for y in 0..<size.height {
+          for i in y * size.width..<(y + 1) * size.width {
+            for c in 0..<3 { target[3 * i + c] = colors[3 * Int(levels[i]) + c] }
+          }
+          try polling.count(8 * size.width)
         }
       }
     }
   }
   var canvas = try Image(opaque: image).rgb
-  if full != own { canvas = try canvas.resized(width: full.width, height: full.height, filter: .nearest, .unwatched) }
-  canvas = try canvas.resized(width: size.width, height: size.height, filter: .bilinear, .unwatched)
+  if full != own { canvas = try canvas.resized(width: full.width, height: full.height, filter: .nearest, progress) }
+  canvas = try canvas.resized(width: size.width, height: size.height, filter: .bilinear, progress)
   let frame = try Frame(rendering.region, of: own, on: size)
-  let levels = try rendering.style.levels(of: map, frame.width, frame.height)
-  return try canvas.painted(levels, colors, frame, rendering.style.mixtures(opacity))
+  let levels = try rendering.style.levels(of: map, frame.width, frame.height, progress)
+  return try canvas.painted(levels, colors, frame, rendering.style.mixtures(opacity), progress)
 }
 
 extension Rendering {
+  /// Bytes that drawing a map of this size takes, over an image of that one or alone: canvases, what lies between the
+  /// passes of a resizing, the map in colours, and the result. Throws as `render`.
+  public func byteCount(
+    map: (width: Int, height: Int), over image: (width: Int, height: Int)?
+  ) throws -> Int {
+    let own = image ?? map
+    let full = try scaled(own)
+    let size = try size(for: full)
+    let frame = image == nil ? size : try Frame(region, of: own, on: size).size
+    let levels = 4 * (map.width * map.height + frame.width * map.height) + 5 * frame.width * frame.height
+    guard image != nil else { return levels + 3 * size.width * size.height }
+    let between = max(size.width * full.height, full.width * size.height)
+    return levels + 3 * (own.width * own.height + full.width * full.height + between + 2 * size.width * size.height)
+  }
+
   fileprivate func scaled(_ size: (width: Int, height: Int)) throws -> (width: Int, height: Int) {
     guard scale >= 0, scale <= Image.maximumSide else {
       throw Failure(.invalidArgument, "a scale of \(scale); it must be between 1 and \(Image.maximumSide)")
@@ -143,6 +163,7 @@ extension Rendering {
 /// Where the map lies on the canvas, in whole pixels; it may reach beyond.
 private struct Frame {
   let x, y, width, height: Int
+  var size: (width: Int, height: Int) { (width, height) }
 
   init(_ region: Region?, of full: (width: Int, height: Int), on size: (width: Int, height: Int)) throws {
     let region = region ?? Region(x: 0, y: 0, width: Double(full.width), height: Double(full.height))
@@ -166,9 +187,10 @@ private struct Frame {
 extension Image {
   /// These RGB pixels, mixed with the colours of `levels`: [frame.height, frame.width].
   fileprivate func painted(
-    _ levels: Buffer<UInt8>, _ colors: [UInt8], _ frame: Frame, _ mixtures: [UInt8]
+    _ levels: Buffer<UInt8>, _ colors: [UInt8], _ frame: Frame, _ mixtures: [UInt8], _ progress: Progress
   ) throws -> Image {
-    try Image.make(width, height, 3) { target in
+    var polling = Polling(progress)
+    return try Image.make(width, height, 3) { target in
       target.update(from: pixels.base, count: pixels.count)
       for y in max(0, frame.y)..<max(0, frame.y, min(height, frame.y + frame.height)) {
         for x in max(0, frame.x)..<max(0, frame.x, min(width, frame.x + frame.width)) {
@@ -176,6 +198,7 @@ extension Image {
           let pixel = target + 3 * (y * width + x)
           for c in 0..<3 { pixel[c] = mixtures[Int(colors[3 * level + c]) << 8 | Int(pixel[c])] }
         }
+        try polling.count(16 * width)
       }
     }
   }

@@ -27,22 +27,24 @@ extension Rendering.Style {
   }
 
   /// The map as indices of colours at another size: [height, width].
-  func levels(of map: MapView, _ width: Int, _ height: Int) throws -> Buffer<UInt8> {
+  func levels(of map: MapView, _ width: Int, _ height: Int, _ progress: Progress) throws -> Buffer<UInt8> {
     let values = try map.normalized
     switch self {
     case .standard:
-      return try Buffer(
+      return try bytes(
         values.withUnsafeBufferPointer {
-          try resize($0, width: map.width, height: map.height, to: (width, height), filter: .bilinear)
-        }.lazy.map { UInt8((255 * $0).rounded()) })
+          try resize($0, width: map.width, height: map.height, to: (width, height), filter: .bilinear, progress)
+        }, progress
+      ) { UInt8((255 * $0).rounded()) }
     case .scouter:
-      let bytes = Image(trusted: map.width, map.height, 1, try Buffer(values.lazy.map { UInt8(255 * $0) }))
-      return try bytes.resized(width: width, height: height, filter: .bilinear, .unwatched).pixels
+      let small = Image(trusted: map.width, map.height, 1, try bytes(values, progress) { UInt8(255 * $0) })
+      return try small.resized(width: width, height: height, filter: .bilinear, progress).pixels
     case .tame:
-      return try Buffer(
+      return try bytes(
         values.withUnsafeBufferPointer {
-          try upsample($0, width: map.width, height: map.height, to: (width, height))
-        }.lazy.map { UInt8(255 * $0) })
+          try upsample($0, width: map.width, height: map.height, to: (width, height), progress)
+        }, progress
+      ) { UInt8(255 * $0) }
     }
   }
 
@@ -59,6 +61,22 @@ extension Rendering.Style {
           // OpenCV's `addWeighted` rounds halves to even.
           return UInt8((Float(color) * opacity + Float(pixel) * (1 - opacity)).rounded(.toNearestOrEven))
         }
+      }
+    }
+  }
+}
+
+/// Each value as a byte.
+@inline(__always)
+private func bytes(
+  _ values: Buffer<Float>, _ progress: Progress, _ byte: (Float) -> UInt8
+) throws -> Buffer<UInt8> {
+  var polling = Polling(progress)
+  return try Buffer(count: values.count) { target in
+    try values.withUnsafeBufferPointer { values in
+      for start in stride(from: 0, to: values.count, by: 1 << 16) {
+        for i in start..<min(start + (1 << 16), values.count) { target[i] = byte(values[i]) }
+        try polling.count(1 << 18)
       }
     }
   }

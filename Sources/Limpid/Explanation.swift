@@ -1,5 +1,6 @@
 import Explanations
 import Images
+import Parallel
 
 /// Why an image is of a class.
 public struct Explanation: Sendable {
@@ -20,7 +21,7 @@ public struct Explanation: Sendable {
   public var map: Map {
     get throws {
       let field = found.field
-      return Map(width: field.width, height: field.height, values: Array(try translated { try found.map() }))
+      return Map(width: field.width, height: field.height, values: Array(try translated { try found.map(.unwatched) }))
     }
   }
   /// The map as the method made it.
@@ -36,7 +37,7 @@ public struct Explanation: Sendable {
       var rendering = Rendering()
       rendering.colormap = try Colormap.named(colormap)
       rendering.opacity = opacity
-      return Image(try image.image.withView { try found.drawn(over: $0, rendering) })
+      return Image(try image.image.withView { try found.drawn(over: $0, rendering, .unwatched) })
     }
   }
 

@@ -1,5 +1,6 @@
 import Glibc
 import Images
+import Parallel
 import Tensors
 
 /// An image in RGB, 8 bits a channel.
@@ -12,7 +13,7 @@ public struct Image: Sendable {
   public init(path: String) throws {
     image = try translated {
       let file = try path.withCString { try Storage(path: $0) }
-      return try locating(quoted(path)) { try file.withBytes { try Images.Image.decode($0) } }
+      return try locating(quoted(path)) { try file.withBytes { try Images.Image.decode($0, .unwatched) } }
     }
   }
 
@@ -26,12 +27,12 @@ public struct Image: Sendable {
   /// Rows of red, green, blue.
   public var rgb: [UInt8] { Array(image.pixels) }
 
-  public func png() throws -> [UInt8] { Array(try translated { try image.encodePNG() }) }
+  public func png() throws -> [UInt8] { Array(try translated { try image.encodePNG(.unwatched) }) }
 
   /// Writes a PNG file.
   public func write(to path: String) throws {
     try translated {
-      let bytes = try image.encodePNG()
+      let bytes = try image.encodePNG(.unwatched)
       guard let file = fopen(path, "wb") else { throw Failure(.io, "\(quoted(path)): \(String(cString: strerror(errno)))") }
       let written = bytes.withUnsafeBufferPointer { fwrite($0.baseAddress, 1, $0.count, file) }
       guard fclose(file) == 0, written == bytes.count else {

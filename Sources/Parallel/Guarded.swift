@@ -15,6 +15,10 @@ public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
   ) throws(E) -> sending Result {
     lp_enter_unforked()
     defer { lp_leave_unforked() }
-    return try mutex.withLock(body)
+    return try mutex.withLock { value throws(E) in
+      withUnsafeMutablePointer(to: &value) { lp_took_lock($0) }
+      defer { withUnsafeMutablePointer(to: &value) { lp_gives_lock($0) } }
+      return try body(&value)
+    }
   }
 }

@@ -53,8 +53,10 @@ public struct Progress {
     profile.add(step(), multiplyAdds, start.duration(to: .now))
   }
 
-  /// Reports that `done` of `total` units of this part are done. Throws `cancelled` where the caller asked to stop.
+  /// Reports that `done` of `total` units of this part are done. Throws `cancelled` where the caller asked to stop, and
+  /// where memory ran out meanwhile.
   public func advance(_ done: Int, of total: Int) throws {
+    try checkReserve()
     guard let reporter else { return }
     let share = total > 0 ? min(1, max(0, Double(done) / Double(total))) : 1
     let now = start + (end - start) * share

@@ -13,7 +13,7 @@ public struct InlineImage: Sendable {
   /// whose PNG file is three times as long as their JPEG file or more, become JPEG.
   public init(_ image: Image, longest: Int = 480) throws {
     let image = try image.fitting(longest)
-    let (exact, small) = (try image.encodePNG(), try image.encodeJPEG())
+    let (exact, small) = (try image.encodePNG(.unwatched), try image.encodeJPEG(.unwatched))
     (width, height) = (image.width, image.height)
     let isDrawing = exact.count / 3 < small.count
     address = (isDrawing ? "data:image/png;base64," : "data:image/jpeg;base64,") + base64(isDrawing ? exact : small)

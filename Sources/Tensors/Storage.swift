@@ -1,4 +1,14 @@
+import CReserve
 import Glibc
+
+/// Throws where Swift's own containers met a system without memory since this thread asked last. They then lie in a reserve,
+/// and what is being computed is to end while that lasts.
+public func checkReserve() throws {
+  if lp_took_reserve() != 0 { throw Failure(.unsupported, "the system has no memory") }
+}
+
+/// Forgets what an earlier call of this thread's host met.
+public func clearReserve() { _ = lp_took_reserve() }
 
 /// A block of bytes: owned, or borrowed from an object that it keeps alive (a memory-mapped file).
 ///
@@ -11,6 +21,7 @@ public final class Storage: @unchecked Sendable {
 
   /// 64-byte aligned, uninitialised. Throws where the system has no such memory.
   public init(byteCount: Int) throws {
+    try checkReserve()
     var pointer: UnsafeMutableRawPointer?
     guard byteCount >= 0, posix_memalign(&pointer, 64, max(64, byteCount)) == 0, let pointer else {
       throw Failure(.unsupported, "no memory for \(byteCount) bytes")

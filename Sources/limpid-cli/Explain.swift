@@ -170,7 +170,7 @@ private struct Output {
     let what = explanation.reading.map { "filter-\($0.filter)" } ?? className(explanation.classIndex)
     let name = "\(stem(of: path))-\(explanation.method)-\(what)"
     let file = overlays?.path(for: name)
-    if let file { try writeFile(file, overlay.draw(explanation, on: image).encodePNG()) }
+    if let file { try writeFile(file, overlay.draw(explanation, on: image).encodePNG(.unwatched)) }
     let grid = explanation.grid
     let map = maps?.path(for: name)
     if let map { try writeFile(map, Tensor(grid.values, [grid.height, grid.width]).npy()) }

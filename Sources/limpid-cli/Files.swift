@@ -2,6 +2,7 @@ import Documents
 import Evaluation
 import Glibc
 import Images
+import Parallel
 import Tensors
 
 extension Image {
@@ -9,10 +10,12 @@ extension Image {
   static func read(_ path: String, highByte: Bool = false, warn: (String) -> Void = { _ in }) throws -> Image {
     if path == "-" {
       let bytes = try readStandardInput()
-      return try locating("standard input") { try bytes.withUnsafeBytes { try decode($0, highByte: highByte, warn: warn) } }
+      return try locating("standard input") {
+        try bytes.withUnsafeBytes { try decode($0, highByte: highByte, .unwatched, warn: warn) }
+      }
     }
     let file = try Storage(path: path.systemName)
-    return try locating(quoted(path)) { try file.withBytes { try decode($0, highByte: highByte, warn: warn) } }
+    return try locating(quoted(path)) { try file.withBytes { try decode($0, highByte: highByte, .unwatched, warn: warn) } }
   }
 }
 

@@ -86,7 +86,7 @@ struct MetricList: Command {
 
   func run() throws {
     let text = Metrics.all.map { metric in
-      "\(metric.name)\n  \(metric.summary)\n"
+      "\(metric.name)\n  \(metric.summary)\n  better: \(metric.better.rawValue)\n"
         + Methods.table(metric.parameters, metric.draws, "--metric-draw").text
     }
     let documents = Metrics.all.map { metric in
@@ -95,6 +95,7 @@ struct MetricList: Command {
         ("parameters", Methods.json(metric.parameters)), ("draws", Methods.json(metric.draws)),
         ("maps", .text(metric.reads.rawValue)), ("model", .bool(metric.needsModel)),
         ("method", .bool(metric.needsMethod)), ("seed", .bool(metric.drawsNumbers)),
+        ("better", .text(metric.better.rawValue)),
       ])
     }
     try Console.write(isJSON ? JSON.list(documents).document : text.joined(separator: "\n"))

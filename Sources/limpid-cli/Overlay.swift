@@ -1,5 +1,6 @@
 import Explanations
 import Images
+import Parallel
 import Tensors
 
 /// How an explanation is drawn on its image.
@@ -65,7 +66,7 @@ struct Overlay {
       case .factor(let factor): rendering.scale = factor
       case .automatic: rendering.scale = try Rendering.legibleScale(explanation.canvas(view, rendering))
       }
-      return try explanation.drawn(over: view, rendering)
+      return try explanation.drawn(over: view, rendering, .unwatched)
     }
   }
 }

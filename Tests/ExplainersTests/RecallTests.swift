@@ -1,9 +1,10 @@
 import Explainers
 import Images
+import Parallel
 import Testing
 
 private func enlarged(_ map: [Float], _ side: Int, to size: Int) throws -> [Float] {
-  try map.withUnsafeBufferPointer { Array(try upsample($0, width: side, height: side, to: (size, size))) }
+  try map.withUnsafeBufferPointer { Array(try upsample($0, width: side, height: side, to: (size, size), .unwatched)) }
 }
 
 @Test func recallOfTheSeedReproduction() throws {

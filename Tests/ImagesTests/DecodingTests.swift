@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Parallel
 import Tensors
 import Testing
 
@@ -17,8 +18,8 @@ import Testing
   @Test(arguments: [1, 3, 4]) func encodedPixelsDecodeToThemselves(_ channels: Int) throws {
     let pixels = noise(7, 31 * 17 * channels)
     let image = try Image(width: 31, height: 17, channels: channels, pixels: pixels)
-    let encoded = try image.encodePNG()
-    #expect(encoded == (try image.encodePNG()))
+    let encoded = try image.encodePNG(.unwatched)
+    #expect(encoded == (try image.encodePNG(.unwatched)))
     let opaque = (0..<31 * 17).flatMap { i in (0..<3).map { pixels[i * channels + (channels == 1 ? 0 : $0)] }
     }
     #expect(try decode(encoded) == Image(width: 31, height: 17, channels: 3, pixels: opaque))
@@ -27,9 +28,9 @@ import Testing
   @Test(arguments: [1, 3, 4]) func aJPEGFileShowsAlmostTheSame(_ channels: Int) throws {
     let pixels = (0..<64 * 48).flatMap { i in (0..<channels).map { UInt8(i % 64 + 40 * $0) } }
     let image = try Image(width: 64, height: 48, channels: channels, pixels: pixels)
-    let encoded = try image.encodeJPEG()
-    #expect(encoded == (try image.encodeJPEG()))
-    #expect(try image.encodeJPEG(quality: 20).count < encoded.count)
+    let encoded = try image.encodeJPEG(.unwatched)
+    #expect(encoded == (try image.encodeJPEG(.unwatched)))
+    #expect(try image.encodeJPEG(quality: 20, .unwatched).count < encoded.count)
     let decoded = try decode(encoded).pixels
     let differences = (0..<3 * 64 * 48).map { i in
       abs(Int(decoded[i]) - Int(pixels[i / 3 * channels + (channels == 1 ? 0 : i % 3)]))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Parallel
 import Tensors
 import Testing
 
@@ -9,8 +10,8 @@ private func draw(
 ) throws -> Image {
   try values.withUnsafeBufferPointer { values in
     let map = try MapView(values: values, width: width, height: height, minimum: range.0, maximum: range.1)
-    guard let picture else { return try render(map, rendering) }
-    return try picture.withView { try render(map, over: $0, rendering) }
+    guard let picture else { return try render(map, rendering, .unwatched) }
+    return try picture.withView { try render(map, over: $0, rendering, .unwatched) }
   }
 }
 

@@ -22,7 +22,7 @@ import Testing
       let filter = try #require(Filter(rawValue: line[4]))
       let values = noise(UInt32(n[4]), n[0] * n[1]).map { Float($0) / 7 }
       let resized = try values.withUnsafeBufferPointer {
-        try resize($0, width: n[0], height: n[1], to: (n[2], n[3]), filter: filter)
+        try resize($0, width: n[0], height: n[1], to: (n[2], n[3]), filter: filter, .unwatched)
       }
       #expect(checksum(resized) == line[6], "\(line.joined(separator: " "))")
     }

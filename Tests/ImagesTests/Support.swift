@@ -13,7 +13,7 @@ enum Fixtures {
     return try withExtendedLifetime(file) { try body(file.bytes) }
   }
 
-  static func image(_ name: String) throws -> Image { try read(name) { try Image.decode($0) } }
+  static func image(_ name: String) throws -> Image { try read(name) { try Image.decode($0, .unwatched) } }
 
   static func bytes(_ name: String) throws -> [UInt8] { try read(name) { Array($0) } }
 
@@ -75,5 +75,5 @@ func failure(of body: () throws -> Void) -> Failure? {
 }
 
 func decode(_ bytes: some Collection<UInt8>) throws -> Image {
-  try Array(bytes).withUnsafeBytes { try Image.decode($0) }
+  try Array(bytes).withUnsafeBytes { try Image.decode($0, .unwatched) }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Parallel
 import Testing
 
 private func enlarge(_ values: [Float], _ width: Int, _ height: Int, _ size: (Int, Int)) throws -> [Float] {
-  try values.withUnsafeBufferPointer { Array(try upsample($0, width: width, height: height, to: size)) }
+  try values.withUnsafeBufferPointer { Array(try upsample($0, width: width, height: height, to: size, .unwatched)) }
 }
 
 @Suite struct UpsampleTests {
@@ -24,7 +25,7 @@ private func enlarge(_ values: [Float], _ width: Int, _ height: Int, _ size: (In
     let values = noise(3, width * height).map { Float($0) / 255 }
     let enlarged = try enlarge(values, width, height, (newWidth, newHeight))
     let pillow = try values.withUnsafeBufferPointer {
-      try resize($0, width: width, height: height, to: (newWidth, newHeight), filter: .bilinear)
+      try resize($0, width: width, height: height, to: (newWidth, newHeight), filter: .bilinear, .unwatched)
     }
     #expect(enlarged.count == newWidth * newHeight)
     #expect(zip(enlarged, pillow).allSatisfy { abs($0 - $1) <= 4e-6 })

@@ -351,7 +351,7 @@ struct Style {
   std::int32_t scale = 0;
   limpid_render_options options() const {
     return {sizeof(limpid_render_options), detail::or_null(colormap), detail::or_null(style), opacity, width, height, scale,
-            nullptr};
+            nullptr, nullptr, nullptr};
   }
 };
 

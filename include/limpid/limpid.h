@@ -158,15 +158,18 @@ LIMPID_API void limpid_bytes_free(limpid_bytes *bytes);
 LIMPID_API limpid_status limpid_image_load_file(const char *path, limpid_image **out);
 LIMPID_API limpid_status limpid_image_load_memory(const void *data, size_t size, limpid_image **out);
 
+/** What calls that read or encode images may be told. */
 typedef struct limpid_image_options {
   size_t struct_size;
   /* 1: of gray PNG files of 16 bits the high byte is kept, as it always is of RGB of 16 bits. 0: they are cut off at 255,
      as by Pillow, and a warning is logged where that loses something. */
   int32_t high_byte;
   int32_t reserved;
+  limpid_progress_fn progress; /* asked some dozen times a second whether to go on; NULL: nobody is */
+  void *user;                  /* for `progress` */
 } limpid_image_options;
 
-#define LIMPID_IMAGE_OPTIONS_INIT { sizeof(limpid_image_options), 0, 0 }
+#define LIMPID_IMAGE_OPTIONS_INIT { sizeof(limpid_image_options), 0, 0, NULL, NULL }
 
 /** The same with options; NULL: as above. */
 LIMPID_API limpid_status limpid_image_load_file_with(const char *path, const limpid_image_options *options,
@@ -516,9 +519,11 @@ typedef struct limpid_render_options {
   int32_t height;
   int32_t scale; /* every pixel of the image first becomes a square of so many; 0: 1 */
   const limpid_field *field; /* for limpid_render: what of the image the map covers; NULL: all of it */
+  limpid_progress_fn progress; /* asked some dozen times a second whether to go on; NULL: nobody is */
+  void *user;                  /* for `progress` */
 } limpid_render_options;
 
-#define LIMPID_RENDER_OPTIONS_INIT { sizeof(limpid_render_options), NULL, NULL, 0.0f, 0, 0, 0, NULL }
+#define LIMPID_RENDER_OPTIONS_INIT { sizeof(limpid_render_options), NULL, NULL, 0.0f, 0, 0, 0, NULL, NULL, NULL }
 
 /** The names of the colour maps; NULL past the end. */
 LIMPID_API const char *limpid_colormap_name(size_t index);
@@ -527,7 +532,8 @@ LIMPID_API const char *limpid_colormap_name(size_t index);
 LIMPID_API limpid_status limpid_model_preprocess(const limpid_model *model, const limpid_image_view *image,
                                                  limpid_image **out);
 /** Draws explanation `index` over the image that was explained, in its place: what the model did not see stays as
-    it is. The styles of papers draw on the image as the model saw it. Without an image (NULL): the map alone. */
+    it is. The styles of papers draw on the image as the model saw it. Without an image (NULL): the map alone. What drawing
+    takes counts against the model's `memory_limit`. */
 LIMPID_API limpid_status limpid_explanation_render(const limpid_explanation *explanation, size_t index,
                                                    const limpid_image_view *image,
                                                    const limpid_render_options *options, limpid_image **out);
@@ -539,6 +545,10 @@ LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const c
 /** `quality`: 1 to 100, as libjpeg counts; 0: 85. Alpha is dropped. LIMPID_ERROR_UNSUPPORTED for a side above 65,500. */
 LIMPID_API limpid_status limpid_encode_jpeg(const limpid_image_view *image, int32_t quality, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_jpeg(const limpid_image_view *image, int32_t quality, const char *path);
+LIMPID_API limpid_status limpid_encode_png_with(const limpid_image_view *image, const limpid_image_options *options,
+                                                limpid_bytes **out);
+LIMPID_API limpid_status limpid_encode_jpeg_with(const limpid_image_view *image, int32_t quality,
+                                                 const limpid_image_options *options, limpid_bytes **out);
 
 /** An explanation with the image that was explained, for limpid_report. */
 typedef struct limpid_report_item {
@@ -549,7 +559,7 @@ typedef struct limpid_report_item {
 } limpid_report_item;
 
 /** One page of HTML that needs nothing but itself (docs/reports.md): images, what the model sees in them, and the maps of
-    any methods and classes beside them. Sizes in `options` do not count. Every image is classified once. */
+    any methods and classes beside them. Sizes in `options` do not count, and its progress is not asked. Every image is classified once. */
 LIMPID_API limpid_status limpid_report(const limpid_model *model, const limpid_report_item *items, size_t count,
                                        const limpid_render_options *options, limpid_bytes **out);
 
@@ -572,9 +582,11 @@ typedef struct limpid_metric_info {
   int32_t needs_method;  /* whether it explains changed images, by limpid_measure_options.method */
   int32_t draws_numbers; /* whether it reads limpid_run_options.seed */
   int32_t reserved;
+  const char *better; /* which values are the good ones: "more", "less", or "neither", where that depends on its parameters
+                         or on what is measured */
 } limpid_metric_info;
 
-#define LIMPID_METRIC_INFO_INIT { sizeof(limpid_metric_info), NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0 }
+#define LIMPID_METRIC_INFO_INIT { sizeof(limpid_metric_info), NULL, NULL, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, NULL }
 
 typedef struct limpid_measure_options {
   size_t struct_size;

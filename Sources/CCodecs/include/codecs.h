@@ -14,8 +14,15 @@ typedef enum lp_status {
   LP_OK = 0,
   LP_DAMAGED = 1,      // the bytes are not a whole, sound image
   LP_UNSUPPORTED = 2,  // a sound image, perhaps, of a kind or size that is refused
-  LP_NO_MEMORY = 3
+  LP_NO_MEMORY = 3,
+  LP_STOPPED = 4  // the watch asked to stop
 } lp_status;
+
+/// Told after every few rows how many bytes of pixels were worked on since; stops the call by anything but 0.
+typedef struct lp_watch {
+  int (*advance)(void *context, size_t bytes);
+  void *context;
+} lp_watch;
 
 /// What the samples of a decoded image are; rows touch.
 typedef enum lp_samples {
@@ -45,20 +52,20 @@ typedef struct lp_bytes {
 /// fewer than 8 bits is spread over 0...255; of 16-bit RGB the high byte is kept. Data that ends early or is
 /// damaged fails; of PNG's checksums those before the pixels count. On failure `out` is untouched and `message` tells
 /// why. WebP has no least number of bytes for a size: one colour takes none for its pixels.
-lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_watch watch,
                         lp_image *out, char message[LP_MESSAGE_SIZE]);
-lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_watch watch,
                          lp_image *out, char message[LP_MESSAGE_SIZE]);
-lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
+lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_watch watch,
                          lp_image *out, char message[LP_MESSAGE_SIZE]);
 
 /// Encode touching rows of 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel. The same pixels give the same bytes.
 lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
-                        lp_bytes *out, char message[LP_MESSAGE_SIZE]);
+                        lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]);
 
 /// The same of 1 (grey) or 3 (RGB) bytes a pixel; `quality` from 1 to 100 as libjpeg has it, chroma halved.
 lp_status lp_encode_jpeg(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, int quality,
-                         lp_bytes *out, char message[LP_MESSAGE_SIZE]);
+                         lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]);
 
 void lp_free(void *memory);
 

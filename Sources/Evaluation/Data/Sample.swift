@@ -1,5 +1,6 @@
 public import Images
 import Documents
+import Parallel
 import Tensors
 
 /// A box in pixels of an image: x1, y1 inside, x2, y2 outside.
@@ -74,11 +75,11 @@ public struct Sample: Sendable {
     return "\(status.size) \(status.modified)"
   }
 
-  func image() throws -> Image {
+  func image(_ progress: Progress) throws -> Image {
     switch source {
     case .file(let path):
       let file = try Storage(path: path.systemName)
-      return try locating(quoted(path)) { try file.withBytes { try Image.decode($0) } }
+      return try locating(quoted(path)) { try file.withBytes { try Image.decode($0, progress) } }
     case .pixels(let make): return try locating(quoted(name)) { try make() }
     case .caller: throw Failure(.invalidArgument, "\(quoted(name)) has no file; give its bytes")
     }

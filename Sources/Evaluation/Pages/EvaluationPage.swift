@@ -142,7 +142,7 @@ extension Evaluation {
   /// An image with the maps of all methods; nil where its file is not at hand any more.
   private func shown(_ index: Int, _ rendering: Rendering, _ progress: Progress) throws -> Report.Case? {
     let sample = data.samples[index]
-    guard let record = records[index], let image = try? image(index) else { return nil }
+    guard let record = records[index], let image = try? image(index, .unwatched) else { return nil }
     let parts = progress.parts([1] + plan.methods.map { _ in 10 })
     return try image.withView { view in
       let head = try model.requiredScores(plan.call.output)

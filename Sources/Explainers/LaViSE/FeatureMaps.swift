@@ -1,4 +1,5 @@
 import Images
+import Parallel
 import Tensors
 
 /// The maps of a layer's filters for one image.
@@ -42,6 +43,6 @@ struct FeatureMaps {
 
   /// The map at another size: bilinear, half-pixel centres.
   func enlarged(_ filter: Int, to size: (width: Int, height: Int)) throws -> Buffer<Float> {
-    try upsample(self[filter], width: width, height: height, to: size)
+    try upsample(self[filter], width: width, height: height, to: size, .unwatched)
   }
 }

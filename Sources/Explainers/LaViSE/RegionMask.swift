@@ -1,4 +1,5 @@
 import Images
+import Parallel
 import Tensors
 
 /// Where annotations lie, seen as the network sees the image (LaViSE's masks of boxes).
@@ -52,7 +53,7 @@ public struct RegionMask: Sendable {
 
   private static func nearest(_ values: [Float], to count: Int) throws -> [Float] {
     try values.withUnsafeBufferPointer {
-      Array(try resize($0, width: values.count, height: 1, to: (count, 1), filter: .nearest))
+      Array(try resize($0, width: values.count, height: 1, to: (count, 1), filter: .nearest, .unwatched))
     }
   }
 }

@@ -1,6 +1,7 @@
 import Explainers
 import Explanations
 import Images
+import Parallel
 import Tensors
 
 /// Area size (Li et al., ICCV 2021, "SCOUTER", section 4.1): the mean of the map, between 0 and 1.
@@ -123,7 +124,7 @@ private final class ByteMaps {
       return (enlarged.map { Double($0) }, 255)
     case .fact2022:
       let enlarged = try map.values.withUnsafeBufferPointer {
-        try resize($0, width: map.width, height: map.height, to: (width: width, height: height), filter: .bilinear)
+        try resize($0, width: map.width, height: map.height, to: (width: width, height: height), filter: .bilinear, .unwatched)
       }
       return (enlarged.map { Double($0) }, 1)
     case .none:

@@ -26,7 +26,7 @@ extension Model {
       switch source {
       case .map:
         let field = explanation.field
-        return try Tensor(explanation.map(), Shape(checking: [field.height, field.width]))
+        return try Tensor(explanation.map(.unwatched), Shape(checking: [field.height, field.width]))
       case .attribution:
         let found = explanation.details.first { $0.name == "attribution" }?.tensor
         return try found ?? explanation.grid.tensor()

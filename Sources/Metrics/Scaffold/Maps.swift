@@ -63,7 +63,7 @@ struct Map {
     var result: [Float] = []
     for c in 0..<channels {
       result += try values[c * size..<(c + 1) * size].withUnsafeBufferPointer {
-        try upsample($0, width: width, height: height, to: (width: newWidth, height: newHeight))
+        try upsample($0, width: width, height: height, to: (width: newWidth, height: newHeight), .unwatched)
       }
     }
     return Map(values: result, channels: channels, height: newHeight, width: newWidth)

@@ -21,10 +21,12 @@ AT(limpid_image_view, height, 20);
 AT(limpid_image_view, format, 24);
 LAST(limpid_image_view, reserved);
 
-SIZE(limpid_image_options, 16);
+SIZE(limpid_image_options, 32);
 AT(limpid_image_options, struct_size, 0);
 AT(limpid_image_options, high_byte, 8);
-LAST(limpid_image_options, reserved);
+AT(limpid_image_options, progress, 16);
+AT(limpid_image_options, user, 24);
+LAST(limpid_image_options, user);
 
 SIZE(limpid_model_options, 64);
 AT(limpid_model_options, struct_size, 0);
@@ -135,7 +137,7 @@ AT(limpid_tensor_view, rank, 24);
 AT(limpid_tensor_view, type, 32);
 LAST(limpid_tensor_view, reserved);
 
-SIZE(limpid_render_options, 48);
+SIZE(limpid_render_options, 64);
 AT(limpid_render_options, struct_size, 0);
 AT(limpid_render_options, colormap, 8);
 AT(limpid_render_options, style, 16);
@@ -144,7 +146,9 @@ AT(limpid_render_options, width, 28);
 AT(limpid_render_options, height, 32);
 AT(limpid_render_options, scale, 36);
 AT(limpid_render_options, field, 40);
-LAST(limpid_render_options, field);
+AT(limpid_render_options, progress, 48);
+AT(limpid_render_options, user, 56);
+LAST(limpid_render_options, user);
 
 SIZE(limpid_value_info, 48);
 AT(limpid_value_info, struct_size, 0);
@@ -157,7 +161,7 @@ LAST(limpid_value_info, has_shape);
 
 int main(void) { return 0; }
 
-SIZE(limpid_metric_info, 80);
+SIZE(limpid_metric_info, 88);
 AT(limpid_metric_info, struct_size, 0);
 AT(limpid_metric_info, name, 8);
 AT(limpid_metric_info, summary, 16);
@@ -169,7 +173,9 @@ AT(limpid_metric_info, maps, 56);
 AT(limpid_metric_info, needs_model, 64);
 AT(limpid_metric_info, needs_method, 68);
 AT(limpid_metric_info, draws_numbers, 72);
-LAST(limpid_metric_info, reserved);
+AT(limpid_metric_info, reserved, 76);
+AT(limpid_metric_info, better, 80);
+LAST(limpid_metric_info, better);
 
 SIZE(limpid_measure_options, 32);
 AT(limpid_measure_options, struct_size, 0);

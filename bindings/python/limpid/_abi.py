@@ -50,7 +50,10 @@ class ImageView(Structure):
 
 
 class ImageOptions(Sized):
-    _fields_ = [("struct_size", c_size_t), ("high_byte", c_int32), ("reserved", c_int32)]
+    _fields_ = [
+        ("struct_size", c_size_t), ("high_byte", c_int32), ("reserved", c_int32), ("progress", ProgressCallback),
+        ("user", c_void_p),
+    ]
 
 
 class ModelOptions(Sized):
@@ -124,7 +127,7 @@ class MetricInfo(Sized):
         ("struct_size", c_size_t), ("name", c_char_p), ("summary", c_char_p), ("parameter_count", c_size_t),
         ("draws", POINTER(c_char_p)), ("draw_summaries", POINTER(c_char_p)), ("draw_count", c_size_t),
         ("maps", c_char_p), ("needs_model", c_int32), ("needs_method", c_int32), ("draws_numbers", c_int32),
-        ("reserved", c_int32),
+        ("reserved", c_int32), ("better", c_char_p),
     ]
 
 
@@ -175,6 +178,7 @@ class RenderOptions(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("colormap", c_char_p), ("style", c_char_p), ("opacity", c_float),
         ("width", c_int32), ("height", c_int32), ("scale", c_int32), ("field", POINTER(Field)),
+        ("progress", ProgressCallback), ("user", c_void_p),
     ]
 
 
@@ -261,6 +265,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_save_png": (Status, [_images, c_char_p]),
     "limpid_encode_jpeg": (Status, [_images, c_int32, _out]),
     "limpid_save_jpeg": (Status, [_images, c_int32, c_char_p]),
+    "limpid_encode_png_with": (Status, [_images, POINTER(ImageOptions), _out]),
+    "limpid_encode_jpeg_with": (Status, [_images, c_int32, POINTER(ImageOptions), _out]),
     "limpid_estimate": (Status, [_handle, _images, c_size_t, _run, _out]),
     "limpid_store_statistics": (Status, [_handle, _handle, c_char_p]),
     "limpid_estimate_from": (Status, [_handle, ImageCallback, c_void_p, c_size_t, _run, _out]),

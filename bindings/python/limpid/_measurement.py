@@ -41,6 +41,8 @@ class Metric(NamedTuple):
     needs_method: bool
     #: Whether it draws random numbers, for which `seed` may be given.
     draws_numbers: bool
+    #: Which values are the good ones: "more", "less", or "neither", where that depends on its parameters or on what is measured.
+    better: str
 
 
 def metrics() -> List[Metric]:
@@ -56,7 +58,7 @@ def metrics() -> List[Metric]:
         draws = {text(info.draws[i]): text(info.draw_summaries[i]) for i in range(info.draw_count)}
         found.append(Metric(
             text(info.name), text(info.summary), parameters, draws, text(info.maps), bool(info.needs_model),
-            bool(info.needs_method), bool(info.draws_numbers)))
+            bool(info.needs_method), bool(info.draws_numbers), text(info.better)))
 
 
 def _parameter(metric: bytes, index: int) -> Parameter:
