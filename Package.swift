@@ -151,7 +151,7 @@ let package = Package(
         "Documents", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
-      linkerSettings: [.unsafeFlags(["-static-stdlib"] + reserving, .when(configuration: .release))]),
+      linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"] + reserving, .when(configuration: .release))]),
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
