@@ -40,6 +40,9 @@ def read(file):
 
 
 def _tensor(name, entry, data, start):
+    stored = entry.get("dtype") if isinstance(entry, dict) else None
+    if isinstance(stored, str) and stored not in _TYPES:
+        raise ConversionError(f"the tensor {name[:80]!r} is of the type {stored[:20]!r}, which limpid-convert does not read")
     try:
         kind, shape, (begin, end) = BY_NAME[_TYPES[entry["dtype"]]], entry["shape"], entry["data_offsets"]
         numbers = [begin, end, *shape]

@@ -162,6 +162,7 @@ def test_safetensors_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("header, says", [
+    (b'{"a": {"dtype": "F4", "shape": [1], "data_offsets": [0, 1]}}', "is of the type 'F4', which limpid-convert does not read"),
     (b"{", "damaged"), (b"{" + b"[" * 10000, "damaged"), (b"{}x", "damaged"), (b'{"a": 1}', "does not read"),
     (b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}', "4 bytes for 2 numbers"),
     (b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}', "malformed"),
