@@ -184,8 +184,10 @@ public final class Engine: Sendable {
     _ feeds: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], _ fetches: [ValueID],
     seam: Seam? = nil, _ parallel: Parallel, _ progress: Progress
   ) throws -> Plan {
+    let (fetched, fed) = (Set(fetches), Set(feeds.map(\.value)).union(known.keys))
     var builder = PlanBuilder(
-      graph: graph.foldingBatchNormalization(fetched: Set(fetches), fed: Set(feeds.map(\.value)).union(known.keys)),
+      graph: graph.foldingBatchNormalization(fetched: fetched, fed: fed)
+        .composingElementwise(fetched: fetched, fed: fed),
       kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
     return try builder.build(feeds: feeds, known: known, fetches: fetches, seam: seam)
   }

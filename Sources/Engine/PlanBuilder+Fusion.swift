@@ -2,55 +2,119 @@ import Graph
 import Operators
 import Tensors
 
-/// Convolutions take over the addition and the activation that alone read their result, once the shapes are known.
+/// Convolutions and products with constant matrices take over the addition and the activation that alone read their
+/// result, once the shapes are known.
 extension PlanBuilder {
   /// Whether an earlier convolution does the work of `node` from now on.
   mutating func absorb(_ node: Node) throws -> Bool {
-    if node.domain == "limpid" { return try node.operation == RoundToSteps.name && absorbSteps(node) }
+    if node.domain == "limpid" {
+      if node.operation == Composition.name { return try absorbActivation(node) }
+      return try node.operation == RoundToSteps.name && absorbSteps(node)
+    }
     guard node.domain.isEmpty, node.outputs.count == 1, node.outputs[0] != nil else { return false }
-    if node.operation == "Add", node.inputs.count == 2 { return try absorbAddition(node) }
+    if node.operation == "Add", node.inputs.count == 2 { return try absorbRow(node) || absorbAddition(node) }
     if node.operation == "DequantizeLinear" { return try joinQuantization(node) }
     return try absorbActivation(node)
   }
 
-  /// Where a convolution of our own has what is added to its result.
-  private static let residualSlot = 7
+  /// Where the node has what is added to its result.
+  private static func residualSlot(_ node: Node) -> Int {
+    switch node.operation {
+    case "Conv": 7
+    default: 3
+    }
+  }
 
-  /// The draft of the convolution that makes `value`, where `value` has no other use and nothing follows in it yet.
-  private func openConvolution(making value: ValueID?) -> Int? {
+  /// The draft of the convolution or the product that makes `value`, where `value` has no other use and nothing follows
+  /// in it yet.
+  private func openProduct(making value: ValueID?) -> Int? {
     guard let value, readers[value] == 1, !fetched.contains(value), let maker = makers[value] else { return nil }
     let node = drafts[maker].node
-    guard node.operation == "Conv", node.domain == "limpid" else { return nil }
-    return node.attributes["activation"] == nil ? maker : nil
+    return node.attributes["activation"] == nil && isOpenProduct(node, drafts[maker].shape) ? maker : nil
+  }
+
+  private func isOpenProduct(_ node: Node, _ result: Shape?) -> Bool {
+    if node.operation == "Conv" { return node.domain == "limpid" }
+    guard ["MatMul", "Gemm"].contains(node.operation), ["", "limpid"].contains(node.domain),
+      let b = node.inputs[1].flatMap({ values[$0]?.operand }), b.constant != nil, b.shape.rank == 2
+    else { return false }
+    guard node.operation == "Gemm", node.inputs.count > 2, let c = node.inputs[2] else { return true }
+    guard let c = values[c]?.operand, c.constant != nil else { return false }
+    return c.shape.count == result?.dimensions.last && c.shape.dimensions.last == c.shape.count
+  }
+
+  /// `node` as one of our own domain, with all slots.
+  private func opened(_ node: Node) -> Node {
+    var fused = node
+    fused.domain = "limpid"
+    fused.inputs += [ValueID?](repeating: nil, count: max(0, Self.residualSlot(node) + 1 - node.inputs.count))
+    return fused
+  }
+
+  /// Whether the product that makes `value` also makes `view`, another form of it.
+  mutating func follow(_ value: ValueID, asViewed view: ValueID) {
+    guard let maker = openProduct(making: value), drafts[maker].node.operation != "Conv" else { return }
+    makers[view] = maker
+  }
+
+  /// Lets a product without a bias add a constant row to all rows.
+  private mutating func absorbRow(_ node: Node) throws -> Bool {
+    let slot = 2
+    for (i, j) in [(0, 1), (1, 0)] {
+      guard let maker = openProduct(making: node.inputs[i]), drafts[maker].node.operation == "MatMul",
+        let row = node.inputs[j], let sum = values[node.inputs[i]!], let vector = values[row]?.operand,
+        vector.constant != nil, vector.type == .float32, isRow(vector.shape, of: sum.operand),
+        vector.shape.count == drafts[maker].shape?.dimensions.last
+      else { continue }
+      var fused = opened(drafts[maker].node)
+      guard fused.inputs[slot] == nil, fused.inputs[Self.residualSlot(fused)] == nil else { continue }
+      fused.inputs[slot] = row
+      fused.outputs = node.outputs
+      drafts[maker] = try replanned(maker, as: fused, inputs: drafts[maker].inputs)
+      values[node.outputs[0]!] = sum
+      makers[node.outputs[0]!] = maker
+      return true
+    }
+    return false
+  }
+
+  /// Whether a constant has one number for each element along the axis of `operand` that lies innermost.
+  private func isRow(_ shape: Shape, of operand: Operand) -> Bool {
+    let rank = operand.shape.rank
+    guard rank > 0, shape.rank <= rank, let axis = shape.dimensions.firstIndex(where: { $0 != 1 }) else { return false }
+    let aligned = rank - shape.rank + axis
+    return operand.layout.physicalAxis(aligned, rank: rank) == rank - 1 && shape[axis] == operand.shape[aligned]
+      && shape.count == shape[axis]
   }
 
   private mutating func absorbActivation(_ node: Node) throws -> Bool {
-    guard let maker = openConvolution(making: node.inputs.first ?? nil),
+    guard let maker = openProduct(making: node.inputs.first ?? nil),
       let parameters = try activationParameters(node)
     else { return false }
-    var fused = drafts[maker].node
+    var fused = opened(drafts[maker].node)
     fused.attributes["activation"] = .string(node.operation)
     fused.attributes["activation_parameters"] = .floats(parameters)
-    let old = fused.outputs[0]!
+    fused.attributes["body"] = node.attributes["body"]
     fused.outputs = node.outputs
     drafts[maker] = try replanned(maker, as: fused, inputs: drafts[maker].inputs)
-    values[node.outputs[0]!] = values[old]
+    values[node.outputs[0]!] = values[node.inputs[0]!]
     makers[node.outputs[0]!] = maker
     return true
   }
 
   private mutating func absorbAddition(_ node: Node) throws -> Bool {
     for (i, j) in [(0, 1), (1, 0)] {
-      guard let maker = openConvolution(making: node.inputs[i]), let residual = node.inputs[j],
-        drafts[maker].node.inputs[Self.residualSlot] == nil, let sum = values[node.inputs[i]!],
-        let other = values[residual],
+      guard let maker = openProduct(making: node.inputs[i]), let residual = node.inputs[j],
+        let sum = values[node.inputs[i]!], let other = values[residual],
         other.operand.shape == sum.operand.shape, other.operand.type == sum.operand.type
       else { continue }
-      var fused = drafts[maker].node
-      fused.inputs[Self.residualSlot] = residual
+      var (fused, inputs) = (opened(drafts[maker].node), drafts[maker].inputs)
+      let slot = Self.residualSlot(fused)
+      guard fused.inputs[slot] == nil else { continue }
+      fused.inputs[slot] = residual
       fused.outputs = node.outputs
-      var inputs = drafts[maker].inputs
-      inputs[Self.residualSlot] = try place(of: residual, in: sum.operand.layout)
+      inputs += [Place?](repeating: nil, count: max(0, slot + 1 - inputs.count))
+      inputs[slot] = try place(of: residual, in: sum.operand.layout)
       let draft = try replanned(maker, as: fused, inputs: inputs)
       // The residual may be made after the convolution's old place, so the step moves here.
       drafts[maker].isAbsorbed = true
@@ -76,15 +140,12 @@ extension PlanBuilder {
   /// What the activation `node` needs beside its input; nil where it is none, or its parameters are not constant.
   private func activationParameters(_ node: Node) throws -> [Float]? {
     switch node.operation {
-    case "Relu", "Sigmoid", "Tanh", "HardSwish": return []
-    case "LeakyRelu": return [try node.float("alpha", default: 0.01)]
-    case "HardSigmoid": return [try node.float("alpha", default: 0.2), try node.float("beta", default: 0.5)]
-    case "Elu": return [try node.float("alpha", default: 1)]
+    case Composition.name: return []
     case "Clip":
       let low = try bound(node, 1, "min", default: -.infinity)
       let high = try bound(node, 2, "max", default: .infinity)
       return low.flatMap { low in high.map { [low, $0] } }
-    default: return nil
+    default: return try Activation.parameters(of: node)
     }
   }
 

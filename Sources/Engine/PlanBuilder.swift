@@ -219,6 +219,7 @@ struct PlanBuilder {
         try setFolded(output, operand, tensor.reshaped(operand.layout.physical(operand.shape)))
       } else {
         values[output] = Value(operand: operand, places: [operand.layout: place])
+        follow(source, asViewed: output)
       }
     case .run(let run):
       let isConstant = request.inputs.allSatisfy { $0 == nil || $0!.constant != nil }

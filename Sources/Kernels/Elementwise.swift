@@ -29,6 +29,7 @@ extension Kernels {
     /// `clamp(round(x * factor / divisor), low, high) * step` with whole bounds: quantised and back, or to other steps.
     case steps(factor: Float, divisor: Float, low: Float, high: Float, step: Float)
     case sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh
+    case composed(Composition)
   }
 
   /// Functions of two numbers. `minimum` and `maximum` are NaN where either is; `remainder` has the sign of the
@@ -47,6 +48,8 @@ extension Kernels {
       if case .steps(let factor, let divisor, let low, let high, let step) = op {
         let form = Rounding(factor: factor, divisor: divisor, low: low, high: high, step: step)
         table.roundToSteps(form, x + first, output + first, range.count)
+      } else if case .composed(let composition) = op {
+        compose(composition, x + first, into: output + first, count: range.count)
       } else if let (function, a, b) = op.vectorFunction {
         table.unary(function, a, b, x + first, output + first, range.count)
       } else {
@@ -99,7 +102,7 @@ extension Kernels {
   /// Elements that are worth a thread of their own.
   static var elementGrain: Int { 16 << 10 }
 
-  private func binaryRow(
+  func binaryRow(
     _ op: Binary, _ a: UnsafePointer<Float>, _ aStep: Int, _ b: UnsafePointer<Float>, _ bStep: Int,
     _ output: UnsafeMutablePointer<Float>, _ n: Int
   ) {

@@ -52,16 +52,25 @@ extension Kernels {
     let epilogue = product.epilogue
     let range = epilogue.activation?.clampRange
     let offset = rows.lowerBound * product.stride
-    table.multiply(
-      Block(
-        rows: rows.count, pointers: scratch.pointers, pointerStride: scratch.pointerStride, zeros: zeros,
-        taps: product.taps, channels: product.channels, weights: product.weights, columns: product.columns,
-        output: product.output + offset, outputStride: product.stride, bias: epilogue.bias,
-        residual: epilogue.residual.map { $0 + offset }, low: range?.lowerBound ?? -.infinity,
-        high: range?.upperBound ?? .infinity, scratch: scratch.edges),
-      columns.lowerBound, columns.upperBound)
-    applyUnclamped(epilogue, product.output, stride: product.stride, rows, columns)
+    let block = Block(
+      rows: rows.count, pointers: scratch.pointers, pointerStride: scratch.pointerStride, zeros: zeros,
+      taps: product.taps, channels: product.channels, weights: product.weights, columns: product.columns,
+      output: product.output + offset, outputStride: product.stride, bias: epilogue.bias,
+      residual: epilogue.residual.map { $0 + offset }, low: range?.lowerBound ?? -.infinity,
+      high: range?.upperBound ?? .infinity, scratch: scratch.edges)
+    guard epilogue.activation != nil, range == nil else {
+      return table.multiply(block, columns.lowerBound, columns.upperBound)
+    }
+    // Some panels at a time, so that their sums are still in the second-level cache when the activation reads them.
+    let width = panelWidth * max(1, Self.activatedFloats / (panelWidth * max(1, rows.count)))
+    for first in stride(from: columns.lowerBound, to: columns.upperBound, by: width) {
+      let end = min(first + width, columns.upperBound)
+      table.multiply(block, first, end)
+      applyUnclamped(epilogue, product.output, stride: product.stride, rows, first..<end)
+    }
   }
+
+  private static var activatedFloats: Int { 32 << 10 }
 
   /// Applies an activation that did not go into the sums as bounds.
   func applyUnclamped(

@@ -16,6 +16,7 @@ public enum Operators {
     BatchNormalization.definitions,
     Binary.definitions,
     Cast.definitions,
+    Composition.definitions,
     Concat.definitions,
     Conv.definitions,
     ConvTranspose.definitions,

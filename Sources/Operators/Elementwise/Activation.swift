@@ -1,10 +1,10 @@
-import Graph
+public import Graph
 import Kernels
 import Tensors
 
 /// An activation function by its ONNX name: a node of its own, or the end of a fused convolution, or a part of a
 /// recurrent cell.
-struct Activation {
+public struct Activation {
   let function: Kernels.Unary
 
   /// Each activation's parameters in order, with their defaults.
@@ -20,18 +20,20 @@ struct Activation {
   /// In the order in which recurrent operators list their values.
   static func parameterNames(_ name: String) -> [String] { parameters[name]?.map(\.key) ?? [] }
 
-  /// The function that a node of this operator computes.
-  init(_ name: String, of node: Node) throws {
-    var values = try Self.parameters[name, default: [:]].map { try node.float($0.key, default: $0.value) }
-    if name == "Gelu" {
-      let form = try node.string("approximate", default: "none")
-      guard form == "none" || form == "tanh" else {
-        throw Failure(.invalidModel, "approximate is \(quoted(form)); expected none or tanh")
-      }
-      values = [form == "tanh" ? 1 : 0]
+  /// What the activation that a node computes needs beside its input; nil where it is none.
+  public static func parameters(of node: Node) throws -> [Float]? {
+    guard node.operation == "Gelu" else {
+      return try parameters[node.operation]?.map { try node.float($0.key, default: $0.value) }
     }
-    try self.init(name, values)
+    let form = try node.string("approximate", default: "none")
+    guard form == "none" || form == "tanh" else {
+      throw Failure(.invalidModel, "approximate is \(quoted(form)); expected none or tanh")
+    }
+    return [form == "tanh" ? 1 : 0]
   }
+
+  /// The function that a node of this operator computes.
+  init(_ name: String, of node: Node) throws { try self.init(name, Self.parameters(of: node) ?? []) }
 
   /// `values` in the order of the operator's parameters; missing ones take their defaults. `Clip` (low, high) and
   /// `RoundToSteps` are known here too.
@@ -64,6 +66,7 @@ struct Activation {
   /// The activation at the end of a fused node, from its attributes "activation" and "activation_parameters".
   static func fused(into node: Node) throws -> Kernels.Unary? {
     guard let name = try node.string("activation") else { return nil }
+    if name == Composition.name { return try Composition.composition(node).function }
     return try Activation(name, node.floats("activation_parameters") ?? []).function
   }
 }

@@ -149,21 +149,17 @@ enum Binary {
     }
   }
 
-  /// Squares and square roots, which are what models mean by most powers.
+  /// Small powers, which are what models mean by most.
   private static func planConstantPower(_ request: Request, _ base: Operand, _ exponent: Tensor) throws -> Step? {
     let value = exponent.type == .float32 ? exponent.array(of: Float.self)[0] : Float(try exponent.integers()[0])
-    guard value == 2 || value == 0.5 else { return nil }
-    let kernels = request.kernels
-    let count = base.shape.count
+    guard let steps = Kernels.Composition.power(value, of: 0, after: 0) else { return nil }
+    let function = Kernels.Unary.composed(Kernels.Composition(steps))
+    let (kernels, count) = (request.kernels, base.shape.count)
     return Step(
       inputs: [base.layout, .standard], outputs: [Operand(.float32, base.shape, layout: base.layout)],
       overwritable: [0]
-    ) { run in
-      let x: UnsafePointer<Float> = run.input(0)
-      guard value == 2 else { return kernels.unary(.sqrt, x, into: run.output(), count: count, run.parallel) }
-      kernels.binary(
-        .multiply, rows: 1, columns: count, x, aRowStride: 0, aColumnStride: 1, x, bRowStride: 0, bColumnStride: 1,
-        into: run.output(), run.parallel)
+    ) {
+      kernels.unary(function, $0.input(0), into: $0.output(), count: count, $0.parallel)
     }
   }
 }

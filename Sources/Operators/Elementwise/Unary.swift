@@ -35,6 +35,11 @@ enum Unary {
     "Atanh": .atanh,
   ]
 
+  /// The function that an operator without parameters computes, or any of the activations.
+  static func function(named name: String) -> Kernels.Unary? {
+    functions.first { $0.key == name }?.value ?? (try? Activation(name, []).function)
+  }
+
   private static func plan(_ request: Request, _ function: Kernels.Unary) throws -> Step {
     let x = try request.input(0)
     if x.type.isInteger, let integer = IntegerFunction(function) { return try planInteger(request, integer) }

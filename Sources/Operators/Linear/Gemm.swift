@@ -3,9 +3,15 @@ import Kernels
 import Parallel
 import Tensors
 
-/// Gemm: `alpha * a * b + beta * c`, a and b perhaps transposed.
+/// Gemm: `alpha * a * b + beta * c`, a and b perhaps transposed; in our own domain with what follows it, where c is a
+/// row that is known beforehand: a residual as input 3, an activation as an attribute.
 enum Gemm {
-  static let definitions = [OperatorDefinition("Gemm", plan: plan).gradient(ProductGradients.gemm)]
+  static let definitions = [
+    OperatorDefinition("Gemm", plan: plan).gradient(ProductGradients.gemm),
+    OperatorDefinition("Gemm", domain: "limpid", plan: plan),
+  ]
+
+  private static let residual = 3
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)
@@ -33,6 +39,8 @@ enum Gemm {
     // The workspace: a transposed, b packed, c scaled.
     let aSize = isATransposed ? (4 * a.count).roundedUp(to: 64) : 0
     let isEmpty = output.count == 0
+    let hasResidual = request.has(residual)
+    let activation = try Activation.fused(into: request.node)
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
       workspace: aSize + factor.workspace + summand.workspace, taken: b.constant == nil ? [] : [1],
@@ -45,7 +53,8 @@ enum Gemm {
           left, shape: a.dimensions, permutation: [1, 0], elementSize: 4, into: run.workspace, run.parallel)
         left = UnsafePointer(run.workspace.assumingMemoryBound(to: Float.self))
       }
-      let epilogue = Kernels.Epilogue(bias: summand.bias)
+      let epilogue = Kernels.Epilogue(
+        bias: summand.bias, residual: hasResidual ? run.input(residual) : nil, activation: activation)
       factor.multiply(left, run, epilogue, workspace: run.workspace + aSize)
       summand.add(to: run, kernels, workspace: run.workspace + aSize + factor.workspace)
     }

@@ -2,13 +2,31 @@ import Graph
 import Kernels
 import Tensors
 
-/// MatMul: NumPy's matmul.
+/// MatMul: NumPy's matmul, alone (ONNX) or with what follows it (our own domain): inputs a, b, a bias for each column,
+/// known beforehand, and a residual with the bytes of the result, each optional; an activation as an attribute.
 enum MatMul {
-  static let definitions = [OperatorDefinition("MatMul", plan: plan).gradient(ProductGradients.matMul)]
+  static let definitions = [
+    OperatorDefinition("MatMul") { request in
+      guard request.inputs.count == 2 else {
+        throw Failure(.invalidModel, "it has \(request.inputs.count) inputs; expected 2")
+      }
+      return try plan(request)
+    }.gradient(ProductGradients.matMul),
+    OperatorDefinition("MatMul", domain: "limpid", plan: plan),
+  ]
+
+  private static let (bias, residual) = (2, 3)
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)
     try request.require(1, .float32)
+    let activation = try Activation.fused(into: request.node)
+    let bias = try request.constant(bias).map { bias in
+      try request.weights.packed([bias], as: "bias", byteCount: bias.byteCount) {
+        try Tensor(bias.array(of: Float.self), bias.shape).storage
+      }
+    }
+    let hasResidual = request.has(residual)
     let b = try request.input(1)
     let (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
     let packedSize = try product.packedByteCount
@@ -24,12 +42,15 @@ enum MatMul {
     let isEmpty = output.count == 0
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
-      workspace: packed == nil ? packedSize : 0, taken: packed == nil ? [] : [1],
+      workspace: packed == nil ? packedSize : 0, taken: packed == nil ? [Self.bias] : [1, Self.bias],
       multiplyAdds: output.count * product.depth
     ) { run in
       if isEmpty { return }
       if packed == nil { product.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
-      product.run(run.input(0), packed: packed?.base ?? run.workspace, into: run.output(), .none, run.parallel)
+      let epilogue = Kernels.Epilogue(
+        bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) },
+        residual: hasResidual ? run.input(residual) : nil, activation: activation)
+      product.run(run.input(0), packed: packed?.base ?? run.workspace, into: run.output(), epilogue, run.parallel)
     }
   }
 
