@@ -68,6 +68,15 @@ static inline __attribute__((always_inline)) void lp_prefetch(const void *p) { _
 LP_VECTOR(4)
 LP_VECTOR(8)
 LP_VECTOR(16)
+
+/* The sum of all lanes, halves added to halves. */
+LP_INLINE float lp_sum4(lp_float4 x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+LP_INLINE float lp_sum8(lp_float8 x) { return lp_sum4(x.lo + x.hi); }
+LP_INLINE float lp_sum16(lp_float16 x) {
+  lp_float8 half = x.lo + x.hi;
+  return lp_sum4(half.lo + half.hi);
+}
+
 LP_ALL_STEPS(4)
 LP_ALL_STEPS(8)
 LP_ALL_STEPS(16)

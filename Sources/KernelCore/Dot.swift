@@ -32,7 +32,7 @@ public struct TransposedProduct {
 }
 
 extension Lanes {
-  /// Columns `first..<end`, in tiles of three rows and four columns. Weights are read from memory once for three
+  /// Columns `first..<end`, in tiles of three rows, or one, and four columns. Weights are read from memory once for three
   /// rows; each dot product has one running vector, so it does not depend on the others of its tile.
   @inlinable @inline(__always)
   static func multiplyTransposed(_ p: TransposedProduct, from first: Int, to end: Int) {
@@ -40,10 +40,11 @@ extension Lanes {
     while n < end {
       let columns = min(4, end &- n)
       var r = 0
-      while r < p.rows {
+      while r &+ 1 < p.rows {
         transposedTile(p, r, n, columns)
         r = r &+ 3
       }
+      if r < p.rows { transposedRow(p, r, n, columns) }
       n = n &+ columns
     }
   }
@@ -87,19 +88,32 @@ extension Lanes {
     store(row2, p, r &+ 2, n, columns)
   }
 
+  /// One row: as `transposedTile`, without rows whose sums nobody wants.
+  @inlinable @inline(__always)
+  static func transposedRow(_ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
+    let a = UnsafeRawPointer(p.a + r &* p.aStride)
+    let w0 = p.weights + 4 &* p.depth &* n
+    let w1 = w0 + 4 &* p.depth &* min(1, columns &- 1)
+    let w2 = w0 + 4 &* p.depth &* min(2, columns &- 1)
+    let w3 = w0 + 4 &* p.depth &* min(3, columns &- 1)
+    var sums = FourSums<Self>()
+    var k = 0
+    while k < p.depth {
+      let rest = min(count, p.depth &- k)
+      sums.add(
+        load(a, at: k, first: rest), load(w0, at: k, first: rest), load(w1, at: k, first: rest),
+        load(w2, at: k, first: rest), load(w3, at: k, first: rest))
+      k = k &+ rest
+    }
+    store(sums, p, r, n, columns)
+  }
+
   /// Adds up the lanes, and stores the first `columns` of row `r` from column `n` on.
   @inlinable @inline(__always)
   static func store(_ sums: FourSums<Self>, _ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
     guard r < p.rows else { return }
-    // Lane after lane, but of four sums at a time: each addition waits for the one before.
-    var totals = SIMD4<Float>(sums.sum0[0], sums.sum1[0], sums.sum2[0], sums.sum3[0])
-    var lane = 1
-    while lane < count {
-      totals += SIMD4<Float>(sums.sum0[lane], sums.sum1[lane], sums.sum2[lane], sums.sum3[lane])
-      lane = lane &+ 1
-    }
     for i in 0..<columns {
-      var sum = totals[i]
+      var sum = V.sum(sums[i])
       let place = r &* p.outputStride &+ n &+ i
       if let bias = p.bias { sum += bias[n &+ i] }
       if let residual = p.residual { sum += residual[place] }

@@ -15,6 +15,8 @@ public protocol Vector: SIMD where Scalar == Float {
   static func magnitude(_ x: Self) -> Self
   /// The magnitude of `x` with the sign of `y`.
   static func magnitude(_ x: Self, signOf y: Self) -> Self
+  /// The sum of all lanes.
+  static func sum(_ x: Self) -> Float
   /// 2^n for whole n in -126...127.
   static func powerOfTwo(_ n: Self) -> Self
   /// As many integers from memory.

@@ -26,6 +26,8 @@ extension SIMD4: Vector where Scalar == Float {
   @inlinable @inline(__always)
   public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two4(n) }
   @inlinable @inline(__always)
+  public static func sum(_ x: Self) -> Float { lp_sum4(x) }
+  @inlinable @inline(__always)
   public static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self {
     switch type {
     case .uint8: lp_load_uint8_4(p)
@@ -71,6 +73,8 @@ extension SIMD8: Vector where Scalar == Float {
   @inlinable @inline(__always)
   public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two8(n) }
   @inlinable @inline(__always)
+  public static func sum(_ x: Self) -> Float { lp_sum8(x) }
+  @inlinable @inline(__always)
   public static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self {
     switch type {
     case .uint8: lp_load_uint8_8(p)
@@ -115,6 +119,8 @@ extension SIMD16: Vector where Scalar == Float {
   public static func magnitude(_ x: Self, signOf y: Self) -> Self { lp_copysign16(x, y) }
   @inlinable @inline(__always)
   public static func powerOfTwo(_ n: Self) -> Self { lp_power_of_two16(n) }
+  @inlinable @inline(__always)
+  public static func sum(_ x: Self) -> Float { lp_sum16(x) }
   @inlinable @inline(__always)
   public static func load(_ type: StepType, _ p: UnsafeRawPointer) -> Self {
     switch type {
