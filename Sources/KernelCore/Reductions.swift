@@ -66,41 +66,49 @@ extension Lanes {
     return result
   }
 
-  /// Reduces each of `n` neighbouring columns over `rows` rows, from top to bottom.
+  /// Elements that are added up one after the other, where columns are reduced; such runs are put together then, so
+  /// that the errors of means over large maps stay small.
+  @inlinable @inline(__always)
+  static var runLength: Int { 64 }
+
+  /// Reduces each of `n` neighbouring columns over `rows` rows, from top to bottom in runs.
   @inlinable @inline(__always)
   static func reduceColumns(
     _ function: ReductionFunction, _ x: UnsafePointer<Float>, rows: Int, stride: Int,
     _ output: UnsafeMutablePointer<Float>, _ n: Int
   ) {
     switch function {
-    case .sum: columns(x, rows, stride, output, n, 0) { $0 + $1 }
-    case .sumOfSquares: columns(x, rows, stride, output, n, 0) { fma($0, $1, $1) }
-    case .sumOfMagnitudes: columns(x, rows, stride, output, n, 0) { $0 + V.magnitude($1) }
-    case .maximum: columns(x, rows, stride, output, n, -.infinity) { V.maximum($0, $1) }
-    case .minimum: columns(x, rows, stride, output, n, .infinity) { V.minimum($0, $1) }
-    case .product: columns(x, rows, stride, output, n, 1) { $0 * $1 }
+    case .sum: columns(x, rows, stride, output, n, 0, { $0 + $1 }, merge: { $0 + $1 })
+    case .sumOfSquares: columns(x, rows, stride, output, n, 0, { fma($0, $1, $1) }, merge: { $0 + $1 })
+    case .sumOfMagnitudes: columns(x, rows, stride, output, n, 0, { $0 + V.magnitude($1) }, merge: { $0 + $1 })
+    case .maximum: columns(x, rows, stride, output, n, -.infinity, { V.maximum($0, $1) }, merge: { V.maximum($0, $1) })
+    case .minimum: columns(x, rows, stride, output, n, .infinity, { V.minimum($0, $1) }, merge: { V.minimum($0, $1) })
+    case .product: columns(x, rows, stride, output, n, 1, { $0 * $1 }, merge: { $0 * $1 })
     }
   }
 
   @inlinable @inline(__always)
   static func columns(
     _ x: UnsafePointer<Float>, _ rows: Int, _ stride: Int, _ output: UnsafeMutablePointer<Float>, _ n: Int,
-    _ start: Float, _ step: (V, V) -> V
+    _ start: Float, _ step: (V, V) -> V, merge: (V, V) -> V
   ) {
     var i = 0
     while i &+ 4 &* count <= n {
-      var a = splat(start)
-      var b = a
-      var c = a
-      var d = a
       var p = x + i
-      for _ in 0..<rows {
-        a = step(a, load(p))
-        b = step(b, load(p + count))
-        c = step(c, load(p + 2 &* count))
-        d = step(d, load(p + 3 &* count))
-        p += stride
-      }
+      var left = rows
+      var (a, b, c, d) = (splat(start), splat(start), splat(start), splat(start))
+      repeat {
+        var (a1, b1, c1, d1) = (splat(start), splat(start), splat(start), splat(start))
+        for _ in 0..<min(left, runLength) {
+          a1 = step(a1, load(p))
+          b1 = step(b1, load(p + count))
+          c1 = step(c1, load(p + 2 &* count))
+          d1 = step(d1, load(p + 3 &* count))
+          p += stride
+        }
+        (a, b, c, d) = (merge(a, a1), merge(b, b1), merge(c, c1), merge(d, d1))
+        left = left &- runLength
+      } while left > 0
       store(a, output + i)
       store(b, output + i + count)
       store(c, output + i + 2 &* count)
@@ -111,10 +119,16 @@ extension Lanes {
       let rest = min(count, n &- i)
       var a = splat(start)
       var p = x + i
-      for _ in 0..<rows {
-        a = step(a, load(p, first: rest))
-        p += stride
-      }
+      var left = rows
+      repeat {
+        var a1 = splat(start)
+        for _ in 0..<min(left, runLength) {
+          a1 = step(a1, load(p, first: rest))
+          p += stride
+        }
+        a = merge(a, a1)
+        left = left &- runLength
+      } while left > 0
       store(a, output + i, first: rest)
       i = i &+ rest
     }
