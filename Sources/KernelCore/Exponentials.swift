@@ -1,18 +1,18 @@
 // Functions of one vector, accurate to a few units in the last place (the tests state the bounds).
 extension Lanes {
-  /// The polynomial with these coefficients, constant first, at `x`.
+  /// The polynomial with these coefficients, constant first, at `x`: pairs of terms and pairs of pairs (Estrin's
+  /// scheme), since what limits these functions is how long one result waits for another.
   @inlinable @inline(__always)
   static func polynomial(
     _ x: V, _ c0: Float, _ c1: Float, _ c2: Float, _ c3: Float, _ c4: Float, _ c5: Float, _ c6: Float, _ c7: Float
   ) -> V {
-    var sum = fma(splat(c6), splat(c7), x)
-    sum = fma(splat(c5), sum, x)
-    sum = fma(splat(c4), sum, x)
-    sum = fma(splat(c3), sum, x)
-    sum = fma(splat(c2), sum, x)
-    sum = fma(splat(c1), sum, x)
-    return fma(splat(c0), sum, x)
+    let square = x * x
+    let low = fma(line(x, c0, c1), line(x, c2, c3), square)
+    return fma(low, fma(line(x, c4, c5), line(x, c6, c7), square), square * square)
   }
+
+  @inlinable @inline(__always)
+  static func line(_ x: V, _ c0: Float, _ c1: Float) -> V { fma(splat(c0), splat(c1), x) }
 
   /// `x = n ln 2 + r` with whole `n` and |r| at most half of ln 2. ln 2 comes in two parts, the first short enough
   /// that its multiples are exact.
@@ -27,7 +27,9 @@ extension Lanes {
   /// `exp(r) - 1 - r` over `r^2` for small `r`: Taylor's polynomial, whose remainder is below a unit in the last place.
   @inlinable @inline(__always)
   static func exponentialTail(_ r: V) -> V {
-    polynomial(r, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040, 1 / 40320, 0)
+    let square = r * r
+    let low = fma(line(r, 1 / 2, 1 / 6), line(r, 1 / 24, 1 / 120), square)
+    return fma(low, fma(line(r, 1 / 720, 1 / 5040), splat(1 / 40320), square), square * square)
   }
 
   @inlinable @inline(__always)
