@@ -10,6 +10,9 @@ public struct KernelTable: Sendable {
   public let evaluate: @Sendable (_ height: PatchHeight, _ pixels: PatchPixels) -> Void
   public let interpolate: @Sendable (_ height: PatchHeight, _ outputs: PatchOutputs) -> Void
   public let depthwise: @Sendable (_ strip: DepthwiseStrip) -> Void
+  /// Output pixels of a `DepthwiseSlide`.
+  public let slidePixels: Int
+  public let slide: @Sendable (_ strip: DepthwiseSlide) -> Void
   public let maximumOfTaps: @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ output: MutableFloats) -> Void
   public let meanOfTaps:
     @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ divisor: Float, _ output: MutableFloats) -> Void
@@ -60,6 +63,8 @@ public struct KernelTable: Sendable {
     evaluate = { L.evaluate($0, $1) }
     interpolate = { L.interpolate($0, $1) }
     depthwise = { L.depthwise($0) }
+    slidePixels = L.slidePixels
+    slide = { L.depthwise($0) }
     maximumOfTaps = { L.maximumOfTaps($0, $1, $2, $3) }
     meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }
     unary = { L.unary($0, $1, $2, $3, $4, $5) }
