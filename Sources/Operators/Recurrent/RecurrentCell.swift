@@ -41,14 +41,37 @@ struct RecurrentCell: Sendable {
       UnsafeRawPointer(run.input(1, as: Float.self) + direction * width * s.input), into: fromInput, stride: width,
       .init(bias: bias), run.parallel)
     let lengths = try lengths(run)
+    let r: UnsafePointer<Float> = run.input(2) + direction * width * s.hidden
+    let stateBias = bias.map { $0 + width }
+    let advancesTwice = s.kind == .gated && !s.resetsLate
     for step in 0..<s.time {
-      let isBackward = s.directions[direction]
-      for b in 0..<s.batch where step < lengths[b] {
-        let t = isBackward ? lengths[b] - 1 - step : step
-        let gates = fromInput + (t * s.batch + b) * width
-        advance(
-          run, direction, gates, fromState + b * width, h + b * s.hidden, c + b * s.hidden, scratch + b * s.hidden)
-        store(run, direction, h + b * s.hidden, t, b)
+      // The products of all sequences together read the weights once; of those that have ended nothing is kept.
+      func forEachSequence(_ body: (_ b: Int, _ t: Int, _ gates: Buffer) -> Void) {
+        for b in 0..<s.batch where step < lengths[b] {
+          let t = s.directions[direction] ? lengths[b] - 1 - step : step
+          body(b, t, fromInput + (t * s.batch + b) * width)
+        }
+      }
+      multiply(h, r, stateBias, width, into: fromState)
+      if advancesTwice {
+        forEachSequence { b, _, gates in
+          reset(direction, gates, fromState + b * width, h + b * s.hidden, into: scratch + b * s.hidden)
+        }
+        multiply(
+          scratch, r + 2 * s.hidden * s.hidden, stateBias.map { $0 + 2 * s.hidden }, s.hidden,
+          into: fromState + 2 * s.hidden)
+      }
+      forEachSequence { b, t, gates in
+        let h = h + b * s.hidden
+        switch s.kind {
+        case .plain:
+          add(fromState + b * width, to: gates, s.hidden)
+          activate(gates, direction, 0)
+          h.update(from: gates, count: s.hidden)
+        case .gated: advanceGated(direction, gates, fromState + b * width, h)
+        case .memory: advanceMemory(run, direction, gates, fromState + b * width, h, c + b * s.hidden)
+        }
+        store(run, direction, h, t, b)
       }
     }
     finish(run, direction, h, c, lengths)
@@ -107,38 +130,27 @@ struct RecurrentCell: Sendable {
 
   // MARK: One step of one sequence
 
-  private func advance(
-    _ run: Invocation, _ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer, _ c: Buffer,
-    _ scratch: Buffer
-  ) {
-    let r: UnsafePointer<Float> = run.input(2) + direction * width * s.hidden
-    let bias: UnsafePointer<Float>? = s.hasBias ? run.input(3) + (2 * direction + 1) * width : nil
-    multiply(h, r, bias, width, into: fromState)
-    switch s.kind {
-    case .plain:
-      add(fromState, to: gates, s.hidden)
-      activate(gates, direction, 0)
-      h.update(from: gates, count: s.hidden)
-    case .gated: advanceGated(direction, gates, fromState, h, scratch, r, bias)
-    case .memory: advanceMemory(run, direction, gates, fromState, h, c)
-    }
+  /// GRU; gates z, r, h. What the candidate sees of the state, where that is multiplied by the weights afterwards.
+  private func reset(_ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer, into scratch: Buffer) {
+    let n = s.hidden
+    let reset = gates + n
+    openGates(direction, gates, fromState)
+    for i in 0..<n { scratch[i] = reset[i] * h[i] }
   }
 
-  /// GRU; gates z, r, h.
-  private func advanceGated(
-    _ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer, _ scratch: Buffer,
-    _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?
-  ) {
+  private func openGates(_ direction: Int, _ gates: Buffer, _ fromState: Buffer) {
+    add(fromState, to: gates, 2 * s.hidden)
+    activate(gates, direction, 0)
+    activate(gates + s.hidden, direction, 0)
+  }
+
+  private func advanceGated(_ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer) {
     let n = s.hidden
     let (update, reset, candidate) = (gates, gates + n, gates + 2 * n)
-    add(fromState, to: update, 2 * n)
-    activate(update, direction, 0)
-    activate(reset, direction, 0)
     if s.resetsLate {
+      openGates(direction, gates, fromState)
       for i in 0..<n { candidate[i] += reset[i] * fromState[2 * n + i] }
     } else {
-      for i in 0..<n { scratch[i] = reset[i] * h[i] }
-      multiply(scratch, weights + 2 * n * n, bias.map { $0 + 2 * n }, n, into: fromState + 2 * n)
       add(fromState + 2 * n, to: candidate, n)
     }
     activate(candidate, direction, 1)
@@ -170,12 +182,13 @@ struct RecurrentCell: Sendable {
     for i in 0..<n { h[i] = output[i] * candidate[i] }
   }
 
+  /// Of all sequences; rows of the result are those of the gates.
   private func multiply(
     _ x: Buffer, _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ columns: Int, into target: Buffer
   ) {
     s.kernels.multiplyTransposed(
-      rows: 1, depth: s.hidden, columns: columns, x, stride: s.hidden, UnsafeRawPointer(weights), into: target,
-      stride: columns, .init(bias: bias), .serial)
+      rows: s.batch, depth: s.hidden, columns: columns, x, stride: s.hidden, UnsafeRawPointer(weights), into: target,
+      stride: width, .init(bias: bias), .serial)
   }
 
   private func add(_ summand: Buffer, to target: Buffer, _ count: Int) {
