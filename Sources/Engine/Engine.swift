@@ -187,6 +187,7 @@ public final class Engine: Sendable {
     let (fetched, fed) = (Set(fetches), Set(feeds.map(\.value)).union(known.keys))
     var builder = PlanBuilder(
       graph: graph.foldingBatchNormalization(fetched: fetched, fed: fed)
+        .joiningNormalization(fetched: fetched, fed: fed)
         .composingElementwise(fetched: fetched, fed: fed),
       kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
     return try builder.build(feeds: feeds, known: known, fetches: fetches, seam: seam)

@@ -178,6 +178,55 @@ def test_what_follows_a_fully_connected_layer(c):
     check(build.model([6, 24], value), [6, 24], [value], 1e-5, 1)
 
 
+def normalization(build, x, axis, form, epsilon=1e-5):
+    def mean(value):
+        return build("ReduceMean", value, axes=[axis])
+
+    difference = build("Sub", x, mean(x))
+    again = build("Sub", x, mean(x)) if form == "twice" else difference
+    square = build("Mul", again, again) if form == "product" else build("Pow", again, build.constant(2.0))
+    variance = build("Add", mean(square), build.constant(epsilon))
+    if form == "reciprocal":
+        return build("Mul", difference, build("Reciprocal", build("Sqrt", variance)))
+    root = build("Pow", variance, build.constant(0.5)) if form == "power" else build("Sqrt", variance)
+    return build("Div", difference, root)
+
+
+@pytest.mark.parametrize("form", ["power", "product", "twice", "reciprocal"])
+@pytest.mark.parametrize("behind", ["nothing", "scale", "scale and shift", "number", "row of another axis"])
+@pytest.mark.parametrize(
+    ("shape", "axis", "row"), [((2, 9, 20), -1, (20,)), ((2, 20, 5, 6), 1, (20, 1, 1)), ((2, 20, 5, 6), 1, (1, 20, 1, 1)),
+                               ((2, 20, 7), 1, (20, 1)), ((3, 20), 1, (20,)), ((2, 20, 20), 2, (20,))])
+def test_layer_normalization_in_single_nodes(shape, axis, row, behind, form):
+    build = Builder()
+    value = normalization(build, "x", axis, form)
+    if behind != "nothing":
+        value = build("Mul", value, build.constant(1.5) if behind == "number" else build.weights(*row))
+    if behind == "scale and shift":
+        value = build("Add", build.weights(*row), value)
+    if behind == "row of another axis":
+        value = build("Add", value, build.weights(shape[-1]))
+    check(build.model(list(shape), value), list(shape), [value], 1e-5)
+
+
+def test_a_mean_that_others_read_is_kept():
+    build = Builder()
+    value = normalization(build, "x", -1, "power")
+    total = build("Add", value, "value0")
+    check(build.model([4, 20], total, "value0"), [4, 20], [total, "value0"], 1e-5)
+
+
+def test_what_only_looks_like_a_normalization():
+    build = Builder()
+    mean = build("ReduceMean", "x", axes=[-1])
+    difference = build("Sub", mean, "x")
+    variance = build("ReduceMean", build("Pow", difference, build.constant(2.0)), axes=[-1])
+    other = build("ReduceMean", build("Pow", build("Sub", "x", mean), build.constant(2.0)), axes=[0])
+    root = build("Sqrt", build("Add", variance, build.constant(1e-3)))
+    value = build("Mul", build("Div", difference, root), build("Add", other, build.constant(1.0)))
+    check(build.model([4, 20], value), [4, 20], [value], 1e-5)
+
+
 def test_a_batch_split_changes_no_bit():
     build = Builder()
     product = build("Add", build("MatMul", "x", build.weights(48, 70)), build.weights(70))

@@ -12,6 +12,7 @@ public enum Operators {
   private static let families: [[OperatorDefinition]] = [
     Arg.definitions,
     AxisFilters.definitions,
+    AxisNormalization.definitions,
     Attention.definitions,
     BatchNormalization.definitions,
     Binary.definitions,
