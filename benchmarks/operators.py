@@ -3,8 +3,10 @@
     operators.py [--only lstm,gelu] [--threads 1] [--rounds 15] [--bound 1.2]
 
 Each is a network of one operator, or of the nodes that exporters write for it, whose result is summed up, so that what
-comes out is small. The two runtimes take turns, and processor time counts, that of all threads; a ratio is the median over the rounds of the ratio in the same round:
-below 1 is faster. Errors are relative, between the two. The run fails where a ratio is above `--bound`.
+comes out is small; those of images follow a convolution of three channels, so that they meet the layout of
+networks. The two runtimes take turns, and processor time counts, that of all threads; a ratio is the median over the
+rounds of the ratio in the same round: below 1 is faster. What a call from Python costs is in it. Errors are relative,
+between the two. The run fails where a ratio is above `--bound`.
 """
 
 import argparse
@@ -26,8 +28,8 @@ def draw(*shape):
 
 
 def chain(*nodes):
-    """Nodes (operation, inputs, attributes); "x" is what is fed, a number or array a constant, `…` the result before, an
-    integer that of the node of this number."""
+    """Nodes (operation, inputs, attributes): "x" is what is fed, a number or array a constant, `...` the result before,
+    an integer that of the node of this number."""
 
     def build(shape):
         made, constants = [], []
@@ -55,9 +57,18 @@ def chain(*nodes):
 
 
 def recurrent(operation, gates, hidden, features):
-    return chain(
-        (operation, ["x", draw(1, gates * hidden, features), draw(1, gates * hidden, hidden), draw(1, 2 * gates * hidden)],
-         {"hidden_size": hidden}))
+    weights = [draw(1, gates * hidden, size) for size in (features, hidden)]
+    return chain((operation, ["x", *weights, draw(1, 2 * gates * hidden)], {"hidden_size": hidden}))
+
+
+def image(channels, side, *nodes):
+    first = ("Conv", ["x", draw(channels, 3, 1, 1), draw(channels)], {})
+    return chain(first, *nodes), [1, 3, side, side]
+
+
+def depthwise(channels, side, kernel):
+    weights = [draw(channels, 1, kernel, kernel), draw(channels)]
+    return image(channels, side, ("Conv", [..., *weights], {"group": channels, "pads": [kernel // 2] * 4}))
 
 
 def activation(*nodes):
@@ -68,6 +79,7 @@ LAYER_NORM = [
     ("ReduceMean", ["x"], {"axes": [-1]}), ("Sub", ["x", 0], {}), ("Pow", [1, 2.0], {}),
     ("ReduceMean", [2], {"axes": [-1]}), ("Add", [3, 1e-6], {}), ("Sqrt", [4], {}), ("Div", [1, 5], {}),
     ("Mul", [6, draw(384)], {}), ("Add", [7, draw(384)], {})]
+DOUBLED = np.array([1, 1, 2, 2], np.float32)
 CASES = {
     "lstm": (recurrent("LSTM", 4, 256, 128), [50, 1, 128]),
     "lstm of 8": (recurrent("LSTM", 4, 256, 128), [50, 8, 128]),
@@ -86,16 +98,14 @@ CASES = {
     "layer norm": (
         chain(("LayerNormalization", ["x", draw(384), draw(384)], {"axis": -1})), [1, 784, 384]),
     "layer norm in nine nodes": (chain(*LAYER_NORM), [1, 784, 384]),
-    "resize nearest 2": (
-        chain(("Resize", ["x", "", np.array([1, 1, 2, 2], np.float32)], {"mode": "nearest"})), [1, 64, 56, 56]),
-    "resize linear 2": (
-        chain(("Resize", ["x", "", np.array([1, 1, 2, 2], np.float32)], {"mode": "linear"})), [1, 64, 56, 56]),
-    "convtranspose 2x2": (
-        chain(("ConvTranspose", ["x", draw(128, 64, 2, 2), draw(64)], {"strides": [2, 2]})), [1, 128, 56, 56]),
-    "depthwise 3x3": (chain(("Conv", ["x", draw(144, 1, 3, 3), draw(144)], {"group": 144, "pads": [1] * 4})), [1, 144, 56, 56]),
-    "depthwise 5x5": (chain(("Conv", ["x", draw(240, 1, 5, 5), draw(240)], {"group": 240, "pads": [2] * 4})), [1, 240, 28, 28]),
-    "depthwise 7x7": (chain(("Conv", ["x", draw(384, 1, 7, 7), draw(384)], {"group": 384, "pads": [3] * 4})), [1, 384, 14, 14]),
-    "stem 7x7": (chain(("Conv", ["x", draw(64, 3, 7, 7), draw(64)], {"strides": [2, 2], "pads": [3] * 4})), [1, 3, 224, 224]),
+    "resize nearest 2": image(64, 56, ("Resize", [..., "", DOUBLED], {"mode": "nearest"})),
+    "resize linear 2": image(64, 56, ("Resize", [..., "", DOUBLED], {"mode": "linear"})),
+    "convtranspose 2x2": image(128, 56, ("ConvTranspose", [..., draw(128, 64, 2, 2), draw(64)], {"strides": [2, 2]})),
+    "depthwise 3x3": depthwise(144, 56, 3),
+    "depthwise 5x5": depthwise(240, 28, 5),
+    "depthwise 7x7": depthwise(384, 14, 7),
+    "stem 7x7": (
+        chain(("Conv", ["x", draw(64, 3, 7, 7), draw(64)], {"strides": [2, 2], "pads": [3] * 4})), [1, 3, 224, 224]),
     "fully connected": (chain(("Gemm", ["x", draw(4096, 9216), draw(4096)], {"transB": 1})), [1, 9216]),
 }
 

@@ -139,7 +139,8 @@ def test_shapes_are_computed_in_integers():
     build = Builder()
     length = build("Gather", build("Shape", "x"), build.constant(1, np.int64))
     half = build("Div", build("Add", length, build.constant(1, np.int64)), build.constant(2, np.int64))
-    shape = build("Concat", build.constant([-1], np.int64), build("Unsqueeze", half, build.constant([0], np.int64)), axis=0)
+    half = build("Unsqueeze", half, build.constant([0], np.int64))
+    shape = build("Concat", build.constant([-1], np.int64), half, axis=0)
     value = build("Reshape", "x", shape)
     check(build.model([4, 7], value), [4, 7], [value])
 
@@ -195,8 +196,9 @@ def normalization(build, x, axis, form, epsilon=1e-5):
 @pytest.mark.parametrize("form", ["power", "product", "twice", "reciprocal"])
 @pytest.mark.parametrize("behind", ["nothing", "scale", "scale and shift", "number", "row of another axis"])
 @pytest.mark.parametrize(
-    ("shape", "axis", "row"), [((2, 9, 20), -1, (20,)), ((2, 20, 5, 6), 1, (20, 1, 1)), ((2, 20, 5, 6), 1, (1, 20, 1, 1)),
-                               ((2, 20, 7), 1, (20, 1)), ((3, 20), 1, (20,)), ((2, 20, 20), 2, (20,))])
+    ("shape", "axis", "row"),
+    [((2, 9, 20), -1, (20,)), ((2, 20, 5, 6), 1, (20, 1, 1)), ((2, 20, 5, 6), 1, (1, 20, 1, 1)),
+     ((2, 20, 7), 1, (20, 1)), ((3, 20), 1, (20,)), ((2, 20, 20), 2, (20,))])
 def test_layer_normalization_in_single_nodes(shape, axis, row, behind, form):
     build = Builder()
     value = normalization(build, "x", axis, form)
