@@ -1,14 +1,14 @@
 // Functions of one vector, accurate to a few units in the last place (the tests state the bounds).
 extension Lanes {
-  /// The polynomial with these coefficients, constant first, at `x`: pairs of terms and pairs of pairs (Estrin's
-  /// scheme), since what limits these functions is how long one result waits for another.
+  /// The polynomial with these coefficients, constant first, at `x`: behind the constant, pairs of terms and pairs of
+  /// pairs (Estrin's scheme), since what limits these functions is how long one result waits for another.
   @inlinable @inline(__always)
   static func polynomial(
     _ x: V, _ c0: Float, _ c1: Float, _ c2: Float, _ c3: Float, _ c4: Float, _ c5: Float, _ c6: Float, _ c7: Float
   ) -> V {
     let square = x * x
-    let low = fma(line(x, c0, c1), line(x, c2, c3), square)
-    return fma(low, fma(line(x, c4, c5), line(x, c6, c7), square), square * square)
+    let low = fma(line(x, c1, c2), line(x, c3, c4), square)
+    return fma(splat(c0), fma(low, fma(line(x, c5, c6), splat(c7), square), square * square), x)
   }
 
   @inlinable @inline(__always)
