@@ -72,8 +72,8 @@ public final class Engine: Sendable {
       threads: parallel.threads)
     if let known = regional.withLock({ made in made.first { $0.key == key }?.plan }) { return known }
     var builder = PlanBuilder(
-      graph: graph.foldingBatchNormalization(fetched: Set(fetches), fed: Set(feeds.map(\.value))),
-      kernels: engine.kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
+      graph: joined(fetched: Set(fetches), fed: Set(feeds.map(\.value))), kernels: engine.kernels, parallel: parallel,
+      weights: weights, limit: limit, pool: pool, progress: progress)
     do {
       guard let plan = try builder.buildRegional(feeds: feeds, image: image, fetches: fetches, engine) else { return nil }
       regional.withLock { made in
@@ -180,16 +180,21 @@ public final class Engine: Sendable {
     return plan
   }
 
+  /// The graph with nodes joined that plans make one step of.
+  private func joined(fetched: Set<ValueID>, fed: Set<ValueID>) -> Graph {
+    graph.foldingBatchNormalization(fetched: fetched, fed: fed)
+      .joiningNormalization(fetched: fetched, fed: fed)
+      .composingElementwise(fetched: fetched, fed: fed)
+  }
+
   private func build(
     _ feeds: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor], _ fetches: [ValueID],
     seam: Seam? = nil, _ parallel: Parallel, _ progress: Progress
   ) throws -> Plan {
     let (fetched, fed) = (Set(fetches), Set(feeds.map(\.value)).union(known.keys))
     var builder = PlanBuilder(
-      graph: graph.foldingBatchNormalization(fetched: fetched, fed: fed)
-        .joiningNormalization(fetched: fetched, fed: fed)
-        .composingElementwise(fetched: fetched, fed: fed),
-      kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
+      graph: joined(fetched: fetched, fed: fed), kernels: kernels, parallel: parallel, weights: weights, limit: limit,
+      pool: pool, progress: progress)
     return try builder.build(feeds: feeds, known: known, fetches: fetches, seam: seam)
   }
 
