@@ -63,7 +63,9 @@ private struct NormalizationFinder {
   /// A quotient by a root, or a product with its reciprocal: what is divided, the nodes between, the root.
   private func quotient(_ i: Int) -> (ValueID, Set<Int>, ValueID)? {
     let node = graph.nodes[i]
-    guard node.domain.isEmpty, node.inputs.count == 2, let a = node.inputs[0], let b = node.inputs[1] else { return nil }
+    guard node.domain.isEmpty, node.inputs.count == 2, let a = node.inputs[0], let b = node.inputs[1] else {
+      return nil
+    }
     if node.operation == "Div" { return (a, [], b) }
     guard node.operation == "Mul" else { return nil }
     for (factor, other) in [(a, b), (b, a)] {

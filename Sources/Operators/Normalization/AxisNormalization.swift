@@ -3,8 +3,8 @@ import Kernels
 import Parallel
 import Tensors
 
-/// `limpid.Normalization`(x, scale?, shift?) with `axis` and `epsilon`: `(x - mean) / sqrt(variance + epsilon)` along one
-/// axis, times a scale, plus a shift, each a constant with a number for each element of the axis: layer normalisation
+/// `limpid.Normalization`(x, scale?, shift?) with `axis` and `epsilon`: `(x - mean) / sqrt(variance + epsilon)` along
+/// one axis, times a scale, plus a shift, each a constant with a number for each element of the axis: layer normalisation
 /// as exporters write it in single nodes, over the last axis or over the channels.
 public enum AxisNormalization {
   public static let name = "Normalization"
