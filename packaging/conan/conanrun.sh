@@ -1,0 +1,1 @@
+. "/work/wt/embedding/packaging/conan/conanrunenv-x86_64.sh"

@@ -1,0 +1,1 @@
+. "/work/wt/embedding/packaging/conan/deactivate_conanbuildenv-x86_64.sh"
