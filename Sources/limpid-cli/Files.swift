@@ -19,9 +19,13 @@ extension Image {
   }
 }
 
+/// Writes a whole file, and says so where it takes the place of another.
 func writeFile(_ path: String, _ bytes: some Collection<UInt8>) throws {
+  var status = stat()
+  let isReplaced = stat(path.systemName, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   // Arrays and buffers lie in one piece.
   try bytes.withContiguousStorageIfAvailable { try writeFile(UnsafeRawBufferPointer($0), to: path.systemName) }
+  if isReplaced { Console.error("limpid: \(quoted(path)) was there and is replaced\n") }
 }
 
 /// Makes the folders that `path` lies in. Throws `io` where no file can be made or written there: before the work, not

@@ -61,6 +61,13 @@ def test_the_size_of_the_overlay(case, options, size):
     assert Image.open(case.folder / "o.png").size == size
 
 
+def test_a_file_that_is_replaced_is_named(case):
+    words = ("explain", "model.onnx", "wide.png", "--output", "new/o.png")
+    assert case.run(*words).stderr == ""
+    again = case.run(*words)
+    assert again.returncode == 0 and again.stderr == 'limpid: "new/o.png" was there and is replaced\n'
+
+
 def test_colours_and_opacity_are_used(case):
     style = ("--style", "tame", "--colormap", "gray", "--opacity", 1)
     case.run("explain", "model.onnx", "wide.png", *style, "--output", "o.png")
