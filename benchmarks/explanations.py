@@ -2,11 +2,11 @@
 
     explanations.py FOLDER [--models resnet18,resnet50] [--methods rise,…] [--rounds 3] [--masks 200] [--quick]
 
-FOLDER is what export.py made. One thread. The contestants take turns; a ratio is the median over the rounds of the ratio in
-the same round, below 1 is faster. "of classifying" is by our classification, in batches of 8, of as many images as the
-method runs; of Ablation-CAM and ReciproCAM, which run what is behind one layer, it is by one classification. Peers compute the
-same map (its correlation with ours is told): captum's Occlusion, and Score-CAM and Ablation-CAM of pytorch-grad-cam, on PyTorch.
-"memory" is how far a process's peak goes beyond that of classifying one batch.
+FOLDER is what export.py made. One thread. The contestants take turns; a ratio is the median over the rounds of the
+ratio in the same round, below 1 is faster. "of classifying" is by our classification, in batches of 8, of as many images as
+the method runs; of Ablation-CAM and ReciproCAM, which run what is behind one layer, it is by one classification. Peers
+compute the same map (its correlation with ours is told): captum's Occlusion, and Score-CAM and Ablation-CAM of
+pytorch-grad-cam, on PyTorch. "memory" is how far a process's peak goes beyond that of classifying one batch.
 """
 
 import argparse
@@ -158,7 +158,7 @@ def main():
         return memory(arguments.folder, arguments.memory_of, arguments.masks)
     names = ["resnet18"] if arguments.quick else arguments.models.split(",")
     rounds = 1 if arguments.quick else arguments.rounds
-    print("| network | method | images | seconds | of classifying | of the peer, correlation of the maps | memory, MiB |")
+    print("| network | method | images | seconds | of classifying | of the peer, correlation | memory, MiB |")
     print("|---|---|---|---|---|---|---|")
     for name in names:
         path = arguments.folder / f"{name}.onnx"
@@ -167,7 +167,7 @@ def main():
             child = subprocess.run(
                 [sys.executable, __file__, path, "--memory-of", method, "--masks", str(arguments.masks)],
                 capture_output=True, text=True, check=True)
-            print("| " + " | ".join([*row, child.stdout.strip()]) + " |", flush=True)
+            print(f"| {' | '.join([*row, child.stdout.strip()])} |", flush=True)
     return 0
 
 

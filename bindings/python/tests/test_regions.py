@@ -1,5 +1,5 @@
-"""Occlusion computes again only what a window reaches: the same bits as runs of the whole images, whose convolutions are
-summed directly."""
+"""Occlusion computes again only what a window reaches: the same bits as runs of the whole images, whose
+convolutions are summed directly."""
 
 import limpid
 import numpy as np
@@ -10,7 +10,7 @@ SIDE = 40
 
 
 def convolution(network, x, inputs, outputs, size=3, stride=1, pads=None, group=1, dilation=1):
-    """A kernel of `size`; with `network.wide`, the same in a kernel of two more, whose border is zeros: never Winograd's."""
+    """A kernel of `size`; with `network.wide` the same in one of two more, whose border is zeros: never Winograd's."""
     weights = network.normal(outputs, inputs // group, size, size) / np.float32(size * np.sqrt(inputs / group))
     pads = pads or [size // 2 * dilation] * 4
     if network.wide and size == 3:
@@ -181,7 +181,8 @@ def channel_bodies():
         if kind == "pool":
             return network("Flatten", network("GlobalAveragePool", network("LeakyRelu", x, alpha=0.2)))
         if kind == "mean":
-            return network("ReduceMean", network("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2]), axes=[2, 3], keepdims=0)
+            pooled = network("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
+            return network("ReduceMean", pooled, axes=[2, 3], keepdims=0)
         small = network("AveragePool", x, kernel_shape=[5, 5], strides=[5, 5])
         return network("Flatten", small)
 
