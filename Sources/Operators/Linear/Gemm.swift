@@ -14,6 +14,9 @@ enum Gemm {
   private static let residual = 3
 
   private static func plan(_ request: Request) throws -> Step {
+    if request.node.domain.isEmpty, request.inputs.count > 3 {
+      throw Failure(.invalidModel, "it has \(request.inputs.count) inputs; expected 2 or 3")
+    }
     try request.require(0, .float32)
     try request.require(1, .float32)
     let (a, b) = (try request.input(0).shape, try request.input(1))
@@ -39,7 +42,7 @@ enum Gemm {
     // The workspace: a transposed, b packed, c scaled.
     let aSize = isATransposed ? (4 * a.count).roundedUp(to: 64) : 0
     let isEmpty = output.count == 0
-    let hasResidual = request.has(residual)
+    let hasResidual = try request.hasResidual(residual, for: output)
     let activation = try Activation.fused(into: request.node)
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],

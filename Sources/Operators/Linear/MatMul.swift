@@ -21,14 +21,17 @@ enum MatMul {
     try request.require(0, .float32)
     try request.require(1, .float32)
     let activation = try Activation.fused(into: request.node)
+    let b = try request.input(1)
+    let (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
     let bias = try request.constant(bias).map { bias in
-      try request.weights.packed([bias], as: "bias", byteCount: bias.byteCount) {
+      guard bias.type == .float32, bias.count == product.columns else {
+        throw Failure(.invalidModel, "the bias is \(bias.type) of shape \(bias.shape) for \(product.columns) columns")
+      }
+      return try request.weights.packed([bias], as: "bias", byteCount: bias.byteCount) {
         try Tensor(bias.array(of: Float.self), bias.shape).storage
       }
     }
-    let hasResidual = request.has(residual)
-    let b = try request.input(1)
-    let (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
+    let hasResidual = try request.hasResidual(residual, for: output)
     let packedSize = try product.packedByteCount
     let packed = try b.constant.map { b in
       try request.weights.packed(
@@ -82,5 +85,18 @@ enum MatMul {
       product.bCount = bStack.count
     }
     return (product, output)
+  }
+}
+
+extension Request {
+  /// Whether there is something to be added to the result of a product, which must have as many floats.
+  func hasResidual(_ i: Int, for output: Shape) throws -> Bool {
+    guard has(i) else { return false }
+    try require(i, .float32)
+    let shape = try input(i).shape
+    guard shape.count == output.count else {
+      throw Failure(.invalidModel, "the residual has shape \(shape), the result \(output)")
+    }
+    return true
   }
 }
