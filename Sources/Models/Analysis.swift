@@ -14,6 +14,8 @@ public struct Analysis: Sendable {
   /// Attention of tokens to tokens, [N, heads, tokens, tokens] each, in the order of the graph, and where the tokens
   /// lie.
   public let attentions: [(value: ValueID, grid: TokenGrid)]
+  /// For each of them the tokens that its block gives on, all of one shape; nil where blocks cannot be told apart.
+  public let blocks: [ValueID]?
   /// Feature maps to which a constant is added by channel, and that: convolutions with a bias, batch normalisations.
   public let biases: [(layer: FeatureLayer, bias: [Float])]
   /// Values by which the target can be differentiated: every operator between has a rule.
@@ -39,7 +41,27 @@ public struct Analysis: Sendable {
       else { return nil }
       return (value, grid)
     }
+    blocks = Self.blocks(emitter, attentions.map(\.value), from: input, to: target)
     axes = trace.axes
+  }
+
+  /// All ways lead through the tokens between two blocks: the last such value before the next attention. Of the last
+  /// block it is the one that comes as far behind its attention.
+  private static func blocks(
+    _ emitter: Emitter, _ attentions: [ValueID], from input: ValueID, to target: ValueID
+  ) -> [ValueID]? {
+    let producers = emitter.graph.producers()
+    let starts = attentions.compactMap { producers[$0] }
+    let groups = emitter.passages(from: input, to: target).reduce(into: [[ValueID]](repeating: [], count: starts.count)) {
+      groups, value in
+      guard let place = producers[value], let block = starts.lastIndex(where: { $0 < place }) else { return }
+      groups[block].append(value)
+    }
+    guard let count = groups.first?.count, count > 0, groups.count > 1,
+      groups.dropLast().allSatisfy({ $0.count == count }), groups[groups.count - 1].count >= count
+    else { return nil }
+    let found = groups.map { $0[count - 1] }
+    return Set(found.map { emitter.operands[$0]?.shape }).count == 1 ? found : nil
   }
 
   private static func differentiable(_ emitter: Emitter, _ target: ValueID) -> Set<ValueID> {

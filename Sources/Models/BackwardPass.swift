@@ -15,12 +15,22 @@ public final class BackwardPass: Sendable {
     /// Others that are to be fetched of the forward pass.
     public var early: [ValueID] = []
     public var rules = GradientRules.standard
+    /// For each of `values` another target of its own.
+    public var exits: Exits?
 
     public init(feeds: [(value: ValueID, type: ElementType, shape: Shape)], target: ValueID, values: [ValueID]) {
       self.feeds = feeds
       self.target = target
       self.values = values
     }
+  }
+
+  /// Targets that leave the graph early: the target as it were, were `of[i]` in the place of `end`.
+  public struct Exits: Hashable, Sendable {
+    let end: ValueID
+    let of: [ValueID]
+
+    public init(of values: [ValueID], inPlaceOf end: ValueID) { (of, self.end) = (values, end) }
   }
 
   /// Type and shape of the target, and so of the weights that it is multiplied by.
@@ -42,7 +52,16 @@ public final class BackwardPass: Sendable {
           + "floating-point value; it has no gradient")
     }
     weights = emitter.feed(.float32, target.shape)
-    gradients = try emitter.differentiate(request.target, seed: weights, at: request.values, rules: request.rules)
+    if let exits = request.exits {
+      var gradients: [ValueID] = []
+      for (value, exit) in zip(request.values, exits.of) {
+        let target = try emitter.computed(request.target, with: exit, for: exits.end)
+        gradients += try emitter.differentiate(target, seed: weights, at: [value], rules: request.rules)
+      }
+      self.gradients = gradients
+    } else {
+      gradients = try emitter.differentiate(request.target, seed: weights, at: request.values, rules: request.rules)
+    }
     self.engine = engine.extended(to: emitter.graph)
   }
 
@@ -69,6 +88,7 @@ final class BackwardPasses: Sendable {
     let values: [ValueID]
     let early: [ValueID]
     let rules: String
+    let exits: BackwardPass.Exits?
   }
 
   private let made = Guarded<[(key: Key, pass: BackwardPass)]>([])
@@ -77,7 +97,8 @@ final class BackwardPasses: Sendable {
   func pass(_ engine: Engine, _ request: BackwardPass.Request, _ parallel: Parallel) throws -> BackwardPass {
     let key = Key(
       feeds: request.feeds.map(\.value), types: request.feeds.map(\.type), shapes: request.feeds.map(\.shape),
-      target: request.target, values: request.values, early: request.early, rules: request.rules.name)
+      target: request.target, values: request.values, early: request.early, rules: request.rules.name,
+      exits: request.exits)
     if let known = made.withLock({ made in made.first { $0.key == key }?.pass }) { return known }
     let pass = try BackwardPass(engine, request, parallel)
     made.withLock { made in

@@ -110,6 +110,31 @@ def test_smooth_grad(network, array, statistic, form):
     assert np.abs(found.details["attribution"] - expected[name]).max() <= case["tolerances"][name]
 
 
+def test_le_grad_asks_each_layer_for_what_the_head_makes_of_its_tokens():
+    model = limpid.Model(FIXTURES / "posthoc/networks/vitpub.onnx")
+    x = np.random.default_rng(4).normal(size=(2, *model.inputs[0].shape[1:])).astype(np.float32)
+    target, end = 2, "/b/b.1/Add_1_output_0"
+    found = model.explain(x, "le-grad", [target])
+    of_model = model.explain(x, "le-grad", [target], score="model")
+    for image, own in enumerate(found):
+        fed = {model.inputs[0].name: x[image:image + 1]}
+        seed = np.eye(model.info.class_count, dtype=np.float32)[target:target + 1]
+        layers = []
+        for block in (0, 1):
+            tokens, attention = f"/b/b.{block}/Add_1_output_0", f"/b/b.{block}/Softmax_output_0"
+            value = model.run(fed, [tokens])[tokens]
+            # The tail is run with this block's tokens in the place of the last one's.
+            by_tokens = model.run_gradient({end: value}, "logits", [end], weights=seed)[end]
+            layers.append(model.run_gradient(fed, tokens, [attention], weights=by_tokens)[attention])
+        expected = sum(np.maximum(layer, 0).mean((0, 1, 2)) for layer in layers)
+        seen = expected[len(expected) - own.grid.size:].reshape(own.grid.shape)
+        np.testing.assert_allclose(own.grid, seen, rtol=1e-4, atol=1e-6 * seen.max())
+        assert np.abs(own.grid - of_model[image].grid).max() > 0.05 * seen.max()
+    with pytest.raises(limpid.InvalidArgument, match="score=model"):
+        model.explain(x, "le-grad", [target], of="probability")
+    model.explain(x, "le-grad", [target], of="probability", score="model")
+
+
 def test_draws_of_our_own_are_the_same_for_any_batch_and_threads():
     model = limpid.Model(FIXTURES / "posthoc/networks/resrelu.onnx")
     x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)

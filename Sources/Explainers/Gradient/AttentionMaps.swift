@@ -73,20 +73,32 @@ struct AttentionRollout: Explainer {
   }
 }
 
-/// LeGrad (Bousselham et al., 2024, "LeGrad: an explainability method for vision transformers via feature formation
-/// sensitivity"): the positive part of the score's gradient by each layer's attention, averaged over heads and rows,
-/// summed over the layers. The authors take for each layer the score of that layer's own tokens; here it is the model's
-/// score.
+/// LeGrad (Bousselham et al., ICCV 2025, "LeGrad: an explainability method for vision transformers via feature
+/// formation sensitivity", section 3): for each layer the class's score as the head would give it of that layer's own
+/// tokens; the positive part of its gradient by the layer's attention, averaged over heads and rows, summed over the
+/// layers.
 struct LeGrad: Explainer {
   let name = "le-grad"
   let summary = "How the class's score grows with the attention to each position, over all layers of a transformer."
-  let parameters = Target.parameters
+  let parameters = Target.parameters + [
+    Parameter(
+      "score", choices: ["layer", "model"], default: "layer",
+      "Whose score each layer is asked for: what the head makes of the layer's own tokens, or the model's.")
+  ]
   let draws = Target.draws
 
   func canExplain(_ model: Model) -> Bool { model.hasTokenAttention && model.hasDifferentiableInput }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
-    try request.explainTargets(.none, at: { try request.tokenAttentions($0).map(\.value) }) { target in
+    let ofLayers = try request.settings.word("score") == "layer"
+    if ofLayers, try request.settings.word("of") != Target.Quantity.logit.rawValue {
+      throw Failure(
+        .invalidArgument, "the method \"le-grad\" takes the layers' scores as logits; with `of` also give score=model")
+    }
+    return try request.explainTargets(
+      .none, at: { try request.tokenAttentions($0).map(\.value) },
+      exits: { ofLayers ? try request.blockExits($0) : nil }
+    ) { target in
       let tokens = try request.tokenAttentions(target.shape)[0].grid
       let maps = try target.gradients.map { try Self.positive($0.row(target.row, of: target.count)) }
       let sum = maps.dropFirst().reduce(maps.first ?? []) { zip($0, $1).map(+) }
@@ -122,5 +134,16 @@ extension ExplanationRequest {
       throw Failure(.unsupported, "the model has no attention of tokens to tokens that could be followed to the image")
     }
     return all.filter { $0.grid == last.grid }
+  }
+
+  /// The tokens of each attention's own block, in place of the last block's.
+  fileprivate func blockExits(_ shape: Shape) throws -> BackwardPass.Exits {
+    let attentions = try tokenAttentions(shape)
+    let analysis = try model.analysis(for: shape, scores, call)
+    guard let blocks = analysis.blocks, let end = blocks.last, blocks.count == attentions.count else {
+      throw Failure(
+        .unsupported, "the blocks of this model could not be told apart; score=model takes the model's own score")
+    }
+    return BackwardPass.Exits(of: blocks, inPlaceOf: end)
   }
 }

@@ -33,6 +33,7 @@ extension ExplanationRequest {
   /// logits, where it is not the one that the parameters choose.
   func forEachTarget(
     at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
+    exits: (Shape) throws -> BackwardPass.Exits? = { _ in nil },
     weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ body: (TargetRound) throws -> Void
   ) throws {
     let target = try Target(self)
@@ -40,7 +41,7 @@ extension ExplanationRequest {
     var scores: Scores?
     try model.forEachBackward(
       of: model.stream(images, progress), target: target.head.logits, at: values, rules: .standard,
-      early: { try [target.head.output, target.head.logits] + early($0) }, call, progress,
+      early: { try [target.head.output, target.head.logits] + early($0) }, exits: exits, call, progress,
       weights: { batch in
         let own = try Scores(batch.early[0], count: batch.items.count, of: target.head)
         classes = try batch.items.enumerated().map { row, image in try resolvedClasses(image, own, row: row) }
@@ -61,10 +62,11 @@ extension ExplanationRequest {
   /// with.
   func explainTargets(
     _ compat: Compat, at values: (Shape) throws -> [ValueID], early: (Shape) throws -> [ValueID] = { _ in [] },
+    exits: (Shape) throws -> BackwardPass.Exits? = { _ in nil },
     weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ draw: (TargetRound) throws -> DrawnMap
   ) throws -> [Explanation] {
     var results = PendingExplanations(self)
-    try forEachTarget(at: values, early: early, weights: weights) { target in
+    try forEachTarget(at: values, early: early, exits: exits, weights: weights) { target in
       results.note(target.scores, target.image)
       results.add(try draw(target), image: target.image, round: target.round, class: target.classIndex)
     }

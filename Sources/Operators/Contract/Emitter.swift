@@ -114,17 +114,30 @@ public struct Emitter: Sendable {
     _ operation: String, _ inputs: [ValueID?], outputs: Int, domain: String = "",
     attributes: [String: Attribute] = [:]
   ) throws -> [ValueID] {
-    let results = (0..<outputs).map { _ in graph.addValue() }
-    let node = Node(
-      operation, domain: domain, inputs: inputs, outputs: results, attributes: attributes, version: Self.version)
-    guard let definition = Operators.definition(operation, domain: domain) else {
-      throw Failure(.internal, "\(operation) is not an operator")
+    try add(
+      Node(
+        operation, domain: domain, inputs: inputs, outputs: (0..<outputs).map { _ in graph.addValue() },
+        attributes: attributes, version: Self.version)
+    ).compactMap(\.self)
+  }
+
+  /// Adds a node that was there already, with other inputs, and returns its outputs.
+  public mutating func again(_ node: Node, _ inputs: [ValueID?]) throws -> [ValueID?] {
+    var node = node
+    node.inputs = inputs
+    node.outputs = node.outputs.map { $0.map { _ in graph.addValue() } }
+    return try add(node)
+  }
+
+  private mutating func add(_ node: Node) throws -> [ValueID?] {
+    guard let definition = Operators.definition(node.operation, domain: node.domain) else {
+      throw Failure(.internal, "\(node.operation) is not an operator")
     }
     let step = try locating(node.title) { try definition.plan(request(node)) }
-    for (value, operand) in zip(results, step.outputs) {
+    for case (let value?, let operand) in zip(node.outputs, step.outputs) {
       operands[value] = Operand(operand.type, operand.shape, constant: operand.constant)
     }
     graph.nodes.append(node)
-    return results
+    return node.outputs
   }
 }
