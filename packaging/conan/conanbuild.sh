@@ -1,1 +1,0 @@
-. "/work/wt/embedding/packaging/conan/conanbuildenv-x86_64.sh"

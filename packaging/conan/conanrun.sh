@@ -1,1 +1,0 @@
-. "/work/wt/embedding/packaging/conan/conanrunenv-x86_64.sh"

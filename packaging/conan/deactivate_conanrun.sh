@@ -1,1 +1,0 @@
-. "/work/wt/embedding/packaging/conan/deactivate_conanrunenv-x86_64.sh"
