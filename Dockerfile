@@ -1,6 +1,6 @@
 # Limpid built on Debian 12 with the Swift of swift.org, then the command alone on a Debian without Swift:
 #   docker build -t limpid . && docker run --rm -v "$PWD:/work" limpid classify model.onnx photograph.jpg
-FROM swift:6.2-bookworm AS build
+FROM swift:6.3-bookworm AS build
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       libpng-dev libjpeg-dev pkg-config g++ make binutils \
