@@ -163,8 +163,8 @@ import Testing
     "Elements that Limpid does not compute with are no reason to refuse a model that only has them",
     arguments: [
       "strings": "elements of type string", "complex64": "elements of type complex64",
-      "float8e4m3fn": "elements of type float8e4m3fn", "uint4": "elements of type uint4",
-      "int4": "elements of type int4", "segment": "tensors in segments", "value-string": "elements of type string",
+      "float8e4m3fn": "elements of type float8e4m3fn", "float8e8m0": "elements of type float8e8m0",
+      "float4e2m1": "elements of type float4e2m1", "segment": "tensors in segments", "value-string": "elements of type string",
       "value-strings": "elements of type string", "sparse-huge": "3 elements is too sparse",
     ])
   func unreadable(_ name: String, _ reason: String) throws {
