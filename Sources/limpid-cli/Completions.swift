@@ -31,7 +31,7 @@ struct Completions: Command {
   /// What an option's value may be; nil: a file, or what no table knows.
   private static func words(of option: Option) -> [String]? {
     switch option.name {
-    case "method", "explain": Explainers.all.map(\.name)
+    case "method", "explain": (Explainers.all + Explainers.controls).map(\.name)
     case "metric": Metrics.all.map(\.name)
     case "colormap": Colormap.names
     case "class": ["predicted", "least", "all"]

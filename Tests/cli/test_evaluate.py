@@ -282,3 +282,14 @@ def test_a_terminal_shows_how_far_it_is_and_how_long_it_will_take(case):
         shown += part
     assert process.wait() == 0
     assert re.search(rb"\d+ % \d+ of 10 images, \d+ s left", shown)
+
+
+def test_controls_are_there_to_be_beaten(case):
+    make_folders(case)
+    found = evaluate(
+        case, "--data", "set", "--method", "grad-cam,occlusion,random-map@noise,center-gaussian", "--metric", "insertion,deletion",
+        "--resamples", "0")
+    assert {r["method"] for r in found["results"] if r["best"]} <= {"grad-cam", "occlusion"}
+    assert {r["metric"] for r in found["results"] if r["best"]} == {"insertion", "deletion"}
+    alone = evaluate(case, "--data", "set", "--method", "grad-cam,random-map,center-gaussian", "--metric", "insertion")
+    assert not any(r["best"] for r in alone["results"])

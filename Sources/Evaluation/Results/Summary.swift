@@ -3,6 +3,7 @@ public import Explanations
 public import Metrics
 import Models
 import Parallel
+import Reports
 public import Tensors
 
 /// What the records of an evaluation come to. The same records give the same summary, in whatever order they came.
@@ -46,7 +47,7 @@ public struct Summary: Sendable {
     /// The mean of the curves; empty where there are none. Curves of other lengths are read at as many points as the
     /// longest has, linearly.
     public let curve: [Double]
-    /// Whether another method's mean is better; false where that cannot be said.
+    /// Whether no other method's mean is better, controls left out; false where that cannot be said.
     public internal(set) var isBest = false
     /// What the metric chose of what the caller left to it.
     public let chosen: [(name: String, value: ParameterValue)]
@@ -214,8 +215,12 @@ private final class Folding {
             chosen: evaluation.totals.chosen[evaluation.plan.scoreMetrics.count + k] ?? []))
       }
     }
+    // What knows nothing of the model is there to be beaten.
+    let controls = methods.filter { $0.described.control != nil }.map(\.name)
     for use in metrics where use.better != .neither {
-      let places = results.indices.filter { results[$0].metric == use.name && !results[$0].estimate.mean.isNaN }
+      let places = results.indices.filter { i in
+        results[i].metric == use.name && !results[i].estimate.mean.isNaN && !controls.contains(results[i].method ?? "")
+      }
       let means = places.map { results[$0].estimate.mean }
       guard let best = use.better == .more ? means.max() : means.min(), places.count > 1 else { continue }
       for place in places where results[place].estimate.mean == best { results[place].isBest = true }
