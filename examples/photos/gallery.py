@@ -147,7 +147,8 @@ four columns explain the class that the model predicts; the last one asks the fo
 which stands behind the astronaut, and which a map of that class should find. Squares are what the model saw.
 
 Made by `.venv/bin/python examples/photos/gallery.py` (after `make python`; weights and photographs:
-[examples/photos](../examples/photos/README.md)). [How to choose a method](methods/README.md).
+[examples/photos](../examples/photos/README.md)). [How to choose a method](methods/README.md). Attention of transformers is shown
+[on one of those](methods/attention.md).
 
 | method | how to read it |
 |---|---|
