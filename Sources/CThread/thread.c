@@ -11,19 +11,19 @@ extern void __tsan_release(void *address);
 #endif
 #endif
 
-void lp_took_lock(void *value) {
+void lp_took_lock(const void *lock) {
 #ifdef LP_IS_WATCHED
-  __tsan_acquire(value);
+  __tsan_acquire((void *)lock);
 #else
-  (void)value;
+  (void)lock;
 #endif
 }
 
-void lp_gives_lock(void *value) {
+void lp_gives_lock(const void *lock) {
 #ifdef LP_IS_WATCHED
-  __tsan_release(value);
+  __tsan_release((void *)lock);
 #else
-  (void)value;
+  (void)lock;
 #endif
 }
 

@@ -22,9 +22,9 @@ void lp_together(int helpers, void (*body)(void *context), void *context);
 void lp_enter_unforked(void);
 void lp_leave_unforked(void);
 
-/* For the thread sanitizer, which does not see where Swift's own locks wait for one another: the lock of `value` was taken, and
-   is about to be given back. Nothing in other builds. */
-void lp_took_lock(void *value);
-void lp_gives_lock(void *value);
+/* For the thread sanitizer, which does not see where Swift's own locks wait for one another: `lock` was taken, and is
+   about to be given back. Nothing in other builds. */
+void lp_took_lock(const void *lock);
+void lp_gives_lock(const void *lock);
 
 #endif
