@@ -75,6 +75,8 @@ public struct Tensor: Sendable {
   /// The elements, read as `T`, which must be as wide as the element type.
   public func array<T>(of _: T.Type = T.self) -> [T] {
     precondition(MemoryLayout<T>.stride == type.byteCount)
+    // Else the one empty array of the process would be written to, which the thread sanitizer reports.
+    guard count > 0 else { return [] }
     return [T](unsafeUninitializedCapacity: count) { elements, filled in
       UnsafeMutableRawBufferPointer(elements).copyMemory(from: UnsafeRawBufferPointer(start: data, count: byteCount))
       filled = count

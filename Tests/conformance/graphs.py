@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / ".build" / "conformance.json"
 TABLE = ROOT / "docs" / "conformance.md"
+BEGIN, END = "<!-- made by Tests/conformance/graphs.py -->", "<!-- end -->"
 EXPORTERS = ("torchscript", "dynamo")
 TOLERANCE = 1e-4
 
@@ -118,45 +119,21 @@ def passes(result):
 
 
 def write_table(results):
-    """`results`: {name: {exporter: result}}."""
+    """Puts the table, and how many pass, between the marks of the page. `results`: {name: {exporter: result}}."""
     flat = [result for exporters in results.values() for result in exporters.values()]
     worst = max((result["error"] for result in flat if passes(result)), default=0)
     lines = [
-        "# Conformance", "",
-        "Operators are judged by ONNX's own node tests, a part of `make test`; what does not pass is "
-        "listed with its reason in",
-        "`Tests/conformance/excluded.txt`. Operators beside ONNX's own (those of ONNX Runtime's tools, "
-        "QDQ and QLinear forms,",
-        "functions of a model, versions before 7) are compared with ONNX Runtime by `test_lowering.py`, "
-        "what the package `onnx`",
-        "has of PyTorch's early exports by `test_exported.py` (82 of 82 networks, 31 of 35 operators: "
-        "four hold float64 numbers",
-        "that float32 cannot). This page is about whole graphs; [explained](explained.md) has Grad-CAM on the same exports,",
-        "[cam-methods](cam-methods.md) the other methods, [gradients](gradients.md) whole networks' gradients.", "",
-        "Image classifiers of torchvision and timm, exported by both exporters of PyTorch (TorchScript: "
-        "`dynamo=False`,",
-        "dynamo: `dynamo=True`), with random weights, also where the architecture begins with a constant: layer scales "
-        "of 1e-6 and", "heads of zero would hide what is behind them. The error is ||y − r|| / ||r|| of the logits "
-        "against ONNX Runtime on the same", "file, the greater of that for one picture and that for a batch of two. "
-        f"Bound: {TOLERANCE:g}. Made by `make conformance`.", "",
         f"{sum(map(passes, flat))} of {len(flat)} exports of {len(results)} architectures are within the bound; the "
         f"greatest error of these is {worst:.1e}.", "",
-        "Random weights amplify rounding: for the seven architectures above 1e-5 where it was measured, the error was "
-        "1.0 to 1.7 times", "that of PyTorch's own float32 against float64.",
-        "BEiT is exported with its attention spelled out: PyTorch 2.13's dynamo exporter fails on the "
-        "fused one.", "",
-        "Tried beside the table, against ONNX Runtime: what its optimiser writes of ViT-Tiny, Swin-Tiny, ConvNeXt-Atto "
-        "and MobileNetV3", "(levels basic and extended: at most 1.8e-6; files in one processor's layout, "
-        "`com.microsoft.nchwc`, are refused by name), what", "its quantisers write of MobileNetV2 and ResNet-18 (QDQ, "
-        "operators, dynamic: the same up to single steps of rounding), and Paddle's", "classifier and recogniser of "
-        "rapidocr-onnxruntime 1.4.4 (9.3e-7, 2.9e-6).", "",
         "| model | input | exporter | opset | nodes | relative error |", "|---|---|---|---|---|---|"]
     for name in sorted(results):
         for exporter, r in sorted(results[name].items(), reverse=True):
             error = r.get("failure") or f"{r['error']:.1e}" + ("" if passes(r) else " **beyond the bound**")
             side = f"{r['side']}×{r['side']}" if "side" in r else ""
             lines.append(f"| {name} | {side} | {exporter} | {r.get('opset', '')} | {r.get('nodes', '')} | {error} |")
-    TABLE.write_text("\n".join(lines) + "\n")
+    page = TABLE.read_text()
+    start, end = page.index(BEGIN) + len(BEGIN), page.index(END)
+    TABLE.write_text(page[:start] + "\n\n" + "\n".join(lines) + "\n\n" + page[end:])
 
 
 def main():
