@@ -19,6 +19,7 @@ enum AxisFilters {
 
   /// The filters of some ONNX axes of input 0, in whatever layout it comes; an empty filter gives `extrapolation`.
   static func plan(_ request: Request, _ filters: [Int: [ResizeFilter]], extrapolation: Float) throws -> Step {
+    try request.require(0, .float32)
     let x = try request.input(0)
     let rank = x.shape.rank
     let layout: Layout = rank >= 3 ? .channelsLast : .standard
