@@ -218,6 +218,14 @@ def test_statistics_are_kept_beside_the_model(load, tmp_path):
         file.write_bytes(damage)
         with pytest.raises(limpid.InvalidArgument, match="or is damaged|at byte"):
             kept.explain(x, "iba", layer=layer)
+    # The standard deviations of fewer values than the layer has.
+    begin, stop = header[f"{layer}.std"]["data_offsets"]
+    short = dict(header, **{f"{layer}.std": {"dtype": "F32", "shape": [1], "data_offsets": [begin, begin + 4]}})
+    text = json.dumps(short).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + numbers)
+    assert stop > begin + 4
+    with pytest.raises(limpid.InvalidArgument, match="has the shape .*1.*; for this image the layer has"):
+        kept.explain(x, "iba", layer=layer)
     file.write_bytes(whole)
     with pytest.raises(limpid.InvalidArgument, match="made of another preprocessing"):
         limpid.Model(path, preprocess="scale 1/255").explain(x, "iba", layer=layer)

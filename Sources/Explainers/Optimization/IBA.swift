@@ -109,10 +109,11 @@ private struct Bottleneck {
         .invalidArgument, "the method \"iba\" needs what is usual for the layer \(quoted(name)): let `limpid estimate` keep "
           + "it beside the model, of some hundred images, or feed the draws \"mean\" and \"std\"")
     }
-    guard known.mean.shape.dimensions.map({ $0 }) == shape.compactMap(\.self) else {
+    let wanted = shape.compactMap(\.self)
+    for kept in [known.mean, known.std, known.active] where kept.shape.dimensions != wanted {
       throw Failure(
-        .invalidArgument, "what is kept of the layer \(quoted(name)) has the shape \(known.mean.shape); for this image "
-          + "the layer has \(shape.compactMap(\.self))")
+        .invalidArgument, "what is kept of the layer \(quoted(name)) has the shape \(kept.shape); for this image "
+          + "the layer has \(wanted)")
     }
     return (known.mean, known.std, given[2] ?? known.active)
   }
