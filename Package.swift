@@ -10,9 +10,20 @@ let swift: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+// SwiftPM runs this file on the machine that builds, and has no condition for the architecture that is built for.
+#if arch(x86_64)
+  let host = "x86_64"
+#else
+  let host = "other"
+#endif
+let isX86 = (Context.environment["LIMPID_ARCHITECTURE"] ?? host) == "x86_64"
+
 /// Numeric loops are 50 to 100 times slower without optimisation, so they are optimised in debug builds too.
-func numeric(_ flags: String...) -> [SwiftSetting] {
-  swift + [.unsafeFlags(["-O"] + flags.flatMap { ["-Xcc", $0] })]
+let numeric = swift + [.unsafeFlags(["-O"])]
+
+/// Those of an instruction set of x86-64; elsewhere the target is empty.
+func instructions(_ flags: String...) -> [SwiftSetting] {
+  swift + [.unsafeFlags(["-O"] + (isX86 ? flags.flatMap { ["-Xcc", $0] } : []))]
 }
 
 /// Swift's allocations go where there is a reserve for them (CReserve).
@@ -44,15 +55,15 @@ let package = Package(
     .target(name: "Parallel", dependencies: ["Tensors", "CProcessor", "CThread"], swiftSettings: swift),
 
     // Text: JSON, lines, names of files, and digests that name contents.
-    .target(name: "Documents", dependencies: ["Tensors"], swiftSettings: numeric()),
+    .target(name: "Documents", dependencies: ["Tensors"], swiftSettings: numeric),
 
     // Numeric loops: generic code, instantiated once per instruction set, chosen at run time.
-    .target(name: "KernelCore", dependencies: ["CVectors"], swiftSettings: numeric()),
-    .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric()),
-    .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: numeric("-mavx2", "-mfma")),
+    .target(name: "KernelCore", dependencies: ["CVectors"], swiftSettings: numeric),
+    .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric),
+    .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: instructions("-mavx2", "-mfma")),
     .target(
       name: "KernelsAVX512", dependencies: ["KernelCore"],
-      swiftSettings: numeric(
+      swiftSettings: instructions(
         "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512")),
     .target(
       name: "Kernels",
@@ -60,14 +71,14 @@ let package = Package(
         "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "COpenBLAS",
         "CProcessor",
       ],
-      swiftSettings: numeric()),
+      swiftSettings: numeric),
 
     // Nodes, values, attributes; passes over them.
     .target(name: "Graph", dependencies: ["Tensors"], swiftSettings: swift),
     // Bytes to graph: the only place that knows the file format.
     .target(name: "ONNX", dependencies: ["Graph", "Parallel", "Tensors", "CONNX"], swiftSettings: swift),
     // One file per operator family: attributes, shape rule, kernel.
-    .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric()),
+    .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric),
     // Graph to graph: differentiation, folding.
     .target(name: "Transforms", dependencies: ["Operators", "Graph", "Tensors"], swiftSettings: swift),
     // Plans: sub-graph, memory, run, taps, batches.
@@ -75,9 +86,9 @@ let package = Package(
       name: "Engine", dependencies: ["Transforms", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       swiftSettings: swift),
     // Decode, resize, normalise, colour, overlay, encode.
-    .target(name: "Images", dependencies: ["Parallel", "Tensors", "CCodecs"], swiftSettings: numeric()),
+    .target(name: "Images", dependencies: ["Parallel", "Tensors", "CCodecs"], swiftSettings: numeric),
     // What explaining gives and takes: heat maps, explanations, parameters.
-    .target(name: "Explanations", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: numeric()),
+    .target(name: "Explanations", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: numeric),
     // What was explained and measured, as one page.
     .target(name: "Reports", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: swift),
     // Model file and metadata: classes, preprocessing, layers, heads.
@@ -95,14 +106,14 @@ let package = Package(
         "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Documents",
         "Tensors",
       ],
-      swiftSettings: numeric()),
+      swiftSettings: numeric),
     // One file per metric of explanations.
     .target(
       name: "Metrics",
       dependencies: [
         "Explainers", "Models", "Explanations", "Images", "Parallel", "Tensors",
       ],
-      swiftSettings: numeric()),
+      swiftSettings: numeric),
     // Data sets, and what methods and metrics come to over them.
     .target(
       name: "Evaluation",

@@ -29,11 +29,11 @@ extension String {
     self.init(scalars)
   }
 
-  /// The name as the system knows it, with a NUL at its end.
+  /// The name as the system knows it, with a NUL at its end. (`CChar` has a sign on x86-64, and none on ARM64.)
   public var systemName: [CChar] {
     unicodeScalars.flatMap { scalar in
       Self.escapes.contains(scalar.value) ? [UInt8(scalar.value - 0x10FF00)] : Array(UTF8.encode(scalar) ?? .init())
-    }.map(CChar.init(bitPattern:)) + [0]
+    }.map(CChar.init(truncatingIfNeeded:)) + [0]
   }
 
   /// As a word that a shell reads as these bytes: in quotes where they are needed, as `$'\xff'` where they are no text.
@@ -47,7 +47,7 @@ extension String {
       !Self.escapes.contains($0.value) && $0.properties.generalCategory != .control
     }
     if isText { return "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'" }
-    let bytes = systemName.dropLast().map { UInt8(bitPattern: $0) }
+    let bytes = systemName.dropLast().map(UInt8.init(truncatingIfNeeded:))
     return "$'" + bytes.map { byte in
       let isSafe = (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "'") && byte != UInt8(ascii: "\\")
       return isSafe ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)

@@ -14,7 +14,7 @@ public enum TextFile {
   private static func text(_ line: Slice<UnsafeRawBufferPointer>) -> String {
     let bytes = line.last == 0x0D ? line.dropLast() : line
     if let text = String(validating: bytes, as: UTF8.self) { return text }
-    return String(name: bytes.filter { $0 != 0 }.map { CChar(bitPattern: $0) } + [0])
+    return String(name: bytes.filter { $0 != 0 }.map { CChar(truncatingIfNeeded: $0) } + [0])
   }
 
   public static func text(_ path: String) throws -> String {

@@ -2,10 +2,13 @@ import COpenBLAS
 import CProcessor
 import Glibc
 import KernelCore
-import KernelsAVX2
-import KernelsAVX512
 import KernelsPortable
 import Tensors
+
+#if arch(x86_64)
+  import KernelsAVX2
+  import KernelsAVX512
+#endif
 
 /// The numeric loops of one instruction set, float32, channels-last.
 ///
@@ -32,13 +35,15 @@ public struct Kernels: Sendable, CustomStringConvertible {
       throw Failure(
         .unsupported, "the processor does not run the kernels \(quoted(variant.rawValue)); it runs \(names)")
     }
-    let table =
-      switch variant {
-      case .avx512: tableAVX512
-      case .avx2: tableAVX2
-      case .openblas, .portable: tablePortable
-      }
-    self.init(variant, table, variant.rawValue)
+    self.init(variant, Self.table(variant), variant.rawValue)
+  }
+
+  private static func table(_ variant: Variant) -> KernelTable {
+    #if arch(x86_64)
+      if variant == .avx512 { return tableAVX512 }
+      if variant == .avx2 { return tableAVX2 }
+    #endif
+    return tablePortable
   }
 
   private init(_ variant: Variant, _ table: KernelTable, _ description: String) {

@@ -1,15 +1,24 @@
 public import KernelCore
 
-/// What every processor of the architecture runs: on x86-64, SSE2.
+/// What every processor of the architecture runs: SSE2 on x86-64, NEON on ARM64.
 enum Portable: Lanes {
   typealias V = SIMD4<Float>
   typealias Wide = TwoTimes<OneVector<Portable>>
-  @inline(__always)
-  static var hasTallTiles: Bool { false }
 
-  /// Two roundings: a fused one would be a call of libm here.
-  @inline(__always)
-  static func fma(_ sum: V, _ a: V, _ b: V) -> V { V.adding(sum, V.multiplying(a, b)) }
+  #if arch(arm64)
+    @inline(__always)
+    static var hasTallTiles: Bool { true }
+
+    @inline(__always)
+    static func fma(_ sum: V, _ a: V, _ b: V) -> V { V.fused(sum, a, b) }
+  #else
+    @inline(__always)
+    static var hasTallTiles: Bool { false }
+
+    /// Two roundings: a fused one would be a call of libm here.
+    @inline(__always)
+    static func fma(_ sum: V, _ a: V, _ b: V) -> V { V.adding(sum, V.multiplying(a, b)) }
+  #endif
 }
 
 public let tablePortable = KernelTable(Portable.self)
