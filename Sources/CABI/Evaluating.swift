@@ -6,6 +6,9 @@ import Models
 import Parallel
 import Tensors
 
+/// What reads only the progress of its options, since settings were given before.
+private let running = "running an evaluation"
+
 /// limpid_evaluation: an evaluation, and how it is summed up.
 final class EvaluationHandle: Handled {
   let evaluation: Evaluation
@@ -179,7 +182,7 @@ public func limpid_evaluation_run(
 ) -> limpid_status {
   boundary {
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
-    try evaluation.run(progress(options))
+    try evaluation.run(Progress(options, only: running))
   }
 }
 
@@ -193,7 +196,7 @@ public func limpid_evaluation_evaluate(
     let out = try required(out, "out")
     guard size >= 0 else { throw Failure(.invalidArgument, "size is out of range") }
     let bytes = data.map { UnsafeRawBufferPointer(start: $0, count: size) }
-    out.pointee = BytesHandle(try Buffer(evaluation.evaluate(index, bytes: bytes, progress(options)).bytes)).handle()
+    out.pointee = BytesHandle(try Buffer(evaluation.evaluate(index, bytes: bytes, Progress(options, only: running)).bytes)).handle()
   }
 }
 
@@ -206,12 +209,6 @@ public func limpid_evaluation_fail(
     let out = try required(out, "out")
     out.pointee = BytesHandle(try Buffer(evaluation.failure(index, string(reason, "reason")).bytes)).handle()
   }
-}
-
-/// What is read of options where settings were given before.
-private func progress(_ options: UnsafePointer<limpid_run_options>?) throws -> Progress {
-  try Call(options).refuseMethodSettings(for: "running an evaluation")
-  return try Progress(options)
 }
 
 @c @implementation

@@ -34,18 +34,18 @@ final class ExplanationHandle: Handled {
   }
 
   /// An empty view past the end. Throws where there is no memory for the map.
-  func map(_ index: Int) throws -> limpid_map_view {
+  func map(_ index: Int, _ progress: Progress) throws -> limpid_map_view {
     guard let explanation = explanations[checked: index] else { return limpid_map_view() }
-    let values = try known(index) ?? keep(make(explanation), index)
+    let values = try known(index) ?? keep(make(explanation, progress), index)
     return explanation.view(values.base, explanation.field.width, explanation.field.height)
   }
 
   /// Maps are kept for as long as the explanation, so all that were made count.
-  private func make(_ explanation: Explanation) throws -> Buffer<Float> {
+  private func make(_ explanation: Explanation, _ progress: Progress) throws -> Buffer<Float> {
     let size = MemoryLayout<Float>.stride * explanation.field.width * explanation.field.height
     let kept = maps.withLock { maps in maps.reduce(0) { $0 + ($1?.count ?? 0) } } * MemoryLayout<Float>.stride
     try limit.check(kept + size, for: "the map at the size of the image, with those that were asked for before,")
-    return try explanation.map(.unwatched)
+    return try explanation.map(progress)
   }
 
   /// The drawing, of which the limit allows what it takes.
@@ -178,8 +178,23 @@ public func limpid_explanation_is_degenerate(_ explanation: OpaquePointer?, _ in
 @c @implementation
 public func limpid_explanation_map(_ explanation: OpaquePointer?, _ index: Int) -> limpid_map_view {
   var view = limpid_map_view()
-  _ = boundary { view = try ExplanationHandle.object(explanation)?.map(index) ?? view }
+  _ = boundary { view = try ExplanationHandle.object(explanation)?.map(index, .unwatched) ?? view }
   return view
+}
+
+@c @implementation
+public func limpid_explanation_map_with(
+  _ explanation: OpaquePointer?, _ index: Int, _ options: UnsafePointer<limpid_run_options>?,
+  _ out: UnsafeMutablePointer<limpid_map_view>?
+) -> limpid_status {
+  boundary {
+    let handle = try ExplanationHandle.required(explanation, "explanation")
+    let out = try required(out, "out")
+    guard handle.explanations.indices.contains(index) else {
+      throw Failure(.notFound, "there is no explanation \(index); there are \(handle.explanations.count)")
+    }
+    out.pointee = try handle.map(index, Progress(options, only: "a map"))
+  }
 }
 
 @c @implementation

@@ -81,7 +81,7 @@ public func limpid_image_load_memory_with(
 private func decode(
   _ bytes: UnsafeRawBufferPointer, _ options: limpid_image_options, _ place: @autoclosure () -> String
 ) throws -> Image {
-  try Image.decode(bytes, highByte: options.high_byte != 0, Progress(asking: options.progress, options.user)) { text in
+  try Image.decode(bytes, highByte: options.high_byte != 0, Progress(asking: options)) { text in
     log(LIMPID_LOG_WARNING, place() + text)
   }
 }

@@ -41,12 +41,18 @@ public func limpid_colormap_name(_ index: Int) -> UnsafePointer<CChar>? {
 public func limpid_model_preprocess(
   _ model: OpaquePointer?, _ image: UnsafePointer<limpid_image_view>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status { limpid_model_preprocess_with(model, image, nil, out) }
+
+@c @implementation
+public func limpid_model_preprocess_with(
+  _ model: OpaquePointer?, _ image: UnsafePointer<limpid_image_view>?, _ options: UnsafePointer<limpid_run_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   boundary {
     let model = try ModelHandle.required(model, "model").model
     let view = try required(image, "image").pointee.pixelView()
     let out = try required(out, "out")
-    out.pointee = ImageHandle(try model.shown(view, .unwatched)).handle()
+    out.pointee = ImageHandle(try model.shown(view, Progress(options, only: "preparing an image"))).handle()
   }
 }
 

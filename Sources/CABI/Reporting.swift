@@ -19,22 +19,31 @@ public func limpid_report(
     guard count > 0 else { throw Failure(.invalidArgument, "a report of no explanations") }
     let items = UnsafeBufferPointer(start: try required(items, "items"), count: count)
     var page = ExplanationPage(model, [], output: nil, try Rendering(options))
-    for (i, (name, view, explanations)) in try grouped(items, &page).enumerated() {
-      try page.add(name ?? "image \(i + 1)", Image(copying: view), explanations) {
-        // A model that takes more than the image says nothing of it alone.
-        (try? model.classify([.pixels(view)], Call(), .unwatched)).map(Array.init) ?? []
+    let progress = try Progress(options)
+    let groups = try grouped(items, &page, progress.polling)
+    for (i, (name, view, explanations)) in groups.enumerated() {
+      let parts = progress.range(i..<i + 1, of: groups.count).parts(1, 1)
+      try page.add(name ?? "image \(i + 1)", Image(copying: view), explanations, parts[0]) {
+        do {
+          return Array(try model.classify([.pixels(view)], Call(), parts[1]))
+        } catch let failure as Failure where failure.kind != .cancelled {
+          // A model that takes more than the image says nothing of it alone.
+          return []
+        }
       }
     }
+    try progress.advance(1, of: 1)
     out.pointee = BytesHandle(try Buffer(page.html(nil).utf8)).handle()
   }
 }
 
 /// The explanations of each image, in the order in which images come.
 private func grouped(
-  _ items: UnsafeBufferPointer<limpid_report_item>, _ page: inout ExplanationPage
+  _ items: UnsafeBufferPointer<limpid_report_item>, _ page: inout ExplanationPage, _ progress: Progress
 ) throws -> [(name: String?, view: PixelView, explanations: [Explanation])] {
   var groups: [(name: String?, view: PixelView, explanations: [Explanation])] = []
   for (i, item) in items.enumerated() {
+    try progress.advance(0, of: 1)
     try locating("item \(i)") {
       let handle = try ExplanationHandle.required(item.explanation, "explanation")
       guard var explanation = handle.explanations[checked: item.index] else {

@@ -48,37 +48,33 @@ extension Call {
   }
 }
 
+/// Options of the header with which a caller asks to be told.
+protocol Watchful: Sized {
+  var progress: limpid_progress_fn! { get }
+  var user: UnsafeMutableRawPointer! { get }
+}
+
+extension limpid_run_options: Watchful {}
+extension limpid_model_options: Watchful {}
+extension limpid_image_options: Watchful {}
+extension limpid_render_options: Watchful {}
+
 extension Progress {
-  /// What the caller's options ask to be told.
-  init(_ pointer: UnsafePointer<limpid_run_options>?) throws {
-    let options = try limpid_run_options.read(pointer)
-    self.init(asking: options.progress, options.user)
-  }
+  init<Options: Watchful>(_ pointer: UnsafePointer<Options>?) throws { self.init(asking: try Options.read(pointer)) }
 
-  /// What the caller's options of a load ask to be told.
-  init(_ pointer: UnsafePointer<limpid_model_options>?) throws {
-    let options = try limpid_model_options.read(pointer)
-    self.init(asking: options.progress, options.user)
-  }
-
-  /// What the caller's options of reading or writing an image ask to be told.
-  init(_ pointer: UnsafePointer<limpid_image_options>?) throws {
-    let options = try limpid_image_options.read(pointer)
-    self.init(asking: options.progress, options.user)
-  }
-
-  /// What the caller's options of drawing ask to be told.
-  init(_ pointer: UnsafePointer<limpid_render_options>?) throws {
-    let options = try limpid_render_options.read(pointer)
-    self.init(asking: options.progress, options.user)
-  }
-
-  init(asking report: limpid_progress_fn?, _ user: UnsafeMutableRawPointer?) {
-    guard let report else {
+  init(asking options: some Watchful) {
+    guard let report = options.progress else {
       self = .unwatched
       return
     }
+    let user = options.user
     self.init { done, total in report(user, done, total) == 0 }
+  }
+
+  /// Of calls that read nothing else of their options.
+  init(_ pointer: UnsafePointer<limpid_run_options>?, only owner: String) throws {
+    try Call(pointer).refuseMethodSettings(for: owner)
+    try self.init(pointer)
   }
 }
 

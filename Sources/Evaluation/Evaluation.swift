@@ -15,6 +15,8 @@ public final class Evaluation {
   public let settings: JSON
   /// Names them.
   public let fingerprint: String
+  /// Of what is kept beside the model, where methods read that.
+  private let statistics: String?
   /// Gives the file of a sample whose bytes the caller has; nil for one that the data set can read itself.
   public var files: ((_ index: Int) throws -> [UInt8]?)?
   /// What was found, by sample; failed ones too.
@@ -29,6 +31,7 @@ public final class Evaluation {
     self.model = model
     self.plan = plan
     self.data = data
+    statistics = try plan.digestOfStatistics(model)
     settings = try plan.json(model)
     totals = Totals(plan)
     fingerprint = String(Digest(settings.line).text.prefix(32))
@@ -87,6 +90,10 @@ public final class Evaluation {
   /// - Throws: `cancelled`, `notFound` for no sample
   public func evaluate(_ index: Int, bytes: UnsafeRawBufferPointer? = nil, _ progress: Progress) throws -> Record {
     let sample = try sample(index)
+    guard try plan.digestOfStatistics(model) == statistics else {
+      throw Failure(
+        .invalidArgument, "what is usual for the model's layers was estimated anew since this evaluation was made; make it anew")
+    }
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {

@@ -28,6 +28,10 @@ public struct MethodUse: Sendable {
   }
 
   var settings: Settings { get throws { try Settings(method.parameters, call.parameters, of: name) } }
+  /// Whether the numbers depend on what is kept beside the model: not where the caller feeds it.
+  var readsStatistics: Bool {
+    method.readsStatistics && !["mean", "std"].allSatisfy { call.draws[$0] != nil }
+  }
 }
 
 /// A metric, likewise.
@@ -139,10 +143,15 @@ public struct Plan: Sendable {
   /// Those that judge the classifier.
   var scoreMetrics: [MetricUse] { metrics.filter(\.isOfScores) }
 
+  /// nil where no method reads them, and where there are none.
+  func digestOfStatistics(_ model: Model) throws -> String? {
+    methods.contains(where: \.readsStatistics) ? try model.digestOfStoredStatistics() : nil
+  }
+
   /// As results and stores have it: whatever decides the numbers is in it.
   public func json(_ model: Model) throws -> JSON {
     let methods = try methods.map { use in
-      let statistics: [(String, JSON)] = use.method.readsStatistics
+      let statistics: [(String, JSON)] = use.readsStatistics
         ? [("statistics_sha256", .optional(try model.digestOfStoredStatistics()))] : []
       return JSON.object([
         ("name", .text(use.name)), ("method", .text(use.method.name)),

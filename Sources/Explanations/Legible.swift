@@ -1,5 +1,5 @@
 public import Images
-import Parallel
+public import Parallel
 
 extension Rendering {
   /// By how much an image is enlarged so that one sees something: those with a side below 128 pixels by the whole number
@@ -13,23 +13,23 @@ extension Rendering {
 
 extension Explanation {
   /// Drawn over the image in a size for pages: small images enlarged, no side of others longer than `longest`.
-  public func legible(over image: PixelView, _ rendering: Rendering, longest: Int) throws -> Image {
+  public func legible(
+    over image: PixelView, _ rendering: Rendering, longest: Int, _ progress: Progress
+  ) throws -> Image {
     var rendering = rendering
     let canvas = try canvas(image, rendering)
     rendering.scale = Rendering.legibleScale(canvas)
     if max(canvas.width, canvas.height) > longest {
       (rendering.width, rendering.height) = canvas.width > canvas.height ? (longest, 0) : (0, longest)
     }
-    return try drawn(over: image, rendering, .unwatched)
+    return try drawn(over: image, rendering, progress)
   }
 }
 
 extension Image {
   /// Small images enlarged, in the same way.
-  public var legible: Image {
-    get throws {
-      let scale = Rendering.legibleScale((width, height))
-      return try resized(width: scale * width, height: scale * height, filter: .nearest, .unwatched)
-    }
+  public func legible(_ progress: Progress) throws -> Image {
+    let scale = Rendering.legibleScale((width, height))
+    return try resized(width: scale * width, height: scale * height, filter: .nearest, progress)
   }
 }

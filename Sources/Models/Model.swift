@@ -48,6 +48,8 @@ public final class Model: Sendable {
   let backwardPasses = BackwardPasses()
   let analyses = Analyses()
   let knownDigest = Guarded<String?>(nil)
+  /// Those of layers, as they were read last.
+  package let knownStatistics = Guarded<KeptTensors?>(nil)
   /// The file that it was loaded from, as `String(name:)`; nil where it came from memory.
   public let path: String?
 

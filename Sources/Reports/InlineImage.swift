@@ -1,5 +1,5 @@
 public import Images
-import Parallel
+public import Parallel
 import Tensors
 
 /// An image inside of a page, as a data: URI.
@@ -11,9 +11,10 @@ public struct InlineImage: Sendable {
 
   /// `image`, made smaller where a side is longer than `longest`. Drawings stay as they are, byte for byte; photographs,
   /// whose PNG file is three times as long as their JPEG file or more, become JPEG.
-  public init(_ image: Image, longest: Int = 480) throws {
-    let image = try image.fitting(longest)
-    let (exact, small) = (try image.encodePNG(.unwatched), try image.encodeJPEG(.unwatched))
+  public init(_ image: Image, longest: Int = 480, _ progress: Progress) throws {
+    let parts = progress.parts(1, 1, 1)
+    let image = try image.fitting(longest, parts[0])
+    let (exact, small) = (try image.encodePNG(parts[1]), try image.encodeJPEG(parts[2]))
     (width, height) = (image.width, image.height)
     let isDrawing = exact.count / 3 < small.count
     address = (isDrawing ? "data:image/png;base64," : "data:image/jpeg;base64,") + base64(isDrawing ? exact : small)
@@ -22,11 +23,11 @@ public struct InlineImage: Sendable {
 
 extension Image {
   /// The same image, or a smaller one whose longer side is `longest`.
-  fileprivate func fitting(_ longest: Int) throws -> Image {
+  fileprivate func fitting(_ longest: Int, _ progress: Progress) throws -> Image {
     let side = max(width, height)
     guard side > longest else { return self }
     return try resized(
-      width: max(1, width * longest / side), height: max(1, height * longest / side), filter: .lanczos, .unwatched)
+      width: max(1, width * longest / side), height: max(1, height * longest / side), filter: .lanczos, progress)
   }
 }
 

@@ -93,7 +93,7 @@ struct Explain: Command {
           explanations += try explain(image, use, classes, model, use.call.forImage(i, of: images.count), part)
         }
         for explanation in explanations { try output.write(explanation, of: image, path) }
-        if report != nil { try page.add(path, image, explanations, scores: probabilities) }
+        if report != nil { try page.add(path, image, explanations, parts[0].polling, scores: probabilities) }
       } unread: { path, failure in
         page.addUnread(path, failure)
       }

@@ -536,7 +536,11 @@ class Model : public Owned<limpid_model, limpid_model_free> {
         });
   }
   /// The image as the model sees it.
-  Image preprocess(const Images &image) const { return Image(limpid_model_preprocess, *this, image.data()); }
+  Image preprocess(const Images &image, const Options &options = Options()) const {
+    return made<Image, limpid_image>(options, [&](const limpid_run_options *run, limpid_image **out) {
+      return limpid_model_preprocess_with(*this, image.data(), run, out);
+    });
+  }
 
  private:
   const limpid_model *get_const() const { return *this; }

@@ -437,6 +437,9 @@ LIMPID_API int32_t limpid_explanation_is_degenerate(const limpid_explanation *ex
     were asked for stay as long as the explanation, and count against the model's `memory_limit` together; then
     ::limpid_last_error says so. */
 LIMPID_API limpid_map_view limpid_explanation_map(const limpid_explanation *explanation, size_t index);
+/** The same with a status, and a way to stop: of `options` the progress is read. */
+LIMPID_API limpid_status limpid_explanation_map_with(const limpid_explanation *explanation, size_t index,
+                                                     const limpid_run_options *options, limpid_map_view *out);
 /** The map as the method produced it, covering what the model saw. */
 LIMPID_API limpid_map_view limpid_explanation_grid(const limpid_explanation *explanation, size_t index);
 /** The method that made the explanations; never NULL but for NULL. */
@@ -531,6 +534,9 @@ LIMPID_API const char *limpid_colormap_name(size_t index);
 /** The image as the model sees it: resized and cropped, before it becomes numbers. */
 LIMPID_API limpid_status limpid_model_preprocess(const limpid_model *model, const limpid_image_view *image,
                                                  limpid_image **out);
+/** The same with a way to stop: of `options` the progress is read. */
+LIMPID_API limpid_status limpid_model_preprocess_with(const limpid_model *model, const limpid_image_view *image,
+                                                      const limpid_run_options *options, limpid_image **out);
 /** Draws explanation `index` over the image that was explained, in its place: what the model did not see stays as
     it is. The styles of papers draw on the image as the model saw it. Without an image (NULL): the map alone. What drawing
     takes counts against the model's `memory_limit`. */
@@ -559,7 +565,7 @@ typedef struct limpid_report_item {
 } limpid_report_item;
 
 /** One page of HTML that needs nothing but itself (docs/reports.md): images, what the model sees in them, and the maps of
-    any methods and classes beside them. Sizes in `options` do not count, and its progress is not asked. Every image is classified once. */
+    any methods and classes beside them. Sizes in `options` do not count. Every image is classified once. */
 LIMPID_API limpid_status limpid_report(const limpid_model *model, const limpid_report_item *items, size_t count,
                                        const limpid_render_options *options, limpid_bytes **out);
 

@@ -4,6 +4,7 @@ import Graph
 import Images
 import Metrics
 import Models
+import Parallel
 import Reports
 import Tensors
 
@@ -63,13 +64,16 @@ extension Explanation {
 
 extension Report.Map {
   /// `explanation`, drawn over its image.
-  init(_ explanation: Explanation, _ model: Model, over image: PixelView, _ rendering: Rendering) throws {
-    let drawn = try explanation.legible(over: image, rendering, longest: longestSide)
+  init(
+    _ explanation: Explanation, _ model: Model, over image: PixelView, _ rendering: Rendering, _ progress: Progress
+  ) throws {
+    let parts = progress.parts(1, 1)
+    let drawn = try explanation.legible(over: image, rendering, longest: longestSide, parts[0])
     let subject = explanation.reading.map { "filter \($0.filter)" }
       ?? (explanation.classIndex < 0 ? "the whole image" : model.displayName(of: explanation.classIndex))
     self.init(
       method: explanation.method, subject: subject, score: Double(explanation.score),
-      image: try InlineImage(drawn, longest: longestSide), note: explanation.note)
+      image: try InlineImage(drawn, longest: longestSide, parts[1]), note: explanation.note)
   }
 }
 

@@ -154,12 +154,12 @@ extension Evaluation {
           [.pixels(view)], classes: [[wanted]], method: use.method, use.call, parts[i + 1]).first
         else { throw Failure(.internal, "\(use.name) gave no map") }
         found.method = use.name
-        var map = try Report.Map(found, model, over: view, rendering)
+        var map = try Report.Map(found, model, over: view, rendering, parts[i + 1].polling)
         map.values = zip(plan.explanationMetrics, explained.values).map { ($0.name, $1.value) }
         return map
       }
       var shown = Report.Case(
-        name: sample.name, image: try InlineImage(image.legible, longest: longestSide),
+        name: sample.name, image: try InlineImage(image.legible(parts[0].polling), longest: longestSide, parts[0].polling),
         predictions: model.predictions(values, head, explained: record.explanations.map(\.classIndex)), maps: maps)
       shown.truth = sample.truth.map(model.displayName)
       return shown

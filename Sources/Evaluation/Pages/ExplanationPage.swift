@@ -3,6 +3,7 @@ import Explainers
 public import Explanations
 public import Images
 public import Models
+public import Parallel
 import Reports
 public import Tensors
 
@@ -56,7 +57,7 @@ public struct ExplanationPage {
   ///
   /// - Parameter scores: the probability of every class; asked for where the model has scores
   public mutating func add(
-    _ path: String, _ image: Image, _ explanations: [Explanation], scores: () throws -> [Float]
+    _ path: String, _ image: Image, _ explanations: [Explanation], _ progress: Progress, scores: () throws -> [Float]
   ) throws {
     let kept = explanations.prefix(Self.mostMaps - shown)
     left += explanations.count - kept.count
@@ -72,7 +73,9 @@ public struct ExplanationPage {
       return first != second ? first < second : a.offset < b.offset
     }.map(\.element)
     let maps = try image.withView { view in
-      try sorted.map { try Report.Map($0, model, over: view, rendering) }
+      try sorted.enumerated().map { i, explanation in
+        try Report.Map(explanation, model, over: view, rendering, progress.range(i..<i + 1, of: sorted.count + 1))
+      }
     }
     var predictions: [Report.Prediction] = []
     if let head = try? model.requiredScores(output) {
@@ -80,7 +83,8 @@ public struct ExplanationPage {
     }
     report.cases.append(
       Report.Case(
-        name: path, image: try InlineImage(image.legible, longest: longestSide), predictions: predictions, maps: maps))
+        name: path, image: try InlineImage(image.legible(progress.polling), longest: longestSide, progress.polling),
+        predictions: predictions, maps: maps))
   }
 
   public mutating func addUnread(_ path: String, _ failure: Failure) {

@@ -103,7 +103,7 @@ private struct Bottleneck {
     if let mean = given[0], let std = given[1] { return (mean, std, given[2]) }
     let name = request.model.graph.name(of: layer.value)
     guard given[0] == nil, given[1] == nil, request.model.path != nil,
-      let known = try StatisticsFile(request.model).statistics(ofLayer: name)
+      let known = try StatisticsFile.beside(request.model).statistics(ofLayer: name)
     else {
       throw Failure(
         .invalidArgument, "the method \"iba\" needs what is usual for the layer \(quoted(name)): let `limpid estimate` keep "

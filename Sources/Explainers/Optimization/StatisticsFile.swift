@@ -1,13 +1,14 @@
 import Documents
 import Graph
 public import Models
+import Parallel
 import Tensors
 
 /// What is usual for layers of a model, kept beside its file: safetensors, `<layer>.mean`, `.std` and `.active` each, and
 /// in its metadata which model and preprocessing it is of.
 struct StatisticsFile {
   private static let suffix = ".statistics.safetensors"
-  private static let parts = ["mean", "std", "active"]
+  fileprivate static let parts = ["mean", "std", "active"]
 
   private let model: Model
   private let path: String
@@ -26,13 +27,6 @@ struct StatisticsFile {
     tensors = try locating(quoted(path)) { try file.withBytes { try Self.parse($0, for: model) } }
   }
 
-  /// nil where the file has none of this layer.
-  func statistics(ofLayer name: String) throws -> LayerStatistics? {
-    let found = Self.parts.map { part in tensors.first { $0.name == "\(name).\(part)" }?.tensor }
-    guard let mean = found[0], let std = found[1], let active = found[2] else { return nil }
-    return LayerStatistics(layer: name, mean: mean, std: std, active: active)
-  }
-
   /// Writes the file anew, with these in place of what it had of the layer. Returns its name.
   mutating func store(_ statistics: LayerStatistics) throws -> String {
     let own = zip(Self.parts, [statistics.mean, statistics.std, statistics.active]).map { part, tensor in
@@ -43,8 +37,18 @@ struct StatisticsFile {
     return path
   }
 
+  /// The one beside the model, read once for as long as it stays as it is.
+  static func beside(_ model: Model) throws -> KeptTensors {
+    let stamp = model.path.flatMap { FileStatus($0 + suffix) }.map { "\($0.size) \($0.modified)" } ?? ""
+    if let known = model.knownStatistics.withLock({ $0 }), known.stamp == stamp { return known }
+    let file = try StatisticsFile(model)
+    let found = KeptTensors(stamp: stamp, tensors: file.tensors, digest: file.digest)
+    model.knownStatistics.withLock { $0 = found }
+    return found
+  }
+
   /// SHA-256 of the file; nil where it holds nothing.
-  var digest: String? {
+  private var digest: String? {
     guard !tensors.isEmpty else { return nil }
     var digest = Digest()
     bytes.withUnsafeBytes { digest.update($0) }
@@ -106,6 +110,15 @@ struct StatisticsFile {
   }
 }
 
+extension KeptTensors {
+  /// nil where there are none of this layer.
+  func statistics(ofLayer name: String) -> LayerStatistics? {
+    let found = StatisticsFile.parts.map { part in tensors.first { $0.name == "\(name).\(part)" }?.tensor }
+    guard let mean = found[0], let std = found[1], let active = found[2] else { return nil }
+    return LayerStatistics(layer: name, mean: mean, std: std, active: active)
+  }
+}
+
 extension Model {
   /// Keeps `statistics` in the file `path`, nil: beside the model's own file, where methods find them. Other layers'
   /// stay. Returns the file's name. Throws for a file that is of another model.
@@ -116,8 +129,6 @@ extension Model {
 
   /// SHA-256 of what is kept beside the model's file; nil where nothing is.
   public func digestOfStoredStatistics() throws -> String? {
-    guard path != nil else { return nil }
-    let file = try StatisticsFile(self)
-    return file.digest
+    path == nil ? nil : try StatisticsFile.beside(self).digest
   }
 }

@@ -46,14 +46,13 @@ struct RISE: Explainer {
       let tolerance = try request.settings.number("tolerance")
       var sums = subject.classes.map { _ in MaskedSums(count: subject.pixels, hasSquares: tolerance > 0) }
       var total = [Double](repeating: 0, count: subject.pixels)
-      var mask = [Float](repeating: 0, count: subject.pixels)
+      var kept = KeptMasks(masks, request.call)
       var used = 0
       do {
         try request.forEachVariant(of: subject, count: masks.count, progress) { i, target in
-          masks.write(i, into: &mask)
-          subject.write(mask: mask, over: filling, into: target)
+          subject.write(mask: kept.made(i), over: filling, into: target)
         } _: { i, logits in
-          masks.write(i, into: &mask)
+          let mask = kept[i]
           let scores = scoring(logits)
           for (c, index) in subject.classes.enumerated() { sums[c].add(mask, Double(scores[index])) }
           for p in mask.indices { total[p] += Double(mask[p]) }
@@ -82,6 +81,43 @@ struct RISE: Explainer {
     case .actual: return total
     case .none: return total.map { _ in 1 }
     }
+  }
+}
+
+/// The masks of a batch, from when the images are masked to when they are scored.
+private struct KeptMasks {
+  /// Numbers that are kept at most; masks of larger batches are made twice.
+  private static let most = 1 << 22
+
+  private let masks: RandomMasks
+  private var kept: [(index: Int, mask: [Float])]
+
+  init(_ masks: RandomMasks, _ call: Call) {
+    self.masks = masks
+    let batch = call.batchSize > 0 ? call.batchSize : Call.defaultBatchSize
+    let room = max(1, min(batch, masks.count, Self.most / max(1, masks.pixels)))
+    kept = Array(repeating: (-1, []), count: room)
+  }
+
+  /// Mask `i`, made now.
+  mutating func made(_ i: Int) -> [Float] {
+    let place = i % kept.count
+    // Taken out, so that it is written in place.
+    var mask = kept[place].mask
+    kept[place] = (i, [])
+    if mask.isEmpty { mask = [Float](repeating: 0, count: masks.pixels) }
+    masks.write(i, into: &mask)
+    kept[place].mask = mask
+    return mask
+  }
+
+  /// Mask `i`, made before.
+  subscript(i: Int) -> [Float] {
+    let found = kept[i % kept.count]
+    if found.index == i { return found.mask }
+    var mask = [Float](repeating: 0, count: masks.pixels)
+    masks.write(i, into: &mask)
+    return mask
   }
 }
 
@@ -127,6 +163,7 @@ private struct MaskedSums {
 /// RISE's masks: s × s cells, enlarged beyond the image by one cell, of which a window is taken.
 struct RandomMasks {
   let count: Int
+  var pixels: Int { height * width }
   private let cells: (rows: Int, columns: Int)
   private let keep: Float
   private let rows: Taps

@@ -15,8 +15,9 @@ from . import _abi
 from ._errors import InvalidArgument, InvalidType
 from ._filters import pairs
 from ._images import Image, NativeImage, view_pixels
+from ._interruption import Interruption
 from ._library import Handle, PathLike, encoded, library, naming_file, path_bytes, text
-from ._options import used_parameters
+from ._options import run_options, used_parameters
 from ._tensors import view_array
 
 if TYPE_CHECKING:
@@ -125,7 +126,10 @@ class _Native:
 
     @property
     def map(self) -> NDArray[np.float32]:
-        return _array(library.limpid_explanation_map(*self.at))
+        view = _abi.MapView()
+        with Interruption() as interruption:
+            library.limpid_explanation_map_with(*self.at, run_options(interruption), ctypes.byref(view))
+        return _array(view)
 
     @property
     def grid(self) -> NDArray[np.float32]:
@@ -315,10 +319,11 @@ class Explanation:
             width, height = size or (0, 0)
         except (TypeError, ValueError):
             raise InvalidArgument(f"size is (width, height); not {size!r}") from None
-        options = _abi.RenderOptions(
-            colormap=encoded(colormap), style=encoded(style), opacity=opacity,
-            width=width, height=height, scale=scale)
-        return self._facts.draw(self._image, options)
+        with Interruption() as interruption:
+            options = _abi.RenderOptions(
+                colormap=encoded(colormap), style=encoded(style), opacity=opacity,
+                width=width, height=height, scale=scale, progress=interruption.callback)
+            return self._facts.draw(self._image, options)
 
     def _report_item(self, name: Optional[str]) -> _abi.ReportItem:
         """Raises InvalidArgument where a page cannot show it."""

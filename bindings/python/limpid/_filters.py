@@ -90,7 +90,7 @@ class Source:
 
     def _give(self, user: Any, index: int, view: Any) -> int:
         try:
-            self._current = Batch(self._items[index], *self._form)
+            self._current = Batch(self._items[index], *self._form, self._interruption)
             if len(self._current) != 1:
                 raise InvalidArgument(f"image {index} is a list of images")
             view[0] = self._current.views[0]

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument, InvalidType
+from ._interruption import Interruption
 from ._library import Handle, PathLike, library, naming_file
 
 if TYPE_CHECKING:
@@ -55,9 +56,11 @@ class Image:
 class Batch:
     """The images in what a user gave."""
 
-    def __init__(self, x: Images, channels: int = 0, is_channels_last: bool = False) -> None:
-        """channels: those of the model's input, which a tensor must have; 0 where they are open."""
-        self.images = list(_images(x, _TensorForm(channels, is_channels_last)))
+    def __init__(self, x: Images, channels: int, is_channels_last: bool, interruption: Interruption) -> None:
+        """channels: those of the model's input, which a tensor must have; 0 where they are open. interruption: of the call
+        that the images are for, which files are read within.
+        """
+        self.images = list(_images(x, _TensorForm(channels, is_channels_last), interruption))
         self.single = len(self.images) == 1 and not _holds_many(x)
         self.views = (_abi.ImageView * len(self.images))(*(image.view for image in self.images))
 
@@ -103,14 +106,17 @@ def read_image(source: Union[PathLike, bytes, bytearray, memoryview, mmap.mmap, 
     source: a path, the bytes of a PNG, JPEG or WebP file, or the file, open. high_byte: whether of gray PNG files of 16 bits the
     high byte is kept; else they are cut off at 255, as by Pillow.
     """
-    options = ctypes.byref(_abi.ImageOptions(high_byte=bool(high_byte)))
     if isinstance(source, (str, os.PathLike)):
-        with naming_file(source) as path:
-            return _decoded(library.limpid_image_load_file_with, path, options).pixels()
+        with naming_file(source) as path, Interruption() as interruption:
+            image = _decoded(library.limpid_image_load_file_with, path, interruption=interruption, high_byte=high_byte)
+        return image.pixels()
     if not (isinstance(source, (bytes, bytearray, mmap.mmap)) or _is_bytes(source) or hasattr(source, "read")):
         raise InvalidType(f"read_image takes a path, the bytes of a file, or an open file, not {type(source).__name__}")
     data = _contents(source)
-    return _decoded(library.limpid_image_load_memory_with, data, len(data), options).pixels()
+    with Interruption() as interruption:
+        image = _decoded(
+            library.limpid_image_load_memory_with, data, len(data), interruption=interruption, high_byte=high_byte)
+    return image.pixels()
 
 
 def _contents(source: Any) -> bytes:
@@ -134,19 +140,19 @@ def _holds_many(x: object) -> bool:
     return hasattr(x, "__array__") and not hasattr(x, "convert") and _is_gray_batch(np.asarray(x))
 
 
-def _images(x: Any, form: _TensorForm) -> Iterator[Image]:
+def _images(x: Any, form: _TensorForm, interruption: Interruption) -> Iterator[Image]:
     if isinstance(x, (str, os.PathLike)):
         with naming_file(x) as path:
-            image = _decoded(library.limpid_image_load_file, path)
+            image = _decoded(library.limpid_image_load_file_with, path, interruption=interruption)
         yield image
     elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x) or hasattr(x, "read"):
         data = _contents(x)
-        yield _decoded(library.limpid_image_load_memory, data, len(data))
+        yield _decoded(library.limpid_image_load_memory_with, data, len(data), interruption=interruption)
     elif isinstance(x, (list, tuple)):
         for item in x:
             if isinstance(item, (list, tuple)):
                 raise InvalidArgument(f"a list of images holds a {type(item).__name__}; give {_ACCEPTED}")
-            yield from _images(item, form)
+            yield from _images(item, form, interruption)
     elif hasattr(x, "convert") and hasattr(x, "getbands"):  # a Pillow image
         yield _array_image(np.asarray(x.convert("RGB")), form)
     elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
@@ -169,9 +175,10 @@ def _is_gray_batch(array: NDArray[Any]) -> bool:
     return array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] > 4 and array.shape[0] not in (3, 4)
 
 
-def _decoded(load: Any, *arguments: Any) -> Image:
+def _decoded(load: Any, *arguments: Any, interruption: Interruption, high_byte: bool = False) -> Image:
     handle = ctypes.c_void_p()
-    load(*arguments, ctypes.byref(handle))
+    options = _abi.ImageOptions(high_byte=bool(high_byte), progress=interruption.asking)
+    load(*arguments, ctypes.byref(options), ctypes.byref(handle))
     image = NativeImage(handle.value)
     return Image(image.view, image)
 

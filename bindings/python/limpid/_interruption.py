@@ -59,6 +59,8 @@ class Interruption:
         # ctypes frees a callback with its last reference, so it is kept as long as this object.
         needed = self._defers or progress is not None
         self.callback = _abi.ProgressCallback(self._report) if needed else _abi.ProgressCallback()
+        #: The same for what goes before the call, as reading its images: asks whether to go on, and reports nothing done.
+        self.asking = _abi.ProgressCallback(self._ask) if needed else _abi.ProgressCallback()
 
     def _report(self, user: Any, done: int, total: int) -> int:
         try:
@@ -69,6 +71,9 @@ class Interruption:
         except BaseException as error:  # KeyboardInterrupt and SystemExit too
             self._error = error
             return 1
+
+    def _ask(self, user: Any, done: int, total: int) -> int:
+        return self._report(user, 0, total)
 
     def stop(self, error: BaseException) -> None:
         """Hands the caller of the native call `error`, which another callback met; that callback stops the call."""

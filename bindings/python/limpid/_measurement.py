@@ -10,7 +10,6 @@ import numpy as np
 from . import _abi
 from ._errors import InvalidArgument, NotFound
 from ._explanation import Explanation
-from ._images import Batch
 from ._interruption import Interruption, Progress
 from ._library import Handle, encoded, library, text
 from ._options import Parameter, parameter, run_options, used_parameters
@@ -19,6 +18,7 @@ from ._tensors import Feeds, view_array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._images import Images
     from ._model import Classes, Model
 
     #: Explanations, or arrays of maps.
@@ -103,7 +103,7 @@ def measure_maps(
 
 
 def measure(
-    model: Optional[Model], batch: Optional[Batch], maps: Optional[Maps], metric: str, classes: Optional[Classes],
+    model: Optional[Model], x: Optional[Images], maps: Optional[Maps], metric: str, classes: Optional[Classes],
     explain: Union[str, Mapping[str, Any], None], progress: Optional[Progress], parameters: Mapping[str, Any],
     draws: Optional[Mapping[str, Any]], **options: Any,
 ) -> Measurement:
@@ -121,12 +121,13 @@ def measure(
             classes = [[e.class_index] for e in given]
         maps = _stacked(given, known.maps if known else "grid")
     array = None if maps is None else np.asarray(maps)
-    images = 0 if batch is None else len(batch)
-    indices = _class_indices(model, classes, images, _count(array, known))
     fed = Feeds({} if array is None else {"maps": array}, "argument")
     measuring = _abi.MeasureOptions()
     out = ctypes.c_void_p()
     with Interruption(progress) as interruption:
+        batch = None if model is None else model._batch(x, interruption)
+        images = 0 if batch is None else len(batch)
+        indices = _class_indices(model, classes, images, _count(array, known))
         run = run_options(interruption, parameters, draws=draws, **options)
         measuring.run = ctypes.pointer(run)
         if explain is not None:

@@ -278,11 +278,11 @@ class Model:
                 self.classify(images, output=output, feeds=feeds, threads=threads, batch_size=batch_size, progress=report)
                 for images, report in _chunks(x, batch_size or _STREAMED, progress)]
             return np.concatenate(rows) if rows else np.empty((0, count), np.float32)
-        batch = self._batch(x)
-        count = self._class_count(output) or self._open_class_count(batch, output, feeds)
-        result = np.empty((len(batch), count), np.float32)
-        address, _ = result.__array_interface__["data"]  # quicker than result.ctypes
         with Interruption(progress) as interruption:
+            batch = self._batch(x, interruption)
+            count = self._class_count(output) or self._open_class_count(batch, output, feeds)
+            result = np.empty((len(batch), count), np.float32)
+            address, _ = result.__array_interface__["data"]  # quicker than result.ctypes
             options = run_options(
                 interruption, threads=threads, batch_size=batch_size, output=output, feeds=feeds)
             library.limpid_classify(
@@ -351,10 +351,10 @@ class Model:
         self, x: Images, method: Optional[str], classes: Optional[Classes], progress: Optional[Progress],
         parameters: Mapping[str, Any], options: Mapping[str, Any],
     ) -> List[Explanation]:
-        batch = self._batch(x)
-        indices, per_image = self._class_indices(classes, len(batch))
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
+            batch = self._batch(x, interruption)
+            indices, per_image = self._class_indices(classes, len(batch))
             library.limpid_explain(
                 self._handle, encoded(method), batch.views, len(batch), indices, per_image,
                 run_options(interruption, parameters, **options), ctypes.byref(out))
@@ -372,6 +372,7 @@ class Model:
     def report(
         self, explanations: Iterable[Explanation], path: PathLike, names: PageNames = None, *,
         colormap: Optional[str] = None, opacity: float = 0.0, style: Optional[str] = None,
+        progress: Optional[Progress] = None,
     ) -> None:
         """Writes one page of HTML that needs nothing but itself: each image, what the model sees in it, and its explanations
         side by side, of any methods and classes.
@@ -380,7 +381,7 @@ class Model:
         what the page calls the image of each explanation, or of all; None: "image 1", … The others as for
         `Explanation.overlay`.
         """
-        write_report(self._handle, list(explanations), path, names, colormap, opacity, style)
+        write_report(self._handle, list(explanations), path, names, colormap, opacity, style, progress)
 
     def measure(
         self, x: Images, maps: Optional[Maps], metric: str, classes: Optional[Classes] = None, *,
@@ -398,7 +399,7 @@ class Model:
         keyword is a parameter of the metric.
         """
         return measure(
-            self, self._batch(x), maps, metric, classes, explain, progress, parameters, draws=draws, seed=seed,
+            self, x, maps, metric, classes, explain, progress, parameters, draws=draws, seed=seed,
             threads=threads, batch_size=batch_size, output=output, feeds=feeds)
 
     def name_filters(
@@ -432,7 +433,7 @@ class Model:
             options = run_options(interruption, parameters, threads=threads, batch_size=batch_size)
             rest = (wanted, len(numbers or ()), options, ctypes.byref(out))
             if all(isinstance(item, np.ndarray) and item.ndim <= 3 for item in items):
-                batch = self._batch(items)
+                batch = self._batch(items, interruption)
                 library.limpid_name_filters(self._handle, batch.views, len(batch), *rest)
             else:
                 source = Source(items, self.info.input_channels, self._is_channels_last, interruption)
@@ -461,7 +462,7 @@ class Model:
                 library.limpid_estimate_from(
                     self._handle, source.callback, None, len(items), options, ctypes.byref(out))
             else:
-                batch = self._batch(images)
+                batch = self._batch(images, interruption)
                 library.limpid_estimate(self._handle, batch.views, len(batch), options, ctypes.byref(out))
         found = NativeTensors(out.value)
         if save:
@@ -473,10 +474,10 @@ class Model:
         progress: Optional[Progress] = None,
     ) -> Dict[str, NDArray[Any]]:
         """The named values, outputs or inner ones, [images, …] each. x, feeds, progress: as for `classify`."""
-        batch = self._batch(x)
         wanted = name_array(names)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
+            batch = self._batch(x, interruption)
             options = run_options(interruption, threads=threads, batch_size=batch_size, feeds=feeds)
             library.limpid_fetch(
                 self._handle, batch.views, len(batch), wanted, len(wanted), options, ctypes.byref(out))
@@ -525,11 +526,11 @@ class Model:
         against the class, versus=c for the difference to class c. Of an `output` with an extent in space the scores of a
         class are summed over its positions, each times its number of draws={"mask": ...}.
         """
-        batch = self._batch(x)
-        indices, per_image = self._class_indices(classes, len(batch))
         wanted = name_array(wrt)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
+            batch = self._batch(x, interruption)
+            indices, per_image = self._class_indices(classes, len(batch))
             options = run_options(
                 interruption, {"of": of, **parameters}, threads=threads, batch_size=batch_size, output=output,
                 feeds=feeds, draws=draws)
@@ -559,17 +560,18 @@ class Model:
                 self._handle, fed.views, len(fed), target.views, wanted, len(wanted), options, ctypes.byref(out))
         return NativeTensors(out.value).arrays()
 
-    def preprocess(self, x: ImageLike) -> Drawing:
+    def preprocess(self, x: ImageLike, *, progress: Optional[Progress] = None) -> Drawing:
         """The image as the model sees it, resized and cropped: a Pillow image, or without Pillow an array."""
-        batch = self._batch(x)
-        if len(batch) != 1:
-            raise InvalidArgument(f"preprocess takes one image, not {len(batch)}")
         out = ctypes.c_void_p()
-        library.limpid_model_preprocess(self._handle, batch.views, ctypes.byref(out))
+        with Interruption(progress) as interruption:
+            batch = self._batch(x, interruption)
+            if len(batch) != 1:
+                raise InvalidArgument(f"preprocess takes one image, not {len(batch)}")
+            library.limpid_model_preprocess_with(self._handle, batch.views, run_options(interruption), ctypes.byref(out))
         return NativeImage(out.value).image()
 
-    def _batch(self, x: Any) -> Batch:
-        return Batch(x, self.info.input_channels, self._is_channels_last)
+    def _batch(self, x: Any, interruption: Interruption) -> Batch:
+        return Batch(x, self.info.input_channels, self._is_channels_last, interruption)
 
     def _class_count(self, output: Optional[str]) -> int:
         if output in self._class_counts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Union
 
 from . import _abi
 from ._errors import InvalidArgument
+from ._interruption import Interruption, Progress
 from ._library import PathLike, encoded, library, taken
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PageNames = Union[PathLike, Sequence[Optional[PathLike]], None]
 
 def write_report(
     model: Any, explanations: List[Explanation], path: PathLike, names: PageNames, colormap: Optional[str],
-    opacity: float, style: Optional[str],
+    opacity: float, style: Optional[str], progress: Optional[Progress],
 ) -> None:
     if names is None or isinstance(names, (str, bytes, os.PathLike)):
         names = [names] * len(explanations)
@@ -27,9 +28,11 @@ def write_report(
         raise InvalidArgument(f"{len(names)} names for {len(explanations)} explanations; give one for each")
     items = (_abi.ReportItem * len(explanations))(*(
         why._report_item(None if name is None else os.fsdecode(name)) for why, name in zip(explanations, names)))
-    options = _abi.RenderOptions(colormap=encoded(colormap), style=encoded(style), opacity=opacity)
     out = ctypes.c_void_p()
-    library.limpid_report(model, items, len(items), ctypes.byref(options), ctypes.byref(out))
+    with Interruption(progress) as interruption:
+        options = _abi.RenderOptions(
+            colormap=encoded(colormap), style=encoded(style), opacity=opacity, progress=interruption.callback)
+        library.limpid_report(model, items, len(items), ctypes.byref(options), ctypes.byref(out))
     page = taken(out.value)
     with open(path, "wb") as file:
         file.write(page)

@@ -1,5 +1,6 @@
 """limpid.evaluate: the numbers of Model.measure, the pieces for other processes, and results as Python has them."""
 
+import hashlib
 import json
 import sys
 
@@ -167,3 +168,32 @@ def test_parquet_without_pyarrow_says_what_to_install(local, tmp_path, monkeypat
 def test_what_cannot_be_evaluated_is_refused(folder, words, error, message):
     with pytest.raises(error, match=message):
         limpid.evaluate(COLOURS, folder, **words)
+
+
+def test_statistics_are_a_part_of_what_names_an_evaluation(folder, tmp_path):
+    path = tmp_path / "colours.onnx"
+    path.write_bytes(COLOURS.read_bytes())
+    model = limpid.Model(path)
+    usual = model.estimate(sorted(folder.glob("*/*.png")), save=True)
+
+    def evaluation(**settings):
+        return limpid.Evaluation(model, folder, [{"method": "iba", "steps": 2, **settings}], ["deletion"])
+
+    first = evaluation()
+    record = first.record(0)
+    evaluation().add(record)
+    entry = first.summary["methods"][0]
+    file = tmp_path / "colours.onnx.statistics.safetensors"
+    assert entry["statistics_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    # What is fed is told by the draws, and the file is not read.
+    fed = evaluation(draws={"mean": usual["mean"], "std": usual["std"], "active": usual["active"]})
+    assert "statistics_sha256" not in fed.summary["methods"][0]
+    value = [explained["values"][0]["value"] for explained in json.loads(record)["explanations"]]
+    assert [each["values"][0]["value"] for each in json.loads(fed.record(0))["explanations"]] == value
+    # Estimated anew, of other images: read again, and another evaluation.
+    model.estimate(sorted(folder.glob("red/*.png")), save=True)
+    with pytest.raises(limpid.InvalidArgument, match="estimated anew"):
+        first.record(1)
+    with pytest.raises(limpid.InvalidArgument, match="other settings"):
+        evaluation().add(record)
+    assert json.loads(evaluation().record(0))["explanations"] != json.loads(record)["explanations"]

@@ -1,5 +1,7 @@
 """Long calls: progress, cancelling, Ctrl-C and other signals, threads."""
 
+import ctypes
+import io
 import os
 import signal
 import subprocess
@@ -11,8 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from conftest import COLOURS, ROOT
+from PIL import Image
 
 import limpid
+from limpid import _abi
+from limpid._library import library
 
 # A call of some minutes, were it left alone.
 LONG_CALL = f"""
@@ -155,3 +160,65 @@ def test_other_threads_run_during_a_call(model):
         time.sleep(0.0005)
     worker.join()
     assert turns > 3
+
+
+def large_png():
+    """A file of some 30 million pixels, which takes tenths of a second to read."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((6000, 5000, 3), np.uint8)).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def test_progress_is_asked_while_images_are_read(model):
+    file, seen = large_png(), []
+
+    def stop(done, total):
+        seen.append(done)
+        return len(seen) < 3
+
+    calls = [
+        model.classify, model.explain, model.preprocess, lambda x, progress: model.fetch(x, "logits", progress=progress),
+        lambda x, progress: model.gradient(x, [0], progress=progress),
+        lambda x, progress: model.measure(x, np.zeros((1, 8, 8), np.float32), "deletion", progress=progress)]
+    for call in calls:
+        seen.clear()
+        with pytest.raises(limpid.Cancelled):
+            call(file, progress=stop)
+        # Of the call itself nothing is done by then.
+        assert seen == [0, 0, 0]
+
+
+def test_preparing_an_image_reports_and_stops(model):
+    pixels, seen = np.zeros((6000, 5000, 3), np.uint8), []
+    model.preprocess(pixels, progress=lambda done, total: seen.append(done / total))
+    assert seen and seen == sorted(seen)
+    with pytest.raises(limpid.Cancelled):
+        model.preprocess(pixels, progress=lambda done, total: False)
+
+
+def test_a_report_reports_and_stops(model, red, tmp_path):
+    explanations = model.explain([red] * 3, "grad-cam", classes=[0, 1])
+    seen = []
+    model.report(explanations, tmp_path / "page.html", progress=lambda done, total: seen.append(done / total))
+    assert seen == sorted(seen) and seen[-1] == 1 and len(seen) >= 3
+    with pytest.raises(limpid.Cancelled):
+        model.report(explanations, tmp_path / "other.html", progress=lambda done, total: False)
+    assert not (tmp_path / "other.html").exists()
+
+
+def test_a_map_reports_and_stops(model):
+    why = model.explain(np.zeros((3000, 3000, 3), np.uint8), "grad-cam")[0]
+    handle, index = why._facts.at
+    view, seen = _abi.MapView(), []
+
+    def ask(answer):
+        callback = _abi.ProgressCallback(lambda user, done, total: seen.append(done) or answer)
+        options = _abi.RunOptions(progress=callback)
+        library.limpid_explanation_map_with(handle, index, ctypes.byref(options), ctypes.byref(view))
+
+    with pytest.raises(limpid.Cancelled):
+        ask(1)
+    ask(0)
+    assert (view.width, view.height) == (3000, 3000) and len(seen) >= 3
+    with pytest.raises(limpid.NotFound, match="there is no explanation 1; there are 1"):
+        library.limpid_explanation_map_with(handle, 1, None, ctypes.byref(view))
