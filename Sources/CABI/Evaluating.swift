@@ -179,10 +179,18 @@ public func limpid_evaluation_open_store(_ evaluation: OpaquePointer?, _ path: U
 @c @implementation
 public func limpid_evaluation_run(
   _ evaluation: OpaquePointer?, _ options: UnsafePointer<limpid_run_options>?
+) -> limpid_status { limpid_evaluation_run_with(evaluation, 1, options) }
+
+@c @implementation
+public func limpid_evaluation_run_with(
+  _ evaluation: OpaquePointer?, _ workers: Int32, _ options: UnsafePointer<limpid_run_options>?
 ) -> limpid_status {
   boundary {
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
-    try evaluation.run(Progress(options, only: running))
+    guard (1...1024).contains(workers) else {
+      throw Failure(.invalidArgument, "\(workers) workers; there must be between 1 and 1024")
+    }
+    try evaluation.run(workers: Int(workers), Progress(options, only: running))
   }
 }
 

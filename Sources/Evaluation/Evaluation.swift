@@ -2,6 +2,7 @@ public import Documents
 import Images
 public import Models
 public import Parallel
+import Synchronization
 import Tensors
 
 /// A plan, on a data set: what is done with each image, what was found so far, and what that comes to.
@@ -19,6 +20,8 @@ public final class Evaluation {
   private let statistics: String?
   /// Gives the file of a sample whose bytes the caller has; nil for one that the data set can read itself.
   public var files: ((_ index: Int) throws -> [UInt8]?)?
+  /// One thread at a time asks for them.
+  private let asking = Mutex<Void>(())
   /// What was found, by sample; failed ones too.
   public private(set) var records: [Int: Record] = [:]
   /// What is not kept with every record.
@@ -118,7 +121,10 @@ public final class Evaluation {
 
   func image(_ index: Int, _ progress: Progress) throws -> Image {
     let sample = try sample(index)
-    guard let bytes = try locating(quoted(sample.name), { try files?(index) }) else { return try sample.image(progress) }
+    let given = try files.flatMap { files in
+      try locating(quoted(sample.name)) { try asking.withLock { _ in try files(index) } }
+    }
+    guard let bytes = given else { return try sample.image(progress) }
     return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress) } }
   }
 
@@ -162,18 +168,6 @@ public final class Evaluation {
   public func add(bytes: UnsafeRawBufferPointer) throws { try add(Record(bytes, of: plan, fingerprint)) }
 
   /// Samples without a record, in their order, and those that failed.
-  public var pending: [Int] { data.samples.indices.filter { records[$0]?.failure != nil || records[$0] == nil } }
-
-  /// Evaluates what is pending. `each` is told after each image; what was found until a failure stays.
-  public func run(
-    _ progress: Progress, each: (_ done: Int, _ of: Int, _ record: Record) throws -> Void = { _, _, _ in }
-  ) throws {
-    let pending = pending
-    for (i, index) in pending.enumerated() where records[index] == nil || records[index]?.failure != nil {
-      let record = try evaluate(index, progress.range(i..<i + 1, of: pending.count))
-      try add(record)
-      try each(i + 1, pending.count, record)
-    }
-    try progress.advance(1, of: 1)
-  }
+  public var pending: [Int] { data.samples.indices.filter(isPending) }
+  func isPending(_ index: Int) -> Bool { records[index].map { $0.failure != nil } ?? true }
 }

@@ -1,5 +1,6 @@
 import CProcessor
 import CThread
+import Glibc
 import Synchronization
 
 /// Splits ranges over a number of threads. The calling thread takes part.
@@ -33,6 +34,13 @@ public struct Parallel: Sendable {
         body(first..<min(count, first + size))
       }
     }
+  }
+
+  /// Runs `own` on this thread, and meanwhile `other` on the others that come in time, and returns when all have ended.
+  public func run(_ own: () -> Void, with other: () -> Void) {
+    guard threads > 1 else { return own() }
+    let caller = pthread_self()
+    together(helpers: threads - 1) { pthread_equal(pthread_self(), caller) != 0 ? own() : other() }
   }
 
   /// Runs `work` on this thread and on others at the same time.

@@ -31,6 +31,7 @@ struct Evaluate: Command {
       Option("store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
       Option("resamples", "N", "of the bootstrap (default 1000)"),
       Option("confidence", "X", "what intervals cover (default 0.95)"),
+      Option("workers", "N", "images that are evaluated at once, each on one thread unless --threads says otherwise (default 1)"),
       .json, .threads,
     ])
 
@@ -51,6 +52,7 @@ struct Evaluate: Command {
   private let store: String?
   private let commandLine: String
   private let threads: Int?
+  private let workers: Int
   private let isJSON: Bool
 
   init(_ arguments: Arguments) throws {
@@ -91,7 +93,8 @@ struct Evaluate: Command {
     let store = arguments.text("store") ?? report.map { joined($0, "store.sqlite") }
     self.store = store == "none" ? nil : store
     commandLine = arguments.commandLine
-    threads = try arguments.threads()
+    workers = try arguments.integer("workers", in: 1...1024) ?? 1
+    threads = try arguments.threads() ?? (workers > 1 ? 1 : nil)
     isJSON = arguments.flag("json")
   }
 
@@ -112,7 +115,7 @@ struct Evaluate: Command {
       let known = data.samples.count - evaluation.pending.count
       if known > 0 { Console.error("limpid: \(known) of them are done already (\(store.printable))\n") }
     }
-    let outcome = Result { try Self.run(evaluation) }
+    let outcome = Result { try Self.run(evaluation, workers) }
     let summary = try evaluation.summary(summary)
     if let report {
       let line = ProgressLine()
@@ -152,12 +155,12 @@ struct Evaluate: Command {
     }
   }
 
-  private static func run(_ evaluation: Evaluation) throws {
+  private static func run(_ evaluation: Evaluation, _ workers: Int) throws {
     let line = ProgressLine()
     defer { line.clear() }
     let start = now()
     var title = "of the images"
-    try evaluation.run(line.progress { title }) { done, count, record in
+    try evaluation.run(workers: workers, line.progress { title }) { done, count, record in
       if let reason = record.failure {
         line.clear()
         Console.error("limpid: \(reason)\n")

@@ -78,12 +78,13 @@ def results(folder):
     return [(folder / name).read_bytes() for name in ("results.json", "results.csv", "images.csv", "curves.csv")]
 
 
-def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(case):
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(case, workers):
     make_folders(case, per_class=6)
     whole = case.run(*RUN, "--report", "whole")
     assert whole.returncode == 0, whole.stderr
     process = subprocess.Popen(
-        [PROGRAM, *RUN, "--report", "killed", "--threads", "1"], cwd=case.folder, stdout=subprocess.DEVNULL,
+        [PROGRAM, *RUN, "--report", "killed", "--threads", "1", "--workers", workers], cwd=case.folder, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL)
     store = case.folder / "killed/store.sqlite"
     until = time.monotonic() + 60
@@ -93,7 +94,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(case):
     process.wait()
     before = done(store)
     assert 5 <= before < 30 and not (case.folder / "killed/results.json").exists()
-    again = case.run(*RUN, "--report", "killed")
+    again = case.run(*RUN, "--report", "killed", "--workers", workers)
     assert again.returncode == 0 and f"{before} of them are done already" in again.stderr
     assert results(case.folder / "killed") == results(case.folder / "whole")
 

@@ -568,8 +568,9 @@ class Evaluation : public Owned<limpid_evaluation, limpid_evaluation_free> {
   std::size_t size() const { return limpid_evaluation_count(*this); }
   bool is_done(std::size_t index) const { return limpid_evaluation_is_done(*this, index) != 0; }
   void open_store(const std::string &path) { check(limpid_evaluation_open_store(get(), path.c_str())); }
-  void run(const Options &options = Options()) {
-    options.call([&](const limpid_run_options *run) { return limpid_evaluation_run(get(), run); });
+  /// `workers` images at once.
+  void run(const Options &options = Options(), std::int32_t workers = 1) {
+    options.call([&](const limpid_run_options *run) { return limpid_evaluation_run_with(get(), workers, run); });
   }
   void write(const std::string &folder) const { check(limpid_evaluation_write(*this, folder.c_str())); }
   /// One of the documents that `write` writes: "results.json", …

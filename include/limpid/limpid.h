@@ -705,6 +705,11 @@ LIMPID_API limpid_status limpid_evaluation_open_store(limpid_evaluation *evaluat
 /** Evaluates every sample that has no record, or one of a failure. What was found until it fails, or is stopped, stays. Of
     `options` the progress is read. */
 LIMPID_API limpid_status limpid_evaluation_run(limpid_evaluation *evaluation, const limpid_run_options *options);
+/** The same with `workers` images at once, 1 to 1024, each on a thread of its own: the same records, and the same results.
+    Let each run on one thread (`threads` of limpid_evaluation_options.run). Progress is told on the thread that calls; the
+    caller's files are asked for on any of them, one at a time. */
+LIMPID_API limpid_status limpid_evaluation_run_with(limpid_evaluation *evaluation, int32_t workers,
+                                                    const limpid_run_options *options);
 /** The record of sample `index`, to be added here or in another process: the same bytes wherever it is made, but for the
     times in it. What is wrong with the image becomes a record that says so. Of `options` the progress is read.
 

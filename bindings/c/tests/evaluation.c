@@ -122,6 +122,29 @@ static void test_files(const limpid_model *model, const limpid_evaluation_option
   limpid_evaluation_free(other);
 }
 
+/* Files are asked for by several threads, but by one at a time. */
+static void test_workers(const limpid_model *model, const limpid_evaluation_options *options) {
+  limpid_evaluation *one = make(model, options), *many;
+  int32_t workers;
+  int given = 0;
+  CHECK(limpid_evaluation_set_files(one, give, &given) == LIMPID_OK);
+  CHECK(limpid_evaluation_run(one, NULL) == LIMPID_OK);
+  for (workers = 2; workers <= 9; workers += 7) {
+    many = make(model, options);
+    given = 0;
+    CHECK(limpid_evaluation_set_files(many, give, &given) == LIMPID_OK);
+    CHECK(limpid_evaluation_run_with(many, workers, NULL) == LIMPID_OK && given == SAMPLES - 1);
+    CHECK(same(document(one, "results.json"), document(many, "results.json")));
+    CHECK(same(document(one, "images.csv"), document(many, "images.csv")));
+    CHECK(same(document(one, "report.html"), document(many, "report.html")));
+    limpid_evaluation_free(many);
+  }
+  FAILS(invalid, "0 workers", limpid_evaluation_run_with(one, 0, NULL));
+  FAILS(invalid, "1025 workers", limpid_evaluation_run_with(one, 1025, NULL));
+  FAILS(invalid, "evaluation is NULL", limpid_evaluation_run_with(NULL, 1, NULL));
+  limpid_evaluation_free(one);
+}
+
 static void test_failures(const limpid_model *model, limpid_evaluation_options *options) {
   limpid_evaluation *evaluation = make(model, options), *none = NULL;
   limpid_bytes *bytes = NULL;
@@ -191,6 +214,7 @@ int main(void) {
   options.resamples = 50;
   test_records(model, &options);
   test_files(model, &options);
+  test_workers(model, &options);
   test_failures(model, &options);
   for (i = 0; i < SAMPLES; i++) limpid_bytes_free(files[i]);
   limpid_model_free(model);

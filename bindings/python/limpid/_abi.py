@@ -296,6 +296,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_evaluation_is_done": (c_int32, [_handle, c_size_t]),
     "limpid_evaluation_open_store": (Status, [_handle, c_char_p]),
     "limpid_evaluation_run": (Status, [_handle, _run]),
+    "limpid_evaluation_run_with": (Status, [_handle, c_int32, _run]),
     "limpid_evaluation_evaluate": (Status, [_handle, c_size_t, c_char_p, c_size_t, _run, _out]),
     "limpid_evaluation_fail": (Status, [_handle, c_size_t, c_char_p, _out]),
     "limpid_evaluation_add": (Status, [_handle, c_char_p, c_size_t]),

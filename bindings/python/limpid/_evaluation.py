@@ -6,11 +6,14 @@ import csv
 import ctypes
 import hashlib
 import io
+import itertools
 import json
 import os
 import tempfile
+import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
 import numpy as np
 
@@ -43,8 +46,11 @@ def evaluate(
     {"metric": name, …settings}; a name may be "rise@few" to use one more than once. metrics: insertion and deletion where
     there are methods and None is given. report: a folder that results are written to. store: a file that keeps what is
     done; None: "store.sqlite" in the report's folder; False: nothing is kept. engine: None for this process, "ray", or
-    "dask"; workers: how many of these. Every other keyword is one of `Evaluation`.
+    "dask". workers: how many images at once, by threads of this process or by workers of the engine, each on one thread unless
+    `threads` says otherwise. Every other keyword is one of `Evaluation`.
     """
+    if workers is not None and workers > 1:
+        options["threads"] = options.get("threads") or 1
     found = Evaluation(model, data, methods, metrics, **options)
     if report is not None:
         os.makedirs(report, exist_ok=True)
@@ -216,29 +222,58 @@ class Evaluation:
     def run(
         self, *, progress: Optional[ProgressFunction] = None, engine: Optional[str] = None, workers: Optional[int] = None,
     ) -> None:
-        """Evaluates what is pending: here, or by the workers of an engine."""
+        """Evaluates what is pending, `workers` images at once: here, by threads that share the model, or by an engine."""
         if engine is not None:
             from ._engines import run_on
             run_on(self, engine, workers, progress)
-        elif self._given or (self._mirror is not None and self._mirror.is_remote):
+            return
+        workers = 1 if workers is None else workers
+        if not isinstance(workers, int) or not 1 <= workers <= 1024:
+            raise InvalidArgument(f"workers is {workers!r}; it must be a number between 1 and 1024")
+        if self._given or (self._mirror is not None and self._mirror.is_remote):
             pending = self.pending
-            for done, index in enumerate(pending):
-                self.add(self.record(index))
+            for done, record in enumerate(self._records(pending, workers)):
+                self.add(record)
                 if progress is not None and progress(done + 1, len(pending)) is False:
                     raise Cancelled("the progress function asked to stop")
         else:
             with Interruption(progress) as interruption:
-                library.limpid_evaluation_run(self._handle, run_options(interruption))
+                library.limpid_evaluation_run_with(self._handle, workers, run_options(interruption))
+
+    def _records(self, pending: Iterable[int], workers: int) -> Iterator[bytes]:
+        """The records of samples whose files are read here, as they are made: by this thread, or by so many."""
+        if workers == 1:
+            yield from map(self.record, pending)
+            return
+        stopped = threading.Event()
+        indices = iter(pending)
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                running: Set[Future[bytes]] = set()
+                while True:
+                    for index in itertools.islice(indices, 2 * workers - len(running)):
+                        running.add(pool.submit(self._record, index, None, lambda *_: not stopped.is_set()))
+                    if not running:
+                        return
+                    # Not for good, so that Ctrl-C is heard.
+                    done, running = wait(running, 0.1, FIRST_COMPLETED)
+                    for each in done:
+                        yield each.result()
+            finally:
+                stopped.set()
 
     def record(self, index: int, data: Optional[bytes] = None) -> bytes:
         """The record of a sample, JSON; `data`: its file, where the data set does not have it."""
+        return self._record(index, data, None)
+
+    def _record(self, index: int, data: Optional[bytes], progress: Optional[ProgressFunction]) -> bytes:
         out = ctypes.c_void_p()
         try:
             data = self._bytes(index) if data is None else data
         except OSError as error:
             library.limpid_evaluation_fail(self._handle, index, encoded(str(error)), ctypes.byref(out))
             return taken(out.value)
-        with Interruption() as interruption:
+        with Interruption(progress) as interruption:
             library.limpid_evaluation_evaluate(
                 self._handle, index, data, len(data or b""), run_options(interruption), ctypes.byref(out))
         return taken(out.value)

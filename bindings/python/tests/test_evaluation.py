@@ -197,3 +197,45 @@ def test_statistics_are_a_part_of_what_names_an_evaluation(folder, tmp_path):
     with pytest.raises(limpid.InvalidArgument, match="other settings"):
         evaluation().add(record)
     assert json.loads(evaluation().record(0))["explanations"] != json.loads(record)["explanations"]
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_any_number_of_workers_gives_the_same_bytes(folder, local, tmp_path, in_memory):
+    files = [folder / c / f"{i}.png" for c in sorted(NAMES) for i in range(4)]
+    data = [(file.read_bytes(), file.parent.name) for file in files] if in_memory else folder
+    methods = ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}]
+    one = limpid.evaluate(COLOURS, data, methods, METRICS)
+    for workers in (2, 5, 40):
+        seen = []
+        found = limpid.evaluate(
+            COLOURS, data, methods, METRICS, workers=workers, store=tmp_path / f"{workers}.sqlite",
+            progress=lambda done, total: seen.append(done / total))
+        assert seen == sorted(seen) and seen[-1] == 1
+        for name in ("results.json", "results.csv", "images.csv", "curves.csv", "report.html"):
+            assert found.document(name) == one.document(name)
+        again = limpid.Evaluation(COLOURS, data, methods, METRICS)
+        again.open_store(tmp_path / f"{workers}.sqlite")
+        assert again.pending == []
+    assert one.table() == local.table()
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_workers_stop_and_keep_what_is_done(folder, tmp_path, in_memory):
+    data = [file.read_bytes() for file in sorted(folder.glob("*/*.png"))] if in_memory else folder
+    found = limpid.Evaluation(COLOURS, data, [{"method": "rise", "masks": 400}], ["deletion"], threads=1)
+    found.open_store(tmp_path / "store.sqlite")
+
+    def stop(done, total):
+        return done / total < 0.4
+
+    with pytest.raises(limpid.Cancelled):
+        found.run(workers=3, progress=stop)
+    assert 3 <= 12 - len(found.pending) < 12
+    again = limpid.Evaluation(COLOURS, data, [{"method": "rise", "masks": 400}], ["deletion"])
+    again.open_store(tmp_path / "store.sqlite")
+    assert again.pending == found.pending
+    again.run(workers=2)
+    assert again.pending == []
+    for workers in (0, -1, 1025, "two"):
+        with pytest.raises(limpid.InvalidArgument, match="between 1 and 1024"):
+            again.run(workers=workers)
