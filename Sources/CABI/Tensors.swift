@@ -55,6 +55,10 @@ extension limpid_tensor_view {
     let tensor = try Tensor(type, Shape(checking: extents.map { Int($0) }))
     if tensor.byteCount > 0 {
       tensor.data.copyMemory(from: try required(data, "data"), byteCount: tensor.byteCount)
+      if type.packedBits != nil {
+        let bytes = tensor.data.assumingMemoryBound(to: UInt8.self)
+        for i in 0..<tensor.count { bytes[i] = type.canonical(bytes[i]) }
+      }
     }
     return tensor
   }

@@ -46,8 +46,8 @@ public struct KernelTable: Sendable {
   public let roundToSteps: @Sendable (_ form: Rounding, _ x: Floats, _ output: MutableFloats, _ n: Int) -> Void
   public let quantize:
     @Sendable (
-      _ type: StepType, _ x: Floats, _ output: UnsafeMutableRawPointer, _ n: Int, _ scale: Floats, _ zero: Floats,
-      _ stride: Int
+      _ type: StepType, _ range: ClosedRange<Float>, _ x: Floats, _ output: UnsafeMutableRawPointer, _ n: Int,
+      _ scale: Floats, _ zero: Floats, _ stride: Int
     ) -> Void
   public let dequantize:
     @Sendable (
@@ -81,7 +81,7 @@ public struct KernelTable: Sendable {
     }
     scaleRow = { L.scaleRow($0, scale: $1, shift: $2, $3, $4) }
     roundToSteps = { L.roundToSteps($0, $1, $2, $3) }
-    quantize = { L.quantize($0, $1, $2, $3, scale: $4, zero: $5, stride: $6) }
+    quantize = { L.quantize($0, $1, $2, $3, $4, scale: $5, zero: $6, stride: $7) }
     dequantize = { L.dequantize($0, $1, $2, $3, scale: $4, zero: $5, stride: $6) }
   }
 }

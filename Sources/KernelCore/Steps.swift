@@ -3,16 +3,6 @@ public enum StepType: Sendable {
   case uint8, int8, uint16, int16
 
   @inlinable
-  public var range: ClosedRange<Float> {
-    switch self {
-    case .uint8: 0...255
-    case .int8: -128...127
-    case .uint16: 0...65535
-    case .int16: -32768...32767
-    }
-  }
-
-  @inlinable
   public var byteCount: Int {
     switch self {
     case .uint8, .int8: 1
@@ -48,27 +38,27 @@ extension Lanes {
     }
   }
 
-  /// `output[i] = clamp(round(x[i] / scale) + zero)` to the range of the type. A stride of 0 repeats a scale and a zero
-  /// point, 1 takes the next.
+  /// `output[i] = clamp(round(x[i] / scale) + zero)` to `range`, which is of whole numbers that the type holds. A stride of 0
+  /// repeats a scale and a zero point, 1 takes the next.
   @inlinable @inline(__always)
   static func quantize(
-    _ type: StepType, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ n: Int,
+    _ type: StepType, _ range: ClosedRange<Float>, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ n: Int,
     scale: UnsafePointer<Float>, zero: UnsafePointer<Float>, stride: Int
   ) {
     switch type {
-    case .uint8: quantize(as: .uint8, x, output, n, scale, zero, stride)
-    case .int8: quantize(as: .int8, x, output, n, scale, zero, stride)
-    case .uint16: quantize(as: .uint16, x, output, n, scale, zero, stride)
-    case .int16: quantize(as: .int16, x, output, n, scale, zero, stride)
+    case .uint8: quantize(as: .uint8, range, x, output, n, scale, zero, stride)
+    case .int8: quantize(as: .int8, range, x, output, n, scale, zero, stride)
+    case .uint16: quantize(as: .uint16, range, x, output, n, scale, zero, stride)
+    case .int16: quantize(as: .int16, range, x, output, n, scale, zero, stride)
     }
   }
 
   @inlinable @inline(__always)
   static func quantize(
-    as type: StepType, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ n: Int,
-    _ scale: UnsafePointer<Float>, _ zero: UnsafePointer<Float>, _ stride: Int
+    as type: StepType, _ range: ClosedRange<Float>, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer,
+    _ n: Int, _ scale: UnsafePointer<Float>, _ zero: UnsafePointer<Float>, _ stride: Int
   ) {
-    let (low, high) = (splat(type.range.lowerBound), splat(type.range.upperBound))
+    let (low, high) = (splat(range.lowerBound), splat(range.upperBound))
     func steps(_ x: V, _ scale: V, _ zero: V) -> V {
       // Bounds before rounding: they are whole numbers, and what is rounded is then small enough.
       round(clamp(x / scale, low - zero, high - zero)) + zero

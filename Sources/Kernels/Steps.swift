@@ -7,17 +7,19 @@ public import Tensors
 extension Kernels {
   public struct Steps: Sendable {
     fileprivate let type: StepType
+    fileprivate let range: ClosedRange<Float>
     private let outer, axis, inner: Int
 
-    /// nil for a type that is not an integer of 8 or 16 bits.
+    /// nil for a type that is not an integer of at most 16 bits.
     public init?(_ type: ElementType, outer: Int, axis: Int, inner: Int) {
-      switch type {
+      guard let steps = type.steps else { return nil }
+      switch type.widened ?? type {
       case .uint8: self.type = .uint8
       case .int8: self.type = .int8
       case .uint16: self.type = .uint16
-      case .int16: self.type = .int16
-      default: return nil
+      default: self.type = .int16
       }
+      range = Float(steps.lowerBound)...Float(steps.upperBound)
       (self.outer, self.axis, self.inner) = (outer, axis, inner)
     }
 
@@ -47,7 +49,7 @@ extension Kernels {
   ) {
     steps.forEachPiece(parallel) { first, count, k, stride in
       table.quantize(
-        steps.type, x + first, output + first * steps.type.byteCount, count, scale + k, zero + k, stride)
+        steps.type, steps.range, x + first, output + first * steps.type.byteCount, count, scale + k, zero + k, stride)
     }
   }
 

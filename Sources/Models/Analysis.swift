@@ -66,9 +66,10 @@ public struct Analysis: Sendable {
 
   private static func differentiable(_ emitter: Emitter, _ target: ValueID) -> Set<ValueID> {
     // Quantised values have gradients too.
-    let types: [ElementType?] = [.float32, .int8, .uint8, .int16, .uint16]
     func type(_ value: ValueID?) -> ElementType? { value.flatMap { try? emitter.operand($0).type } }
-    func hasGradient(_ value: ValueID) -> Bool { types.contains(type(value)) }
+    func hasGradient(_ value: ValueID) -> Bool {
+      type(value).map { $0 == .float32 || $0.steps != nil || $0.smallFloat != nil } ?? false
+    }
     // Values that lead to the target, and of these the ones with a way that cannot be gone back.
     var useful: Set<ValueID> = [target]
     var blocked = Set<ValueID>()
@@ -79,7 +80,11 @@ public struct Analysis: Sendable {
       // Steps count as constants, whatever is behind them.
       if case .constant? = rule { continue }
       // Steps too, where numbers become whole without a scale.
-      if node.operation.hasPrefix("Cast"), !node.inputs.prefix(1).allSatisfy({ type($0) == type(outputs[0]) }) { continue }
+      if node.operation.hasPrefix("Cast"), let x = type(node.inputs.first ?? nil), let y = type(outputs[0]), x != y,
+        x.steps != nil || y.steps != nil
+      {
+        continue
+      }
       let inputs = node.inputs.compactMap { $0 }.filter(hasGradient)
       useful.formUnion(inputs)
       if rule == nil || outputs.contains(where: blocked.contains) {

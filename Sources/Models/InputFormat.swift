@@ -195,14 +195,10 @@ extension ElementType {
   /// The whole numbers of the type, as far as float32 tells them apart; nil for floating-point types.
   var integers: ClosedRange<Int>? {
     switch self {
-    case .uint8: 0...255
-    case .int8: -128...127
-    case .uint16: 0...65535
-    case .int16: -32768...32767
     case .uint32, .uint64: 0...(1 << 24)
     case .int32, .int64: -(1 << 24)...(1 << 24)
     case .bool: 0...1
-    case .float32, .float16, .float64, .bfloat16: nil
+    default: steps
     }
   }
 }

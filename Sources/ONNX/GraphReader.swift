@@ -18,8 +18,6 @@ final class GraphReader {
   let progress: Progress
   /// The call of a function whose body is being read.
   let call: LocalFunctions.Call?
-  /// Constants of integers of 2 and 4 bits.
-  private var narrow: [ValueID] = []
   /// What the node that is being read uses, also from within its graphs.
   private var uses: [ValueID] = []
 
@@ -51,11 +49,7 @@ final class GraphReader {
     for i in 0..<info.initializer_count {
       guard let tensor = lp_onnx_graph_initializer(message, i) else { continue }
       let name = try string(lp_onnx_tensor_get(tensor).name, "a tensor's name")
-      try addInitializer(name) {
-        guard let unpacked = try weights.unpacked(tensor) else { return try weights.tensor(tensor) }
-        graph.value(named: name).map { narrow.append($0) }
-        return unpacked
-      }
+      try addInitializer(name) { try weights.tensor(tensor) }
     }
     for i in 0..<info.sparse_initializer_count {
       guard let tensor = lp_onnx_graph_sparse_initializer(message, i) else { continue }
@@ -66,7 +60,6 @@ final class GraphReader {
       try addInput(value)
     }
     try addNodes((0..<info.node_count).compactMap { lp_onnx_graph_node(message, $0) })
-    refuseNarrow()
     for i in 0..<info.output_count {
       guard let value = lp_onnx_graph_output(message, i) else { continue }
       try addOutput(value)
@@ -74,18 +67,6 @@ final class GraphReader {
   }
 
   // MARK: Values
-
-  /// Integers of 2 and 4 bits are held in 8, so they are only for what makes other numbers of them.
-  private func refuseNarrow() {
-    for value in narrow {
-      let isRead = graph.nodes.contains { node in
-        node.operation != "DequantizeLinear" && graph.read(by: node).contains(value)
-      }
-      guard isRead else { continue }
-      graph.constants[value] = nil
-      graph.unreadable[value] = "elements of 2 or 4 bits are supported as the weights of DequantizeLinear only"
-    }
-  }
 
   /// A new value of this graph; throws where the name is taken.
   func define(_ name: String) throws -> ValueID {

@@ -17,28 +17,20 @@ struct WeightReader {
   func tensor(_ message: OpaquePointer) throws -> Tensor {
     let info = lp_onnx_tensor_get(message)
     let type = try elementType(info.type)
-    return try tensor(message, info, type, shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank)))
-  }
-
-  /// A tensor of integers of 2 or 4 bits as one of 8; nil where its elements are others.
-  func unpacked(_ message: OpaquePointer) throws -> Tensor? {
-    let info = lp_onnx_tensor_get(message)
-    guard let (bits, type) = Self.narrow[info.type] else { return nil }
     let shape = try shape(UnsafeBufferPointer(start: info.dimensions, count: info.rank))
-    let perByte = 8 / bits
-    let bytes = try tensor(message, info, .uint8, Shape(checking: [(shape.count + perByte - 1) / perByte])).array(of: UInt8.self)
-    let numbers = (0..<shape.count).map { i -> UInt8 in
-      // To the top of a byte and back, with its sign.
-      let top = bytes[i / perByte] << (8 - bits * (i % perByte + 1))
-      return type == .int8 ? UInt8(bitPattern: Int8(bitPattern: top) >> (8 - bits)) : top >> (8 - bits)
-    }
-    return try Tensor(numbers, type, shape)
+    guard let bits = type.packedBits else { return try tensor(message, info, type, shape) }
+    return try unpacked(message, info, type, shape, bits: bits)
   }
 
-  /// Bits of an element, and the type that holds it.
-  private static let narrow: [Int32: (Int, ElementType)] = [
-    21: (4, .uint8), 22: (4, .int8), 25: (2, .uint8), 26: (2, .int8),
-  ]
+  /// A tensor of which the file packs several elements into a byte.
+  private func unpacked(
+    _ message: OpaquePointer, _ info: lp_onnx_tensor_info, _ type: ElementType, _ shape: Shape, bits: Int
+  ) throws -> Tensor {
+    let perByte = 8 / bits
+    let bytes = try tensor(message, info, .uint8, Shape(checking: [(shape.count + perByte - 1) / perByte]))
+      .array(of: UInt8.self)
+    return try Tensor((0..<shape.count).map { type.canonical(bytes[$0 / perByte] >> (bits * ($0 % perByte))) }, type, shape)
+  }
 
   private func tensor(_ message: OpaquePointer, _ info: lp_onnx_tensor_info, _ type: ElementType, _ shape: Shape) throws
     -> Tensor
@@ -77,8 +69,8 @@ struct WeightReader {
     case .int32: try copy(info.int32s, info.int32_count, type, shape) { $0 }
     case .int16, .uint16, .float16, .bfloat16:
       try copy(info.int32s, info.int32_count, type, shape) { UInt16(truncatingIfNeeded: $0) }
-    case .int8, .uint8: try copy(info.int32s, info.int32_count, type, shape) { UInt8(truncatingIfNeeded: $0) }
     case .bool: try copy(info.int32s, info.int32_count, type, shape) { $0 == 0 ? UInt8(0) : 1 }
+    default: try copy(info.int32s, info.int32_count, type, shape) { UInt8(truncatingIfNeeded: $0) }
     }
   }
 
@@ -134,8 +126,7 @@ struct WeightReader {
 func elementType(_ code: Int32) throws -> ElementType {
   if let type = ElementType(rawValue: code) { return type }
   let unsupported: [Int32: String] = [
-    8: "string", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2",
-    20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1", 24: "float8e8m0", 25: "uint2", 26: "int2",
+    8: "string", 14: "complex64", 15: "complex128", 27: "float6e2m3", 28: "float6e3m2",
   ]
   if code == 0 { throw Failure(.invalidModel, "it has no element type") }
   guard let name = unsupported[code] else { throw Failure(.invalidModel, "unknown element type \(code)") }

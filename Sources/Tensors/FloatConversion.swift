@@ -24,7 +24,15 @@ extension Tensor {
   /// The same numbers as float32, whatever they are stored in.
   public func floats() throws -> Tensor {
     if type.computed == .float32 { return try computed().aligned() }
+    if let format = type.smallFloat { return try Tensor(array(of: UInt8.self).map { format.values[Int($0)] }, shape) }
     return try Tensor(integers().map { Float($0) }, shape)
+  }
+
+  /// The same numbers in a type that NumPy has: bfloat16 and shorter floating-point types as float32, integers of fewer
+  /// than 8 bits as such of 8.
+  public func numbers() throws -> Tensor {
+    if let type = type.widened { return try Tensor(type, shape, storage: storage, byteOffset: byteOffset) }
+    return type == .bfloat16 || type.smallFloat != nil ? try floats() : self
   }
 
   /// The same numbers in double precision, whatever they are stored in.

@@ -89,8 +89,8 @@ public struct Tensor: Sendable {
     case .int64: return array(of: Int64.self).map(Int.init)
     case .int32: return array(of: Int32.self).map(Int.init)
     case .int16: return array(of: Int16.self).map(Int.init)
-    case .int8: return array(of: Int8.self).map(Int.init)
-    case .uint8, .bool: return array(of: UInt8.self).map(Int.init)
+    case .int8, .int4, .int2: return array(of: Int8.self).map(Int.init)
+    case .uint8, .bool, .uint4, .uint2: return array(of: UInt8.self).map(Int.init)
     case .uint16: return array(of: UInt16.self).map(Int.init)
     case .uint32: return array(of: UInt32.self).map(Int.init)
     case .uint64: return array(of: UInt64.self).map { Int(clamping: $0) }

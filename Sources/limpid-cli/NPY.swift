@@ -2,12 +2,13 @@ import Documents
 import Tensors
 
 extension Tensor {
-  /// A NumPy file, format 1.0; bfloat16, which NumPy lacks, becomes float32.
+  /// A NumPy file, format 1.0; types that NumPy lacks become such as hold every value of theirs.
   func npy() throws -> [UInt8] {
-    let tensor = type == .bfloat16 ? try computed() : self
+    let tensor = try numbers()
     let extents = tensor.shape.dimensions.map(String.init).joined(separator: ", ")
+    guard let description = tensor.type.npyDescription else { throw Failure(.internal, "NumPy has no \(tensor.type)") }
     let shape = tensor.shape.rank == 1 ? "(\(extents),)" : "(\(extents))"
-    var header = "{'descr': '\(tensor.type.npyDescription)', 'fortran_order': False, 'shape': \(shape), }"
+    var header = "{'descr': '\(description)', 'fortran_order': False, 'shape': \(shape), }"
     // The data begin at a multiple of 64, after a newline.
     let before = 10
     let end = (before + header.utf8.count + 1 + 63) / 64 * 64
@@ -19,8 +20,8 @@ extension Tensor {
 }
 
 extension ElementType {
-  /// NumPy's name of the type, little-endian.
-  fileprivate var npyDescription: String {
+  /// NumPy's name of the type, little-endian; nil where it has none.
+  fileprivate var npyDescription: String? {
     switch self {
     case .bool: "|b1"
     case .uint8: "|u1"
@@ -32,8 +33,9 @@ extension ElementType {
     case .uint64: "<u8"
     case .int64: "<i8"
     case .float16: "<f2"
-    case .float32, .bfloat16: "<f4"
+    case .float32: "<f4"
     case .float64: "<f8"
+    default: nil
     }
   }
 }
@@ -62,7 +64,7 @@ extension Tensor {
     let types: [ElementType] = [
       .bool, .uint8, .int8, .uint16, .int16, .uint32, .int32, .uint64, .int64, .float16, .float32, .float64,
     ]
-    guard let type = types.first(where: { $0.npyDescription == name }) else {
+    guard let type = types.first(where: { $0.npyDescription == String(name) }) else {
       throw Failure(.invalidArgument, "its numbers are of type \(quoted(String(name))), which is not read")
     }
     guard order.hasPrefix("False") else {

@@ -5,7 +5,7 @@ import Testing
 
 /// Quantisation against the formulas of ONNX, one number at a time.
 @Suite struct StepsTests {
-  static let types: [ElementType] = [.uint8, .int8, .uint16, .int16]
+  static let types: [ElementType] = [.uint8, .int8, .uint16, .int16, .uint4, .int4, .uint2, .int2]
   /// [outer, axis, inner]: one scale, scales by the last axis, by an axis before, with and without a rest.
   static let shapes = [[1, 1, 1], [1, 1, 37], [3, 19, 1], [2, 5, 33], [1, 16, 16], [4, 1, 3]]
 
@@ -14,7 +14,11 @@ import Testing
     case .uint8: 0...255
     case .int8: -128...127
     case .uint16: 0...65535
-    default: -32768...32767
+    case .int16: -32768...32767
+    case .uint4: 0...15
+    case .int4: -8...7
+    case .uint2: 0...3
+    default: -2...1
     }
   }
 

@@ -163,8 +163,7 @@ import Testing
     "Elements that Limpid does not compute with are no reason to refuse a model that only has them",
     arguments: [
       "strings": "elements of type string", "complex64": "elements of type complex64",
-      "float8e4m3fn": "elements of type float8e4m3fn", "float8e8m0": "elements of type float8e8m0",
-      "float4e2m1": "elements of type float4e2m1", "segment": "tensors in segments", "value-string": "elements of type string",
+      "segment": "tensors in segments", "value-string": "elements of type string",
       "value-strings": "elements of type string", "sparse-huge": "3 elements is too sparse",
     ])
   func unreadable(_ name: String, _ reason: String) throws {
@@ -172,6 +171,18 @@ import Testing
     let w = try #require(graph.value(named: "w"))
     #expect(graph.constants[w] == nil)
     #expect(graph.unreadable[w]?.contains(reason) == true, "\(graph.unreadable)")
+  }
+
+  @Test(
+    "Floating-point numbers of 8 bits and fewer are read",
+    arguments: [
+      ("float8e4m3fn", ElementType.float8e4m3fn, 8, [0.5625, 0.625] as [Float]),
+      ("float8e8m0", .float8e8m0, 8, [0x1p-78, 0x1p-77]), ("float4e2m1", .float4e2m1, 16, [0.5, 1.5]),
+    ])
+  func shortFloats(_ name: String, _ type: ElementType, _ count: Int, _ first: [Float]) throws {
+    let w = try load("good/\(name).onnx").constant("w")
+    #expect(w.type == type && w.shape == [count])
+    #expect(try Array(w.floats().array(of: Float.self).prefix(2)) == first)
   }
 
   @Test("Outputs that are no numbers stand back behind those that are")

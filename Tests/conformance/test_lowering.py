@@ -537,15 +537,6 @@ def test_weights_of_four_bits(kind, lowest, count):
     compare(proto, feeds)
 
 
-def test_four_bits_elsewhere_are_refused():
-    proto, feeds = model(
-        [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"])],
-        [normal(2, 3)], {"s": scale(0.1)}, opset=21)
-    proto.graph.initializer.append(helper.make_tensor("z", TensorProto.INT4, [], np.array([0])))
-    with pytest.raises(limpid.Unsupported, match="4 bits are supported as the weights of DequantizeLinear only"):
-        limpid.Model(proto.SerializeToString()).run(feeds)
-
-
 def test_files_in_the_layout_of_one_processor_are_refused_by_words():
     node = helper.make_node("ReorderInput", ["x"], ["y"], domain="com.microsoft.nchwc", channels_last=0)
     proto, _ = model([node], [normal(1, 16, 4, 4)], {})

@@ -274,7 +274,8 @@ typedef struct limpid_parameter_info {
 
 #define LIMPID_PARAMETER_INFO_INIT { sizeof(limpid_parameter_info), NULL, NULL, 0, 0, 0, NULL, 0, NULL, 0, 0 }
 
-/** Numbered as in ONNX. */
+/** Numbered as in ONNX. Each element has a byte or more to itself, also where it has fewer bits: an integer then fills its byte,
+    a floating-point number has its lowest bits, as in arrays of the Python package ml_dtypes. */
 typedef enum limpid_element_type {
   LIMPID_FLOAT32 = 1,
   LIMPID_UINT8 = 2,
@@ -289,6 +290,16 @@ typedef enum limpid_element_type {
   LIMPID_UINT32 = 12,
   LIMPID_UINT64 = 13,
   LIMPID_BFLOAT16 = 16,
+  LIMPID_FLOAT8E4M3FN = 17,
+  LIMPID_FLOAT8E4M3FNUZ = 18,
+  LIMPID_FLOAT8E5M2 = 19,
+  LIMPID_FLOAT8E5M2FNUZ = 20,
+  LIMPID_UINT4 = 21,
+  LIMPID_INT4 = 22,
+  LIMPID_FLOAT4E2M1 = 23,
+  LIMPID_FLOAT8E8M0 = 24,
+  LIMPID_UINT2 = 25,
+  LIMPID_INT2 = 26,
   LIMPID_ELEMENT_TYPE_MAX_ENUM = 0x7fffffff
 } limpid_element_type;
 

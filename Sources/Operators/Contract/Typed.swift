@@ -100,10 +100,6 @@ extension ElementType {
     }
   }
 
-  var isInteger: Bool {
-    switch self {
-    case .float16, .bfloat16, .float32, .float64, .bool: false
-    default: true
-    }
-  }
+  /// Whether it is computed with as an integer: those of fewer than 8 bits are only converted and moved.
+  var isInteger: Bool { computed != .float32 && self != .bool && smallFloat == nil && packedBits == nil }
 }

@@ -18,12 +18,25 @@ enum Cast {
 
   /// Between floating-point types the gradient passes, as if nothing were rounded; through integers there is none.
   private static let passing = GradientRule.emitted { e, node, gradients in
-    let isFloat = try e.operand(e.input(node, 0)).type == .float32 && e.operand(e.output(node)).type == .float32
-    return isFloat ? [gradients.first ?? nil] : []
+    let types = [try e.operand(e.input(node, 0)).type, try e.operand(e.output(node)).type]
+    return types.allSatisfy { $0 == .float32 || $0.smallFloat != nil } ? [gradients.first ?? nil] : []
+  }
+
+  /// What becomes of numbers that a short floating-point type does not hold.
+  private static func rule(_ node: Node) throws -> Conversion.Rule {
+    let rounding: SmallFloat.Rounding
+    switch try node.string("round_mode") ?? "up" {
+    case "up": rounding = .up
+    case "down": rounding = .down
+    case "nearest": rounding = .nearest
+    case let mode: throw Failure(.invalidModel, "round_mode \(quoted(mode)) is none of up, down and nearest")
+    }
+    return Conversion.Rule(saturate: try node.int("saturate", default: 1) != 0, exponents: rounding)
   }
 
   private static func plan(_ request: Request, to type: ElementType) throws -> Step {
     let x = try request.input(0)
+    let rule = try rule(request.node)
     let count = x.shape.count
     var layouts = request.standardLayouts
     layouts[0] = x.layout
@@ -37,7 +50,7 @@ enum Cast {
       }
     }
     if output.type == x.type { return Step(viewing: 0, of: request.inputs.count, in: x.layout, as: output) }
-    let convert = try Conversion.loop(from: x.type, to: output.type, count: count)
+    let convert = try Conversion.loop(from: x.type, to: output.type, count: count, rule)
     return Step(inputs: layouts, outputs: [output]) { run in
       convert(run.input(0, as: UInt8.self), run.output(0, as: UInt8.self))
     }
@@ -52,45 +65,5 @@ extension Float {
     let bits = bitPattern
     // To the nearest multiple of 2^16, halves to the even one.
     return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
-  }
-}
-
-/// Copies that change the element type.
-enum Conversion {
-  typealias Loop = @Sendable (UnsafeRawPointer, UnsafeMutableRawPointer) -> Void
-
-  static func loop(from source: ElementType, to target: ElementType, count: Int) throws -> Loop {
-    if target == .bool { return try source.withNumber(Truth(count: count)) }
-    return try source.withNumber(From(target: target, count: count))
-  }
-
-  private struct From: NumberBody {
-    let target: ElementType
-    let count: Int
-    func callAsFunction<S: Number>(_: S.Type) throws -> Loop { try target.withNumber(FromTo<S>(count: count)) }
-  }
-
-  private struct FromTo<S: Number>: NumberBody {
-    let count: Int
-
-    func callAsFunction<D: Number>(_: D.Type) -> Loop {
-      { [count] source, target in
-        let source = source.assumingMemoryBound(to: S.self)
-        let target = target.assumingMemoryBound(to: D.self)
-        for i in 0..<count { target[i] = source[i].converted(to: D.self) }
-      }
-    }
-  }
-
-  private struct Truth: NumberBody {
-    let count: Int
-
-    func callAsFunction<S: Number>(_: S.Type) -> Loop {
-      { [count] source, target in
-        let source = source.assumingMemoryBound(to: S.self)
-        let target = target.assumingMemoryBound(to: UInt8.self)
-        for i in 0..<count { target[i] = source[i] == .zero ? 0 : 1 }
-      }
-    }
   }
 }

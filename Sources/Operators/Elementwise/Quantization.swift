@@ -24,7 +24,7 @@ enum Quantization {
     init(_ request: Request) throws {
       let (x, scale) = (try request.input(0).shape, try request.input(1).shape)
       scaleCount = scale.count
-      try request.require(1, .float32)
+      try request.require(1, .float32, .float8e8m0)
       if request.has(2), try request.input(2).shape.count != scale.count {
         throw Failure(.invalidModel, "scale and zero point differ in shape")
       }
@@ -64,21 +64,26 @@ enum Quantization {
       [layout] + request.standardLayouts.dropFirst()
     }
 
-    /// Room for the zero points in floating point.
-    var workspace: Int { 4 * scaleCount }
+    /// Room for scales and zero points in floating point.
+    var workspace: Int { 8 * scaleCount }
 
-    /// Brings the zero points of a run into its workspace.
-    func zeroPoints(_ request: Request) throws -> @Sendable (Invocation) -> UnsafePointer<Float> {
-      let convert = try request.has(2)
+    /// Brings the scales and zero points of a run into its workspace.
+    func values(_ request: Request) throws -> @Sendable (Invocation) -> Values {
+      let isFloat = try request.input(1).type == .float32
+      let scale = try Conversion.loop(from: request.input(1).type, to: .float32, count: scaleCount)
+      let zero = try request.has(2)
         ? Conversion.loop(from: request.input(2).type, to: .float32, count: scaleCount) : nil
       return { [scaleCount] run in
-        let zeros = run.workspace.assumingMemoryBound(to: Float.self)
-        if let convert {
-          convert(UnsafeRawPointer(run.input(2, as: UInt8.self)), run.workspace)
+        let memory = run.workspace.assumingMemoryBound(to: Float.self)
+        let (zeros, scales) = (memory, memory + scaleCount)
+        if let zero {
+          zero(UnsafeRawPointer(run.input(2, as: UInt8.self)), zeros)
         } else {
           zeros.update(repeating: 0, count: scaleCount)
         }
-        return UnsafePointer(zeros)
+        if isFloat { return Values(scale: run.input(1), zero: zeros) }
+        scale(UnsafeRawPointer(run.input(1, as: UInt8.self)), scales)
+        return Values(scale: UnsafePointer(scales), zero: zeros)
       }
     }
 
@@ -100,26 +105,43 @@ enum Quantization {
     }
   }
 
+  /// Scales and zero points of a run.
+  private struct Values {
+    let scale, zero: UnsafePointer<Float>
+
+    init(scale: UnsafePointer<Float>, zero: UnsafeMutablePointer<Float>) {
+      (self.scale, self.zero) = (scale, UnsafePointer(zero))
+    }
+  }
+
   private static func planQuantize(_ request: Request) throws -> Step {
     try request.require(0, .float32)
     let code = try request.node.int("output_dtype", default: 0)
     let declared = code == 0 ? nil : Int32(exactly: code).flatMap(ElementType.init)
     let type = request.has(2) ? try request.input(2).type : declared ?? .uint8
-    guard Kernels.Steps(type, outer: 1, axis: 1, inner: 1) != nil else {
-      throw Failure(.unsupported, "quantisation to \(type) is not supported")
-    }
     let scales = try Scales(request)
+    let output = Operand(type, try request.input(0).shape, layout: scales.layout)
+    let values = try scales.values(request)
+    if let format = type.smallFloat {
+      let saturate = try request.node.int("saturate", default: 1) != 0
+      return Step(inputs: scales.layouts(request), outputs: [output], workspace: scales.workspace) { run in
+        let (x, y): (UnsafePointer<Float>, UnsafeMutablePointer<UInt8>) = (run.input(0), run.output())
+        let values = values(run)
+        for i in 0..<scales.count {
+          let k = scales.place(i)
+          y[i] = format.code(x[i] / values.scale[k] + values.zero[k], saturate: saturate)
+        }
+      }
+    }
+    guard type.steps != nil else { throw Failure(.unsupported, "quantisation to \(type) is not supported") }
     let kernels = request.kernels
     let isEmpty = scales.count == 0
-    return Step(
-      inputs: scales.layouts(request), outputs: [Operand(type, try request.input(0).shape, layout: scales.layout)],
-      workspace: scales.workspace
-    ) { [zeros = try scales.zeroPoints(request)] run in
+    return Step(inputs: scales.layouts(request), outputs: [output], workspace: scales.workspace) { run in
       if isEmpty { return }
-      let zero = zeros(run)
+      let values = values(run)
       scales.forEachBlock(type) { steps, first, scale in
         kernels.quantize(
-          steps, run.input(0) + first, scale: run.input(1) + scale, zero: zero + scale,
+          steps, run.input(0) + first, scale: values.scale + scale, zero: values.zero + scale,
           into: run.output(0, as: UInt8.self) + first * type.byteCount, run.parallel)
       }
     }
@@ -133,38 +155,28 @@ enum Quantization {
     let scales = try Scales(request)
     let output = Operand(.float32, x.shape, layout: scales.layout)
     let type = x.type
-    guard Kernels.Steps(type, outer: 1, axis: 1, inner: 1) != nil else {
-      let body = WideBody(scales: scales, hasZero: request.has(2))
-      return Step(inputs: scales.layouts(request), outputs: [output], run: try x.type.withInteger(body))
+    let values = try scales.values(request)
+    guard type.steps != nil else {
+      let convert = try Conversion.loop(from: type, to: .float32, count: x.shape.count)
+      return Step(inputs: scales.layouts(request), outputs: [output], workspace: scales.workspace) { run in
+        let y: UnsafeMutablePointer<Float> = run.output()
+        convert(UnsafeRawPointer(run.input(0, as: UInt8.self)), y)
+        let values = values(run)
+        for i in 0..<scales.count {
+          let k = scales.place(i)
+          y[i] = (y[i] - values.zero[k]) * values.scale[k]
+        }
+      }
     }
     let kernels = request.kernels
     let isEmpty = scales.count == 0
-    return Step(inputs: scales.layouts(request), outputs: [output], workspace: scales.workspace) {
-      [zeros = try scales.zeroPoints(request)] run in
+    return Step(inputs: scales.layouts(request), outputs: [output], workspace: scales.workspace) { run in
       if isEmpty { return }
-      let zero = zeros(run)
+      let values = values(run)
       scales.forEachBlock(type) { steps, first, scale in
         kernels.dequantize(
           steps, UnsafeRawPointer(run.input(0, as: UInt8.self)) + first * type.byteCount,
-          scale: run.input(1) + scale, zero: zero + scale, into: run.output() + first, run.parallel)
-      }
-    }
-  }
-
-  /// Integers that are no steps of 8 or 16 bits: biases.
-  private struct WideBody: IntegerBody {
-    let scales: Scales
-    let hasZero: Bool
-
-    func callAsFunction<T: Number & FixedWidthInteger>(_: T.Type) -> @Sendable (Invocation) -> Void {
-      { [scales, hasZero] run in
-        let (x, scale): (UnsafePointer<T>, UnsafePointer<Float>) = (run.input(0), run.input(1))
-        let zero: UnsafePointer<T>? = hasZero ? run.input(2) : nil
-        let output: UnsafeMutablePointer<Float> = run.output()
-        for i in 0..<scales.count {
-          let k = scales.place(i)
-          output[i] = (Float(x[i]) - Float(zero?[k] ?? 0)) * scale[k]
-        }
+          scale: values.scale + scale, zero: values.zero + scale, into: run.output() + first, run.parallel)
       }
     }
   }

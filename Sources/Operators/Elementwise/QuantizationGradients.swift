@@ -13,10 +13,17 @@ enum QuantizationGradients {
   static let quantize = GradientRule.emitted { e, node, gradients in
     guard let dy = gradients.first ?? nil else { return [] }
     let (x, scale) = (try e.input(node, 0), try scale(&e, node))
-    guard let range = try e.operand(e.output(node)).type.integerRange else {
-      throw Failure(.unsupported, "its gradient is supported for integers of 8 and 16 bits")
+    let type = try e.operand(e.output(node)).type
+    var level = try e.divide(x, scale)
+    let range: ClosedRange<Float>
+    if let format = type.smallFloat {
+      range = -format.greatestValue...format.greatestValue
+    } else if let steps = type.steps {
+      range = Float(steps.lowerBound)...Float(steps.upperBound)
+      level = try e("Round", level)
+    } else {
+      throw Failure(.unsupported, "its gradient to \(type) is not supported")
     }
-    var level = try e("Round", e.divide(x, scale))
     if e.has(node, 2) {
       let zero = try e("Cast", e.input(node, 2), attributes: ["to": .int(Int(ElementType.float32.rawValue))])
       level = try e.add(level, spread(&e, node, zero))
@@ -45,18 +52,5 @@ enum QuantizationGradients {
     joined[axis] *= min(block, shape[axis])
     let whole = try e.reshape(e.expand(e.reshape(value, apart), repeated), joined)
     return try e("Slice", whole, e.constant([0]), e.constant([shape[axis]]), e.constant([axis]))
-  }
-}
-
-extension ElementType {
-  /// What an integer type of at most 16 bits can hold.
-  fileprivate var integerRange: ClosedRange<Float>? {
-    switch self {
-    case .uint8: 0...255
-    case .int8: -128...127
-    case .uint16: 0...65535
-    case .int16: -32768...32767
-    default: nil
-    }
   }
 }

@@ -25,10 +25,7 @@ public enum RoundToSteps {
   public static func parameters(
     quantizing scale: Tensor?, dequantizing step: Tensor?, zero: Tensor?, _ type: ElementType
   ) throws -> [Float]? {
-    let ranges: [ElementType: ClosedRange<Int>] = [
-      .uint8: 0...255, .int8: -128...127, .uint16: 0...65535, .int16: -32768...32767,
-    ]
-    guard let range = ranges[type], let scale, scale.count == 1, scale.type == .float32, let step, step.count == 1,
+    guard let range = type.steps, let scale, scale.count == 1, scale.type == .float32, let step, step.count == 1,
       step.type == .float32, zero?.count ?? 1 == 1
     else { return nil }
     let shift = try zero?.integers()[0] ?? 0

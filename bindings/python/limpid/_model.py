@@ -25,7 +25,7 @@ from ._library import Handle, PathLike, encoded, library, names, naming_file, op
 from ._measurement import Measurement, measure
 from ._options import Parameter, name_array, parameter, run_options
 from ._report import PageNames, write_report
-from ._tensors import DTYPES, Feeds, NativeTensors
+from ._tensors import Feeds, NativeTensors, dtype_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class Value(str):
     #: The extents: a number, a name ("batch") or None for one that is open; None where the file declares no shape.
     shape: Optional[Tuple[Union[int, str, None], ...]]
     #: Of the arrays that it is fed with, or gives. NumPy has no bfloat16: outputs of it are float32, inputs are fed as
-    #: `ml_dtypes.bfloat16`.
+    #: `ml_dtypes.bfloat16`. Types of fewer bits are those of ml_dtypes both ways.
     dtype: np.dtype[Any]
 
     def __new__(
@@ -239,7 +239,7 @@ class Model:
         describe(handle, index, ctypes.byref(info))
         extents = ((info.shape[i], info.extent_names[i]) for i in range(info.rank))
         shape = tuple(extent if extent >= 0 else optional_text(name) for extent, name in extents)
-        return Value(text(info.name), shape if info.has_shape else None, DTYPES[info.type])
+        return Value(text(info.name), shape if info.has_shape else None, dtype_of(info.type))
 
     @staticmethod
     def _method(handle: Handle, index: int) -> Method:

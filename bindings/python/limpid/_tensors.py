@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument, InvalidType
+from ._errors import InvalidArgument, InvalidType, Unsupported
 from ._library import Handle, encoded, library, text
 
 if TYPE_CHECKING:
@@ -17,14 +17,29 @@ if TYPE_CHECKING:
     #: Arrays by name: what inputs are fed, or a method's draws.
     Arrays = Mapping[str, ArrayLike]
 
-_BFLOAT16 = 16
 _NUMBERS = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9,
-    "float16": 10, "float64": 11, "uint32": 12, "uint64": 13, "bfloat16": _BFLOAT16,
+    "float16": 10, "float64": 11, "uint32": 12, "uint64": 13, "bfloat16": 16, "float8_e4m3fn": 17,
+    "float8_e4m3fnuz": 18, "float8_e5m2": 19, "float8_e5m2fnuz": 20, "uint4": 21, "int4": 22, "float4_e2m1fn": 23,
+    "float8_e8m0fnu": 24, "uint2": 25, "int2": 26,
 }
-#: NumPy has no bfloat16: what is given of it is float32, which holds every value.
-DTYPES: Dict[int, np.dtype[Any]] = {
-    number: np.dtype("float32" if number == _BFLOAT16 else name) for name, number in _NUMBERS.items()}
+_NAMES = {number: name for name, number in _NUMBERS.items()}
+
+
+def dtype_of(number: int) -> np.dtype[Any]:
+    """The type of arrays that are given of this element type. NumPy has none of bfloat16, of which float32 holds every
+    value; it has types of fewer bits by the package ml_dtypes only."""
+    name = _NAMES[number]
+    if name == "bfloat16":
+        return np.dtype(np.float32)
+    if number < _NUMBERS["bfloat16"]:
+        return np.dtype(name)
+    try:
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, name))
+    except (ImportError, AttributeError):
+        raise Unsupported(f"arrays of {name} need the package ml_dtypes (pip install -U ml_dtypes)") from None
 
 
 class Feeds:
@@ -73,10 +88,9 @@ def _dense(kind: str, name: str, value: ArrayLike) -> NDArray[Any]:
 def view_array(view: _abi.TensorView) -> NDArray[Any]:
     """A copy of a tensor of the library."""
     shape = tuple(view.shape[i] for i in range(view.rank))
-    dtype = np.dtype(np.uint16) if view.type == _BFLOAT16 else DTYPES[view.type]
+    is_bfloat16 = view.type == _NUMBERS["bfloat16"]
+    dtype = np.dtype(np.uint16) if is_bfloat16 else dtype_of(view.type)
     count = int(np.prod(shape, dtype=np.int64))
     data = ctypes.string_at(view.data, count * dtype.itemsize) if count else b""
     array: NDArray[Any] = np.frombuffer(data, dtype).reshape(shape)
-    if view.type == _BFLOAT16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.copy()
+    return (array.astype(np.uint32) << 16).view(np.float32) if is_bfloat16 else array.copy()
