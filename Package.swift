@@ -77,16 +77,17 @@ let package = Package(
     .target(name: "Graph", dependencies: ["Tensors"], swiftSettings: swift),
     // Bytes to graph: the only place that knows the file format.
     .target(name: "ONNX", dependencies: ["Graph", "Parallel", "Tensors", "CONNX"], swiftSettings: swift),
+    // Decode, resize, normalise, colour, overlay, encode.
+    .target(name: "Images", dependencies: ["Parallel", "Tensors", "CCodecs"], swiftSettings: numeric),
     // One file per operator family: attributes, shape rule, kernel.
-    .target(name: "Operators", dependencies: ["Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric),
+    .target(
+      name: "Operators", dependencies: ["Images", "Graph", "Kernels", "Tensors", "Parallel"], swiftSettings: numeric),
     // Graph to graph: differentiation, folding.
     .target(name: "Transforms", dependencies: ["Operators", "Graph", "Tensors"], swiftSettings: swift),
     // Plans: sub-graph, memory, run, taps, batches.
     .target(
       name: "Engine", dependencies: ["Transforms", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
       swiftSettings: swift),
-    // Decode, resize, normalise, colour, overlay, encode.
-    .target(name: "Images", dependencies: ["Parallel", "Tensors", "CCodecs"], swiftSettings: numeric),
     // What explaining gives and takes: heat maps, explanations, parameters.
     .target(name: "Explanations", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: numeric),
     // What was explained and measured, as one page.

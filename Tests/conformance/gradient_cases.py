@@ -292,6 +292,16 @@ def sampling(c):
     for mode, padding, corners in itertools.product(("linear", "nearest", "cubic"), ("zeros", "border", "reflection"), (0, 1)):
         c.add("GridSample", [c.x(2, 2, 5, 6), Weight(grid)],
               {"mode": mode, "padding_mode": padding, "align_corners": corners}, opset=20)
+    volume = c.random.uniform(-1.3, 1.3, (2, 2, 3, 2, 3))
+    for mode, padding, corners in itertools.product(("linear", "nearest"), ("zeros", "border", "reflection"), (0, 1)):
+        c.add("GridSample", [c.x(2, 2, 3, 4, 5), Weight(volume) if mode == "nearest" else volume],
+              {"mode": mode, "padding_mode": padding, "align_corners": corners}, opset=20)
+    for extents, axes in (((3, 8), (2, 3)), ((8, 3), (-2, -1)), ((5,), (1,)), ((1, 2, 3, 9), None)):
+        c.add("CenterCropPad", [c.x(1, 2, 4, 5), ints(*extents)], {} if axes is None else {"axes": axes}, opset=18)
+    offsets = c.random.uniform(-1.4, 1.4, (2, 2 * 6 * 2, 3, 2))
+    strides = {"kernel_shape": (2, 3), "strides": (2, 3), "pads": (1, 0, 1, 1), "dilations": (1, 2), "offset_group": 2}
+    c.add("DeformConv", [c.x(2, 4, 5, 7), c.x(6, 2, 2, 3), offsets, c.x(6), c.x(2, 12, 3, 2)], {"group": 2, **strides}, opset=19)
+    c.add("DeformConv", [c.x(2, 4, 5, 7), c.x(3, 4, 2, 3), offsets], strides, opset=19)
 
 
 def recurrences(c):
@@ -324,9 +334,18 @@ def attention(c):
         c.add("Attention", qkv, {"qk_matmul_output_mode": mode}, opset=23, outputs=4)
 
 
+def rotations(c):
+    angles, rows = c.x(7, 2), np.array([[0, 3, 6], [5, 1, 1]], np.int64)
+    for interleaved in (0, 1):
+        c.add("RotaryEmbedding", [c.x(2, 2, 3, 4), angles, -angles, rows], {"interleaved": interleaved}, opset=23)
+        c.add("RotaryEmbedding", [c.x(2, 3, 12), angles, -angles, rows],
+              {"interleaved": interleaved, "num_heads": 2, "rotary_embedding_dim": 4}, opset=23)
+    c.add("RotaryEmbedding", [c.x(2, 2, 3, 6), c.x(2, 3, 2), c.x(2, 3, 2)], {"rotary_embedding_dim": 4}, opset=23)
+
+
 def all_cases():
     c = Cases()
     for fill in (elementwise, broadcast, movement, reductions, products, convolutions, pools, normalizations, sampling,
-                 recurrences, attention):
+                 recurrences, attention, rotations):
         fill(c)
     return c.all

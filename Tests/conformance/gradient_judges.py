@@ -1,6 +1,7 @@
 """What ONNX's reference evaluator cannot judge in double precision, written in NumPy: as functions of a case's inputs, in
 order, and its attributes."""
 
+import itertools
 import math
 
 import numpy as np
@@ -95,10 +96,32 @@ def grid_sample(x, grid, mode, padding_mode, align_corners=0):
             weight = weight * (((i >= 0) & (i < extent)) | (padding_mode != "zeros"))
             i = np.clip(np.round(_confined(i, extent, padding_mode, align_corners)), 0, extent - 1).astype(int)
             table[-1].append((i, weight))
-    batch = np.arange(len(x))[:, None, None]
-    parts = [(row_weight * column_weight)[..., None] * x[batch, :, row, column]
-             for row, row_weight in table[1] for column, column_weight in table[0]]
-    return [sum(parts).transpose(0, 3, 1, 2)]
+    batch = np.arange(len(x)).reshape(-1, *[1] * len(table))
+    parts = [np.prod([weight for _, weight in chosen], axis=0)[..., None] * x[(batch, slice(None), *(i for i, _ in chosen))]
+             for chosen in itertools.product(*table[::-1])]
+    return [np.moveaxis(sum(parts), -1, 1)]
+
+
+def deformable(x, w, offsets, bias=None, mask=None, group=1, offset_group=1, strides=(1, 1), dilations=(1, 1), pads=(0,) * 4,
+               kernel_shape=None):
+    """The reference evaluator computes places in float32."""
+    (n, c, height, width), (outputs, _, rows, columns), (high, wide) = x.shape, w.shape, offsets.shape[2:]
+    places = offsets.reshape(n, offset_group, rows, columns, 2, high, wide)
+    mask = np.ones((n, offset_group, rows, columns, high, wide)) if mask is None else mask.reshape(places[:, :, :, :, 0].shape)
+    y = np.zeros((n, outputs, high, wide)) + (0 if bias is None else bias.reshape(-1, 1, 1))
+    for image, channel, i, j, row, column in np.ndindex(n, c, rows, columns, high, wide):
+        part = channel * offset_group // c
+        down, right = places[image, part, i, j, :, row, column]
+        down += row * strides[0] - pads[0] + i * dilations[0]
+        right += column * strides[1] - pads[1] + j * dilations[1]
+        value = 0
+        for a, b in itertools.product((0, 1), (0, 1)):
+            p, q = math.floor(down) + a, math.floor(right) + b
+            if 0 <= p < height and 0 <= q < width:
+                value += (1 - abs(down - p)) * (1 - abs(right - q)) * x[image, channel, p, q]
+        own = slice(*(np.array([0, 1]) + channel * group // c) * (outputs // group))
+        y[image, own, row, column] += value * mask[image, part, i, j, row, column] * w[own, channel % (c // group), i, j]
+    return [y]
 
 
 def transposed_convolution(x, w, group=1, strides=(1, 1)):
@@ -127,5 +150,5 @@ def judge(operator, attributes, options):
     return {
         "Erf": erf, "Gelu": gelu, "GlobalLpPool": global_norm, "MeanVarianceNormalization": mean_variance,
         "GroupNormalization": groups, "LpNormalization": length, "LRN": local_response,
-        "GridSample": grid_sample,
+        "GridSample": grid_sample, "DeformConv": deformable,
     }.get(operator)

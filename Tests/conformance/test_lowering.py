@@ -537,6 +537,26 @@ def test_weights_of_four_bits(kind, lowest, count):
     compare(proto, feeds)
 
 
+@pytest.mark.parametrize("shape, kernel, attributes, extra", [
+    ((2, 4, 5, 7), (6, 2, 2, 3), {"group": 2, "offset_group": 2, "pads": [1, 0, 1, 1], "dilations": [1, 2]}, 2),
+    ((1, 3, 6, 1), (2, 3, 3, 1), {"pads": [1, 0, 1, 0], "strides": [2, 1]}, 1),
+    ((2, 2, 4, 4), (3, 2, 1, 1), {}, 0),
+])
+def test_deformable_convolution(shape, kernel, attributes, extra):
+    """`extra`: how many of bias and mask are there."""
+    strides, dilations, pads = (attributes.get(k, v) for k, v in (("strides", [1, 1]), ("dilations", [1, 1]), ("pads", [0] * 4)))
+    extents = [(shape[2 + i] + pads[i] + pads[2 + i] - (kernel[2 + i] - 1) * dilations[i] - 1) // strides[i] + 1 for i in (0, 1)]
+    taps = attributes.get("offset_group", 1) * kernel[2] * kernel[3]
+    inputs = [normal(*shape), normal(shape[0], 2 * taps, *extents, scale=1.5)]
+    names, tensors = ["x", "w", "x1"], {"w": normal(*kernel)}
+    if extra:
+        names, tensors["b"] = [*names, "b"], normal(kernel[0])
+    if extra > 1:
+        names, inputs = [*names, "x2"], [*inputs, normal(shape[0], taps, *extents)]
+    node = helper.make_node("DeformConv", names, ["y"], kernel_shape=kernel[2:], **attributes)
+    compare(*model([node], inputs, tensors, opset=19))
+
+
 def test_files_in_the_layout_of_one_processor_are_refused_by_words():
     node = helper.make_node("ReorderInput", ["x"], ["y"], domain="com.microsoft.nchwc", channels_last=0)
     proto, _ = model([node], [normal(1, 16, 4, 4)], {})

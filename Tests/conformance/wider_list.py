@@ -1,9 +1,9 @@
-"""Counts ONNX's node cases of the operators that image classifiers, and what they are trained and exported with, may have.
+"""Counts ONNX's node cases of the operators that image classifiers and their kin have, and how many of them pass.
 
     python Tests/conformance/wider_list.py
 
-A case counts for each of these operators that its graph has; cases named *_expanded (functions spelled out) do not count. What
-does not pass is read from excluded.txt, which test_nodes.py keeps true.
+A case counts once for each of these operators that its graph has; those named *_expanded (functions spelled out) are left out.
+What does not pass is read from excluded.txt, which test_nodes.py keeps true.
 """
 
 import fnmatch
@@ -73,6 +73,6 @@ def line():
 
 
 if __name__ == "__main__":
-    print(line())
+    print(f"{line()}, not:")
     for reason, count in counts()[1].most_common():
         print(f"{count:5} {reason}")

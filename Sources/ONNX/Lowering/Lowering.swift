@@ -3,7 +3,7 @@ import Graph
 import Tensors
 
 /// Writes operators that the runtime does not have in those that it has: quantised operators, fused ones of ONNX
-/// Runtime, early forms of ONNX's own, convolutions over three axes, sequences.
+/// Runtime, early forms of ONNX's own, convolutions over three axes or at places of their own, sequences.
 ///
 /// So their numbers, their fusion and their gradients are those of plain operators. An operator that no rule knows
 /// stays.
@@ -33,7 +33,8 @@ struct Lowering {
   ]
 
   private static let standardRules = joined(
-    quantizedRules, integerRules, volumeRules, sequenceRules, retiredRules, reductionRules, gridRules, patchRules)
+    quantizedRules, integerRules, volumeRules, sequenceRules, retiredRules, reductionRules, gridRules, patchRules,
+    rotaryRules, cropRules, deformableRules)
 
   private static let microsoftRules = joined(
     quantizedRules, microsoftQuantizedRules, fusedRules, transformerRules, packedRules)

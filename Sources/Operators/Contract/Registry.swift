@@ -26,6 +26,7 @@ public enum Operators {
     Gemm.definitions,
     Generators.definitions,
     GridSample.definitions,
+    ImageDecoder.definitions,
     LayerNormalization.definitions,
     Logic.definitions,
     LpPool.definitions,

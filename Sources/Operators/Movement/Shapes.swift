@@ -118,10 +118,12 @@ enum Shapes {
     return try view(request, as: dimensions)
   }
 
-  /// At inference nothing is dropped; the mask, where wanted, is all true.
+  /// At inference nothing is dropped, nor in training where the ratio is 0; the mask, where wanted, is all true.
   private static func planDropout(_ request: Request) throws -> Step {
     let x = try request.input(0)
-    if request.has(2), let training = try request.constant(2), training.bytes.contains(where: { $0 != 0 }) {
+    if request.has(2), let training = try request.constant(2), training.bytes.contains(where: { $0 != 0 }),
+      try request.constant(1)?.floats().array(of: Float.self) != [0]
+    {
       throw Failure(.unsupported, "training is not supported")
     }
     guard request.wanted.count > 1, request.wanted[1] else {

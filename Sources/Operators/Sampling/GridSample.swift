@@ -2,10 +2,15 @@ import Graph
 import Parallel
 import Tensors
 
-/// GridSample over two spatial axes: the input read at the places that a grid [N, H, W, 2] names as (x, y).
+/// GridSample over two or three spatial axes: the input read at the places that a grid [N, H, W, 2] names as (x, y), or
+/// [N, D, H, W, 3] as (x, y, z).
 enum GridSample {
+  private static let name = "GridSample"
+
   static let definitions = [
-    OperatorDefinition("GridSample", plan: plan).gradient(gradient),
+    OperatorDefinition(name, plan: plan).gradient(gradient),
+    // With places in pixels.
+    OperatorDefinition(name, domain: "limpid", plan: plan).gradient(gradient),
     OperatorDefinition("GridSampleInputGradient", domain: "limpid", plan: planInputGradient),
     OperatorDefinition("GridSampleGridGradient", domain: "limpid", plan: planGridGradient),
   ]
@@ -14,9 +19,8 @@ enum GridSample {
     try request.require(0, .float32)
     let x = try request.input(0).shape
     let sampler = try sampler(request)
-    let grid = try request.input(1).shape
-    let output = try Shape(checking: [x[0], x[1], grid[1], grid[2]])
-    let pixels = grid[1] * grid[2]
+    let output = try sampled(request)
+    let pixels = try places(request)
     return Step(
       inputs: [.channelsLast, .standard], outputs: [Operand(.float32, output, layout: .channelsLast)]
     ) { run in
@@ -25,19 +29,34 @@ enum GridSample {
       run.parallel.forEach(x[0] * pixels, grain: 64) { range in
         for pixel in range {
           sampler.sample(
-            source + pixel / pixels * x[1] * x[2] * x[3], places[2 * pixel], places[2 * pixel + 1],
+            source + pixel / pixels * sampler.count, places + sampler.axes * pixel,
             into: target + pixel * sampler.channels)
         }
       }
     }
   }
 
-  /// From the attributes, for input 0 [N, C, H, W] and input 1, the grid.
+  /// The shape of what is read.
+  private static func sampled(_ request: Request) throws -> Shape {
+    let (x, grid) = (try request.input(0).shape, try request.input(1).shape)
+    return try Shape(checking: [x[0], x[1]] + grid.dimensions[1..<grid.rank - 1])
+  }
+
+  /// Places that a grid names in each image.
+  private static func places(_ request: Request) throws -> Int {
+    try request.input(1).shape.dimensions.dropFirst().dropLast().reduce(1, *)
+  }
+
+  /// From the attributes, for input 0 [N, C, H, W] or [N, C, D, H, W] and input 1, the grid.
   private static func sampler(_ request: Request) throws -> GridSampler {
     try request.require(1, .float32)
     let (x, grid) = (try request.input(0).shape, try request.input(1).shape)
-    guard x.rank == 4, grid.rank == 4, grid[0] == x[0], grid[3] == 2, x[2] > 0, x[3] > 0 else {
-      throw Failure(.unsupported, "input \(x) and grid \(grid); supported: [N, C, H, W] and [N, height, width, 2]")
+    let rank = x.rank
+    guard rank == 4 || rank == 5, grid.rank == rank, grid[0] == x[0], grid[rank - 1] == rank - 2,
+      x.dimensions[2...].allSatisfy({ $0 > 0 })
+    else {
+      throw Failure(
+        .unsupported, "input \(x) and grid \(grid); supported: [N, C, H, W] and [N, height, width, 2], or three axes and 3")
     }
     let modes: [String: GridSampler.Mode] = [
       "bilinear": .linear, "linear": .linear, "nearest": .nearest, "bicubic": .cubic, "cubic": .cubic,
@@ -47,9 +66,15 @@ enum GridSample {
     guard let mode = modes[name], let padding = GridSampler.Padding(rawValue: border) else {
       throw Failure(.invalidModel, "mode \(quoted(name)) with padding_mode \(quoted(border))")
     }
+    guard rank == 4 || mode != .cubic else { throw Failure(.unsupported, "mode \(quoted(name)) over three axes is not defined") }
     return GridSampler(
-      height: x[2], width: x[3], channels: x[1], mode: mode, padding: padding,
-      alignsCorners: try request.node.flag("align_corners"))
+      depth: rank == 5 ? x[2] : nil, height: x[rank - 2], width: x[rank - 1], channels: x[1], mode: mode, padding: padding,
+      unit: try unit(request.node))
+  }
+
+  private static func unit(_ node: Node) throws -> GridSampler.Unit {
+    if node.domain == "limpid", try node.flag("pixels") { return .pixels }
+    return try node.flag("align_corners") ? .middles : .edges
   }
 
   // MARK: Gradients
@@ -70,9 +95,8 @@ enum GridSample {
   private static func planInputGradient(_ request: Request) throws -> Step {
     let x = try request.input(0).shape
     let sampler = try sampler(request)
-    let grid = try request.input(1).shape
-    let pixels = grid[1] * grid[2]
-    try check(request, [x[0], x[1], grid[1], grid[2]])
+    let pixels = try places(request)
+    try check(request)
     return Step(
       inputs: [.channelsLast, .standard, .channelsLast], outputs: [Operand(.float32, x, layout: .channelsLast)]
     ) { run in
@@ -83,8 +107,8 @@ enum GridSample {
       run.parallel.forEach(x[0]) { images in
         for pixel in images.lowerBound * pixels..<images.upperBound * pixels {
           sampler.scatter(
-            gradient + pixel * sampler.channels, places[2 * pixel], places[2 * pixel + 1],
-            into: target + pixel / pixels * x[1] * x[2] * x[3])
+            gradient + pixel * sampler.channels, places + sampler.axes * pixel,
+            into: target + pixel / pixels * sampler.count)
         }
       }
     }
@@ -95,25 +119,26 @@ enum GridSample {
     let x = try request.input(0).shape
     let sampler = try sampler(request)
     let grid = try request.input(1).shape
-    let pixels = grid[1] * grid[2]
-    try check(request, [x[0], x[1], grid[1], grid[2]])
+    let pixels = try places(request)
+    try check(request)
     return Step(inputs: [.channelsLast, .standard, .channelsLast], outputs: [Operand(.float32, grid)]) { run in
       let (source, places): (UnsafePointer<Float>, UnsafePointer<Float>) = (run.input(0), run.input(1))
       let (gradient, target): (UnsafePointer<Float>, UnsafeMutablePointer<Float>) = (run.input(2), run.output())
       run.parallel.forEach(x[0] * pixels, grain: 64) { range in
         for pixel in range {
-          (target[2 * pixel], target[2 * pixel + 1]) = sampler.slopes(
-            source + pixel / pixels * x[1] * x[2] * x[3], gradient + pixel * sampler.channels, places[2 * pixel],
-            places[2 * pixel + 1])
+          sampler.slopes(
+            source + pixel / pixels * sampler.count, gradient + pixel * sampler.channels, places + sampler.axes * pixel,
+            into: target + sampler.axes * pixel)
         }
       }
     }
   }
 
-  private static func check(_ request: Request, _ expected: [Int]) throws {
+  private static func check(_ request: Request) throws {
     try request.require(0, .float32)
     try request.require(2, .float32)
-    guard try request.input(2).shape.dimensions == expected else {
+    let expected = try sampled(request)
+    guard try request.input(2).shape == expected else {
       throw Failure(.internal, "the gradient must have the shape \(expected)")
     }
   }

@@ -1,14 +1,18 @@
-/// Reads images [H, W, C] at places from −1 to 1 along each axis.
+/// Reads images [H, W, C], or volumes [D, H, W, C],at places along each axis.
 struct GridSampler: Sendable {
   enum Mode { case nearest, linear, cubic }
   enum Padding: String { case zeros, border, reflection }
+  /// What names a place: −1 to 1 from the middle of the first pixel to that of the last, or from edge to edge; or pixels.
+  enum Unit { case middles, edges, pixels }
 
+  /// nil for images.
+  let depth: Int?
   let height: Int
   let width: Int
   let channels: Int
   let mode: Mode
   let padding: Padding
-  let alignsCorners: Bool
+  let unit: Unit
 
   /// An index along one axis, its weight, and how that changes as the place moves.
   private struct Tap {
@@ -17,55 +21,66 @@ struct GridSampler: Sendable {
     let slope: Float
   }
 
-  func sample(_ x: UnsafePointer<Float>, _ gridX: Float, _ gridY: Float, into target: UnsafeMutablePointer<Float>) {
-    target.update(repeating: 0, count: channels)
-    let columns = taps(gridX, width)
-    for row in taps(gridY, height) {
-      for column in columns {
-        let weight = row.weight * column.weight
-        let source = x + (row.index * width + column.index) * channels
-        for c in 0..<channels { target[c] += weight * source[c] }
+  /// How many numbers name a place: x, y and in volumes z.
+  var axes: Int { depth == nil ? 2 : 3 }
+  /// Elements of an image or volume.
+  var count: Int { (depth ?? 1) * height * width * channels }
+
+  /// Calls `body` with each pixel that makes up a place: its first element, and its taps along the axes.
+  private func forEachPixel(_ place: UnsafePointer<Float>, _ body: (Int, Tap, Tap, Tap) -> Void) {
+    let columns = taps(place[0], width)
+    let rows = taps(place[1], height)
+    for slice in depth.map({ taps(place[2], $0) }) ?? [Tap(index: 0, weight: 1, slope: 0)] {
+      for row in rows {
+        for column in columns {
+          body(((slice.index * height + row.index) * width + column.index) * channels, slice, row, column)
+        }
       }
+    }
+  }
+
+  func sample(_ x: UnsafePointer<Float>, _ place: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>) {
+    target.update(repeating: 0, count: channels)
+    forEachPixel(place) { first, slice, row, column in
+      let weight = slice.weight * (row.weight * column.weight)
+      for c in 0..<channels { target[c] += weight * x[first + c] }
     }
   }
 
   /// Adds the gradient of a sample to what it was made of.
   func scatter(
-    _ gradient: UnsafePointer<Float>, _ gridX: Float, _ gridY: Float, into target: UnsafeMutablePointer<Float>
+    _ gradient: UnsafePointer<Float>, _ place: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
   ) {
-    let columns = taps(gridX, width)
-    for row in taps(gridY, height) {
-      for column in columns {
-        let weight = row.weight * column.weight
-        let place = target + (row.index * width + column.index) * channels
-        for c in 0..<channels { place[c] += weight * gradient[c] }
-      }
+    forEachPixel(place) { first, slice, row, column in
+      let weight = slice.weight * (row.weight * column.weight)
+      for c in 0..<channels { target[first + c] += weight * gradient[c] }
     }
   }
 
-  /// The gradient of a sample times its change along both axes.
+  /// The gradient of a sample times its change along each axis, into as many numbers as name a place.
   func slopes(
-    _ x: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>, _ gridX: Float, _ gridY: Float
-  ) -> (x: Float, y: Float) {
-    var sum: (x: Float, y: Float) = (0, 0)
-    let columns = taps(gridX, width)
-    for row in taps(gridY, height) {
-      for column in columns {
-        let source = x + (row.index * width + column.index) * channels
-        var product: Float = 0
-        for c in 0..<channels { product += gradient[c] * source[c] }
-        sum.x += row.weight * column.slope * product
-        sum.y += row.slope * column.weight * product
-      }
+    _ x: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>, _ place: UnsafePointer<Float>,
+    into target: UnsafeMutablePointer<Float>
+  ) {
+    target.update(repeating: 0, count: axes)
+    forEachPixel(place) { first, slice, row, column in
+      var product: Float = 0
+      for c in 0..<channels { product += gradient[c] * x[first + c] }
+      target[0] += slice.weight * row.weight * column.slope * product
+      target[1] += slice.weight * row.slope * column.weight * product
+      if depth != nil { target[2] += slice.slope * row.weight * column.weight * product }
     }
-    return sum
   }
 
-  /// The indices along one axis that make up a place from -1 to 1.
+  /// The indices along one axis that make up a place.
   private func taps(_ place: Float, _ extent: Int) -> [Tap] {
     let size = Float(extent)
-    var x = alignsCorners ? (place + 1) / 2 * (size - 1) : ((place + 1) * size - 1) / 2
-    var slope = alignsCorners ? (size - 1) / 2 : size / 2
+    var x, slope: Float
+    switch unit {
+    case .middles: (x, slope) = ((place + 1) / 2 * (size - 1), (size - 1) / 2)
+    case .edges: (x, slope) = (((place + 1) * size - 1) / 2, size / 2)
+    case .pixels: (x, slope) = (place, 1)
+    }
     // Places that are no number, or far outside, must not overflow an index.
     guard x.isFinite, abs(x) < 1e9 else {
       return padding == .zeros ? [] : [Tap(index: 0, weight: 1, slope: 0)]
@@ -100,7 +115,7 @@ struct GridSampler: Sendable {
     case .border: return clamped(x, last, slope: 1)
     case .reflection:
       // Between the centres of the outer elements, or between their outer edges.
-      let (low, high): (Float, Float) = alignsCorners ? (0, last) : (-0.5, last + 0.5)
+      let (low, high): (Float, Float) = unit == .middles ? (0, last) : (-0.5, last + 0.5)
       let range = high - low
       if range == 0 { return (0, 0) }
       let distance = abs(x - low).truncatingRemainder(dividingBy: 2 * range)
