@@ -2,6 +2,7 @@
 public import CLimpid
 import Documents
 import Evaluation
+import Images
 import Models
 import Parallel
 import Tensors
@@ -205,6 +206,34 @@ public func limpid_evaluation_evaluate(
     guard size >= 0 else { throw Failure(.invalidArgument, "size is out of range") }
     let bytes = data.map { UnsafeRawBufferPointer(start: $0, count: size) }
     out.pointee = BytesHandle(try Buffer(evaluation.evaluate(index, bytes: bytes, Progress(options, only: running)).bytes)).handle()
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_evaluate_image(
+  _ evaluation: OpaquePointer?, _ index: Int, _ image: UnsafePointer<limpid_image_view>?,
+  _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    let image = try Image(copying: required(image, "image").pointee.pixelView())
+    let out = try required(out, "out")
+    let record = try evaluation.evaluate(index, image, Progress(options, only: running))
+    out.pointee = BytesHandle(try Buffer(record.bytes)).handle()
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_show_image(
+  _ evaluation: OpaquePointer?, _ index: Int, _ image: UnsafePointer<limpid_image_view>?
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    let image = try Image(copying: required(image, "image").pointee.pixelView())
+    guard evaluation.data.samples.indices.contains(index) else {
+      throw Failure(.notFound, "there is no sample \(index); there are \(evaluation.data.samples.count)")
+    }
+    try evaluation.offer(index, image)
   }
 }
 

@@ -2,6 +2,7 @@
 #include "processor.h"
 
 #include <sched.h>
+#include <stdlib.h>
 
 uint32_t lp_processor_features(void) {
   uint32_t features = 0;
@@ -21,3 +22,5 @@ int lp_available_cores(void) {
   int count = CPU_COUNT(&set);
   return count > 0 ? count : 1;
 }
+
+const char *lp_setting(const char *name) { return secure_getenv(name); }

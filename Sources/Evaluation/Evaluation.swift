@@ -20,6 +20,8 @@ public final class Evaluation {
   private let statistics: String?
   /// Gives the file of a sample whose bytes the caller has; nil for one that the data set can read itself.
   public var files: ((_ index: Int) throws -> [UInt8]?)?
+  /// Of samples whose files the caller gave when they were evaluated.
+  let given = Guarded(GivenImages())
   /// One thread at a time asks for them.
   private let asking = Mutex<Void>(())
   /// What was found, by sample; failed ones too.
@@ -82,6 +84,10 @@ public final class Evaluation {
   public func stamp(_ index: Int, _ stamp: String) throws {
     _ = try sample(index)
     data.samples[index].givenStamp = stamp
+    // A store that is open may have its record.
+    if isPending(index), let bytes = try store?.record(data.samples[index].key, stamp: stamp) {
+      _ = try bytes.withUnsafeBytes { try take(Record($0, of: plan, fingerprint)) }
+    }
   }
 
   var classCount: Int? { (try? model.requiredScores(plan.call.output))?.classCount }
@@ -93,20 +99,46 @@ public final class Evaluation {
   /// - Throws: `cancelled`, `notFound` for no sample
   public func evaluate(_ index: Int, bytes: UnsafeRawBufferPointer? = nil, _ progress: Progress) throws -> Record {
     let sample = try sample(index)
-    guard try plan.digestOfStatistics(model) == statistics else {
-      throw Failure(
-        .invalidArgument, "what is usual for the model's layers was estimated anew since this evaluation was made; make it anew")
-    }
+    try checkStatistics()
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {
         try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress.polling) } }
           ?? self.image(index, progress.polling)
       }
-      return try Examination(self, sample, image).record(&clock, progress)
+      let record = try Examination(self, sample, image).record(&clock, progress)
+      if let bytes { wait(index, .file(Array(bytes))) }
+      return record
     } catch let failure as Failure where failure.kind != .cancelled {
       return try self.failure(index, failure.message, clock)
     }
+  }
+
+  /// The same of an image that the caller has in memory.
+  public func evaluate(_ index: Int, _ image: Image, _ progress: Progress) throws -> Record {
+    let sample = try sample(index)
+    try checkStatistics()
+    var clock = Stopwatch()
+    do {
+      let record = try Examination(self, sample, image).record(&clock, progress)
+      wait(index, .pixels(image))
+      return record
+    } catch let failure as Failure where failure.kind != .cancelled {
+      return try self.failure(index, failure.message, clock)
+    }
+  }
+
+  private func checkStatistics() throws {
+    guard try plan.digestOfStatistics(model) == statistics else {
+      throw Failure(
+        .invalidArgument, "what is usual for the model's layers was estimated anew since this evaluation was made; make it anew")
+    }
+  }
+
+  /// Where nobody can be asked for it again.
+  private func wait(_ index: Int, _ source: GivenImages.Source) {
+    guard files == nil, case .caller = data.samples[index].source else { return }
+    given.withLock { $0.wait(index, source) }
   }
 
   /// The record of a sample that cannot be evaluated.
@@ -124,7 +156,7 @@ public final class Evaluation {
     let given = try files.flatMap { files in
       try locating(quoted(sample.name)) { try asking.withLock { _ in try files(index) } }
     }
-    guard let bytes = given else { return try sample.image(progress) }
+    guard let bytes = given ?? self.given.withLock({ $0[index] }) else { return try sample.image(progress) }
     return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress) } }
   }
 
@@ -149,6 +181,9 @@ public final class Evaluation {
   /// Takes a record down, and keeps it in the store. A sample that has one keeps it, unless that is of a failure.
   public func add(_ record: Record) throws {
     let indices = try take(record)
+    for index in indices {
+      if let source = given.withLock({ $0.take(index) }) { try offer(index, source) }
+    }
     if let store, let first = indices.first { try store.put(record, stamp: data.samples[first].stamp) }
   }
 

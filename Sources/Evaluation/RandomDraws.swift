@@ -10,6 +10,9 @@ enum RandomDraws {
     return (0..<count).map { numbers.uniform($0) }
   }
 
+  /// The key of one sample, by its place alone, without a seed of the caller's.
+  static func key(_ index: Int) -> Float { RandomNumbers(seed: 0, stream: first).uniform(index) }
+
   /// Resample `index` of a bootstrap: `count` positions below `count`, drawn with replacement.
   static func resample(_ index: Int, count: Int, seed: UInt64) -> [Int32] {
     let numbers = RandomNumbers(seed: seed, stream: first + 1 + UInt64(index))

@@ -80,6 +80,13 @@ final class Store {
       "INSERT OR REPLACE INTO records VALUES (?, ?, ?)", [Array(record.key.utf8), Array(stamp.utf8), record.bytes])
   }
 
+  /// The record of a sample; nil where there is none, or one of another image.
+  func record(_ key: String, stamp: String) throws -> [UInt8]? {
+    var found: [UInt8]?
+    try run("SELECT record FROM records WHERE key = ? AND stamp = ?", [Array(key.utf8), Array(stamp.utf8)]) { found = Array($0[0]) }
+    return found
+  }
+
   /// Calls `body` with every record that is kept.
   func forEach(_ body: (_ key: String, _ stamp: String, _ record: UnsafeRawBufferPointer) throws -> Void) throws {
     try run("SELECT key, stamp, record FROM records") { columns in

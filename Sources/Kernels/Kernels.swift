@@ -80,7 +80,7 @@ public struct Kernels: Sendable, CustomStringConvertible {
   /// The variant named by the environment variable `LIMPID_KERNELS`, or else the best of our own. Throws
   /// `invalidArgument` for an unknown name, `unsupported` where it cannot run.
   public static func selected() throws -> Kernels {
-    guard let name = getenv("LIMPID_KERNELS") else { return try Kernels(native[0]) }
+    guard let name = lp_setting("LIMPID_KERNELS") else { return try Kernels(native[0]) }
     return try locating("LIMPID_KERNELS") { try Kernels(named: String(cString: name)) }
   }
 

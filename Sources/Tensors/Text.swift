@@ -10,5 +10,16 @@ private func formatted(_ value: Double, _ digits: Int32, _ format: String) -> St
   // No finite double is longer; more is asked for nowhere.
   var buffer = [CChar](repeating: 0, count: 400)
   let length = withVaList([digits, value]) { vsnprintf(&buffer, buffer.count, format, $0) }
-  return String(decoding: buffer.prefix(max(0, Int(length))).map(UInt8.init(bitPattern:)), as: UTF8.self)
+  let bytes = buffer.prefix(max(0, Int(length))).map(UInt8.init(bitPattern:))
+  // A comma, or several bytes, where the host's locale has such a point.
+  let parts = Array(bytes.split { !isOfNumber($0) }.joined(separator: [UInt8(ascii: ".")]))
+  return String(decoding: parts, as: UTF8.self)
+}
+
+/// Whether it is a digit, a sign, or of "e", "inf" or "nan".
+private func isOfNumber(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-"): true
+  default: false
+  }
 }

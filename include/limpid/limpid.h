@@ -695,8 +695,8 @@ LIMPID_API limpid_status limpid_evaluation_create(const limpid_model *model, con
     x1, y1, x2, y2 of its objects in pixels, the latter two outside. Its index goes to `*index`, unless NULL. */
 LIMPID_API limpid_status limpid_evaluation_add_sample(limpid_evaluation *evaluation, const char *name, int32_t truth,
                                                       const double *boxes, size_t box_count, size_t *index);
-/** Before a store is opened: a text that is another where the sample's file is another (its digest, or size and time), by
-    which the store tells whether its record holds still. Without it a sample of the caller's is known by its name. */
+/** A text that is another where the sample's file is another (its digest, or size and time), by which a store, whether it is
+    opened before or afterwards, tells whether its record holds still. Without it a sample of the caller's is known by its name. */
 LIMPID_API limpid_status limpid_evaluation_stamp_sample(limpid_evaluation *evaluation, size_t index, const char *stamp);
 /** Gives the file of sample `index`: sets `*data` and `*size`, to bytes that stay until it is called again, or leaves them
     where the data set can read the file itself. Returns 0; anything else: the file cannot be had. */
@@ -727,6 +727,14 @@ LIMPID_API limpid_status limpid_evaluation_run_with(limpid_evaluation *evaluatio
     @param data  the image's file, where the caller has it; NULL: the data set's own */
 LIMPID_API limpid_status limpid_evaluation_evaluate(const limpid_evaluation *evaluation, size_t index, const void *data,
                                                     size_t size, const limpid_run_options *options, limpid_bytes **out);
+/** The same of an image that the caller has in memory, pixels of 8 bits. */
+LIMPID_API limpid_status limpid_evaluation_evaluate_image(const limpid_evaluation *evaluation, size_t index,
+                                                          const limpid_image_view *image, const limpid_run_options *options,
+                                                          limpid_bytes **out);
+/** The image of a sample that has a record already, out of a store, for the report: where no `files` are set, the report
+    shows of the caller's images those that it was given here, or to be evaluated. It keeps a few of them at a time. */
+LIMPID_API limpid_status limpid_evaluation_show_image(limpid_evaluation *evaluation, size_t index,
+                                                      const limpid_image_view *image);
 /** The record of a sample whose file the caller could not get, and why. */
 LIMPID_API limpid_status limpid_evaluation_fail(const limpid_evaluation *evaluation, size_t index, const char *reason,
                                                 limpid_bytes **out);

@@ -14,4 +14,7 @@ uint32_t lp_processor_features(void);
 /* The number of cores that this process may use; at least 1. */
 int lp_available_cores(void);
 
+/* A variable of the environment; NULL where there is none, and in programs that run with more rights than their user's. */
+const char *lp_setting(const char *name);
+
 #endif

@@ -13,8 +13,13 @@ struct Selection {
   /// A sentence on how they were chosen.
   private(set) var note = ""
 
-  init(_ evaluation: Evaluation) {
-    let records = evaluation.data.samples.indices.compactMap { i in
+  init(_ evaluation: Evaluation) { self.init(evaluation, Array(evaluation.data.samples.indices)) { evaluation.isAtHand($0) } }
+
+  /// Of some samples those that stay chosen when others that are no better, and no worse, come or go.
+  init(_ evaluation: Evaluation, extremesOf samples: [Int]) { self.init(evaluation, samples) { _ in false } }
+
+  private init(_ evaluation: Evaluation, _ samples: [Int], middle isAtHand: (Int) -> Bool) {
+    let records = samples.compactMap { i in
       evaluation.records[i].flatMap { $0.failure == nil ? (sample: i, record: $0) : nil }
     }
     let metrics = evaluation.plan.explanationMetrics
@@ -38,8 +43,11 @@ struct Selection {
       }
       choose(best.sample, "best \(metrics[m].name) of \(use.name)")
       choose(worst.sample, "worst \(metrics[m].name) of \(use.name)")
-      if k == 0, values.count > 2 {
-        choose(values[values.count / 2].sample, "median \(metrics[m].name) of \(use.name)")
+      // Of images that cannot be had again, the nearest to the middle that was kept.
+      let middle = values.count / 2
+      let places = values.indices.dropFirst().dropLast().filter { isAtHand(values[$0].sample) }
+      if k == 0, let place = places.min(by: { abs($0 - middle) < abs($1 - middle) }) {
+        choose(values[place].sample, "\(place == middle ? "" : "near the ")median \(metrics[m].name) of \(use.name)")
       }
     }
   }

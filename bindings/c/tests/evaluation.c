@@ -145,6 +145,37 @@ static void test_workers(const limpid_model *model, const limpid_evaluation_opti
   limpid_evaluation_free(one);
 }
 
+/* Images in memory: the records of their files, and the report shows them, though nobody can be asked for them again. */
+static void test_images(const limpid_model *model, const limpid_evaluation_options *options) {
+  limpid_evaluation *of_files = make(model, options), *of_images = make(model, options);
+  limpid_bytes *bytes = NULL;
+  limpid_image *image = NULL;
+  limpid_image_view view, tensor;
+  size_t i;
+  for (i = 0; i < SAMPLES; i++) {
+    add(of_files, record(of_files, i));
+    CHECK(limpid_image_load_memory(limpid_bytes_data(files[i]), limpid_bytes_size(files[i]), &image) == LIMPID_OK);
+    view = limpid_image_get_view(image);
+    CHECK(limpid_evaluation_evaluate_image(of_images, i, &view, NULL, &bytes) == LIMPID_OK);
+    add(of_images, bytes);
+    CHECK(limpid_evaluation_show_image(of_images, i, &view) == LIMPID_OK);
+    tensor = view;
+    tensor.format = LIMPID_PIXEL_MODEL_F32;
+    FAILS(LIMPID_ERROR_UNSUPPORTED, "8 bits", limpid_evaluation_evaluate_image(of_images, i, &tensor, NULL, &bytes));
+    FAILS(LIMPID_ERROR_NOT_FOUND, "no sample 6", limpid_evaluation_show_image(of_images, SAMPLES, &view));
+    FAILS(LIMPID_ERROR_NOT_FOUND, "no sample 6", limpid_evaluation_evaluate_image(of_images, SAMPLES, &view, NULL, &bytes));
+    limpid_image_free(image);
+  }
+  FAILS(invalid, "image is NULL", limpid_evaluation_evaluate_image(of_images, 0, NULL, NULL, &bytes));
+  FAILS(invalid, "image is NULL", limpid_evaluation_show_image(of_images, 0, NULL));
+  CHECK(same(document(of_files, "images.csv"), document(of_images, "images.csv")));
+  bytes = document(of_images, "report.html");
+  CHECK(has(bytes, "<article"));
+  CHECK(same(document(of_files, "report.html"), bytes));
+  limpid_evaluation_free(of_files);
+  limpid_evaluation_free(of_images);
+}
+
 static void test_failures(const limpid_model *model, limpid_evaluation_options *options) {
   limpid_evaluation *evaluation = make(model, options), *none = NULL;
   limpid_bytes *bytes = NULL;
@@ -215,6 +246,7 @@ int main(void) {
   test_records(model, &options);
   test_files(model, &options);
   test_workers(model, &options);
+  test_images(model, &options);
   test_failures(model, &options);
   for (i = 0; i < SAMPLES; i++) limpid_bytes_free(files[i]);
   limpid_model_free(model);

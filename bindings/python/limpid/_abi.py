@@ -298,6 +298,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_evaluation_run": (Status, [_handle, _run]),
     "limpid_evaluation_run_with": (Status, [_handle, c_int32, _run]),
     "limpid_evaluation_evaluate": (Status, [_handle, c_size_t, c_char_p, c_size_t, _run, _out]),
+    "limpid_evaluation_evaluate_image": (Status, [_handle, c_size_t, _images, _run, _out]),
+    "limpid_evaluation_show_image": (Status, [_handle, c_size_t, _images]),
     "limpid_evaluation_fail": (Status, [_handle, c_size_t, c_char_p, _out]),
     "limpid_evaluation_add": (Status, [_handle, c_char_p, c_size_t]),
     "limpid_evaluation_document": (Status, [_handle, c_char_p, _out]),

@@ -7,6 +7,7 @@ import os
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from ._errors import Cancelled, InvalidArgument, Unsupported
+from ._images import is_stream
 
 
 class Worker:
@@ -52,6 +53,8 @@ def portable(evaluation: Any) -> Dict[str, Any]:
         place = recipe[name]
         if isinstance(place, os.PathLike) or isinstance(place, str) and "://" not in place and "::" not in place:
             recipe[name] = os.path.abspath(place)
+    if is_stream(recipe["data"]):
+        raise InvalidArgument("images of an iterator are evaluated here; give the workers a list of them")
     if recipe["data"] is None:
         raise InvalidArgument("samples that were added one by one are evaluated here; give the workers a data set")
     return recipe

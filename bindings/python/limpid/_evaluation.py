@@ -13,12 +13,14 @@ import tempfile
 import threading
 import weakref
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
 import numpy as np
 
 from . import _abi
-from ._errors import Cancelled, InvalidArgument, Unsupported
+from ._errors import Cancelled, InvalidArgument, LimpidError, Unsupported
+from ._images import Batch, Image, is_stream
 from ._interruption import Interruption
 from ._library import Handle, encoded, library, path_bytes, taken
 from ._options import run_options
@@ -41,8 +43,9 @@ def evaluate(
     """Explains and measures over a data set: means with intervals, comparisons of methods, values of every image.
 
     model: a `Model`, or what it is made of: a path, bytes, or a URL. data: a path (a folder of classes, a list, or another
-    format of docs/evaluating.md), a URL of any kind that fsspec knows, or a list of images or (image, class) in memory: each
-    a path, a URL, or the bytes of a PNG, JPEG or WebP file. methods, metrics: names, or dicts {"method": name, …settings} and
+    format of docs/evaluating.md), a URL of any kind that fsspec knows, or a list or an iterator of images or (image, class): each
+    a path, a URL, the bytes of a PNG, JPEG or WebP file, a Pillow image, or a uint8 array. Of an iterator few images are in memory at
+    once. methods, metrics: names, or dicts {"method": name, …settings} and
     {"metric": name, …settings}; a name may be "rise@few" to use one more than once. metrics: insertion and deletion where
     there are methods and None is given. report: a folder that results are written to. store: a file that keeps what is
     done; None: "store.sqlite" in the report's folder; False: nothing is kept. engine: None for this process, "ray", or
@@ -91,6 +94,8 @@ class Evaluation:
         self._metrics = _uses(metrics, "metric")
         #: Images of the caller's, by sample.
         self._given: List[Any] = []
+        #: Images of the caller's that come one after the other; None: none.
+        self._stream: Optional[Iterator[Any]] = None
         self._mirror: Optional[Mirror] = None
         self._create(model, data)
 
@@ -105,10 +110,13 @@ class Evaluation:
             resamples=recipe["resamples"] or -1)
         given = None
         with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="limpid-") as folder:
-            if data is None or isinstance(data, (list, tuple)):
-                given = [_read(item) for item in data or ()]
+            if is_stream(data):
+                given, self._stream = [], iter(data)
+            elif data is None or isinstance(data, (list, tuple)) or _is_batch(data):
+                given = [_read(item) for item in (() if data is None else data)]
                 # What workers get too.
                 recipe["data"] = given if data is not None else None
+            if given is not None:
                 if any(recipe[name] for name in ("format", "images", "split", "limit", "sample", "first_classes")):
                     raise InvalidArgument("images in memory are evaluated as they are given: take a part of the list")
             else:
@@ -122,9 +130,11 @@ class Evaluation:
             out = ctypes.c_void_p()
             library.limpid_evaluation_create(model._handle, ctypes.byref(options), ctypes.byref(out))
         self._handle = Handle(out.value, library.limpid_evaluation_free)
-        for i, item in enumerate(given or ()):
-            self._add_given(i, item, model)
-        if self._mirror is None or self._mirror.is_remote:
+        self._model = model
+        for item in given or ():
+            self._add_given(item)
+        # Those of an iterator, and of `record(index, data)`, cannot be had again: the library keeps what it will show.
+        if given or (self._mirror is not None and self._mirror.is_remote):
             self._lend_files()
 
     def _lend_files(self) -> None:
@@ -175,15 +185,16 @@ class Evaluation:
         elif explain is not None:
             options.explained = encoded(str(explain))
 
-    def _add_given(self, i: int, item: Tuple[Any, Any], model: Model) -> None:
+    def _add_given(self, item: Tuple[Any, Any]) -> int:
         image, truth = item
         names = self.recipe["classes"]
         if isinstance(truth, str) and names is not None:
             truth = list(names).index(truth)
-        name = str(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else f"image {i}"
-        index = -1 if truth is None else model._class_index(truth)
-        self.add_sample(name, index if index >= 0 else None, stamp=_stamp(image))
+        name = str(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else f"image {len(self._given)}"
+        number = -1 if truth is None else self._model._class_index(truth)
+        index = self.add_sample(name, number if number >= 0 else None, stamp=_stamp(image))
         self._given[-1] = image
+        return index
 
     def add_sample(self, name: str, truth: Optional[int] = None, boxes: Any = (), *, stamp: str = "") -> int:
         """A sample whose file you have; returns its index, for `record`.
@@ -230,7 +241,9 @@ class Evaluation:
         workers = 1 if workers is None else workers
         if not isinstance(workers, int) or not 1 <= workers <= 1024:
             raise InvalidArgument(f"workers is {workers!r}; it must be a number between 1 and 1024")
-        if self._given or (self._mirror is not None and self._mirror.is_remote):
+        if self._stream is not None:
+            self._run_stream(self._stream, workers, progress)
+        elif self._given or (self._mirror is not None and self._mirror.is_remote):
             pending = self.pending
             for done, record in enumerate(self._records(pending, workers)):
                 self.add(record)
@@ -239,6 +252,25 @@ class Evaluation:
         else:
             with Interruption(progress) as interruption:
                 library.limpid_evaluation_run_with(self._handle, workers, run_options(interruption))
+
+    def _run_stream(self, stream: Iterator[Any], workers: int, progress: Optional[ProgressFunction]) -> None:
+        """A few images at a time: samples are not added while others are evaluated."""
+        while chunk := [self._add_given(_read(item)) for item in itertools.islice(stream, 1 if workers == 1 else 4 * workers)]:
+            pending = [index for index in chunk if not library.limpid_evaluation_is_done(self._handle, index)]
+            for index in set(chunk) - set(pending):
+                self._show(index)
+            for record in self._records(pending, workers):
+                self.add(record)
+            for index in chunk:
+                self._given[index] = _Gone
+            if progress is not None and progress(len(self), len(self)) is False:
+                raise Cancelled("the progress function asked to stop")
+
+    def _show(self, index: int) -> None:
+        """Gives the report an image whose record is out of a store; it does without one that cannot be read."""
+        with suppress(LimpidError, OSError):
+            pixels = self._pixels(index) or _image(self._bytes(index))
+            library.limpid_evaluation_show_image(self._handle, index, ctypes.byref(pixels.view))
 
     def _records(self, pending: Iterable[int], workers: int) -> Iterator[bytes]:
         """The records of samples whose files are read here, as they are made: by this thread, or by so many."""
@@ -269,19 +301,36 @@ class Evaluation:
     def _record(self, index: int, data: Optional[bytes], progress: Optional[ProgressFunction]) -> bytes:
         out = ctypes.c_void_p()
         try:
-            data = self._bytes(index) if data is None else data
-        except OSError as error:
+            pixels = self._pixels(index) if data is None else None
+            data = self._bytes(index) if data is None and pixels is None else data
+        except (OSError, LimpidError) as error:
             library.limpid_evaluation_fail(self._handle, index, encoded(str(error)), ctypes.byref(out))
             return taken(out.value)
         with Interruption(progress) as interruption:
+            if pixels is not None:
+                library.limpid_evaluation_evaluate_image(
+                    self._handle, index, ctypes.byref(pixels.view), run_options(interruption), ctypes.byref(out))
+                return taken(out.value)
             library.limpid_evaluation_evaluate(
                 self._handle, index, data, len(data or b""), run_options(interruption), ctypes.byref(out))
         return taken(out.value)
 
+    def _pixels(self, index: int) -> Optional[Image]:
+        """The pixels of a sample that was given as such."""
+        image = self._given[index] if index < len(self._given) else None
+        return None if image is None or image is _Gone or _is_file(image) else _image(image)
+
     def _bytes(self, index: int) -> Optional[bytes]:
         """The file of a sample that the library cannot open."""
+        pixels = self._pixels(index)
+        if pixels is not None:
+            out = ctypes.c_void_p()
+            library.limpid_encode_png(ctypes.byref(pixels.view), ctypes.byref(out))
+            return taken(out.value)
         if index < len(self._given):
             image = self._given[index]
+            if image is _Gone:
+                raise InvalidArgument(f"image {index} came from an iterator, and is gone")
             if image is None:
                 raise InvalidArgument(f"the file of sample {index} is yours to give: record(index, data)")
         elif self._mirror is not None and self._mirror.is_remote:
@@ -369,15 +418,47 @@ def _read(item: Any) -> Tuple[Any, Any]:
     return (image.read() if hasattr(image, "read") else image), truth
 
 
+class _Gone:
+    """In place of an image of an iterator, once its record is made."""
+
+
+def _is_batch(data: Any) -> bool:
+    """Whether it is an array of several images."""
+    return getattr(data, "ndim", 0) == 4
+
+
+def _is_file(image: Any) -> bool:
+    """Whether an image of the caller's is a file: its bytes, or where it is."""
+    return isinstance(image, (str, bytes, bytearray, os.PathLike, RemoteFile)) or (
+        isinstance(image, memoryview) and image.ndim == 1 and image.itemsize == 1)
+
+
+def _image(image: Any) -> Image:
+    with Interruption() as interruption:
+        batch = Batch(image, 0, False, interruption)
+    if len(batch) != 1 or not batch.images[0].has_pixels:
+        raise InvalidArgument("an image of a data set is a file, a Pillow image, or a uint8 array [height, width, 3]")
+    return batch.images[0]
+
+
 def _stamp(image: Any) -> str:
     """Tells whether an image of the caller's is the same later: by contents, of a file by size and time."""
+    if isinstance(image, RemoteFile):
+        return ""
     if isinstance(image, (str, os.PathLike)):
         try:
             status = os.stat(image)
         except OSError:
             return ""
         return f"{status.st_size} {status.st_mtime_ns}"
-    return hashlib.sha256(bytes(image)).hexdigest()
+    if _is_file(image):
+        return hashlib.sha256(bytes(image)).hexdigest()
+    try:
+        pixels = np.asarray(_image(image).pixels())
+    except LimpidError:
+        # It becomes a record of a failure.
+        return ""
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 def _class_file(classes: Any, folder: str) -> Any:

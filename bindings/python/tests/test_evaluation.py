@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -239,3 +240,74 @@ def test_workers_stop_and_keep_what_is_done(folder, tmp_path, in_memory):
     for workers in (0, -1, 1025, "two"):
         with pytest.raises(limpid.InvalidArgument, match="between 1 and 1024"):
             again.run(workers=workers)
+
+
+def articles(page):
+    """What the gallery of a page shows: the parts of it that are of one image each."""
+    return [part.split(b"</article>")[0] for part in page.split(b"<article")[1:]]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_arrays_pillow_images_and_iterators(folder, local, tmp_path, workers):
+    files = [folder / c / f"{i}.png" for c in sorted(NAMES) for i in range(4)]
+    methods = ["grad-cam", {"method": "rise", "masks": 40, "seed": 2}]
+    arrays = [(np.asarray(Image.open(file)), file.parent.name) for file in files]
+    kinds = {
+        "list": arrays, "pillow": [(Image.open(file), file.parent.name) for file in files],
+        "iterator": iter(arrays), "files": ((file.read_bytes(), file.parent.name) for file in files),
+    }
+    for kind, data in kinds.items():
+        found = limpid.evaluate(COLOURS, data, methods, METRICS, workers=workers, store=tmp_path / f"{kind}.sqlite")
+        assert found.table() == local.table(), kind
+        shown, expected = articles(found.document("report.html")), articles(local.document("report.html"))
+        assert len(shown) == len(expected) > 1, kind
+        # With so few images the middle one is among those that were kept.
+        names = {f"image {i}".encode(): file.relative_to(folder).as_posix().encode() for i, file in enumerate(files)}
+        for one, other in zip(shown, expected):
+            name = next(name for name in names if b">" + name + b"<" in one)
+            assert b">" + names[name] + b"<" in other
+            assert one.replace(name, names[name]) == other, kind
+    # From its store, and the iterator again: the same page, and nothing is evaluated anew.
+    for kind, data in (("iterator", iter(arrays)), ("files", iter([(file, file.parent.name) for file in files]))):
+        again = limpid.Evaluation(COLOURS, data, methods, METRICS)
+        again.open_store(tmp_path / f"{kind}.sqlite")
+        with pytest.MonkeyPatch.context() as patch:
+            if kind == "iterator":
+                patch.setattr(limpid.Evaluation, "_record", None)
+            again.run(workers=workers)
+        assert len(articles(again.document("report.html"))) == len(expected) and again.table() == local.table()
+
+
+def test_an_iterator_is_read_as_it_is_needed_and_few_images_are_kept(folder):
+    alive, most = set(), []
+
+    class Counted(np.ndarray):
+        pass
+
+    def images(count):
+        random = np.random.default_rng(3)
+        for i in range(count):
+            image = random.integers(0, 255, (40, 48, 3), np.uint8).view(Counted)
+            alive.add(i)
+            weakref.finalize(image, alive.discard, i)
+            most.append(len(alive))
+            yield image
+            del image
+
+    found = limpid.Evaluation(COLOURS, images(150), ["grad-cam"], ["deletion"])
+    with pytest.raises(limpid.Cancelled):
+        found.run(progress=lambda done, total: done < 100)
+    assert len(found) == 100
+    found.run()
+    assert len(found) == 150 and max(most) <= 3
+    page = found.document("report.html")
+    assert 2 <= page.count(b"<article") <= 3 and b"worst deletion of grad-cam" in page and b"median deletion" in page
+    values = [row["grad-cam deletion"] for row in found.images]
+    for word, index in (("best", np.argmin(values)), ("worst", len(values) - 1 - np.argmax(values[::-1]))):
+        part = next(part for part in articles(page) if f"{word} deletion".encode() in part)
+        assert f">image {index}<".encode() in part
+    for data in (iter([np.zeros((3, 32, 32), np.float32)]), [np.zeros((3, 32, 32), np.float32)]):
+        failed = limpid.evaluate(COLOURS, data, ["grad-cam"], ["deletion"]).summary["data"]["failed"]
+        assert "a uint8 array" in failed[0]["reason"]
+    with pytest.raises(limpid.InvalidArgument, match="iterator"):
+        limpid.evaluate(COLOURS, images(3), ["grad-cam"], ["deletion"], engine="dask")
