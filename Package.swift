@@ -59,17 +59,21 @@ let package = Package(
 
     // Numeric loops: generic code, instantiated once per instruction set, chosen at run time.
     .target(name: "KernelCore", dependencies: ["CVectors"], swiftSettings: numeric),
-    .target(name: "KernelsPortable", dependencies: ["KernelCore"], swiftSettings: numeric),
+    .target(name: "KernelsPortable", dependencies: ["KernelCore", "CVectors"], swiftSettings: numeric),
     .target(name: "KernelsAVX2", dependencies: ["KernelCore"], swiftSettings: instructions("-mavx2", "-mfma")),
     .target(
       name: "KernelsAVX512", dependencies: ["KernelCore"],
       swiftSettings: instructions(
         "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma", "-mprefer-vector-width=512")),
     .target(
+      name: "KernelsAVX512BFloat16", dependencies: ["KernelCore", "CVectors"],
+      swiftSettings: instructions(
+        "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mavx512bf16", "-mfma", "-mprefer-vector-width=512")),
+    .target(
       name: "Kernels",
       dependencies: [
-        "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "COpenBLAS",
-        "CProcessor",
+        "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "KernelsAVX512BFloat16",
+        "COpenBLAS", "CProcessor",
       ],
       swiftSettings: numeric),
 
@@ -119,8 +123,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Metrics", "Explainers", "Models", "Reports", "Explanations", "Images", "Graph", "Parallel", "Documents", "Tensors",
-        "CLimpid", "CSQLite",
+        "Metrics", "Explainers", "Models", "Reports", "Explanations", "Images", "Kernels", "Graph", "Parallel", "Documents",
+        "Tensors", "CLimpid", "CSQLite",
       ],
       swiftSettings: swift),
     // The C functions, one file per noun of the header.
@@ -134,7 +138,7 @@ let package = Package(
 
     // What Swift programs import.
     .target(
-      name: "Limpid", dependencies: ["Explainers", "Models", "Explanations", "Images", "Parallel", "Tensors"],
+      name: "Limpid", dependencies: ["Explainers", "Models", "Explanations", "Images", "Kernels", "Parallel", "Tensors"],
       swiftSettings: swift),
 
     // The shipped library: link settings only, so that tests can link CABI without them.

@@ -2,6 +2,7 @@
 public import CLimpid
 import Graph
 import Images
+import Kernels
 import Models
 import Parallel
 import Tensors
@@ -13,10 +14,7 @@ extension Model.Options {
     guard options.threads >= 0 else {
       throw Failure(.invalidArgument, "limpid_model_options.threads is \(options.threads)")
     }
-    guard options.precision.rawValue <= LIMPID_PRECISION_BFLOAT16.rawValue else {
-      throw Failure(.invalidArgument, "\(options.precision.rawValue) is no limpid_precision")
-    }
-    // A precision is a bound on the error; the kernels, all float32, keep each of them.
+    precision = try Precision(options.precision)
     memoryLimit = options.memory_limit
     threads = Int(options.threads)
     copiesFiles = options.copy != 0
@@ -24,6 +22,39 @@ extension Model.Options {
     preprocessing = try optionalString(options.preprocess, "preprocess").map { text in
       try locating("limpid_model_options.preprocess") { try Preprocessing(given: text) }
     }
+  }
+}
+
+extension Precision {
+  fileprivate init(_ precision: limpid_precision) throws {
+    switch precision {
+    case LIMPID_PRECISION_DEFAULT, LIMPID_PRECISION_FLOAT32: self = .float32
+    case LIMPID_PRECISION_FAST: self = .fast
+    case LIMPID_PRECISION_BFLOAT16: self = .bfloat16
+    default:
+      let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure(.invalidArgument, "\(precision.rawValue) is no limpid_precision; there are \(known)")
+    }
+  }
+}
+
+extension limpid_precision {
+  init(_ precision: Precision) {
+    self =
+      switch precision {
+      case .float32: LIMPID_PRECISION_FLOAT32
+      case .fast: LIMPID_PRECISION_FAST
+      case .bfloat16: LIMPID_PRECISION_BFLOAT16
+      }
+  }
+
+  /// What weights are multiplied in.
+  init(_ numbers: Packing.Numbers) {
+    self =
+      switch numbers {
+      case .float32: LIMPID_PRECISION_FLOAT32
+      case .bfloat16: LIMPID_PRECISION_BFLOAT16
+      }
   }
 }
 
@@ -62,6 +93,7 @@ private func loaded(_ model: Model) -> ModelHandle {
     "loaded the model \(quoted(model.graph.name)) of family \(quoted(model.metadata.family)): "
       + "\(model.fileGraph.nodes.count) nodes, \(model.classCount.map(String.init) ?? "an open number of") classes, "
       + "\(model.parallel.threads) threads")
+  if let note = model.kernels.precisionNote { log(LIMPID_LOG_INFO, note) }
   if model.metadata.preprocessing == nil {
     log(LIMPID_LOG_WARNING, "the model \(quoted(model.graph.name)) does not say how images are prepared for it")
   }

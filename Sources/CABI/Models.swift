@@ -4,6 +4,7 @@ import Explainers
 import Explanations
 import Graph
 import Images
+import Kernels
 import Models
 import Parallel
 import Tensors
@@ -161,6 +162,8 @@ public func limpid_model_get_info(
     info.score_output = handle.scoreOutput?.base
     info.image_input = handle.imageInput?.base
     info.image_layout = handle.imageLayout?.base
+    info.precision = limpid_precision(handle.model.kernels.precision)
+    info.computed_precision = limpid_precision(handle.model.kernels.numbers)
     try info.write(to: out, "out")
   }
 }

@@ -12,6 +12,7 @@ uint32_t lp_processor_features(void) {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
     features |= LP_AVX512;
+  if ((features & LP_AVX512) && __builtin_cpu_supports("avx512bf16")) features |= LP_AVX512_BF16;
 #endif
   return features;
 }

@@ -81,4 +81,49 @@ LP_ALL_STEPS(4)
 LP_ALL_STEPS(8)
 LP_ALL_STEPS(16)
 
+/* Words of two bfloat16 numbers, the first in the lower half; vectors of words are typed as floats.
+ *
+ * sum + the products of both numbers, the upper ones first: a product of two is exact in float32, so each addition is the only
+ * rounding, as in AVX512-BF16's instruction, whose bits these are (but for denormal numbers, which it takes as 0). */
+LP_INLINE lp_float16 lp_dot_emulated16(lp_float16 sum, lp_float16 a, lp_float16 b) {
+  const lp_int16 x = (lp_int16)a, y = (lp_int16)b;
+  sum = sum + (lp_float16)(x & ~0xffff) * (lp_float16)(y & ~0xffff);
+  return sum + (lp_float16)(x << 16) * (lp_float16)(y << 16);
+}
+/* Rounds to the nearest, ties to even; a last word is filled up with 0. */
+static inline void lp_round_emulated(const float *p, float *words, long count) {
+  for (long i = 0; i < count; i += 2) {
+    unsigned word = 0;
+    for (long j = 0; j < 2 && i + j < count; j++) {
+      unsigned bits;
+      __builtin_memcpy(&bits, p + i + j, 4);
+      const int is_nan = (bits & 0x7fffffff) > 0x7f800000;
+      bits = is_nan ? (bits >> 16) | 0x40 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+      word |= bits << (16 * j);
+    }
+    __builtin_memcpy(words + i / 2, &word, 4);
+  }
+}
+
+#if defined(__AVX512BF16__)
+typedef __bf16 lp_bfloat32 __attribute__((vector_size(64)));
+LP_INLINE lp_float16 lp_dot_native16(lp_float16 sum, lp_float16 a, lp_float16 b) {
+  return __builtin_ia32_dpbf16ps_512(sum, (lp_bfloat32)a, (lp_bfloat32)b);
+}
+static inline void lp_round_native(const float *p, float *words, long count) {
+  typedef lp_float16 anywhere __attribute__((aligned(4)));
+  long i = 0;
+  for (; i + 32 <= count; i += 32)
+    *(anywhere *)(words + i / 2) =
+        (lp_float16)__builtin_ia32_cvtne2ps2bf16_512(*(const anywhere *)(p + i + 16), *(const anywhere *)(p + i));
+  if (i < count) {
+    float rest[32] = {0};
+    __builtin_memcpy(rest, p + i, 4 * (unsigned long)(count - i));
+    const lp_float16 last =
+        (lp_float16)__builtin_ia32_cvtne2ps2bf16_512(*(const anywhere *)(rest + 16), *(const anywhere *)rest);
+    __builtin_memcpy(words + i / 2, &last, 4 * (unsigned long)((count - i + 1) / 2));
+  }
+}
+#endif
+
 #endif

@@ -3,6 +3,7 @@ public import Explainers
 public import Explanations
 public import Metrics
 import Graph
+import Kernels
 public import Models
 import Parallel
 import Tensors
@@ -165,6 +166,10 @@ public struct Plan: Sendable {
         ("seed", use.metric.drawsNumbers ? .integer(use.call.seed ?? 0) : .null), ("draws", JSON(use.call.draws)),
       ])
     }
+    // What was asked for: of float32 there is no word, as in evaluations from before.
+    let kernels = model.kernels
+    let precision: [(String, JSON)] = kernels.precision == .float32
+      ? [] : [("precision", .text(kernels.precision.rawValue)), ("computed_precision", .text(kernels.numbers.rawValue))]
     return .object([
       ("limpid", .text(libraryVersion)),
       (
@@ -174,7 +179,7 @@ public struct Plan: Sendable {
           ("sha256", .text(model.digest)),
           ("preprocessing", .optional(model.metadata.preprocessing.map { "\($0)" })),
           ("output", .optional(call.output)), ("feeds", JSON(call.feeds)),
-        ])
+        ] + precision)
       ),
       ("class", target.json), ("methods", .list(methods)), ("metrics", .list(metrics)),
     ])

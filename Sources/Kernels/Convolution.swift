@@ -33,5 +33,8 @@ extension Kernels {
 
     /// Of the plain algorithm, for each element of the result.
     public var multiplyAddsPerOutput: Int { kernelHeight * kernelWidth * inputChannels / max(1, groups) }
+
+    /// Whether each channel has a kernel of its own, and makes one channel.
+    var isDepthwise: Bool { groups > 1 && groups == inputChannels && groups == outputChannels }
   }
 }

@@ -1,33 +1,41 @@
+import KernelCore
 public import Parallel
 
 extension Kernels {
   /// Bytes that `convolve` needs on up to `threads` threads.
-  public func convolutionWorkspace(_ c: Convolution, threads: Int) -> Int {
-    if let winograd = Winograd(c, self) { return winograd.workspace(threads: threads) }
-    return Windows(c, self, threads: threads).slotBytes * max(1, threads)
+  public func convolutionWorkspace(_ c: Convolution, _ packing: Packing, threads: Int) -> Int {
+    switch packing.order {
+    case .byChannel: return 0
+    case .points: if let winograd = Winograd(c, self) { return winograd.workspace(threads: threads) }
+    case .panels, .rows: break
+    }
+    return Windows(c, packing, self, threads: threads).slotBytes * max(1, threads)
   }
 
-  /// Weights from `packWeights`. The workspace is 64-byte aligned.
+  /// `packed`: weights as `packing`, which is of this convolution and these kernels. The workspace is 64-byte aligned.
   ///
   /// Where `Convolution.patchHeight` says so, by Winograd's algorithm: sums that are zero come out as a rounding error
   /// then, and NaN or infinity reaches all outputs of the patches that read it.
   public func convolve(
-    _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+    _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>, as packing: Packing,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,
     _ parallel: Parallel
   ) {
-    if let winograd = Winograd(c, self) {
-      return winograd.run(self, input, packed, into: output, epilogue, workspace: workspace, parallel)
+    switch packing.order {
+    case .byChannel: return convolveDepthwise(c, input, packed, into: output, epilogue, parallel)
+    case .points:
+      if let winograd = Winograd(c, self) {
+        return winograd.run(self, input, packed, into: output, epilogue, workspace: workspace, parallel)
+      }
+    case .panels, .rows: break
     }
-    let columns = c.outputChannels / c.groups
-    let depth = c.kernelHeight * c.kernelWidth * c.inputChannels / c.groups
-    if c.isProduct && variant != .openblas {
+    let columns = packing.columns
+    if c.isProduct && packing.numbers == .float32 && packing.order == .panels {
       return multiply(
-        rows: c.batch * c.outputHeight * c.outputWidth, depth: depth, columns: columns, input, stride: depth,
-        packed, into: output, stride: columns, epilogue, parallel)
+        rows: c.batch * c.outputHeight * c.outputWidth, input, stride: packing.channels, packed, as: packing,
+        into: output, stride: columns, epilogue, workspace: workspace, parallel)
     }
-    let windows = Windows(c, self, threads: parallel.threads)
-    let groupLength = packedCount(depth: depth, columns: columns)
+    let windows = Windows(c, packing, self, threads: parallel.threads)
     let pixels = c.outputHeight * c.outputWidth
     forEachTask(windows.passes * c.groups * windows.grid.count, parallel) { task, slot in
       let (rows, columnRange) = windows.grid[task % windows.grid.count]
@@ -38,13 +46,18 @@ extension Kernels {
       let picture = input + image * c.inputHeight * c.inputWidth * c.inputChannels
       let zeros = windows.point(rows, picture, group: group, memory)
       let product = Product(
-        taps: windows.taps, channels: windows.channels, columns: columns, weights: packed + group * groupLength,
-        output: output + first, stride: c.outputChannels,
+        taps: windows.taps, channels: windows.channels, columns: columns, numbers: packing.numbers,
+        weights: packed + group * packing.groupCount, output: output + first, stride: c.outputChannels,
         epilogue: Epilogue(
           bias: epilogue.bias.map { $0 + group * columns }, residual: epilogue.residual.map { $0 + first },
           activation: epilogue.activation))
       compute(product, rows, columnRange, Scratch(memory, rows: windows.grid.blockRows), zeros: zeros)
     }
+  }
+
+  /// Whether a layer that Winograd's algorithm could compute is faster summed directly in bfloat16, as measured.
+  func isFasterInBFloat16(_ c: Convolution, _ height: PatchHeight) -> Bool {
+    height == .two && roundsToBFloat16(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
   }
 }
 

@@ -1,10 +1,10 @@
 import KernelCore
-public import Parallel
+import Parallel
 
 extension Kernels {
   /// A convolution whose groups, input channels and output channels are equal in number; weights
   /// [kernelHeight * kernelWidth, channels].
-  public func convolveDepthwise(
+  func convolveDepthwise(
     _ c: Convolution, _ input: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
   ) {

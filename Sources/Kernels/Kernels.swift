@@ -8,6 +8,7 @@ import Tensors
 #if arch(x86_64)
   import KernelsAVX2
   import KernelsAVX512
+  import KernelsAVX512BFloat16
 #endif
 
 /// The numeric loops of one instruction set, float32, channels-last.
@@ -24,7 +25,11 @@ public struct Kernels: Sendable, CustomStringConvertible {
   public let description: String
   /// Whether no convolution is computed by Winograd's algorithm.
   public private(set) var sumsDirectly: Bool
+  /// What was asked for; `numbers` says what comes of it here.
+  public internal(set) var precision = Precision.float32
   let table: KernelTable
+  /// The loops over bfloat16, where they are wanted and there are any.
+  var bfloat16: BFloat16Table?
 
   /// Throws `unsupported` where the processor lacks the instructions, or the system OpenBLAS.
   public init(_ variant: Variant) throws {
@@ -64,6 +69,23 @@ public struct Kernels: Sendable, CustomStringConvertible {
 
   /// For tests: the code of AVX-512, without its instructions.
   package static let sixteenLanes = Kernels(.portable, tableSixteenLanes, "16 lanes")
+
+  /// For tests: the code for bfloat16, with the bits of AVX-512's instructions but without them.
+  package static let emulatedBFloat16: Kernels = {
+    var kernels = Kernels(.portable, tableSixteenLanes, "16 lanes, bfloat16")
+    kernels.precision = .bfloat16
+    kernels.bfloat16 = tableSixteenBFloat16
+    return kernels
+  }()
+
+  /// For processors with AVX512-BF16.
+  static var nativeBFloat16: BFloat16Table? {
+    #if arch(x86_64)
+      tableAVX512BFloat16
+    #else
+      nil
+    #endif
+  }
 
   /// Of our own, what this processor can run, best first.
   public static let native: [Variant] = {

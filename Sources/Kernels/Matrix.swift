@@ -20,24 +20,43 @@ extension Kernels {
     }
   }
 
-  /// `c[rows, columns] = a[rows, depth] * packed`, then the epilogue. Strides in floats.
+  /// Bytes that `multiply` needs on up to `threads` threads.
+  public func productWorkspace(rows: Int, _ packing: Packing, threads: Int) -> Int {
+    guard packing.numbers == .bfloat16 else { return 0 }
+    return productSlot(productGrid(rows: rows, packing, threads: threads), packing) * max(1, threads)
+  }
+
+  private func productGrid(rows: Int, _ packing: Packing, threads: Int) -> TaskGrid {
+    grid(rows: rows, columns: packing.columns, rowFloats: packing.words, threads: threads)
+  }
+
+  private func productSlot(_ grid: TaskGrid, _ packing: Packing) -> Int {
+    let rounded = packing.numbers == .bfloat16 ? 4 * grid.blockRows * packing.words : 0
+    return (Scratch.byteCount(rows: grid.blockRows, taps: 1) + rounded + 63) / 64 * 64
+  }
+
+  /// `c[rows, columns] = a[rows, depth] * packed`, then the epilogue. Strides in floats. The workspace is 64-byte
+  /// aligned; without one, memory is taken from the system.
   public func multiply(
-    rows: Int, depth: Int, columns: Int, _ a: UnsafePointer<Float>, stride aStride: Int,
-    _ packed: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, stride cStride: Int,
-    _ epilogue: Epilogue, _ parallel: Parallel
+    rows: Int, _ a: UnsafePointer<Float>, stride aStride: Int, _ packed: UnsafePointer<Float>, as packing: Packing,
+    into c: UnsafeMutablePointer<Float>, stride cStride: Int, _ epilogue: Epilogue,
+    workspace: UnsafeMutableRawPointer? = nil, _ parallel: Parallel
   ) {
     let product = Product(
-      taps: 1, channels: depth, columns: columns, weights: packed, output: c, stride: cStride, epilogue: epilogue)
-    let grid = grid(rows: rows, columns: columns, rowFloats: depth, threads: parallel.threads)
-    forEachTask(grid.count, parallel) { task, _ in
+      taps: 1, channels: packing.channels, columns: packing.columns, numbers: packing.numbers, weights: packed,
+      output: c, stride: cStride, epilogue: epilogue)
+    let grid = productGrid(rows: rows, packing, threads: parallel.threads)
+    let slotBytes = productSlot(grid, packing)
+    forEachTask(grid.count, parallel) { task, slot in
       let (rows, columns) = grid[task]
-      withUnsafeTemporaryAllocation(
-        byteCount: Scratch.byteCount(rows: grid.blockRows, taps: 1), alignment: 64
-      ) { memory in
-        guard let base = memory.baseAddress else { return }
-        let scratch = Scratch(base, rows: grid.blockRows)
+      func multiply(_ memory: UnsafeMutableRawPointer) {
+        let scratch = Scratch(memory, rows: grid.blockRows)
         for (i, row) in rows.enumerated() { scratch.pointers[i] = a + row * aStride }
         compute(product, rows, columns, scratch, zeros: nil)
+      }
+      if packing.numbers == .bfloat16, let workspace { return multiply(workspace + slot * slotBytes) }
+      withUnsafeTemporaryAllocation(byteCount: slotBytes, alignment: 64) { memory in
+        if let base = memory.baseAddress { multiply(base) }
       }
     }
   }

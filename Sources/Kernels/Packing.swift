@@ -1,45 +1,199 @@
 import KernelCore
 public import Parallel
+import Tensors
+
+/// The form in which weights wait for the kernels: which numbers, in which order, how many bytes.
+///
+/// It follows from the kernels and the shape of a layer, never from the batch or the threads. Whatever holds weights keeps
+/// them by their packing's description. A form that some processor wants is one case more, here and where products are
+/// made of it.
+public struct Packing: Sendable, Hashable, CustomStringConvertible {
+  public enum Numbers: String, Sendable {
+    case float32
+    /// Rounded to the nearest; of two neighbouring channels, the first is the lower half of a word.
+    case bfloat16
+  }
+
+  enum Order: Sendable, Hashable {
+    /// Panel after panel of neighbouring columns, each [taps, words of the channels, panel width]; the last is filled
+    /// up with zeros.
+    case panels
+    /// One panel as wide as the matrix, as OpenBLAS has it.
+    case rows
+    /// Values of 3×3 kernels at the points of Winograd's algorithm; each point as panels of one tap.
+    case points(PatchHeight)
+    /// A kernel for each channel: [taps, channels].
+    case byChannel
+  }
+
+  public let numbers: Numbers
+  let order: Order
+  let groups: Int
+  /// Of one group; the depth of a matrix is channels of one tap.
+  let taps, channels, columns: Int
+  /// The columns of the last panel as memory has them.
+  fileprivate let lastPanel: Int
+  fileprivate let panel: Int
+
+  /// Words that have the channels of one tap and column.
+  var words: Int { words(ofChannels: channels) }
+  func words(ofChannels channels: Int) -> Int { numbers == .bfloat16 ? (channels + 1) / 2 : channels }
+
+  /// Words of one group.
+  var groupCount: Int {
+    let columns = columns / panel * panel + lastPanel
+    return switch order {
+    case .panels, .rows: taps * words * columns
+    case .points(let height): height.pointCount * channels * columns
+    case .byChannel: taps * columns
+    }
+  }
+
+  public var byteCount: Int { 4 * groups * groupCount }
+
+  public var description: String {
+    "\(numbers) \(order) of \(panel), \(groups)x\(taps)x\(channels)x\(columns)"
+  }
+}
 
 extension Kernels {
-  /// Floats in a packed matrix of `depth` (taps × channels) rows and `columns` columns.
-  public func packedCount(depth: Int, columns: Int) -> Int {
-    if variant == .openblas { return depth * columns }
-    let whole = columns / panelWidth * panelWidth
-    return depth * (whole + (whole < columns ? table.panelWidth(columns - whole) : 0))
+  /// For the weights of a convolution [outputs, channels of a group, kernelHeight, kernelWidth]. `known`: whether they
+  /// are there when the model is planned; what a run brings is multiplied in float32.
+  public func packing(_ c: Convolution, known: Bool) -> Packing {
+    let (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
+    let taps = c.kernelHeight * c.kernelWidth
+    if c.isDepthwise {
+      return Packing(
+        numbers: .float32, order: .byChannel, groups: 1, taps: taps, channels: 1, columns: c.outputChannels,
+        lastPanel: 0, panel: 1)
+    }
+    if let height = patchHeight(c), !(known && isFasterInBFloat16(c, height)) {
+      return packing(.float32, .points(height), groups: c.groups, taps: taps, channels: channels, columns: columns)
+    }
+    let isRounded = known && roundsToBFloat16(channels: channels, columns: columns)
+    return packing(
+      isRounded ? .bfloat16 : .float32, .panels, groups: c.groups, taps: taps, channels: channels, columns: columns)
+  }
+
+  /// For a matrix of `depth` rows, each a row of as many columns.
+  public func packing(depth: Int, columns: Int, known: Bool) -> Packing {
+    let isRounded = known && roundsToBFloat16(channels: depth, columns: columns)
+    return packing(isRounded ? .bfloat16 : .float32, .panels, groups: 1, taps: 1, channels: depth, columns: columns)
+  }
+
+  private func packing(
+    _ numbers: Packing.Numbers, _ order: Packing.Order, groups: Int, taps: Int, channels: Int, columns: Int
+  ) -> Packing {
+    let isOneMatrix = variant == .openblas
+    let panel = isOneMatrix ? max(1, columns) : panelWidth
+    let rest = columns % panel
+    return Packing(
+      numbers: numbers, order: isOneMatrix ? .rows : order, groups: groups, taps: taps, channels: channels,
+      columns: columns, lastPanel: rest == 0 ? 0 : table.panelWidth(rest), panel: panel)
+  }
+
+  /// Floats in a matrix of `depth` rows and `columns` columns, packed as float32.
+  func packedCount(depth: Int, columns: Int) -> Int {
+    packing(.float32, .panels, groups: 1, taps: 1, channels: depth, columns: columns).groupCount
   }
 
   /// The columns of a full panel.
   var panelWidth: Int { table.panelWidth(.max) }
 
-  /// Packs weights for `multiply` and `convolve`: panel after panel of neighbouring columns, each [taps, channels,
-  /// panel width]; the last panel is filled up with zeros. OpenBLAS gets one panel as wide as the matrix.
-  ///
-  /// Element (tap, channel, column) of the source lies
-  /// `4 * (tap * tapStride + channel * channelStride + column * columnStride)` bytes after `source`, which may be
-  /// misaligned; each column is multiplied by `scale[column]` where given.
+  /// Packs the weights of a convolution. `source` may be misaligned; output channel m is multiplied by `scale[m]`.
   public func pack(
-    _ source: UnsafeRawPointer, taps: Int, tapStride: Int, channels: Int, channelStride: Int, columns: Int,
-    columnStride: Int, scale: UnsafePointer<Float>?, into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
+    _ source: UnsafeRawPointer, as packing: Packing, scale: [Float]? = nil, into target: UnsafeMutableRawPointer,
+    _ parallel: Parallel
   ) {
-    guard columns > 0 else { return }
-    let widest = variant == .openblas ? columns : panelWidth
-    parallel.forEach((columns + widest - 1) / widest) { panels in
-      for panel in panels {
-        let first = panel * widest
-        let width = variant == .openblas ? columns : table.panelWidth(columns - first)
-        var row = packed + taps * channels * first
-        for tap in 0..<taps {
-          for channel in 0..<channels {
-            let place = source + 4 * (tap * tapStride + channel * channelStride + first * columnStride)
-            for n in 0..<min(width, columns - first) {
-              let weight = place.loadUnaligned(fromByteOffset: 4 * n * columnStride, as: Float.self)
-              row[n] = weight * (scale?[first + n] ?? 1)
+    let (taps, channels) = (packing.taps, packing.channels)
+    pack(
+      source, as: packing,
+      Places(group: packing.columns * channels * taps, tap: 1, channel: taps, column: channels * taps), scale: scale,
+      into: target, parallel)
+  }
+
+  /// Packs a matrix: element (row, column) lies `4 * (row * rowStride + column * columnStride)` bytes after `source`, which
+  /// may be misaligned; each column is multiplied by `scale[column]` where given.
+  public func pack(
+    _ source: UnsafeRawPointer, as packing: Packing, rowStride: Int, columnStride: Int, scale: [Float]? = nil,
+    into target: UnsafeMutableRawPointer, _ parallel: Parallel
+  ) {
+    pack(
+      source, as: packing, Places(group: 0, tap: 0, channel: rowStride, column: columnStride), scale: scale,
+      into: target, parallel)
+  }
+
+  /// From one element of the source to the next, in floats.
+  private struct Places {
+    let group, tap, channel, column: Int
+  }
+
+  private func pack(
+    _ source: UnsafeRawPointer, as packing: Packing, _ places: Places, scale: [Float]?,
+    into target: UnsafeMutableRawPointer, _ parallel: Parallel
+  ) {
+    let target = target.assumingMemoryBound(to: Float.self)
+    func packAll(_ scale: UnsafePointer<Float>?) {
+      for group in 0..<packing.groups {
+        let first = source + 4 * group * places.group
+        let scale = scale.map { $0 + group * packing.columns }
+        let target = target + group * packing.groupCount
+        switch packing.order {
+        case .panels, .rows: packPanels(first, packing, places, scale, into: target, parallel)
+        case .points(let height):
+          packAtPoints(
+            height, first, channels: packing.channels, columns: packing.columns, scale: scale, into: target, parallel)
+        case .byChannel: packByChannel(first, packing, scale, into: target)
+        }
+      }
+    }
+    if let scale { scale.withUnsafeBufferPointer { packAll($0.baseAddress) } } else { packAll(nil) }
+  }
+
+  private func packPanels(
+    _ source: UnsafeRawPointer, _ packing: Packing, _ places: Places, _ scale: UnsafePointer<Float>?,
+    into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
+  ) {
+    let (columns, panel) = (packing.columns, packing.panel)
+    parallel.forEach((columns + panel - 1) / panel) { panels in
+      for i in panels {
+        let first = i * panel
+        let count = min(panel, columns - first)
+        let width = count == panel ? panel : packing.lastPanel
+        var row = packed + packing.taps * packing.words * first
+        for tap in 0..<packing.taps {
+          func weight(_ channel: Int, _ n: Int) -> Float {
+            let place = tap * places.tap + channel * places.channel + (first + n) * places.column
+            return source.loadUnaligned(fromByteOffset: 4 * place, as: Float.self) * (scale?[first + n] ?? 1)
+          }
+          for word in 0..<packing.words {
+            switch packing.numbers {
+            case .float32: for n in 0..<count { row[n] = weight(word, n) }
+            case .bfloat16:
+              for n in 0..<count {
+                let low = UInt32(weight(2 * word, n).bfloat16Bits)
+                let high = 2 * word + 1 < packing.channels ? UInt32(weight(2 * word + 1, n).bfloat16Bits) : 0
+                row[n] = Float(bitPattern: high << 16 | low)
+              }
             }
-            for n in min(width, columns - first)..<width { row[n] = 0 }
+            for n in count..<width { row[n] = 0 }
             row += width
           }
         }
+      }
+    }
+  }
+
+  /// [channels, taps] to [taps, channels].
+  private func packByChannel(
+    _ source: UnsafeRawPointer, _ packing: Packing, _ scale: UnsafePointer<Float>?,
+    into packed: UnsafeMutablePointer<Float>
+  ) {
+    let (taps, count) = (packing.taps, packing.columns)
+    for channel in 0..<count {
+      for tap in 0..<taps {
+        let weight = source.loadUnaligned(fromByteOffset: 4 * (channel * taps + tap), as: Float.self)
+        packed[tap * count + channel] = weight * (scale?[channel] ?? 1)
       }
     }
   }

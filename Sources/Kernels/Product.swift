@@ -4,6 +4,8 @@ import Parallel
 /// A packed matrix, and where its products go.
 struct Product {
   var taps, channels, columns: Int
+  /// Of the weights; operands are rounded to them.
+  var numbers = Packing.Numbers.float32
   var weights: UnsafePointer<Float>
   var output: UnsafeMutablePointer<Float>
   /// From one output row to the next.
@@ -11,8 +13,8 @@ struct Product {
   var epilogue: Kernels.Epilogue
 }
 
-/// Memory of one task: room for tiles that stick out of the output, then the row pointers, then for OpenBLAS the rows
-/// themselves.
+/// Memory of one task: room for tiles that stick out of the output, then the row pointers, then for OpenBLAS and for
+/// bfloat16 the rows themselves.
 struct Scratch {
   let edges: UnsafeMutablePointer<Float>
   let pointers: UnsafeMutablePointer<UnsafePointer<Float>>
@@ -31,7 +33,7 @@ struct Scratch {
     4 * Block.scratchCount + taps * (rows + Block.overrun) * MemoryLayout<UnsafePointer<Float>>.stride
   }
 
-  /// What lies behind, for `rows * taps * channels` floats.
+  /// What lies behind, for `rows * taps` times the floats or words of a row.
   func gathered(taps: Int) -> UnsafeMutablePointer<Float> {
     (UnsafeMutableRawPointer(edges) + Scratch.byteCount(rows: rows, taps: taps)).assumingMemoryBound(to: Float.self)
   }
@@ -44,6 +46,8 @@ extension Kernels {
     _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ scratch: Scratch, zeros: UnsafePointer<Float>?
   ) {
     if variant == .openblas { return computeBLAS(product, rows, columns, scratch) }
+    let rounding = product.numbers == .bfloat16 ? bfloat16 : nil
+    if let rounding { round(rounding, product, rows.count, scratch, zeros: zeros) }
     // A tile may reach beyond the last row; what it computes there is dropped.
     for tap in 0..<product.taps {
       let end = scratch.pointers + (tap * scratch.pointerStride + rows.count)
@@ -54,23 +58,40 @@ extension Kernels {
     let offset = rows.lowerBound * product.stride
     let block = Block(
       rows: rows.count, pointers: scratch.pointers, pointerStride: scratch.pointerStride, zeros: zeros,
-      taps: product.taps, channels: product.channels, weights: product.weights, columns: product.columns,
+      taps: product.taps, channels: rounding == nil ? product.channels : (product.channels + 1) / 2,
+      weights: product.weights, columns: product.columns,
       output: product.output + offset, outputStride: product.stride, bias: epilogue.bias,
       residual: epilogue.residual.map { $0 + offset }, low: range?.lowerBound ?? -.infinity,
       high: range?.upperBound ?? .infinity, scratch: scratch.edges)
+    let multiply = rounding?.multiply ?? table.multiply
     guard epilogue.activation != nil, range == nil else {
-      return table.multiply(block, columns.lowerBound, columns.upperBound)
+      return multiply(block, columns.lowerBound, columns.upperBound)
     }
     // Some panels at a time, so that their sums are still in the second-level cache when the activation reads them.
     let width = panelWidth * max(1, Self.activatedFloats / (panelWidth * max(1, rows.count)))
     for first in stride(from: columns.lowerBound, to: columns.upperBound, by: width) {
       let end = min(first + width, columns.upperBound)
-      table.multiply(block, first, end)
+      multiply(block, first, end)
       applyUnclamped(epilogue, product.output, stride: product.stride, rows, first..<end)
     }
   }
 
   private static var activatedFloats: Int { 32 << 10 }
+
+  /// Rounds the operand of each row and tap to bfloat16, and points to that; zeros are the same in both.
+  private func round(
+    _ table: BFloat16Table, _ product: Product, _ rows: Int, _ scratch: Scratch, zeros: UnsafePointer<Float>?
+  ) {
+    var next = scratch.gathered(taps: product.taps)
+    for tap in 0..<product.taps {
+      let pointers = scratch.pointers + tap * scratch.pointerStride
+      for i in 0..<rows where pointers[i] != zeros {
+        table.round(pointers[i], next, product.channels)
+        pointers[i] = UnsafePointer(next)
+        next += (product.channels + 1) / 2
+      }
+    }
+  }
 
   /// Applies an activation that did not go into the sums as bounds.
   func applyUnclamped(

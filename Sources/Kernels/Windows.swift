@@ -17,18 +17,20 @@ struct Windows {
   /// Floats in one row of the copy.
   private let rowFloats: Int
 
-  init(_ c: Kernels.Convolution, _ kernels: Kernels, threads: Int) {
+  init(_ c: Kernels.Convolution, _ packing: Packing, _ kernels: Kernels, threads: Int) {
     self.c = c
     let groupChannels = c.inputChannels / c.groups
-    isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8
+    let isRounded = packing.numbers == .bfloat16
+    isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8 && !isRounded
     passes = isMerged || kernels.variant == .openblas ? c.batch : 1
     grid = kernels.grid(
       rows: c.batch / max(1, passes) * c.outputHeight * c.outputWidth, columns: c.outputChannels / c.groups,
-      rowFloats: groupChannels * c.strideX * c.strideY, threads: threads)
+      rowFloats: isRounded ? packing.taps * packing.words : groupChannels * c.strideX * c.strideY, threads: threads)
     taps = isMerged ? c.kernelHeight : c.kernelHeight * c.kernelWidth
     channels = isMerged ? c.kernelWidth * groupChannels : groupChannels
     rowFloats = ((c.outputWidth - 1) * c.strideX + c.kernelWidth) * c.inputChannels
-    let gatheredBytes = kernels.variant == .openblas ? 4 * grid.blockRows * taps * channels : 0
+    let gathers = isRounded || kernels.variant == .openblas
+    let gatheredBytes = gathers ? 4 * grid.blockRows * taps * packing.words(ofChannels: channels) : 0
     scratchBytes = Windows.aligned(Scratch.byteCount(rows: grid.blockRows, taps: taps) + gatheredBytes)
     // A block may start in the middle of an output row.
     let outputRows = (grid.blockRows + c.outputWidth - 2) / c.outputWidth + 1

@@ -1,3 +1,4 @@
+import CVectors
 public import KernelCore
 
 /// What every processor of the architecture runs: SSE2 on x86-64, NEON on ARM64.
@@ -35,3 +36,21 @@ enum SixteenLanes: Lanes {
 }
 
 public let tableSixteenLanes = KernelTable(SixteenLanes.self)
+
+/// The loops over bfloat16 of AVX-512 for any processor, likewise for tests.
+enum SixteenBFloat16: BFloat16Lanes {
+  typealias V = SIMD16<Float>
+  typealias Wide = TwoTimes<OneVector<SixteenBFloat16>>
+  @inline(__always)
+  static var hasTallTiles: Bool { true }
+
+  @inline(__always)
+  static func fma(_ sum: V, _ a: V, _ b: V) -> V { lp_dot_emulated16(sum, a, b) }
+
+  @inline(__always)
+  static func round(_ x: UnsafePointer<Float>, _ words: UnsafeMutablePointer<Float>, _ count: Int) {
+    lp_round_emulated(x, words, count)
+  }
+}
+
+public let tableSixteenBFloat16 = BFloat16Table(SixteenBFloat16.self)

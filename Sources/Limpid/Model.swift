@@ -1,9 +1,15 @@
 import Explainers
 import Explanations
 import Images
+import Kernels
 import Models
 import Parallel
 import Tensors
+
+/// A bound on the relative error of logits: float32 within 1e-5, fast within 1e-4, bfloat16 within 2e-2.
+public enum Precision: String, Sendable, CaseIterable {
+  case float32, fast, bfloat16
+}
 
 /// An ONNX classifier: what an image shows, and why. It never changes after loading; any number of threads may use it at
 /// once. Everything that can fail throws `LimpidError`.
@@ -12,38 +18,47 @@ public final class Model: Sendable {
 
   /// `preprocess` says how images are prepared, in place of what the file says: "imagenet", "imagenet-exact", or steps
   /// of docs/model-format.md with semicolons between them. `threads` 0: one per core; `memoryLimit` in bytes for one call,
-  /// 0: the machine's memory.
+  /// 0: the machine's memory. `precision` is a bound on the error of logits; the processor may have nothing faster within it
+  /// than float32.
   public convenience init(
-    path: String, preprocess: String? = nil, threads: Int = 0, memoryLimit: UInt64 = 0
+    path: String, preprocess: String? = nil, threads: Int = 0, memoryLimit: UInt64 = 0, precision: Precision = .float32
   ) throws {
-    try self.init(preprocess, threads, memoryLimit) { options in
+    try self.init(preprocess, threads, memoryLimit, precision) { options in
       try path.withCString { try Models.Model(path: $0, options: options, .unwatched) }
     }
   }
 
   /// The bytes of a file, which has its weights inside.
   public convenience init(
-    bytes: some Sequence<UInt8>, preprocess: String? = nil, threads: Int = 0, memoryLimit: UInt64 = 0
+    bytes: some Sequence<UInt8>, preprocess: String? = nil, threads: Int = 0, memoryLimit: UInt64 = 0,
+    precision: Precision = .float32
   ) throws {
     let bytes = Array(bytes)
-    try self.init(preprocess, threads, memoryLimit) { options in
+    try self.init(preprocess, threads, memoryLimit, precision) { options in
       try bytes.withUnsafeBytes { try Models.Model(bytes: $0, options: options, .unwatched) }
     }
   }
 
   private init(
-    _ preprocess: String?, _ threads: Int, _ memoryLimit: UInt64,
+    _ preprocess: String?, _ threads: Int, _ memoryLimit: UInt64, _ precision: Precision,
     _ load: (Models.Model.Options) throws -> Models.Model
   ) throws {
     model = try translated {
       var options = Models.Model.Options()
       options.threads = max(0, threads)
       options.memoryLimit = memoryLimit
+      switch precision {
+      case .float32: options.precision = .float32
+      case .fast: options.precision = .fast
+      case .bfloat16: options.precision = .bfloat16
+      }
       options.preprocessing = try preprocess.map { try Preprocessing(given: $0) }
       return try load(options)
     }
   }
 
+  /// What weights are multiplied in: what the processor makes of the precision that was asked for.
+  public var computedPrecision: Precision { model.kernels.numbers == .bfloat16 ? .bfloat16 : .float32 }
   /// The names of the classes, by index; empty where the file has none.
   public var labels: [String] { model.metadata.labels }
   /// nil where it depends on what is fed.

@@ -2,7 +2,7 @@ import Documents
 public import Engine
 public import Graph
 import Images
-import Kernels
+public import Kernels
 import ONNX
 import Operators
 public import Parallel
@@ -16,6 +16,8 @@ public final class Model: Sendable {
     public var memoryLimit: UInt64 = 0
     /// 0: one per core that this process may use.
     public var threads = 0
+    /// A bound on the error of logits.
+    public var precision = Precision.float32
     /// How images are prepared, in place of what the file says.
     public var preprocessing: Preprocessing?
     /// Whether files are read into memory, rather than mapped.
@@ -54,6 +56,7 @@ public final class Model: Sendable {
   public let path: String?
 
   public var graph: Graph { engine.graph }
+  public var kernels: Kernels { engine.kernels }
   /// The graph as the file has it; its values have the same ids.
   public var fileGraph: Graph { plainEngine.graph }
 
@@ -73,7 +76,7 @@ public final class Model: Sendable {
   package init(graph: Graph, path: String? = nil, options: Options, _ progress: Progress) throws {
     self.path = path
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
-    plainEngine = Engine(graph, kernels: try .selected(), limit: MemoryLimit(bytes: options.memoryLimit))
+    plainEngine = Engine(graph, kernels: try .selected().within(options.precision), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata, preprocessing: options.preprocessing)
     try plainEngine.checkOperators()
     let format = try InputFormat.find(graph, metadata)

@@ -1,4 +1,5 @@
 import Documents
+import Kernels
 import Tensors
 
 /// An option of a command: "--top N".
@@ -122,6 +123,15 @@ struct Arguments {
       throw Failure(.invalidArgument, "--\(name) is \(quoted(text)); it must be a whole number \(bounds)")
     }
     return value
+  }
+
+  func precision() throws -> Precision {
+    guard let text = text("precision") else { return .float32 }
+    guard let precision = Precision(rawValue: text) else {
+      let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure(.invalidArgument, "--precision is \(quoted(text)); it must be one of \(known)")
+    }
+    return precision
   }
 
   func threads() throws -> Int? { try integer("threads", in: 1...1024) }

@@ -14,6 +14,7 @@ struct Bench: Command {
     summary: "Measure how long a model takes, on an image or on made-up numbers.",
     options: [
       Option("batch", "N", "images that run at once (default 1)"), Option("threads", "N", "threads to use (default 1)"),
+      CallOptions.precision,
       Option("rounds", "N", "measurements (default 20), after a first run that is told apart"),
       Option("explain", "METHOD", "also explain the predicted class, turn by turn with classifying"),
       Option(flag: "profile", "where the time goes: operators and the slowest steps, beside the processor's peak"), .json,
@@ -23,6 +24,7 @@ struct Bench: Command {
   private let image: String?
   private let batch: Int
   private let threads: Int
+  private let precision: Precision
   private let rounds: Int
   private let method: String?
   private let isProfiled: Bool
@@ -33,6 +35,7 @@ struct Bench: Command {
     image = arguments.operands.dropFirst().first
     batch = try arguments.integer("batch", in: 1...65_536) ?? 1
     threads = try arguments.threads() ?? 1
+    precision = try arguments.precision()
     rounds = try arguments.integer("rounds", in: 1...1_000_000) ?? 20
     method = arguments.text("explain")
     isProfiled = arguments.flag("profile")
@@ -41,7 +44,7 @@ struct Bench: Command {
 
   func run() throws {
     let start = now()
-    let model = try Model.load(path, threads: threads)
+    let model = try Model.load(path, threads: threads, precision: precision)
     let load = now() - start
     let method = try method.map { try model.explainer(named: $0).name }
     let sample = try Sample(image, model)
@@ -63,7 +66,7 @@ struct Bench: Command {
         let profile = Profile()
         progress = .profiling(profile)
         for _ in 0..<rounds { _ = try method.map(explain) ?? classify() }
-        measured.profile = StepTimes(profile, rounds: rounds, peak: model.engine.kernels.measuredPeak)
+        measured.profile = StepTimes(profile, rounds: rounds, peak: model.kernels.measuredPeak)
       }
       measured.first = try classify()
       // The first explanation plans and packs, as the first classification did.
@@ -78,7 +81,7 @@ struct Bench: Command {
     line.clear()
     let report = Report(
       path: path, input: sample.description(batch: batch), batch: batch, threads: threads, rounds: rounds,
-      kernels: model.engine.kernels.variant, measured: measured)
+      kernels: model.kernels, measured: measured)
     try Console.write(isJSON ? report.json.document : report.text)
   }
 
@@ -161,7 +164,7 @@ private struct Report {
   let batch: Int
   let threads: Int
   let rounds: Int
-  let kernels: Kernels.Variant
+  let kernels: Kernels
   let measured: Measurements
 
   /// The most memory that this process has had, in bytes.
@@ -174,7 +177,8 @@ private struct Report {
     var table = Table()
     table.add("model", path.printable)
     table.add("input", input)
-    table.add("kernels", "\(kernels) (the processor runs \(Kernels.native.map(\.rawValue).joined(separator: ", ")))")
+    table.add("kernels", "\(kernels.variant) (the processor runs \(Kernels.native.map(\.rawValue).joined(separator: ", ")))")
+    table.add("precision", kernels.precisionNote ?? kernels.precision.rawValue)
     table.add("threads", "\(threads) of \(Parallel.available.threads) cores")
     table.add("load", "\(milliseconds(measured.load))")
     table.add("first run", "\(milliseconds(measured.first))")
@@ -188,7 +192,8 @@ private struct Report {
 
   var json: JSON {
     var members: [(String, JSON)] = [
-      ("model", .text(path)), ("input", .text(input)), ("kernels", .text(kernels.rawValue)),
+      ("model", .text(path)), ("input", .text(input)), ("kernels", .text(kernels.variant.rawValue)),
+      ("precision", .text(kernels.precision.rawValue)), ("computed_precision", .text(kernels.numbers.rawValue)),
       ("processor", .texts(Kernels.native.map(\.rawValue))), ("cores", .integer(Parallel.available.threads)),
       ("threads", .integer(threads)), ("batch", .integer(batch)), ("rounds", .integer(rounds)),
       ("load_ms", .number(1000 * measured.load)), ("first_run_ms", .number(1000 * measured.first)),

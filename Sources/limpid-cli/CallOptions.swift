@@ -1,4 +1,5 @@
 import Images
+import Kernels
 import Models
 import Tensors
 
@@ -16,6 +17,10 @@ struct CallOptions {
   static let refuseLinks = Option(
     flag: "refuse-links", "refuse a model whose weights lie in files behind symbolic links")
 
+  static let precision = Option(
+    "precision", "NAME", "a bound on the error of the scores: float32 (default), fast (1e-4), bfloat16 (2e-2)")
+
+  let precision: Precision
   /// nil: as the file says.
   let preprocessing: Preprocessing?
   let keepsHighByte: Bool
@@ -27,6 +32,7 @@ struct CallOptions {
     preprocessing = try arguments.text("preprocess").map { text in
       try locating("--preprocess") { try Preprocessing(given: text) }
     }
+    precision = try arguments.precision()
     keepsHighByte = arguments.flag("high-byte")
     refusesLinks = arguments.flag("refuse-links")
     output = arguments.text("scores")

@@ -10,7 +10,7 @@ struct Classify: Command {
     options: [
       Option("top", "N", "classes to show for each image (default 5)"),
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, .json,
+      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision, .json,
       .threads,
     ])
 

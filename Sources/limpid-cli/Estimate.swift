@@ -11,7 +11,7 @@ struct Estimate: Command {
     options: [
       Option("layer", "NAME", "the value or module (default: found)"),
       Option("output", "FILE", "where it is kept (default: MODEL.statistics.safetensors, where methods find it)"),
-      CallOptions.preprocess, CallOptions.feed, CallOptions.refuseLinks, .json, .threads,
+      CallOptions.preprocess, CallOptions.feed, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
     ])
 
   private let model: String

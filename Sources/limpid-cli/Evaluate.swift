@@ -26,7 +26,7 @@ struct Evaluate: Command {
       Option("class-table", "FILE", "to explain: line i names the class for images of class i, by number"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.refuseLinks,
+      CallOptions.refuseLinks, CallOptions.precision,
       Option("report", "FOLDER", "where results are written; a run that was stopped goes on from there"),
       Option("store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
       Option("resamples", "N", "of the bootstrap (default 1000)"),

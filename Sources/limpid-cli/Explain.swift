@@ -16,7 +16,7 @@ struct Explain: Command {
       Option("class", "CLASS", "predicted (default), least (probable), all, a number or a label; several: a,b"),
     ] + GivenSettings.options + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks,
+      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision,
       Option("output", "PATH", "a folder, or one .png file (default: the current folder; with --report none)"),
       Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
       Option("report", "FILE.html", "one page with images, maps, classes and settings"),

@@ -16,7 +16,7 @@ struct Fetch: Command {
         "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"),
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, .json, .threads,
+      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
     ])
 
   private let model: String

@@ -1,5 +1,6 @@
 import Documents
 import Images
+import Kernels
 import Models
 import Parallel
 import Tensors
@@ -40,11 +41,14 @@ func forEachImage(
 
 extension Model {
   /// A model file; Ctrl-C stops the load, and calls from then on.
-  static func load(_ path: String, threads: Int? = nil, _ given: CallOptions? = nil) throws -> Model {
+  static func load(
+    _ path: String, threads: Int? = nil, precision: Precision = .float32, _ given: CallOptions? = nil
+  ) throws -> Model {
     var options = Options()
     options.threads = threads ?? 0
     options.preprocessing = given?.preprocessing
     options.refusesLinks = given?.refusesLinks ?? false
+    options.precision = given?.precision ?? precision
     Interrupt.catchOnce()
     let progress = Progress { _, _ in !Interrupt.cancellation.isCancelled }
     do {

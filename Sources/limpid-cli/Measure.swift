@@ -18,7 +18,7 @@ struct Measure: Command {
       Option("class", "CLASS", "predicted (default), least (probable), a number or a label; several: a,b"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, .json, .threads,
+      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
     ])
 
   private let model: String

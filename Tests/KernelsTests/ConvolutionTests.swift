@@ -5,8 +5,8 @@ import Testing
 /// A convolution with its operands, in the layouts of ONNX's weights and of channels-last pictures.
 struct ConvolutionCase {
   var c: Kernels.Convolution
-  var input: [Float]
-  let weights, bias, residual: [Float]
+  var input, weights: [Float]
+  let bias, residual: [Float]
   var activation: Kernels.Unary?
 
   init(_ c: Kernels.Convolution, seed: Int, activation: Kernels.Unary? = nil) {
@@ -63,18 +63,19 @@ struct ConvolutionCase {
     return result
   }
 
-  func run(_ kernels: Kernels, threads: Int = 1, misaligned: Bool = false) -> [Float] {
+  func run(_ kernels: Kernels, threads: Int = 1, misaligned: Bool = false, known: Bool = true) -> [Float] {
     let parallel = Parallel(threads: threads)
     return withAligned(4 * weights.count + 1) { source in
       let source = source + (misaligned ? 1 : 0)
       weights.withUnsafeBytes { source.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-      return withAligned(4 * kernels.weightCount(c)) { packed in
-        let packed = packed.assumingMemoryBound(to: Float.self)
-        kernels.packWeights(c, source, scale: nil, into: packed, parallel)
-        return withAligned(kernels.convolutionWorkspace(c, threads: threads)) { workspace in
+      let packing = kernels.packing(c, known: known)
+      return withAligned(packing.byteCount) { memory in
+        let packed = memory.assumingMemoryBound(to: Float.self)
+        kernels.pack(source, as: packing, into: memory, parallel)
+        return withAligned(kernels.convolutionWorkspace(c, packing, threads: threads)) { workspace in
           floats(c.outputCount) {
             kernels.convolve(
-              c, input, packed, into: $0, .init(bias: bias, residual: residual, activation: activation),
+              c, input, packed, as: packing, into: $0, .init(bias: bias, residual: residual, activation: activation),
               workspace: workspace, parallel)
           }
         }

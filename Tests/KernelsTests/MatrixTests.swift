@@ -16,7 +16,8 @@ struct MatrixTests {
   struct Product {
     let size: Size
     let aStride, cStride: Int
-    let a, b, bias, residual: [Float]
+    var a, b: [Float]
+    let bias, residual: [Float]
 
     init(_ size: Size, seed: Int) {
       var g = Generator(seed)
@@ -49,22 +50,22 @@ struct MatrixTests {
       return result
     }
 
-    func run(_ kernels: Kernels, threads: Int = 1, scale: [Float]? = nil) -> [Float] {
+    func run(_ kernels: Kernels, threads: Int = 1, known: Bool = true, scale: [Float]? = nil) -> [Float] {
       let parallel = Parallel(threads: threads)
-      let packed = floats(kernels.packedCount(depth: size.depth, columns: size.columns)) { packed in
-        func pack(_ scale: UnsafePointer<Float>?) {
-          b.withUnsafeBytes {
-            kernels.pack(
-              $0.baseAddress ?? UnsafeRawPointer(packed), taps: 1, tapStride: 0, channels: size.depth,
-              channelStride: size.columns, columns: size.columns, columnStride: 1, scale: scale, into: packed, parallel)
-          }
+      let packing = kernels.packing(depth: size.depth, columns: size.columns, known: known)
+      let packed = floats(packing.byteCount / 4) { packed in
+        b.withUnsafeBytes {
+          kernels.pack(
+            $0.baseAddress ?? UnsafeRawPointer(packed), as: packing, rowStride: size.columns, columnStride: 1,
+            scale: scale, into: packed, parallel)
         }
-        if let scale { pack(scale) } else { pack(nil) }
       }
-      return floats(size.rows * cStride) {
-        kernels.multiply(
-          rows: size.rows, depth: size.depth, columns: size.columns, a, stride: aStride, packed, into: $0,
-          stride: cStride, .init(bias: bias, residual: residual), parallel)
+      return withAligned(kernels.productWorkspace(rows: size.rows, packing, threads: threads)) { workspace in
+        floats(size.rows * cStride) {
+          kernels.multiply(
+            rows: size.rows, a, stride: aStride, packed, as: packing, into: $0, stride: cStride,
+            .init(bias: bias, residual: residual), workspace: workspace, parallel)
+        }
       }
     }
 

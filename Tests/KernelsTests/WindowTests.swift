@@ -12,20 +12,13 @@ struct DepthwiseTests {
   @Test("A depthwise convolution equals the sums in double precision", arguments: variants, cases.indices)
   func depthwise(kernels: Kernels, index: Int) {
     let test = ConvolutionCase(Self.cases[index], seed: index + 50)
-    let c = test.c
-    let taps = c.kernelHeight * c.kernelWidth
-    let weights = (0..<taps * c.outputChannels).map {
-      test.weights[$0 % c.outputChannels * taps + $0 / c.outputChannels]
-    }
     func run(_ threads: Int, _ activation: Kernels.Unary?) -> [Float] {
-      floats(c.outputCount) {
-        kernels.convolveDepthwise(
-          c, test.input, weights, into: $0,
-          .init(bias: test.bias, residual: test.residual, activation: activation), Parallel(threads: threads))
-      }
+      var test = test
+      test.activation = activation
+      return test.run(kernels, threads: threads)
     }
     let sums = run(1, nil)
-    expect(sums, test.expected(), "\(c)")
+    expect(sums, test.expected(), "\(test.c)")
     expectSame(run(2, nil), sums, "two threads")
     let silu = floats(sums.count) { kernels.unary(.silu, sums, into: $0, count: sums.count, .serial) }
     expectSame(run(1, .silu), silu, "silu")

@@ -7,7 +7,8 @@ struct WinogradTests {
   /// Points of a layer by its packed weights, 9 where it is summed directly.
   private func points(_ kernels: Kernels, _ c: Kernels.Convolution) -> Int {
     let (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
-    return kernels.weightCount(c) / c.groups / kernels.packedCount(depth: channels, columns: columns)
+    return kernels.packing(c, known: true).byteCount / c.groups
+      / kernels.packing(depth: channels, columns: columns, known: true).byteCount
   }
 
   @Test("The shape of a layer decides which algorithm computes it", arguments: variants)

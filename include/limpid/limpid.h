@@ -186,7 +186,9 @@ LIMPID_API void limpid_image_free(limpid_image *image);
 typedef struct limpid_model limpid_model;
 
 /** A bound on the error of the logits, relative, against float64. The processor's fastest kernel that
-    keeps the bound is used; where it has none but float32, all are float32. */
+    keeps the bound is used; where it has none but float32, all are float32: limpid_model_info.computed_precision.
+    In bfloat16 both factors of products with known weights of many channels are rounded, in gradients too; sums are
+    float32, and so is all else (docs/performance.md). Networks whose float32 is worse than 1e-5 may leave the bounds. */
 typedef enum limpid_precision {
   LIMPID_PRECISION_DEFAULT = 0,  /* float32 */
   LIMPID_PRECISION_FLOAT32 = 1,  /* every product and sum in float32 */
@@ -239,10 +241,13 @@ typedef struct limpid_model_info {
   const char *score_output; /* the name of that output; NULL likewise */
   const char *image_input;  /* the name of the input that an image goes to; NULL where it has none */
   const char *image_layout; /* "nchw", "nhwc", "chw", "hwc" or "nhw"; NULL likewise */
+  limpid_precision precision;          /* as it was loaded; never DEFAULT */
+  limpid_precision computed_precision; /* what that comes to on this processor: FLOAT32 or BFLOAT16 */
 } limpid_model_info;
 
 #define LIMPID_MODEL_INFO_INIT \
-  { sizeof(limpid_model_info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+  { sizeof(limpid_model_info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, \
+    LIMPID_PRECISION_DEFAULT, LIMPID_PRECISION_DEFAULT }
 
 typedef struct limpid_method_info {
   size_t struct_size;

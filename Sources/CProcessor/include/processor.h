@@ -6,7 +6,8 @@
 /* Instruction sets that both the processor and the operating system offer. */
 enum {
   LP_AVX2_FMA = 1 << 0,
-  LP_AVX512 = 1 << 1 /* F, VL, BW and DQ */
+  LP_AVX512 = 1 << 1, /* F, VL, BW and DQ */
+  LP_AVX512_BF16 = 1 << 2
 };
 
 uint32_t lp_processor_features(void);

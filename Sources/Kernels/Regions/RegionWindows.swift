@@ -6,21 +6,24 @@ public import Parallel
 /// are summed directly: in Winograd's algorithm a pixel changes the rounding of outputs that do not depend on it.
 extension Kernels {
   /// Bytes that `convolve(_:regions:…)` needs for a list of `pixels`.
-  public func regionWorkspace(_ c: Convolution, pixels: Int, threads: Int) -> Int {
-    RegionWindows(c, self, pixels: pixels, threads: threads).slotBytes * max(1, threads)
+  public func regionWorkspace(_ c: Convolution, _ packing: Packing, pixels: Int, threads: Int) -> Int {
+    if packing.order == .byChannel { return 0 }
+    return RegionWindows(c, packing, self, pixels: pixels, threads: threads).slotBytes * max(1, threads)
   }
 
-  /// Weights from `packWeights` of kernels that sum directly. `output`: [pixels of `wanted`, channels]; the residual
+  /// `packed`: weights as `packing` of kernels that sum directly. `output`: [pixels of `wanted`, channels]; the residual
   /// of the epilogue is laid out so, and may be the output itself.
   public func convolve(
     _ c: Convolution, regions wanted: RegionList, of input: PatchedMaps, _ packed: UnsafePointer<Float>,
-    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, workspace: UnsafeMutableRawPointer,
-    _ parallel: Parallel
+    as packing: Packing, into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue,
+    workspace: UnsafeMutableRawPointer, _ parallel: Parallel
   ) {
     guard wanted.count > 0 else { return }
-    let windows = RegionWindows(c, self, pixels: wanted.count, threads: parallel.threads)
+    if packing.order == .byChannel {
+      return convolveDepthwise(c, regions: wanted, of: input, packed, into: output, epilogue, parallel)
+    }
+    let windows = RegionWindows(c, packing, self, pixels: wanted.count, threads: parallel.threads)
     let grid = windows.grid
-    let groupLength = packedCount(depth: windows.taps * windows.channels, columns: windows.columns)
     forEachTask(c.groups * grid.count, parallel) { task, slot in
       let (rows, columnRange) = grid[task % grid.count]
       let group = task / grid.count
@@ -31,8 +34,8 @@ extension Kernels {
       windows.point(rows, wanted, input, group: group, scratch, zeros)
       let first = group * windows.columns
       let product = Product(
-        taps: windows.taps, channels: windows.channels, columns: windows.columns, weights: packed + group * groupLength,
-        output: output + first, stride: c.outputChannels,
+        taps: windows.taps, channels: windows.channels, columns: windows.columns, numbers: packing.numbers,
+        weights: packed + group * packing.groupCount, output: output + first, stride: c.outputChannels,
         epilogue: Epilogue(
           bias: epilogue.bias.map { $0 + first }, residual: epilogue.residual.map { $0 + first },
           activation: epilogue.activation))
@@ -41,7 +44,7 @@ extension Kernels {
   }
 
   /// The same for `convolveDepthwise`.
-  public func convolveDepthwise(
+  private func convolveDepthwise(
     _ c: Convolution, regions wanted: RegionList, of input: PatchedMaps, _ weights: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
   ) {
@@ -119,13 +122,16 @@ private struct RegionWindows {
   /// Memory of one task: a `Scratch`, then zeros.
   let slotBytes: Int
 
-  init(_ c: Kernels.Convolution, _ kernels: Kernels, pixels: Int, threads: Int) {
+  init(_ c: Kernels.Convolution, _ packing: Packing, _ kernels: Kernels, pixels: Int, threads: Int) {
     self.c = c
     taps = c.kernelHeight * c.kernelWidth
     (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
+    let isRounded = packing.numbers == .bfloat16
     grid = kernels.grid(
-      rows: pixels, columns: columns, rowFloats: channels * c.strideX * c.strideY, threads: threads)
-    scratchBytes = (Scratch.byteCount(rows: grid.blockRows, taps: taps) + 63) / 64 * 64
+      rows: pixels, columns: columns,
+      rowFloats: isRounded ? taps * packing.words : channels * c.strideX * c.strideY, threads: threads)
+    let roundedBytes = isRounded ? 4 * grid.blockRows * taps * packing.words : 0
+    scratchBytes = (Scratch.byteCount(rows: grid.blockRows, taps: taps) + roundedBytes + 63) / 64 * 64
     slotBytes = scratchBytes + (4 * channels + 63) / 64 * 64
   }
 

@@ -11,8 +11,8 @@ enum ConvTranspose {
 
   private static func plan(_ request: Request) throws -> Step {
     let g = try Geometry(request)
-    let phases = try TransposePhases(g, request.kernels)
     let w = try request.input(1)
+    let phases = try TransposePhases(g, request.kernels, known: w.constant != nil)
     let packed = try w.constant.map { constant in
       try request.weights.packed(
         [constant], as: "ConvTranspose \(phases.key)", byteCount: phases.packedByteCount

@@ -30,72 +30,63 @@ enum Conv {
 
     let c = geometry.convolution
     let kernels = request.kernels
-    let folded = try ConvolutionWeights.Folded(request, outputs: c.outputChannels)
-    let weights = ConvolutionWeights(c, kernels)
+    let folded = try FoldedNormalization(request, outputs: c.outputChannels)
+    let packing = kernels.packing(c, known: try request.input(1).constant != nil)
     // Weights that are computed from what is fed are packed in each run.
     let packed = try request.input(1).constant.map { w in
       try request.weights.packed(
-        [w] + folded.sources, as: "Conv \(weights.key) \(folded.key)", byteCount: weights.byteCount
+        [w] + folded.sources, as: "Conv \(packing) \(folded.key)", byteCount: packing.byteCount
       ) {
-        let storage = try Storage(byteCount: weights.byteCount)
-        weights.pack(w.data, scale: folded.scale, into: storage.base, request.parallel)
+        let storage = try Storage(byteCount: packing.byteCount)
+        kernels.pack(w.data, as: packing, scale: folded.scale, into: storage.base, request.parallel)
         return storage
       }
     }
     let bias = folded.bias
     let biasIsFed = bias == nil && request.has(2)
     let hasResidual = request.has(residual)
-    let packing = packed == nil ? weights.byteCount.roundedUp(to: 64) : 0
-    let scratch = weights.isDepthwise ? 0 : kernels.convolutionWorkspace(c, threads: request.parallel.threads)
+    let fedSize = packed == nil ? packing.byteCount.roundedUp(to: 64) : 0
+    let scratch = kernels.convolutionWorkspace(c, packing, threads: request.parallel.threads)
     let isEmpty = geometry.output.count == 0
     let taken: Set<Int> = packed == nil ? [] : biasIsFed ? [1] : [1, 2, 3, 4, 5, 6]
     var step = Step(
-      inputs: layouts, outputs: [output], workspace: packing + scratch, taken: taken,
+      inputs: layouts, outputs: [output], workspace: fedSize + scratch, taken: taken,
       multiplyAdds: output.shape.count * c.multiplyAddsPerOutput
     ) { run in
       if isEmpty { return }
-      if packed == nil { weights.pack(run.input(1, as: UInt8.self), scale: nil, into: run.workspace, run.parallel) }
+      if packed == nil { kernels.pack(run.input(1, as: UInt8.self), as: packing, into: run.workspace, run.parallel) }
       let w = UnsafeRawPointer(packed?.base ?? run.workspace).assumingMemoryBound(to: Float.self)
       let epilogue = Kernels.Epilogue(
         bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) }
           ?? (biasIsFed ? run.input(2) : nil),
         residual: hasResidual ? run.input(residual) : nil, activation: activation)
-      if weights.isDepthwise {
-        kernels.convolveDepthwise(c, run.input(0), w, into: run.output(), epilogue, run.parallel)
-      } else {
-        kernels.convolve(
-          c, run.input(0), w, into: run.output(), epilogue, workspace: run.workspace + packing, run.parallel)
-      }
+      kernels.convolve(
+        c, run.input(0), w, as: packing, into: run.output(), epilogue, workspace: run.workspace + fedSize, run.parallel)
     }
     if let packed, !biasIsFed, kernels.sumsDirectly, output.shape.rank == 4 {
       step.regional = regional(
-        c, kernels, packed, bias, activation, hasResidual: hasResidual, isDepthwise: weights.isDepthwise,
-        request.parallel)
+        c, kernels, packed, packing, bias, activation, hasResidual: hasResidual, request.parallel)
     }
     return step
   }
 
   private static func regional(
-    _ c: Kernels.Convolution, _ kernels: Kernels, _ packed: Storage, _ bias: Storage?, _ activation: Kernels.Unary?,
-    hasResidual: Bool, isDepthwise: Bool, _ parallel: Parallel
+    _ c: Kernels.Convolution, _ kernels: Kernels, _ packed: Storage, _ packing: Packing, _ bias: Storage?,
+    _ activation: Kernels.Unary?, hasResidual: Bool, _ parallel: Parallel
   ) -> RegionalStep {
     RegionalStep(
       wholeCost: Int(kernels.relativeCost(c) * Double(c.batch * c.outputHeight * c.outputWidth * c.outputChannels)
         * Double(c.multiplyAddsPerOutput)),
       reach: RegionalStep.reach(c), residual: hasResidual ? residual : nil,
-      workspace: { isDepthwise ? 0 : kernels.regionWorkspace(c, pixels: $0, threads: parallel.threads) }
+      workspace: { kernels.regionWorkspace(c, packing, pixels: $0, threads: parallel.threads) }
     ) { run in
       let w = UnsafePointer(packed.base.assumingMemoryBound(to: Float.self))
       let epilogue = Kernels.Epilogue(
         bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) },
         residual: hasResidual ? UnsafePointer(run.output) : nil, activation: activation)
-      if isDepthwise {
-        kernels.convolveDepthwise(
-          c, regions: run.wanted, of: run.input, w, into: run.output, epilogue, run.parallel)
-      } else {
-        kernels.convolve(
-          c, regions: run.wanted, of: run.input, w, into: run.output, epilogue, workspace: run.workspace, run.parallel)
-      }
+      kernels.convolve(
+        c, regions: run.wanted, of: run.input, w, as: packing, into: run.output, epilogue, workspace: run.workspace,
+        run.parallel)
     }
   }
 

@@ -7,7 +7,7 @@ import Tensors
 struct TransposePhases: Sendable {
   private struct Phase: Sendable {
     let convolution: Kernels.Convolution
-    let weights: ConvolutionWeights
+    let packing: Packing
     /// The taps of the kernel in the order in which the phase's convolution meets them, or `gap`; where there are none,
     /// the phase is bias alone.
     let taps: [Int]
@@ -25,7 +25,8 @@ struct TransposePhases: Sendable {
   private static let limit = 1 << 14
   private var isWhole: Bool { geometry.strides == [1, 1] }
 
-  init(_ g: ConvTranspose.Geometry, _ kernels: Kernels) throws {
+  /// `known`: whether the weights are, when this is planned.
+  init(_ g: ConvTranspose.Geometry, _ kernels: Kernels, known: Bool) throws {
     geometry = g
     self.kernels = kernels
     let (rows, columns) = (min(g.strides[0], max(1, g.extents[0])), min(g.strides[1], max(1, g.extents[1])))
@@ -41,7 +42,7 @@ struct TransposePhases: Sendable {
           kernelHeight: y.taps.count, kernelWidth: x.taps.count, padTop: y.pad, padLeft: x.pad,
           dilationY: y.dilation, dilationX: x.dilation, groups: g.groups)
         var phase = Phase(
-          convolution: convolution, weights: ConvolutionWeights(convolution, kernels),
+          convolution: convolution, packing: kernels.packing(convolution, known: known),
           taps: y.taps.flatMap { y in
             x.taps.map { y == AxisPhase.gap || $0 == AxisPhase.gap ? AxisPhase.gap : y * g.kernel[1] + $0 }
           },
@@ -49,7 +50,7 @@ struct TransposePhases: Sendable {
         phase.offset = packedByteCount
         let size = try Shape(checking: [phase.taps.count, g.channels * g.groups, g.columns]).count
         guard size <= 1 << 40 else { throw Failure(.unsupported, "the weights are too large") }
-        packedByteCount += phase.taps.isEmpty ? 0 : phase.weights.byteCount.roundedUp(to: 64)
+        packedByteCount += phase.taps.isEmpty ? 0 : phase.packing.byteCount.roundedUp(to: 64)
         phases.append(phase)
       }
     }
@@ -59,7 +60,7 @@ struct TransposePhases: Sendable {
   var key: String {
     let g = geometry
     return "\(g.kernel) \(g.strides) \(g.dilations) \(g.padBegin) \(g.channels) \(g.columns) \(g.groups) "
-      + phases.map { "\($0.row),\($0.column) \($0.weights.key)" }.joined(separator: " ")
+      + phases.map { "\($0.row),\($0.column) \($0.packing)" }.joined(separator: " ")
   }
 
   /// The phase's result, where it is not the whole, and what the convolution needs.
@@ -75,7 +76,7 @@ struct TransposePhases: Sendable {
   }
 
   private func convolutionWorkspace(_ phase: Phase, _ threads: Int) -> Int {
-    phase.weights.isDepthwise ? 0 : kernels.convolutionWorkspace(phase.convolution, threads: threads)
+    kernels.convolutionWorkspace(phase.convolution, phase.packing, threads: threads)
   }
 
   /// `source` is [channels of all groups, columns, kernel], perhaps misaligned.
@@ -100,7 +101,7 @@ struct TransposePhases: Sendable {
           }
         }
         guard let base = weights.baseAddress else { return }
-        phase.weights.pack(UnsafeRawPointer(base), scale: nil, into: target + phase.offset, parallel)
+        kernels.pack(UnsafeRawPointer(base), as: phase.packing, into: target + phase.offset, parallel)
       }
     }
   }
@@ -118,12 +119,8 @@ struct TransposePhases: Sendable {
       }
       let weights = (packed + phase.offset).assumingMemoryBound(to: Float.self)
       let result = isWhole ? output : workspace.assumingMemoryBound(to: Float.self)
-      if phase.weights.isDepthwise {
-        kernels.convolveDepthwise(c, x, weights, into: result, epilogue, parallel)
-      } else {
-        kernels.convolve(
-          c, x, weights, into: result, epilogue, workspace: workspace + resultByteCount(phase), parallel)
-      }
+      kernels.convolve(
+        c, x, weights, as: phase.packing, into: result, epilogue, workspace: workspace + resultByteCount(phase), parallel)
       if isWhole { continue }
       forEachRow(phase, into: output, parallel) { index, pixel in
         pixel.update(from: result + index * c.outputChannels, count: c.outputChannels)

@@ -122,12 +122,10 @@ struct AttentionTask: Sendable {
     let keys, values, packedKeys, packedValues, scores, end: Int
   }
 
-  private var packedKeyCount: Int {
-    kernels.packedCount(depth: query.width, columns: key.rows).roundedUp(to: 16)
-  }
-  private var packedValueCount: Int {
-    kernels.packedCount(depth: key.rows, columns: value.width).roundedUp(to: 16)
-  }
+  private var keyPacking: Packing { kernels.packing(depth: query.width, columns: key.rows, known: false) }
+  private var valuePacking: Packing { kernels.packing(depth: key.rows, columns: value.width, known: false) }
+  private var packedKeyCount: Int { (keyPacking.byteCount / 4).roundedUp(to: 16) }
+  private var packedValueCount: Int { (valuePacking.byteCount / 4).roundedUp(to: 16) }
 
   /// All shapes are checked to be bounded before.
   private var memory: Memory {
@@ -156,12 +154,10 @@ struct AttentionTask: Sendable {
         gather(newKey, from: run, 1, past: 4, n, head, into: keys + i * key.rows * key.width)
         gather(newValue, from: run, 2, past: 5, n, head, into: values + i * value.rows * value.width)
         kernels.pack(
-          keys + i * key.rows * key.width, taps: 1, tapStride: 0, channels: key.width, channelStride: 1,
-          columns: key.rows, columnStride: key.width, scale: nil,
+          keys + i * key.rows * key.width, as: keyPacking, rowStride: 1, columnStride: key.width,
           into: floats + memory.packedKeys + i * packedKeyCount, .serial)
         kernels.pack(
-          values + i * value.rows * value.width, taps: 1, tapStride: 0, channels: value.rows,
-          channelStride: value.width, columns: value.width, columnStride: 1, scale: nil,
+          values + i * value.rows * value.width, as: valuePacking, rowStride: value.width, columnStride: 1,
           into: floats + memory.packedValues + i * packedValueCount, .serial)
       }
     }
@@ -197,9 +193,8 @@ struct AttentionTask: Sendable {
     func show(_ stage: Int) { if stage == shownStage { shown?.update(from: scores, count: count) } }
 
     kernels.multiply(
-      rows: query.rows, depth: query.width, columns: key.rows,
-      run.input(0) + query.offset(batch: n, head: head), stride: query.rowStride,
-      floats + memory.packedKeys + keyHead * packedKeyCount, into: scores, stride: key.rows, .none, .serial)
+      rows: query.rows, run.input(0) + query.offset(batch: n, head: head), stride: query.rowStride,
+      floats + memory.packedKeys + keyHead * packedKeyCount, as: keyPacking, into: scores, stride: key.rows, .none, .serial)
     for i in 0..<count { scores[i] *= scale }
     show(0)
     if softcap != 0 { for i in 0..<count { scores[i] = softcap * tanhf(scores[i] / softcap) } }
@@ -216,8 +211,8 @@ struct AttentionTask: Sendable {
     show(3)
     let output = AttentionHeads(query, width: value.width)
     kernels.multiply(
-      rows: query.rows, depth: key.rows, columns: value.width, scores, stride: key.rows,
-      floats + memory.packedValues + keyHead * packedValueCount,
+      rows: query.rows, scores, stride: key.rows,
+      floats + memory.packedValues + keyHead * packedValueCount, as: valuePacking,
       into: run.output() + output.offset(batch: n, head: head), stride: output.rowStride, .none, .serial)
   }
 }

@@ -144,7 +144,7 @@ struct EinsumProgram: Sendable {
           .sum, outer: split.outer, axis: split.axis, inner: 1, source(from), into: target(to), run.parallel)
       case .multiply(let product, let a, let b, let packed, let to):
         product.pack(source(b), into: target(packed), run.parallel)
-        product.run(source(a), packed: target(packed), into: target(to), .none, run.parallel)
+        product.run(source(a), packed: target(packed), into: target(to), workspace: target(packed), run.parallel)
       case .finish(let copy, let from): copy.run(source(from), into: run.output())
       }
     }

@@ -32,21 +32,23 @@ enum Gemm {
     }
     let alpha = try request.node.float("alpha", default: 1)
     let kernels = request.kernels
-    let product = MatrixProduct(
+    var product = MatrixProduct(
       rows: rows, depth: depth, columns: columns, aRowStride: depth, bDepthStride: isBTransposed ? 1 : columns,
       bColumnStride: isBTransposed ? depth : 1, kernels: kernels)
+    product.isKnown = b.constant != nil
     let factor = try Factor(request, b, product, alpha, isInPlace: isBTransposed && alpha == 1)
     let output = try Shape(checking: [rows, columns])
     let summand = try Summand(request, output, beta: request.node.float("beta", default: 1))
 
     // The workspace: a transposed, b packed, c scaled.
+    let factorSize = factor.workspace(threads: request.parallel.threads)
     let aSize = isATransposed ? (4 * a.count).roundedUp(to: 64) : 0
     let isEmpty = output.count == 0
     let hasResidual = try request.hasResidual(residual, for: output)
     let activation = try Activation.fused(into: request.node)
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
-      workspace: aSize + factor.workspace + summand.workspace, taken: b.constant == nil ? [] : [1],
+      workspace: aSize + factorSize + summand.workspace, taken: b.constant == nil ? [] : [1],
       multiplyAdds: output.count * depth
     ) { run in
       if isEmpty { return }
@@ -59,7 +61,7 @@ enum Gemm {
       let epilogue = Kernels.Epilogue(
         bias: summand.bias, residual: hasResidual ? run.input(residual) : nil, activation: activation)
       factor.multiply(left, run, epilogue, workspace: run.workspace + aSize)
-      summand.add(to: run, kernels, workspace: run.workspace + aSize + factor.workspace)
+      summand.add(to: run, kernels, workspace: run.workspace + aSize + factorSize)
     }
   }
 
@@ -81,11 +83,11 @@ enum Gemm {
         form = .fed(alpha: alpha, byteCount: size.roundedUp(to: 64))
         return
       }
-      if isInPlace {
+      if isInPlace && product.packing.numbers == .float32 {
         form = .inPlace(constant)
         return
       }
-      let key = "Gemm \(b.shape) \(product.bColumnStride) \(alpha) \(request.kernels.variant)"
+      let key = "Gemm \(b.shape) \(product.bColumnStride) \(alpha) \(product.packing)"
       form = .packed(
         try request.weights.packed([constant], as: key, byteCount: size) {
           let storage = try Storage(byteCount: size)
@@ -94,7 +96,13 @@ enum Gemm {
         })
     }
 
-    var workspace: Int { if case .fed(_, let byteCount) = form { byteCount } else { 0 } }
+    func workspace(threads: Int) -> Int {
+      switch form {
+      case .inPlace: 0
+      case .packed: product.workspace(threads: threads).roundedUp(to: 64)
+      case .fed(_, let byteCount): byteCount
+      }
+    }
 
     func multiply(
       _ a: UnsafePointer<Float>, _ run: Invocation, _ epilogue: Kernels.Epilogue, workspace: UnsafeMutableRawPointer
@@ -105,10 +113,10 @@ enum Gemm {
           rows: product.rows, depth: product.depth, columns: product.columns, a, stride: product.depth, b.data,
           into: run.output(), stride: product.columns, epilogue, run.parallel)
       case .packed(let storage):
-        product.run(a, packed: storage.base, into: run.output(), epilogue, run.parallel)
+        product.run(a, packed: storage.base, into: run.output(), epilogue, workspace: workspace, run.parallel)
       case .fed(let alpha, _):
         product.pack(run.input(1, as: UInt8.self), factor: alpha, into: workspace, run.parallel)
-        product.run(a, packed: workspace, into: run.output(), epilogue, run.parallel)
+        product.run(a, packed: workspace, into: run.output(), epilogue, workspace: workspace, run.parallel)
       }
     }
   }

@@ -1,5 +1,6 @@
 import Graph
 import Kernels
+import Parallel
 import Tensors
 
 /// MatMul: NumPy's matmul, alone (ONNX) or with what follows it (our own domain): inputs a, b, a bias for each column,
@@ -22,7 +23,8 @@ enum MatMul {
     try request.require(1, .float32)
     let activation = try Activation.fused(into: request.node)
     let b = try request.input(1)
-    let (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
+    var (product, output) = try product(request.input(0).shape, b.shape, request.kernels)
+    product.isKnown = b.constant != nil
     let bias = try request.constant(bias).map { bias in
       guard bias.type == .float32, bias.count == product.columns else {
         throw Failure(.invalidModel, "the bias is \(bias.type) of shape \(bias.shape) for \(product.columns) columns")
@@ -35,7 +37,7 @@ enum MatMul {
     let packedSize = try product.packedByteCount
     let packed = try b.constant.map { b in
       try request.weights.packed(
-        [b], as: "MatMul \(b.shape) \(request.kernels.variant)", byteCount: packedSize
+        [b], as: "MatMul \(b.shape) \(product.packing)", byteCount: packedSize
       ) {
         let storage = try Storage(byteCount: packedSize)
         product.pack(b.data, into: storage.base, request.parallel)
@@ -45,15 +47,17 @@ enum MatMul {
     let isEmpty = output.count == 0
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
-      workspace: packed == nil ? packedSize : 0, taken: packed == nil ? [Self.bias] : [1, Self.bias],
+      workspace: packed == nil ? packedSize : product.workspace(threads: request.parallel.threads), taken: packed == nil ? [Self.bias] : [1, Self.bias],
       multiplyAdds: output.count * product.depth
-    ) { run in
+    ) { [product] run in
       if isEmpty { return }
       if packed == nil { product.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
       let epilogue = Kernels.Epilogue(
         bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) },
         residual: hasResidual ? run.input(residual) : nil, activation: activation)
-      product.run(run.input(0), packed: packed?.base ?? run.workspace, into: run.output(), epilogue, run.parallel)
+      product.run(
+        run.input(0), packed: packed?.base ?? run.workspace, into: run.output(), epilogue, workspace: run.workspace,
+        run.parallel)
     }
   }
 

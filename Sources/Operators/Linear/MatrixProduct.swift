@@ -20,9 +20,17 @@ struct MatrixProduct: Sendable {
   var bStride = 0
   /// Matrices in b.
   var bCount = 1
+  /// Whether b is known when this is planned.
+  var isKnown = false
   let kernels: Kernels
 
-  private var packedCount: Int { kernels.packedCount(depth: depth, columns: columns).roundedUp(to: 16) }
+  /// Of each matrix of b. Stacks stay in float32.
+  var packing: Packing { kernels.packing(depth: depth, columns: columns, known: isKnown && bCount == 1 && count == 1) }
+
+  private var packedCount: Int { (packing.byteCount / 4).roundedUp(to: 16) }
+
+  /// What `run` needs.
+  func workspace(threads: Int) -> Int { kernels.productWorkspace(rows: rows, packing, threads: threads) }
 
   /// What all of b takes when packed.
   var packedByteCount: Int {
@@ -36,33 +44,31 @@ struct MatrixProduct: Sendable {
   /// `b` may be misaligned. `factor` multiplies all elements.
   func pack(_ b: UnsafeRawPointer, factor: Float = 1, into packed: UnsafeMutableRawPointer, _ parallel: Parallel) {
     guard depth > 0, columns > 0 else { return }
-    let packed = packed.assumingMemoryBound(to: Float.self)
+    let packing = packing
     let scale = factor == 1 ? nil : [Float](repeating: factor, count: columns)
     func one(_ i: Int, _ parallel: Parallel) {
-      func pack(_ scale: UnsafePointer<Float>?) {
-        kernels.pack(
-          b + 4 * i * bStride, taps: 1, tapStride: 0, channels: depth, channelStride: bDepthStride, columns: columns,
-          columnStride: bColumnStride, scale: scale, into: packed + i * packedCount, parallel)
-      }
-      if let scale { scale.withUnsafeBufferPointer { pack($0.baseAddress) } } else { pack(nil) }
+      kernels.pack(
+        b + 4 * i * bStride, as: packing, rowStride: bDepthStride, columnStride: bColumnStride, scale: scale,
+        into: packed + 4 * i * packedCount, parallel)
     }
     if bCount == 1 { return one(0, parallel) }
     parallel.forEach(bCount) { for i in $0 { one(i, .serial) } }
   }
 
-  /// `output` [count, rows, columns].
+  /// `output` [count, rows, columns]. `workspace`: of `workspace(threads:)` bytes.
   func run(
     _ a: UnsafePointer<Float>, packed: UnsafeRawPointer, into output: UnsafeMutablePointer<Float>,
-    _ epilogue: Kernels.Epilogue = .none, _ parallel: Parallel
+    _ epilogue: Kernels.Epilogue = .none, workspace: UnsafeMutableRawPointer, _ parallel: Parallel
   ) {
     guard rows > 0, columns > 0 else { return }
     let packed = packed.assumingMemoryBound(to: Float.self)
+    let packing = packing
     func one(_ i: Int, _ parallel: Parallel) {
       let first = pairs.map { $0.offset(ofElement: i, $0.strides[0]) } ?? i
       let second = pairs.map { $0.offset(ofElement: i, $0.strides[1]) } ?? i
       kernels.multiply(
-        rows: rows, depth: depth, columns: columns, a + first * aStride, stride: aRowStride,
-        packed + second * packedCount, into: output + i * rows * columns, stride: columns, epilogue, parallel)
+        rows: rows, a + first * aStride, stride: aRowStride, packed + second * packedCount, as: packing,
+        into: output + i * rows * columns, stride: columns, epilogue, workspace: workspace, parallel)
     }
     if count < parallel.threads {
       for i in 0..<count { one(i, parallel) }

@@ -41,7 +41,7 @@ AT(limpid_model_options, user, 48);
 AT(limpid_model_options, refuse_links, 56);
 LAST(limpid_model_options, reserved_2);
 
-SIZE(limpid_model_info, 112);
+SIZE(limpid_model_info, 120);
 AT(limpid_model_info, struct_size, 0);
 AT(limpid_model_info, name, 8);
 AT(limpid_model_info, family, 16);
@@ -58,7 +58,9 @@ AT(limpid_model_info, score_kind, 80);
 AT(limpid_model_info, score_output, 88);
 AT(limpid_model_info, image_input, 96);
 AT(limpid_model_info, image_layout, 104);
-LAST(limpid_model_info, image_layout);
+AT(limpid_model_info, precision, 112);
+AT(limpid_model_info, computed_precision, 116);
+LAST(limpid_model_info, computed_precision);
 
 SIZE(limpid_method_info, 64);
 AT(limpid_method_info, struct_size, 0);

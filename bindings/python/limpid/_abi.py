@@ -70,7 +70,7 @@ class ModelInfo(Sized):
         ("method_count", c_size_t), ("layer_count", c_size_t), ("input_count", c_size_t),
         ("output_count", c_size_t), ("input_width", c_int32), ("input_height", c_int32),
         ("input_channels", c_int32), ("reserved", c_int32), ("score_kind", c_char_p), ("score_output", c_char_p),
-        ("image_input", c_char_p), ("image_layout", c_char_p),
+        ("image_input", c_char_p), ("image_layout", c_char_p), ("precision", c_int32), ("computed_precision", c_int32),
     ]
 
 

@@ -118,7 +118,7 @@ class Model:
     """An ONNX model; any number of threads may use it at once.
 
     source: the path of a file, its bytes, the file, open, or an `onnx.ModelProto`. threads: 0 for one per core. precision: "float32", "fast"
-    (logits within 1e-4, relative) or "bfloat16" (within 2e-2). memory_limit: bytes that one call may use;
+    (logits within 1e-4, relative) or "bfloat16" (within 2e-2), as far as the processor has it (`computed_precision`). memory_limit: bytes that one call may use;
     0 for the machine's memory. preprocess: how images are prepared, in place of what the file says: "imagenet",
     "imagenet-exact", or steps with semicolons between them. copy: whether files are read into memory; else they are
     mapped, and must not become shorter while the model is in use. refuse_links: whether weights in files behind symbolic
@@ -166,6 +166,10 @@ class Model:
             info.input_channels)
         self._scores = None if info.score_kind is None else Scores(text(info.score_kind), text(info.score_output))
         self._counts = info.input_count, info.output_count, info.method_count
+        names = {number: name for name, number in _abi.PRECISIONS.items()}
+        #: As the model was loaded, and what that comes to on this processor: "float32" or "bfloat16".
+        self.precision: str = names[info.precision]
+        self.computed_precision: str = names[info.computed_precision]
 
     def close(self) -> None:
         """Gives the memory back; the model cannot be used after it. Calls in flight end first, and are not waited for."""

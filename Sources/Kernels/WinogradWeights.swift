@@ -1,49 +1,10 @@
 import KernelCore
-public import Parallel
+import Parallel
 
 extension Kernels {
-  /// Floats in the packed weights of `convolve`.
-  public func weightCount(_ c: Convolution) -> Int { c.groups * groupWeightCount(c) }
-
-  /// Tells apart the forms that weights of one shape are packed into, since that may depend on the size of the images.
-  public func weightForm(_ c: Convolution) -> String {
-    patchHeight(c).map { "at \($0.points)x6 points" } ?? "as they are"
-  }
-
-  func groupWeightCount(_ c: Convolution) -> Int {
-    let (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
-    guard let height = patchHeight(c) else {
-      return packedCount(depth: c.kernelHeight * c.kernelWidth * channels, columns: columns)
-    }
-    return height.pointCount * packedCount(depth: channels, columns: columns)
-  }
-
-  /// Packs weights [outputs, channels of a group, kernelHeight, kernelWidth] for `convolve`, group after group.
-  /// `source` may be misaligned; output channel m is multiplied by `scale[m]`.
-  public func packWeights(
-    _ c: Convolution, _ source: UnsafeRawPointer, scale: UnsafePointer<Float>?,
-    into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
-  ) {
-    let taps = c.kernelHeight * c.kernelWidth
-    let (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
-    let groupCount = groupWeightCount(c)
-    for group in 0..<c.groups {
-      let first = source + 4 * group * columns * channels * taps
-      let scale = scale.map { $0 + group * columns }
-      let target = packed + group * groupCount
-      if let height = patchHeight(c) {
-        packAtPoints(height, first, channels: channels, columns: columns, scale: scale, into: target, parallel)
-      } else {
-        pack(
-          first, taps: taps, tapStride: 1, channels: channels, channelStride: taps, columns: columns,
-          columnStride: channels * taps, scale: scale, into: target, parallel)
-      }
-    }
-  }
-
   /// Kernels [columns, channels, 3, 3] as values at the points of `height`, computed in double and rounded once; each
-  /// point packed as `pack` packs a matrix.
-  private func packAtPoints(
+  /// point packed as a matrix.
+  func packAtPoints(
     _ height: PatchHeight, _ source: UnsafeRawPointer, channels: Int, columns: Int, scale: UnsafePointer<Float>?,
     into packed: UnsafeMutablePointer<Float>, _ parallel: Parallel
   ) {
