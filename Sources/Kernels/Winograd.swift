@@ -253,9 +253,10 @@ extension Kernels {
 
   /// The time of a convolution by kernels that do not sum all directly, in terms of direct sums; as measured.
   public func relativeCost(_ c: Convolution) -> Double {
-    switch c.patchHeight {
-    case .four: 0.35
-    case .two: 0.52
+    let isRounded = roundsToBFloat16(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
+    return switch c.patchHeight {
+    case .four: isRounded ? 0.64 : 0.35
+    case .two: isRounded ? 1 : 0.52
     case nil: 1
     }
   }
