@@ -29,8 +29,9 @@ final class EvaluationHandle: Handled {
 }
 
 extension limpid_evaluation_options {
-  fileprivate func dataOptions() throws -> DataSet.Options {
+  fileprivate func dataOptions(_ judged: [String]) throws -> DataSet.Options {
     var options = DataSet.Options()
+    options.ofThings = judged.contains(where: MetricUse.judgesWords)
     options.format = try optionalString(format, "format")
     options.images = images.map { String(name: $0) }
     options.classFile = class_file.map { String(name: $0) }
@@ -95,9 +96,10 @@ public func limpid_evaluation_create(
     let options = try limpid_evaluation_options.read(options)
     let call = try Call(options.run)
     try call.refuseMethodSettings(for: "classifying")
-    let classes = ModelClasses(
-      count: try model.requiredScores(call.output).classCount, labels: model.metadata.labels)
-    var data = try options.data.map { try DataSet(String(name: $0), options.dataOptions(), classes: classes) } ?? DataSet()
+    let judged = try array(options.metrics, options.metric_count, "metrics").map { try string($0.name, "the name of a use") }
+    let classes = try ModelClasses(
+      model, output: call.output, isNeeded: judged.isEmpty || !judged.allSatisfy(MetricUse.judgesWords))
+    var data = try options.data.map { try DataSet(String(name: $0), options.dataOptions(judged), classes: classes) } ?? DataSet()
     if let name = try optionalString(options.data_name, "data_name") { data.path = name }
     let evaluation = try Evaluation(model, options.plan(model, call, data), data)
     out.pointee = EvaluationHandle(evaluation, try options.summaryOptions()).handle()
@@ -121,6 +123,16 @@ public func limpid_evaluation_add_sample(
       boxes: found.isEmpty ? nil : found)
     let added = try evaluation.add(sample)
     index?.pointee = added
+  }
+}
+
+@c @implementation
+public func limpid_evaluation_name_boxes(
+  _ evaluation: OpaquePointer?, _ index: Int, _ words: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int
+) -> limpid_status {
+  boundary {
+    let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
+    try evaluation.name(index, array(words, count, "words").map { try string($0, "a word") })
   }
 }
 

@@ -58,12 +58,18 @@ public final class Evaluation {
         throw Failure(.invalidArgument, "the metric \(quoted(use.name)) needs true classes, but the data set has none")
       }
     }
-    for use in plan.explanationMetrics where use.call.draws["boxes"] == nil && use.call.draws["mask"] == nil {
+    for use in plan.explanationMetrics where use.reads("words") && !data.namesThings {
+      throw Failure(
+        .invalidArgument, "the metric \(quoted(use.name)) needs to know what is in the images, in words, which a data set of "
+          + "format \(quoted(data.format)) does not say; coco and voc do")
+    }
+    for use in plan.explanationMetrics where !use.reads("words") && use.call.draws["boxes"] == nil && use.call.draws["mask"] == nil {
       let reads = (boxes: use.reads("boxes"), masks: use.reads("mask"))
       guard reads.boxes || reads.masks, !(reads.boxes && data.hasBoxes), !(reads.masks && data.hasMasks) else { continue }
       throw Failure(
         .invalidArgument, "the metric \(quoted(use.name)) needs to know where objects are, but a data set of format "
-          + "\(quoted(data.format)) has no boxes" + (reads.masks ? " and no masks" : ""))
+          + "\(quoted(data.format)) has no boxes" + (reads.masks ? " and no masks" : "")
+          + (data.namesThings ? " of one class where words are judged too: take another run for it" : ""))
     }
   }
 
@@ -77,6 +83,18 @@ public final class Evaluation {
     data.samples.append(sample)
     places[sample.key, default: []].append(data.samples.count - 1)
     return data.samples.count - 1
+  }
+
+  /// Says in words what each box of a sample of the caller's is.
+  public func name(_ index: Int, _ words: [String]) throws {
+    let sample = try sample(index)
+    let boxes = sample.boxes ?? []
+    guard boxes.count == words.count else {
+      throw Failure(.invalidArgument, "\(words.count) words for the \(boxes.count) boxes of \(quoted(sample.name)); give one for each")
+    }
+    places[sample.key]?.removeAll { $0 == index }
+    data.samples[index].things = zip(words, boxes).map { Thing(name: $0, box: $1) }
+    places[data.samples[index].key, default: []].append(index)
   }
 
   /// Says of a sample's file what is another text where the file is another, by which a store tells whether its record

@@ -56,6 +56,7 @@ struct Examination {
   private func predict(
     _ input: ImageInput, _ progress: Progress
   ) throws -> (probabilities: [Float], scores: [Float], predicted: Int) {
+    if !plan.needsScores, model.scores == nil, plan.call.output == nil { return ([], [], -1) }
     let head = try model.requiredScores(plan.call.output)
     var call = plan.call
     call.imageCount = 1
@@ -69,6 +70,7 @@ struct Examination {
 
   private func prediction(_ scores: (probabilities: [Float], scores: [Float], predicted: Int)) throws -> Record.Prediction {
     let values = scores.probabilities
+    guard scores.predicted >= 0 else { return Record.Prediction(classIndex: -1, probability: .nan) }
     var found = Record.Prediction(classIndex: scores.predicted, probability: Double(values[scores.predicted]))
     if let truth = sample.truth {
       guard values.indices.contains(truth) else {
@@ -131,6 +133,10 @@ struct Examination {
     _ use: MetricUse, _ input: ImageInput, _ explanation: Explanation, _ method: MethodUse, _ progress: Progress
   ) throws -> Record.Value {
     var call = use.call
+    if use.reads("words") {
+      let measurement = try WordsFound(explanation, sample.things ?? [])?.measure(use, call, progress)
+      return measurement.map { Record.Value($0, use) } ?? Record.Value(value: .nan)
+    }
     if use.reads("boxes") || use.reads("mask"), call.draws["boxes"] == nil, call.draws["mask"] == nil {
       if use.reads("mask"), let mask = sample.mask {
         let mask = try mask()

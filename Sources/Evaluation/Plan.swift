@@ -48,9 +48,20 @@ public struct MetricUse: Sendable {
     let owner = "the metric \(quoted(metric.name))"
     better = try metric.better(by: Settings(metric.parameters, call.parameters, of: owner))
     try call.refuse(layers: true, seed: !metric.drawsNumbers, draws: metric.draws, for: owner)
-    guard !metric.draws.contains(where: { $0.name == "words" }) else {
-      throw Failure(.unsupported, "\(owner) is of names of filters, which no data set here has; see limpid measure")
+    guard reads("words") else { return }
+    guard try settings.word("compat") != "lavise" else {
+      throw Failure(
+        .unsupported, "\(owner) with compat lavise counts words over images in their order, which no image's record can know; "
+          + "see limpid measure")
     }
+    if let name = ["words", "labels", "mask", "weight"].first(where: { call.draws[$0] != nil }) {
+      throw Failure(.invalidArgument, "the draws \(quoted(name)) of \(owner) are those of each image of the data set; leave them out")
+    }
+  }
+
+  /// Whether it judges words for what is in an image.
+  public static func judgesWords(_ name: String) -> Bool {
+    (try? Metrics.named(MethodUse.base(of: name)))?.draws.contains { $0.name == "words" } ?? false
   }
 
   public let better: Direction
@@ -133,6 +144,22 @@ public struct Plan: Sendable {
     guard !methods.isEmpty || metrics.allSatisfy(\.isOfScores) else {
       throw Failure(.invalidArgument, "there are metrics of explanations, but no methods")
     }
+    for metric in metrics where metric.reads("words") {
+      let wanted = try metric.settings.integer("k")
+      for use in methods {
+        guard use.method.findsWords else {
+          throw Failure(
+            .invalidArgument, "the metric \(quoted(metric.name)) judges words for what a filter sees, which the method "
+              + "\(quoted(use.name)) does not find; judge it in another run")
+        }
+        let found = try use.settings.integer("words")
+        guard found >= wanted else {
+          throw Failure(
+            .invalidArgument, "the metric \(quoted(metric.name)) counts \(wanted) words, but the method \(quoted(use.name)) finds "
+              + "\(found): set its parameter words, or the metric's k")
+        }
+      }
+    }
     self.methods = methods
     self.metrics = metrics
     self.target = target
@@ -143,6 +170,9 @@ public struct Plan: Sendable {
   var explanationMetrics: [MetricUse] { metrics.filter { !$0.isOfScores } }
   /// Those that judge the classifier.
   var scoreMetrics: [MetricUse] { metrics.filter(\.isOfScores) }
+
+  /// Whether the model must have scores of classes: not for words alone.
+  public var needsScores: Bool { metrics.isEmpty || !metrics.allSatisfy { $0.reads("words") } }
 
   /// nil where no method reads them, and where there are none.
   func digestOfStatistics(_ model: Model) throws -> String? {

@@ -28,7 +28,9 @@ public struct Record: Sendable {
 
   /// What the model says of the image.
   public struct Prediction: Sendable {
+    /// -1 where the model has no scores of classes.
     public var classIndex: Int
+    /// NaN then.
     public var probability: Double
     /// Of the true class; nil where it is not known.
     public var truthProbability: Double?
@@ -137,8 +139,9 @@ extension Record {
       guard values.count == count else { throw damaged }
       return values
     }
+    let predicted = try required(document["predicted"]?.integer)
     let prediction = Prediction(
-      classIndex: try required(document["predicted"]?.integer), probability: try required(document["probability"]?.number),
+      classIndex: predicted, probability: predicted < 0 ? .nan : try required(document["probability"]?.number),
       truthProbability: truth == nil ? nil : document["truth_probability"]?.number,
       truthRank: document["truth_rank"]?.integer,
       probabilities: try (document["probabilities"]?.list ?? []).map { Float(try required($0.number)) },

@@ -69,13 +69,14 @@ struct Evaluate: Command {
     dataOptions.draw = try arguments.integer("sample", in: 1...Int.max) ?? 0
     given = try GivenSettings(arguments)
     dataOptions.seed = given.seed ?? 0
-    self.dataOptions = dataOptions
     func names(_ option: String) -> [String] {
       arguments.all(option).flatMap { $0.split(separator: ",").map(String.init) }
     }
     methods = names("method")
     let metrics = names("metric")
     self.metrics = metrics.isEmpty && !methods.isEmpty ? ["insertion", "deletion"] : metrics
+    dataOptions.ofThings = self.metrics.contains(where: MetricUse.judgesWords)
+    self.dataOptions = dataOptions
     for name in self.metrics { _ = try Metrics.named(MethodUse.base(of: name)) }
     givenOfMetrics = try GivenSettings(arguments, ofMetrics: true)
     target = arguments.text("class")
@@ -101,8 +102,8 @@ struct Evaluate: Command {
   func run() throws {
     let model = try Model.load(model, threads: threads, options)
     let call = try options.call()
-    let classes = ModelClasses(
-      count: try model.requiredScores(call.output).classCount, labels: model.metadata.labels)
+    let classes = try ModelClasses(
+      model, output: call.output, isNeeded: metrics.isEmpty || !metrics.allSatisfy(MetricUse.judgesWords))
     let data = try DataSet(data, dataOptions, classes: classes)
     let plan = try plan(model, call, data)
     Console.error(

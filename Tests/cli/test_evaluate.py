@@ -173,7 +173,7 @@ def test_methods_and_metrics_may_be_used_more_than_once(case):
     (["--method", "grad-camera"], "no method"), (["--method", "grad-cam", "--metric", "precision"], "no boxes"),
     (["--method", "grad-cam", "--parameter", "masks=3"], 'none of grad-cam has "masks"'),
     (["--method", "grad-cam", "--parameter", "grad-cam.masks=3"], "no parameter"),
-    (["--method", "grad-cam", "--metric", "recall"], "names of filters"),
+    (["--method", "grad-cam", "--metric", "recall"], "does not find"),
     (["--method", "grad-cam", "--class", "lion"], "predicted, truth, least"),
 ])
 def test_what_cannot_be_evaluated_is_refused_before_it_starts(case, words, message):

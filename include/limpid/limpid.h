@@ -700,6 +700,10 @@ LIMPID_API limpid_status limpid_evaluation_create(const limpid_model *model, con
     x1, y1, x2, y2 of its objects in pixels, the latter two outside. Its index goes to `*index`, unless NULL. */
 LIMPID_API limpid_status limpid_evaluation_add_sample(limpid_evaluation *evaluation, const char *name, int32_t truth,
                                                       const double *boxes, size_t box_count, size_t *index);
+/** Before the sample is evaluated, and before a store is opened or the sample stamped: what each of its boxes is, in words ("dog"),
+    `count` as many as it has boxes, for the metric "recall". */
+LIMPID_API limpid_status limpid_evaluation_name_boxes(limpid_evaluation *evaluation, size_t index, const char *const *words,
+                                                      size_t count);
 /** A text that is another where the sample's file is another (its digest, or size and time), by which a store, whether it is
     opened before or afterwards, tells whether its record holds still. Without it a sample of the caller's is known by its name. */
 LIMPID_API limpid_status limpid_evaluation_stamp_sample(limpid_evaluation *evaluation, size_t index, const char *stamp);

@@ -15,8 +15,11 @@ extension DataFormat {
       let found = try COCOFile(file.bytes)
       let categories = found.categories.sorted { $0.key < $1.key }
       let named = categories.filter { request.names == nil || request.names?.index(of: $0.value) != nil }
-      let (indices, words) = try request.classes(named: named.map(\.value), what: "category")
       let root = request.images(else: folder(of: request.path))
+      if request.options.ofThings {
+        return DataSet(things: found.samples(Set(named.map(\.key)), root), format: "coco", path: request.path)
+      }
+      let (indices, words) = try request.classes(named: named.map(\.value), what: "category")
       let samples = found.images.flatMap { image in
         (found.instances[image.id] ?? [:]).sorted { $0.key < $1.key }.compactMap { category, instances -> Sample? in
           guard let name = found.categories[category], let truth = indices[name] else { return nil }
@@ -28,6 +31,14 @@ extension DataFormat {
       }
       return DataSet(format: "coco", path: request.path, samples: samples, classes: words)
     })
+}
+
+extension DataSet {
+  /// Images with what is named in them, of no class.
+  init(things samples: [Sample], format: String, path: String) {
+    self.init(
+      format: format, path: path, samples: samples, classes: "none: an image is one sample, with all that is named in it")
+  }
 }
 
 /// What a file of instances says.
@@ -71,6 +82,22 @@ private struct COCOFile {
     }
     guard !images.isEmpty, !categories.isEmpty else {
       throw Failure(.invalidArgument, "a file of instances has \"images\", \"categories\" and \"annotations\"")
+    }
+  }
+
+  /// A sample for each image with instances of the `categories`.
+  func samples(_ categories: Set<Int>, _ root: String) -> [Sample] {
+    images.compactMap { image in
+      let things = (instances[image.id] ?? [:]).sorted { $0.key < $1.key }.flatMap { category, found -> [Thing] in
+        guard categories.contains(category), let name = self.categories[category] else { return [] }
+        return found.map { instance in
+          Thing(name: name, box: instance.box, maskSource: instance.digest) {
+            try COCOInstance.mask([instance], width: image.width, height: image.height)
+          }
+        }
+      }
+      return things.isEmpty
+        ? nil : Sample(name: image.name, source: .file(joined(root, image.name)), truth: nil, things: things)
     }
   }
 

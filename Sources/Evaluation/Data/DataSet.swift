@@ -1,4 +1,5 @@
 import Documents
+public import Models
 import Tensors
 
 /// Images, in their order, with what is true of them.
@@ -26,7 +27,9 @@ public struct DataSet: Sendable {
   public var hasBoxes: Bool { samples.contains { $0.boxes != nil } }
   public var hasMasks: Bool { samples.contains { $0.mask != nil } }
   /// Whether an image may be there for each of several classes.
-  public var isOfObjects: Bool { ["coco", "voc"].contains(format) }
+  public var isOfObjects: Bool { ["coco", "voc"].contains(format) && !namesThings }
+  /// Whether it says, in words, what is in the images.
+  public var namesThings: Bool { samples.contains { $0.things != nil } }
   public var hasTruth: Bool { samples.contains { $0.truth != nil } }
 
   /// What is read of a data set, and of which part.
@@ -45,6 +48,8 @@ public struct DataSet: Sendable {
     public var limit = 0
     /// So many samples drawn at random, in their order; 0: all.
     public var draw = 0
+    /// Whether an image is one sample, with all that is named in it, rather than one for each of its classes.
+    public var ofThings = false
     /// Of the draw.
     public var seed: UInt64 = 0
 
@@ -92,6 +97,12 @@ public struct ModelClasses: Sendable {
   /// nil where it is not known.
   public let count: Int?
   public let labels: [String]
+
+  /// Of `model`, which must have scores where `isNeeded`.
+  public init(_ model: Model, output: String?, isNeeded: Bool) throws {
+    let head = isNeeded ? try model.requiredScores(output) : try? model.requiredScores(output)
+    self.init(count: head?.classCount, labels: model.metadata.labels)
+  }
 
   public init(count: Int?, labels: [String]) {
     self.count = count

@@ -57,12 +57,20 @@ extension DataFormat {
     read: { request in
       let names = try visible(request.path).filter { $0.lowercased().hasSuffix(".xml") }
       let found = try names.map { name in try locating(quoted(name)) { try annotation(joined(request.path, name)) } }
-      let classes = Set(found.flatMap { $0.objects.map(\.name) }).sorted()
-      let (indices, words) = try request.classes(named: classes, what: "class")
       let above = folder(of: request.path.hasSuffix("/") ? String(request.path.dropLast()) : request.path)
       let files = try ImageFolder(
         request.options.images,
         or: [joined(above, "JPEGImages"), joined(above, "../../Data/CLS-LOC/val"), request.path, above])
+      if request.options.ofThings {
+        let samples = try found.map { image in
+          let file = try files.name(of: image.name)
+          let things = image.objects.map { Thing(name: $0.name, box: $0.box) }
+          return Sample(name: file, source: .file(joined(files.path, file)), truth: nil, things: things)
+        }
+        return DataSet(things: samples, format: "voc", path: request.path)
+      }
+      let classes = Set(found.flatMap { $0.objects.map(\.name) }).sorted()
+      let (indices, words) = try request.classes(named: classes, what: "class")
       let samples = try found.flatMap { image in
         let file = try files.name(of: image.name)
         return Set(image.objects.map(\.name)).sorted().map { name in

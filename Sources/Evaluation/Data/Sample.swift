@@ -43,13 +43,16 @@ public struct Sample: Sendable {
   public let mask: (@Sendable () throws -> ObjectMask)?
   /// What `mask` is made of, as text; "" where there is none.
   let maskSource: String
+  /// All that is named in the image; nil where the data set names nothing.
+  public internal(set) var things: [Thing]?
   /// What the caller says of the file's contents; nil where the file itself tells.
   var givenStamp: String?
 
   public init(
     name: String, source: Source, truth: Int?, file: String? = nil, boxes: [BoundingBox]? = nil, maskSource: String = "",
-    mask: (@Sendable () throws -> ObjectMask)? = nil
+    mask: (@Sendable () throws -> ObjectMask)? = nil, things: [Thing]? = nil
   ) {
+    self.things = things
     self.name = name
     self.source = source
     self.truth = truth
@@ -61,8 +64,9 @@ public struct Sample: Sendable {
 
   /// Tells this sample from others, and from itself with other annotations.
   var key: String {
-    guard boxes != nil || !maskSource.isEmpty else { return "\(truth.map(String.init) ?? "-") \(name)" }
+    guard boxes != nil || !maskSource.isEmpty || things != nil else { return "\(truth.map(String.init) ?? "-") \(name)" }
     var digest = Digest()
+    for thing in things ?? [] { digest.update(thing.description) }
     for box in boxes ?? [] { digest.update("\(box.x1) \(box.y1) \(box.x2) \(box.y2)") }
     digest.update(maskSource)
     return "\(truth.map(String.init) ?? "-")/\(digest.text.prefix(16)) \(name)"

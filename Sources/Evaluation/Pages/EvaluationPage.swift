@@ -145,8 +145,7 @@ extension Evaluation {
     guard let record = records[index], let image = try? image(index, .unwatched) else { return nil }
     let parts = progress.parts([1] + plan.methods.map { _ in 10 })
     return try image.withView { view in
-      let head = try model.requiredScores(plan.call.output)
-      let values = Array(try model.classify([.pixels(view)], plan.call.forScores, parts[0]))
+      let predictions = try predictions(view, record.explanations.map(\.classIndex), parts[0])
       let maps = try zip(plan.methods, record.explanations).enumerated().map { i, pair -> Report.Map in
         let (use, explained) = pair
         let wanted = explained.classIndex < 0 ? nil : Optional(explained.classIndex)
@@ -160,10 +159,18 @@ extension Evaluation {
       }
       var shown = Report.Case(
         name: sample.name, image: try InlineImage(image.legible(parts[0].polling), longest: longestSide, parts[0].polling),
-        predictions: model.predictions(values, head, explained: record.explanations.map(\.classIndex)), maps: maps)
+        predictions: predictions, maps: maps)
       shown.truth = sample.truth.map(model.displayName)
       return shown
     }
+  }
+
+  /// None where the model has no scores of classes.
+  private func predictions(_ view: PixelView, _ explained: [Int], _ progress: Progress) throws -> [Report.Prediction] {
+    guard plan.needsScores || (try? model.requiredScores(plan.call.output)) != nil else { return [] }
+    let head = try model.requiredScores(plan.call.output)
+    let values = Array(try model.classify([.pixels(view)], plan.call.forScores, progress))
+    return model.predictions(values, head, explained: explained)
   }
 }
 

@@ -73,7 +73,7 @@ extension Evaluation {
       var fields = ["\(i)", record.name, record.truth.map(String.init) ?? ""]
       if let prediction = record.prediction {
         fields += [
-          "\(prediction.classIndex)", CSV.number(prediction.probability), CSV.number(prediction.truthProbability),
+          prediction.classIndex < 0 ? "" : "\(prediction.classIndex)", CSV.number(prediction.probability), CSV.number(prediction.truthProbability),
           prediction.truthRank.map(String.init) ?? "",
         ]
         fields += prediction.values.map { CSV.number($0.value) }

@@ -11,6 +11,7 @@ import Tensors
 /// |A|, without the division by |F_k| that the paper's cosine has.
 struct LaViSE: Explainer {
   let name = "lavise"
+  let findsWords = true
   let summary = "Where one filter of a LaViSE model is active, and the words for what it sees there."
   let parameters = [
     Parameter("filter", default: -1, in: -1...1_000_000, "The filter, from 0; -1: the one that is most active."),

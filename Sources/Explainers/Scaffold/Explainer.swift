@@ -30,6 +30,8 @@ public protocol Explainer: Configurable {
   var summary: String { get }
   /// Whether it reads what `Model.store` keeps of layers beside the model's file.
   var readsStatistics: Bool { get }
+  /// Whether its explanations have words, in their `reading`.
+  var findsWords: Bool { get }
   func canExplain(_ model: Model) -> Bool
   /// One explanation for each wanted class of each image, in the order of `request.classes`.
   func explain(_ request: ExplanationRequest) throws -> [Explanation]
@@ -37,6 +39,7 @@ public protocol Explainer: Configurable {
 
 extension Explainer {
   public var readsStatistics: Bool { false }
+  public var findsWords: Bool { false }
 }
 
 extension Model {

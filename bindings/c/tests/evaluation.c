@@ -177,6 +177,7 @@ static void test_images(const limpid_model *model, const limpid_evaluation_optio
 }
 
 static void test_failures(const limpid_model *model, limpid_evaluation_options *options) {
+  static const char *const words[] = {"dog", "traffic light"};
   limpid_evaluation *evaluation = make(model, options), *none = NULL;
   limpid_bytes *bytes = NULL;
   CHECK(limpid_evaluation_evaluate(evaluation, 0, "rubbish", 7, NULL, &bytes) == LIMPID_OK);
@@ -196,6 +197,10 @@ static void test_failures(const limpid_model *model, limpid_evaluation_options *
   FAILS(invalid, "record is NULL", limpid_evaluation_add(evaluation, NULL, 1));
   FAILS(LIMPID_ERROR_NOT_FOUND, "images.csv", limpid_evaluation_document(evaluation, "all", &bytes));
   FAILS(invalid, "no class 3", limpid_evaluation_add_sample(evaluation, "x", 3, NULL, 0, NULL));
+  FAILS(invalid, "2 words for the 1 boxes", limpid_evaluation_name_boxes(evaluation, 0, words, 2));
+  FAILS(invalid, "words is NULL", limpid_evaluation_name_boxes(evaluation, 0, NULL, 1));
+  FAILS(LIMPID_ERROR_NOT_FOUND, "no sample 6", limpid_evaluation_name_boxes(evaluation, 6, words, 1));
+  CHECK(limpid_evaluation_name_boxes(evaluation, 5, words, 1) == LIMPID_OK);
   FAILS(invalid, "stamp is NULL", limpid_evaluation_stamp_sample(evaluation, 0, NULL));
   FAILS(LIMPID_ERROR_NOT_FOUND, "no sample 6", limpid_evaluation_stamp_sample(evaluation, 6, "x"));
   FAILS(invalid, "evaluation is NULL", limpid_evaluation_run(NULL, NULL));

@@ -289,6 +289,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_evaluation_add_sample": (
         Status, [_handle, c_char_p, c_int32, POINTER(c_double), c_size_t, POINTER(c_size_t)],
     ),
+    "limpid_evaluation_name_boxes": (Status, [_handle, c_size_t, _names, c_size_t]),
     "limpid_evaluation_stamp_sample": (Status, [_handle, c_size_t, c_char_p]),
     "limpid_evaluation_set_files": (Status, [_handle, FileCallback, c_void_p]),
     "limpid_evaluation_count": (c_size_t, [_handle]),

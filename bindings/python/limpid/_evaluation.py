@@ -14,7 +14,7 @@ import threading
 import weakref
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ._errors import Cancelled, InvalidArgument, LimpidError, Unsupported
 from ._images import Batch, Image, is_stream
 from ._interruption import Interruption
 from ._library import Handle, encoded, library, path_bytes, taken
-from ._options import run_options
+from ._options import name_array, run_options
 from ._remote import Mirror, RemoteFile, is_url, read_url
 
 if TYPE_CHECKING:
@@ -196,10 +196,12 @@ class Evaluation:
         self._given[-1] = image
         return index
 
-    def add_sample(self, name: str, truth: Optional[int] = None, boxes: Any = (), *, stamp: str = "") -> int:
+    def add_sample(
+        self, name: str, truth: Optional[int] = None, boxes: Any = (), *, words: Optional[Sequence[str]] = None, stamp: str = "",
+    ) -> int:
         """A sample whose file you have; returns its index, for `record`.
 
-        boxes: x1, y1, x2, y2 of its objects. stamp: a text that is another where the file is (a digest, or size and time), by
+        boxes: x1, y1, x2, y2 of its objects. words: what each of them is, for the metric "recall". stamp: a text that is another where the file is (a digest, or size and time), by
         which a store tells whether its record holds still.
         """
         corners = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
@@ -208,6 +210,8 @@ class Evaluation:
             self._handle, path_bytes(name), -1 if truth is None else truth,
             corners.ctypes.data_as(ctypes.POINTER(ctypes.c_double)), len(corners),
             ctypes.byref(index))
+        if words is not None:
+            library.limpid_evaluation_name_boxes(self._handle, index.value, name_array(words), len(words))
         if stamp:
             library.limpid_evaluation_stamp_sample(self._handle, index.value, encoded(stamp))
         self._given.append(None)

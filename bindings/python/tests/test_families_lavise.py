@@ -1,5 +1,6 @@
 """LaViSE through the native library, against what the original program and its reproductions computed."""
 
+import json
 import sys
 
 import numpy as np
@@ -251,3 +252,99 @@ def test_a_model_without_class_scores(made, tmp_path):
     resnet.check(why.words, resnet.arrays["emb_projection"])
     with pytest.raises(limpid.LimpidError):
         model.classify(resnet.images[0])
+
+
+SCENES = ROOT / "examples" / "lavise-digits"
+
+
+def named_scenes(folder, name):
+    """Some images with boxes and words in them, as COCO or VOC has them; their files, and (word, box) of each."""
+    images = sorted((SCENES / "images").glob("*.png"))[:8]
+    random = np.random.default_rng(4)
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "traffic light"]
+    things = []
+    for _ in images:
+        corners = random.integers(0, 60, (3, 2))
+        sizes = random.integers(20, 36, (3, 2))
+        things.append([
+            (words[int(random.integers(len(words)))], [int(v) for v in (*corner, *(corner + size))])
+            for corner, size in zip(corners, sizes)])
+    if name == "coco":
+        document = {
+            "images": [{"id": i, "file_name": file.name, "width": 96, "height": 96} for i, file in enumerate(images)],
+            "categories": [{"id": i + 1, "name": word} for i, word in enumerate(words)],
+            "annotations": [
+                {"image_id": i, "category_id": words.index(word) + 1, "bbox": [x, y, x2 - x, y2 - y],
+                 "segmentation": [[x, y, x2, y, x2, y2, x, y2]]}
+                for i, found in enumerate(things) for word, (x, y, x2, y2) in found]}
+        (folder / "instances.json").write_text(json.dumps(document))
+        return images, things, dict(data=folder / "instances.json", images=SCENES / "images")
+    (folder / "xml").mkdir()
+    for file, found in zip(images, things):
+        objects = "".join(
+            f"<object><name>{word}</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
+            for word, (x, y, x2, y2) in found)
+        (folder / "xml" / f"{file.stem}.xml").write_text(f"<annotation><filename>{file.name}</filename>{objects}</annotation>")
+    return images, things, dict(data=folder / "xml", images=SCENES / "images")
+
+
+def expected_recall(why, things, k, threshold=0.0, overlap=0.04):
+    """By NumPy: a thing counts where more than `overlap` of its union with the region are common to both."""
+    rows, columns = why.grid.shape
+    x, y, width, height = why.field
+    xs = x + (np.arange(columns) + 0.5) * width / columns
+    ys = y + (np.arange(rows) + 0.5) * height / rows
+    region, truth = why.grid > threshold, set()
+    for word, (x1, y1, x2, y2) in things:
+        inside = ((ys >= y1) & (ys < y2))[:, None] & ((xs >= x1) & (xs < x2))[None]
+        both, either = (region & inside).sum(), (region | inside).sum()
+        if either and both / either > overlap:
+            truth |= set(word.split())
+    found = {word for word, _ in why.words[:k]}
+    return len(truth & found) / len(truth) if truth else None
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "boxes"])
+def test_recall_of_words_over_a_data_set(tmp_path, kind):
+    model = limpid.Model(SCENES / "model.onnx")
+    images, things, data = named_scenes(tmp_path, "coco" if kind == "boxes" else kind)
+    methods = [{"method": f"lavise@{filter}", "filter": filter, "words": 6} for filter in (-1, 3, 17)]
+    metrics = [{"metric": "recall", "k": 3}, {"metric": "recall@6", "k": 6}, {"metric": "recall@strict", "k": 6, "overlap": 0.3}]
+    if kind == "boxes":
+        found = limpid.Evaluation(model, None, methods, metrics)
+        for file, named in zip(images, things):
+            index = found.add_sample(file.name, None, [box for _, box in named], words=[word for word, _ in named])
+            found.add(found.record(index, file.read_bytes()))
+    else:
+        found = limpid.evaluate(model, data.pop("data"), methods, metrics, workers=2, **data)
+    rows = found.images
+    assert [row["name"] for row in rows] == [file.name for file in images]
+    assert all(row["predicted"] is None for row in rows)
+    some = set()
+    for row, file, named in zip(rows, images, things):
+        for use in methods:
+            why = model.explain(file, "lavise", filter=use["filter"], words=6)[0]
+            for label, k, overlap in (("recall", 3, 0.04), ("recall@6", 6, 0.04), ("recall@strict", 6, 0.3)):
+                wanted = expected_recall(why, named, k, overlap=overlap)
+                assert row[f"{use['method']} {label}"] == (None if wanted is None else pytest.approx(wanted, abs=1e-12))
+                some.add(wanted)
+    assert None in some and 0 in some and len(some) > 3
+    assert b"filter 17" in found.document("report.html") and found.summary["results"][0]["images"] > 0
+
+
+def test_recall_says_what_it_cannot(tmp_path):
+    model = limpid.Model(SCENES / "model.onnx")
+    _, _, data = named_scenes(tmp_path, "coco")
+    for method, metric, message in (
+        ({"method": "lavise"}, {"metric": "recall", "k": 10}, "counts 10 words, but the method \"lavise\" finds 5"),
+        ({"method": "lavise"}, {"metric": "recall", "compat": "lavise"}, "in their order"),
+    ):
+        with pytest.raises(limpid.LimpidError, match=message):
+            limpid.evaluate(model, data["data"], [method], [metric], images=data["images"])
+    with pytest.raises(limpid.InvalidArgument, match="\"grad-cam\" does not find"):
+        limpid.evaluate(COLOURS, data["data"], ["grad-cam"], ["recall"], images=data["images"])
+    with pytest.raises(limpid.InvalidArgument, match="what is in the images, in words"):
+        limpid.evaluate(model, SCENES / "images", ["lavise"], ["recall"])
+    found = limpid.Evaluation(model, None, ["lavise"], ["recall"])
+    with pytest.raises(limpid.InvalidArgument, match="1 words for the 2 boxes"):
+        found.add_sample("x", None, [[0, 0, 9, 9], [3, 3, 9, 9]], words=["one"])
