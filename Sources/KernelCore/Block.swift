@@ -14,6 +14,9 @@ public struct Block {
   public var zeros: UnsafePointer<Float>?
   public var taps: Int
   public var channels: Int
+  /// Summands that are added one to another; the sums of such runs are added to a total. Of n summands of a kind, rounding
+  /// grows with n in one chain, with (n² / run + n · run)^½ in runs.
+  public var run: Int
   /// Packed panels.
   public var weights: UnsafePointer<Float>
   /// All columns of the packed matrix.
@@ -25,17 +28,18 @@ public struct Block {
   public var residual: UnsafePointer<Float>?
   public var low: Float
   public var high: Float
-  /// `Block.scratchCount` floats for tiles that stick out on the right.
+  /// `Block.scratchCount` floats: for tiles that stick out on the right, then for totals.
   public var scratch: UnsafeMutablePointer<Float>
 
   /// Row pointers read beyond the last row.
   public static var overrun: Int { 3 }
-  /// Room for output and residual of the tallest and widest tile, and for one row of bias.
-  public static var scratchCount: Int { 2 * 12 * 32 + 32 }
+  /// Room for output, residual and totals of the tallest and widest tile, and for one row of bias.
+  public static var scratchCount: Int { totalsOffset + 12 * 32 }
+  @inlinable static var totalsOffset: Int { 2 * 12 * 32 + 32 }
 
   public init(
     rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int, zeros: UnsafePointer<Float>?,
-    taps: Int, channels: Int, weights: UnsafePointer<Float>, columns: Int, output: UnsafeMutablePointer<Float>,
+    taps: Int, channels: Int, run: Int, weights: UnsafePointer<Float>, columns: Int, output: UnsafeMutablePointer<Float>,
     outputStride: Int, bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?, low: Float, high: Float,
     scratch: UnsafeMutablePointer<Float>
   ) {
@@ -45,6 +49,7 @@ public struct Block {
     self.zeros = zeros
     self.taps = taps
     self.channels = channels
+    self.run = run
     self.weights = weights
     self.columns = columns
     self.output = output
@@ -115,36 +120,23 @@ extension Lanes {
   static func tile<T: Tile>(
     _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ ahead: UnsafePointer<Float>?
   ) where T.Row.L == Self {
-    var pointers = b.pointers + r
-    var sums = T(pointers)
-    var weights = b.weights + (b.taps &* b.channels) &* n
+    // Where totals are taken depends on the place in the sum alone, also where a tap is skipped: the bits of an output
+    // are those of any tile.
+    let totals = b.scratch + Block.totalsOffset
+    let (tapRun, channelRun) = (max(1, b.run / max(1, b.channels)), min(b.run, b.channels))
     var ahead = ahead
-    var tap = 0
+    var sums = T(b.pointers + r)
+    var (tap, k) = (0, 0)
     while tap < b.taps {
-      sums.read(from: pointers)
-      pointers += b.pointerStride
-      if sums.reads(only: b.zeros) {
-        weights += b.channels &* T.Row.width
-      } else if let first = ahead {
-        var next = first
-        var k = 0
-        while k < b.channels {
-          lp_prefetch(next)
-          next += T.Row.width / 2
-          sums.add(k, weights)
-          weights += T.Row.width
-          k = k &+ 1
-        }
-        ahead = next
-      } else {
-        var k = 0
-        while k < b.channels {
-          sums.add(k, weights)
-          weights += T.Row.width
-          k = k &+ 1
-        }
+      let (lastTap, last) = (min(tap &+ tapRun, b.taps), min(k &+ channelRun, b.channels))
+      sums = sum(T.self, b, r, n, tap..<lastTap, k..<last, &ahead)
+      let isFirst = tap == 0 && k == 0
+      (tap, k) = last == b.channels ? (lastTap, 0) : (tap, last)
+      if tap < b.taps {
+        sums.keep(at: totals, adding: !isFirst)
+      } else if !isFirst {
+        sums.take(from: totals)
       }
-      tap = tap &+ 1
     }
     let rows = min(T.rows, b.rows &- r)
     if n &+ T.Row.width <= b.columns {
@@ -157,6 +149,46 @@ extension Lanes {
     } else {
       storePart(sums, b, r, rows, n)
     }
+  }
+
+  /// The sum over some taps and channels (all of these, where taps are more than one). `ahead` moves on by a line with
+  /// each summand.
+  @inlinable @inline(__always)
+  static func sum<T: Tile>(
+    _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ taps: Range<Int>, _ channels: Range<Int>,
+    _ ahead: inout UnsafePointer<Float>?
+  ) -> T where T.Row.L == Self {
+    var pointers = b.pointers + (taps.lowerBound &* b.pointerStride &+ r)
+    var sums = T(pointers)
+    var weights =
+      b.weights + ((b.taps &* b.channels) &* n &+ (taps.lowerBound &* b.channels &+ channels.lowerBound) &* T.Row.width)
+    var tap = taps.lowerBound
+    while tap < taps.upperBound {
+      sums.read(from: pointers)
+      pointers += b.pointerStride
+      var k = channels.lowerBound
+      if sums.reads(only: b.zeros) {
+        weights += channels.count &* T.Row.width
+      } else if let first = ahead {
+        var next = first
+        while k < channels.upperBound {
+          lp_prefetch(next)
+          next += T.Row.width / 2
+          sums.add(k, weights)
+          weights += T.Row.width
+          k = k &+ 1
+        }
+        ahead = next
+      } else {
+        while k < channels.upperBound {
+          sums.add(k, weights)
+          weights += T.Row.width
+          k = k &+ 1
+        }
+      }
+      tap = tap &+ 1
+    }
+    return sums
   }
 
   /// Stores a tile of which only the first columns exist, through the scratch memory.

@@ -7,6 +7,10 @@ public protocol Sums {
   init()
   /// Adds `x * weights[0..<width]`.
   mutating func add(_ x: L.V, _ weights: UnsafePointer<Float>)
+  /// Writes the sums to `totals`, in addition to what lies there or in its place.
+  func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool)
+  /// Adds the totals to the sums.
+  mutating func take(from totals: UnsafePointer<Float>)
   /// Stores `clamp(sums + bias + residual)`.
   func store(
     into output: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?,
@@ -24,6 +28,14 @@ public struct OneVector<L: Lanes>: Sums {
 
   @inlinable @inline(__always)
   public mutating func add(_ x: L.V, _ weights: UnsafePointer<Float>) { sum = L.fma(sum, x, L.load(weights)) }
+
+  @inlinable @inline(__always)
+  public func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool) {
+    L.store(adding ? L.load(totals) + sum : sum, totals)
+  }
+
+  @inlinable @inline(__always)
+  public mutating func take(from totals: UnsafePointer<Float>) { sum = L.load(totals) + sum }
 
   @inlinable @inline(__always)
   public func store(
@@ -55,6 +67,18 @@ public struct TwoTimes<Half: Sums>: Sums {
   public mutating func add(_ x: L.V, _ weights: UnsafePointer<Float>) {
     left.add(x, weights)
     right.add(x, weights + Half.width)
+  }
+
+  @inlinable @inline(__always)
+  public func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool) {
+    left.keep(at: totals, adding: adding)
+    right.keep(at: totals + Half.width, adding: adding)
+  }
+
+  @inlinable @inline(__always)
+  public mutating func take(from totals: UnsafePointer<Float>) {
+    left.take(from: totals)
+    right.take(from: totals + Half.width)
   }
 
   @inlinable @inline(__always)

@@ -10,6 +10,10 @@ public protocol Tile {
   func reads(only place: UnsafePointer<Float>?) -> Bool
   /// Adds the product of channel `k` of each row's operand with one row of weights.
   mutating func add(_ k: Int, _ weights: UnsafePointer<Float>)
+  /// Writes the sums to `totals` ([rows, columns]), in addition to what lies there or in its place.
+  func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool)
+  /// Adds the totals to the sums.
+  mutating func take(from totals: UnsafePointer<Float>)
   /// Stores the first `rows` rows.
   func store(rows: Int, _ target: Target<Row.L>)
 }
@@ -72,6 +76,14 @@ public struct TileRow<Row: Sums>: Tile {
   }
 
   @inlinable @inline(__always)
+  public func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool) {
+    sums.keep(at: totals, adding: adding)
+  }
+
+  @inlinable @inline(__always)
+  public mutating func take(from totals: UnsafePointer<Float>) { sums.take(from: totals) }
+
+  @inlinable @inline(__always)
   public func store(rows: Int, _ target: Target<Row.L>) {
     guard rows > 0 else { return }
     sums.store(
@@ -109,6 +121,18 @@ public struct Stack<Top: Tile, Bottom: Tile>: Tile where Top.Row == Bottom.Row {
   public mutating func add(_ k: Int, _ weights: UnsafePointer<Float>) {
     top.add(k, weights)
     bottom.add(k, weights)
+  }
+
+  @inlinable @inline(__always)
+  public func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool) {
+    top.keep(at: totals, adding: adding)
+    bottom.keep(at: totals + Top.rows &* Row.width, adding: adding)
+  }
+
+  @inlinable @inline(__always)
+  public mutating func take(from totals: UnsafePointer<Float>) {
+    top.take(from: totals)
+    bottom.take(from: totals + Top.rows &* Row.width)
   }
 
   @inlinable @inline(__always)

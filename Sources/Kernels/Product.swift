@@ -11,6 +11,15 @@ struct Product {
   /// From one output row to the next.
   var stride: Int
   var epilogue: Kernels.Epilogue
+  /// Whether outputs are interpolated from these sums, which magnifies their rounding.
+  var isInterpolated = false
+
+  /// Summands of a run (`Block.run`): rounding is least near the square root of their number, and longer runs cost less
+  /// time. Of numbers in bfloat16, whose own rounding is far greater, one run.
+  var run: Int {
+    let depth = taps * channels
+    return numbers == .bfloat16 ? max(1, depth) : isInterpolated ? 16 : depth <= 256 ? 32 : 64
+  }
 }
 
 /// Memory of one task: room for tiles that stick out of the output, then the row pointers, then for OpenBLAS and for
@@ -59,7 +68,7 @@ extension Kernels {
     let block = Block(
       rows: rows.count, pointers: scratch.pointers, pointerStride: scratch.pointerStride, zeros: zeros,
       taps: product.taps, channels: rounding == nil ? product.channels : (product.channels + 1) / 2,
-      weights: product.weights, columns: product.columns,
+      run: product.run, weights: product.weights, columns: product.columns,
       output: product.output + offset, outputStride: product.stride, bias: epilogue.bias,
       residual: epilogue.residual.map { $0 + offset }, low: range?.lowerBound ?? -.infinity,
       high: range?.upperBound ?? .infinity, scratch: scratch.edges)

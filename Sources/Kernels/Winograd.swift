@@ -215,7 +215,7 @@ struct Winograd {
     for (i, row) in rows.enumerated() { slot.scratch.pointers[i] = plane + row * valueRow }
     let product = Product(
       taps: 1, channels: channels, columns: packedColumns, weights: packed + point * channels * packedColumns,
-      output: products + point * productPlane, stride: productRow, epilogue: .none)
+      output: products + point * productPlane, stride: productRow, epilogue: .none, isInterpolated: true)
     kernels.compute(product, rows, columns, slot.scratch, zeros: nil)
   }
 
