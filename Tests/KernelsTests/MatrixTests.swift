@@ -1,3 +1,4 @@
+import Glibc
 import Kernels
 import Parallel
 import Testing
@@ -95,6 +96,26 @@ struct MatrixTests {
       expect(whole, product.expected(), "\(size)")
       for threads in 2...3 { expectSame(product.run(kernels, threads: threads), whole, "\(threads) threads") }
     }
+  }
+
+  @Test("Long sums are taken in runs: their rounding is a fifth of that of one chain", arguments: variants)
+  func runs(kernels: Kernels) {
+    guard kernels.variant != .openblas else { return }  // it chooses its own order
+    let size = Size(rows: 24, depth: 4096, columns: 40)
+    let product = Product(size, seed: 5)
+    let (got, expected) = (product.run(kernels), product.expected())
+    var chain = [Float](repeating: 0, count: got.count)
+    for m in 0..<size.rows {
+      for n in 0..<size.columns {
+        var sum: Float = 0
+        for k in 0..<size.depth { sum.addProduct(product.a[m * product.aStride + k], product.b[k * size.columns + n]) }
+        chain[m * product.cStride + n] = sum + product.bias[n] + product.residual[m * product.cStride + n]
+      }
+    }
+    func error(_ sums: [Float]) -> Double {
+      zip(sums, expected).reduce(0) { $1.1.value.isNaN ? $0 : $0 + pow(Double($1.0) - $1.1.value, 2) }.squareRoot()
+    }
+    #expect(error(got) < 0.2 * error(chain), "\(error(got)) of \(error(chain))")
   }
 
   @Test("Packing multiplies each column by its scale", arguments: variants)

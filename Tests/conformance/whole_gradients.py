@@ -23,7 +23,7 @@ from torch import nn
 import limpid
 
 BOUND = 1e-4
-IMAGES = 5
+IMAGES = 9
 LOGIT = 3
 EXPORTERS = {"torchscript": (17, False), "dynamo": (20, True)}
 # network -> side of its input, and the module whose output is the last with positions.
@@ -105,8 +105,29 @@ def value_like(model, path, x, expected):
     raise LookupError("no value of the graph is the layer's output")
 
 
-def compare(name, exporter, model, side, layer):
-    """The medians over the images: at the input, of PyTorch in float32 there, at the layer."""
+class Errors:
+    """Of some images: at the input, of PyTorch in float32 there, at the layer."""
+
+    def __init__(self, errors):
+        self.ours, self.peer, self.layer = np.array(errors).T
+        # Where rounding decided no kink; it did in the others.
+        self.smooth = self.ours <= BOUND
+        self.beyond = int((~self.smooth).sum())
+        self.peer_beyond = int((self.peer > BOUND).sum())
+
+    def are_right(self):
+        """A wrong rule is beyond the bound in all images; kinks are met as often as by PyTorch, but for chance."""
+        return self.layer.max() <= BOUND and self.smooth.any() and self.beyond <= self.peer_beyond + IMAGES // 4
+
+    def cells(self, layer):
+        at_input = f"{np.median(self.ours[self.smooth]):.1e}" if self.smooth.any() else "none"
+        peer = self.peer[self.peer <= BOUND]
+        return [
+            at_input, f"{np.median(peer):.1e}" if peer.size else "none", f"{self.beyond} and {self.peer_beyond}", layer,
+            f"{self.layer.max():.1e}"]
+
+
+def compare(exporter, model, side, layer):
     torch.manual_seed(1)
     images = [torch.randn(1, 3, side, side) for _ in range(IMAGES)]
     errors = []
@@ -123,8 +144,7 @@ def compare(name, exporter, model, side, layer):
             weights[0, LOGIT] = 1
             found = ours.run_gradient({"input": x.numpy()}, "logits", ["input", name_of_layer], weights=weights)
             errors.append((difference(found["input"], by_input), peer, difference(found[name_of_layer], by_layer)))
-    beyond = sum(ours > max(BOUND, theirs) for ours, theirs, _ in errors)
-    return *np.median(errors, axis=0), beyond
+    return Errors(errors)
 
 
 HEAD = f"""# Gradients
@@ -133,13 +153,14 @@ The rule of each operator is judged by central differences in double precision, 
 (`Tests/conformance/test_gradients.py`). This page is about whole networks.
 
 The gradient of one logit by the network's input, and by its last layer with positions (the module named), against
-PyTorch's autograd in float64 on the same random weights; both exporters of PyTorch. The error is the greatest difference
-over the greatest magnitude, max |g − r| / max |r|, the median of {IMAGES} images. Bound: {BOUND}, or what PyTorch's own float32
-differs by where that is more: of a network with ReLU and maximum pooling, some of the millions of kinks lie where rounding
-decides, and a gradient that goes the other way there is as right. The last column counts the images whose own error is beyond
-the bound: a wrong rule would be beyond it in all. Convolutions by Winograd's algorithm round about twice as much as direct sums,
-and meet such kinks more often: about two images of five in the networks with ReLU alone, one of five by direct sums
-(`LIMPID_KERNELS=openblas`). Made by `make conformance`.
+PyTorch's autograd in float64 on the same random weights; both exporters of PyTorch; {IMAGES} images of noise. The error is
+the greatest difference over the greatest magnitude, max |g − r| / max |r|. Bound: {BOUND}.
+
+Of a network with ReLU and maximum pooling, a few of the millions of kinks lie where rounding decides, and a gradient that goes
+the other way there is as right: the errors at the input are medians over the images that are within the bound, and beside them
+stands how many are not, of Limpid and of PyTorch's own float32. A wrong rule would be beyond it in all. At the layer the
+error is the greatest of all images. Of 20 images Limpid was beyond it in 13 and PyTorch's float32 in 12 on VGG-16, in 9 to 12 and
+9 on DenseNet-121. Made by `make conformance`.
 
 """
 
@@ -157,22 +178,21 @@ def main():
         model, side, layer = create(name)
         for exporter in EXPORTERS:
             try:
-                errors = compare(name, exporter, model, side, layer)
-                failed += errors[0] > max(BOUND, errors[1]) or errors[2] > BOUND
-                cells = [f"{error:.1e}" for error in errors[:3]] + [f"{errors[3]} of {IMAGES}"]
+                errors = compare(exporter, model, side, layer)
+                failed += not errors.are_right()
+                cells = errors.cells(layer)
             except Exception as error:  # noqa: BLE001 - a row of the table says what happened
                 failed += 1
-                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", "", "", ""]
-            rows.append(
-                f"| {name} | {side}×{side} | {exporter} | {cells[0]} | {cells[1]} | {layer} | {cells[2]} | {cells[3]} |")
+                cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:160]}", "", "", layer, ""]
+            rows.append("| " + " | ".join([name, f"{side}×{side}", exporter, *cells]) + " |")
             print(rows[-1], flush=True)
     if arguments.write:
         within = len(rows) - failed
         page = pathlib.Path(__file__).parents[2] / "docs/gradients.md"
         page.write_text(
-            HEAD + f"{within} of {len(rows)} exports are within the bound.\n\n"
-            "| network | input | exporter | at the input | PyTorch float32 there | layer | at the layer | images beyond |\n"
-            "|---|---|---|---|---|---|---|---|\n"
+            HEAD + f"{within} of {len(rows)} exports are right by this.\n\n"
+            "| network | input | exporter | at the input | PyTorch float32 there | images beyond, of each | layer "
+            "| at the layer |\n|---|---|---|---|---|---|---|---|\n"
             + "\n".join(rows) + "\n", encoding="utf-8")
     sys.exit(1 if failed else 0)
 
