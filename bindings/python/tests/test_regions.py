@@ -10,14 +10,15 @@ SIDE = 40
 
 
 def convolution(network, x, inputs, outputs, size=3, stride=1, pads=None, group=1, dilation=1):
-    """A kernel of `size`; with `network.wide` the same in one of two more, whose border is zeros: never Winograd's."""
+    """A kernel of `size`; with `network.wide` the same with one more row, of zeros: never Winograd's, in the same order."""
     weights = network.normal(outputs, inputs // group, size, size) / np.float32(size * np.sqrt(inputs / group))
     pads = pads or [size // 2 * dilation] * 4
+    rows = size
     if network.wide and size == 3:
-        weights, size = np.pad(weights, ((0, 0), (0, 0), (1, 1), (1, 1))), 5
-        pads = [pad + dilation for pad in pads]
+        weights, rows = np.pad(weights, ((0, 0), (0, 0), (0, 1), (0, 0))), 4
+        pads = [*pads[:2], pads[2] + dilation, pads[3]]
     return network(
-        "Conv", x, weights.astype(np.float32), network.normal(outputs), kernel_shape=[size] * 2, strides=[stride] * 2,
+        "Conv", x, weights.astype(np.float32), network.normal(outputs), kernel_shape=[rows, size], strides=[stride] * 2,
         pads=pads, group=group, dilations=[dilation] * 2)
 
 
