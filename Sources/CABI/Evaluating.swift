@@ -81,7 +81,8 @@ extension limpid_evaluation_options {
     }
     return try Plan(
       methods: uses(methods, method_count, "methods", call) { try MethodUse($0, $1, for: model) },
-      metrics: uses(metrics, metric_count, "metrics", call) { try MetricUse($0, $1) }, target: target, call)
+      metrics: uses(metrics, metric_count, "metrics", call) { try MetricUse($0, $1) }, target: target, call,
+      reading: model.reading.choosing(bits: Int(bits), highByte: high_byte != 0))
   }
 }
 
@@ -102,6 +103,7 @@ public func limpid_evaluation_create(
     var data = try options.data.map { try DataSet(String(name: $0), options.dataOptions(judged), classes: classes) } ?? DataSet()
     if let name = try optionalString(options.data_name, "data_name") { data.path = name }
     let evaluation = try Evaluation(model, options.plan(model, call, data), data)
+    evaluation.warn = { log(LIMPID_LOG_WARNING, $0) }
     out.pointee = EvaluationHandle(evaluation, try options.summaryOptions()).handle()
   }
 }

@@ -12,15 +12,21 @@ final class BytesHandle: Handled {
 
 /// limpid_image
 final class ImageHandle: Handled {
-  private let pixels: Buffer<UInt8>
+  private let image: Image
   let view: limpid_image_view
 
-  /// `image` is RGB.
   init(_ image: Image) {
-    pixels = image.pixels
-    view = limpid_image_view(
-      pixels: pixels.base, row_stride: Int64(image.width * 3), width: Int32(image.width),
-      height: Int32(image.height), format: LIMPID_PIXEL_RGB8, reserved: 0)
+    self.image = image
+    let (width, height) = (Int32(image.width), Int32(image.height))
+    if let deep = image.deep {
+      view = limpid_image_view(
+        pixels: deep.samples.base, row_stride: Int64(2 * image.width * deep.channels), width: width, height: height,
+        format: deep.channels == 1 ? LIMPID_PIXEL_GRAY16 : LIMPID_PIXEL_RGB16, reserved: 0)
+    } else {
+      view = limpid_image_view(
+        pixels: image.pixels.base, row_stride: Int64(image.width * image.channels), width: width, height: height,
+        format: image.channels == 4 ? LIMPID_PIXEL_RGBA8 : LIMPID_PIXEL_RGB8, reserved: 0)
+    }
   }
 }
 
@@ -81,7 +87,8 @@ public func limpid_image_load_memory_with(
 private func decode(
   _ bytes: UnsafeRawBufferPointer, _ options: limpid_image_options, _ place: @autoclosure () -> String
 ) throws -> Image {
-  try Image.decode(bytes, highByte: options.high_byte != 0, Progress(asking: options)) { text in
+  let reading = try Reading(keepsAlpha: options.alpha != 0).choosing(bits: Int(options.bits), highByte: options.high_byte != 0)
+  return try Image.decode(bytes, as: reading, Progress(asking: options)) { text in
     log(LIMPID_LOG_WARNING, place() + text)
   }
 }

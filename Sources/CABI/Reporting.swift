@@ -72,7 +72,7 @@ extension PixelView {
     guard width == other.width, height == other.height, format == other.format else { return false }
     if base == other.base, rowStride == other.rowStride { return true }
     return (0..<height).allSatisfy { y in
-      memcmp(base + y * rowStride, other.base + y * other.rowStride, width * format.channels) == 0
+      memcmp(base + y * rowStride, other.base + y * other.rowStride, width * format.bytesPerPixel) == 0
     }
   }
 }

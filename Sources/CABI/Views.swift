@@ -9,7 +9,7 @@ extension limpid_image_view {
   /// Pixels for rendering and encoding.
   func pixelView() throws -> PixelView {
     guard format != LIMPID_PIXEL_MODEL_F32 else {
-      throw Failure(.unsupported, "LIMPID_PIXEL_MODEL_F32 is for models only; give pixels of 8 bits")
+      throw Failure(.unsupported, "LIMPID_PIXEL_MODEL_F32 is for models only; give pixels")
     }
     try check()
     return try PixelView(
@@ -21,6 +21,8 @@ extension limpid_image_view {
     case LIMPID_PIXEL_RGB8: return .rgb8
     case LIMPID_PIXEL_RGBA8: return .rgba8
     case LIMPID_PIXEL_GRAY8: return .gray8
+    case LIMPID_PIXEL_GRAY16: return .gray16
+    case LIMPID_PIXEL_RGB16: return .rgb16
     default: throw Failure(.invalidArgument, "\(format.rawValue) is no limpid_pixel_format")
     }
   }

@@ -70,27 +70,36 @@ static lp_status check_head(const source *s) {
   return LP_OK;
 }
 
-/// 8-bit grey, 16-bit grey or 8-bit RGB, without alpha.
-static lp_samples request_samples(png_structp png, png_infop info) {
+/// What the rows are to hold of what the file has.
+static lp_samples request_samples(png_structp png, png_infop info, lp_kept kept) {
   const int color = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
-  if (color == PNG_COLOR_TYPE_GRAY && depth == 16) {
+  const int has_alpha = color & PNG_COLOR_MASK_ALPHA, is_color = color & PNG_COLOR_MASK_COLOR;
+  if (depth == 16 && (kept == LP_KEEP_16_BITS || color == PNG_COLOR_TYPE_GRAY)) {
     const uint16_t one = 1;
     if (*(const uint8_t *)&one == 1) png_set_swap(png);
-    return LP_GRAY16;
+    if (has_alpha) png_set_strip_alpha(png);
+    return is_color ? LP_RGB16 : LP_GRAY16;
   }
   if (color == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
   if (color == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
   if (depth == 16) png_set_strip_16(png);
-  if (color & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(png);
-  return color & PNG_COLOR_MASK_COLOR ? LP_RGB8 : LP_GRAY8;
+  if (kept == LP_KEEP_ALPHA) {
+    const int has_transparent = png_get_valid(png, info, PNG_INFO_tRNS) != 0;
+    if (has_transparent) png_set_tRNS_to_alpha(png);
+    if (!is_color) png_set_gray_to_rgb(png);
+    if (!has_alpha && !has_transparent) png_set_add_alpha(png, 0xFF, PNG_FILLER_AFTER);
+    return LP_RGBA8;
+  }
+  if (has_alpha) png_set_strip_alpha(png);
+  return is_color ? LP_RGB8 : LP_GRAY8;
 }
 
 static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t max_side,
-                          uint64_t max_pixels, lp_image *out) {
+                          uint64_t max_pixels, lp_kept kept, lp_image *out) {
   png_set_read_fn(png, s, source_read);
   // Compressed text and profiles could be bombs, and transparent colours would make palettes RGBA.
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tRNS", 1);
+  if (kept != LP_KEEP_ALPHA) png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tRNS", 1);
   png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   png_read_info(png, info);
 
@@ -101,7 +110,7 @@ static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t m
   status = lp_check_claim(width, height, stored / MOST_EXPANSION, s->size, s->message);
   if (status != LP_OK) return status;
 
-  const lp_samples kind = request_samples(png, info);
+  const lp_samples kind = request_samples(png, info, kept);
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
   const size_t row = png_get_rowbytes(png, info);
@@ -120,17 +129,17 @@ static lp_status read_png(png_structp png, png_infop info, source *s, uint32_t m
 
 /// The caller owns what a longjmp to here must not lose.
 static lp_status try_read(png_structp png, png_infop info, source *s, uint32_t max_side,
-                          uint64_t max_pixels, lp_image *out) {
-  return setjmp(s->out) ? LP_DAMAGED : read_png(png, info, s, max_side, max_pixels, out);
+                          uint64_t max_pixels, lp_kept kept, lp_image *out) {
+  return setjmp(s->out) ? LP_DAMAGED : read_png(png, info, s, max_side, max_pixels, kept, out);
 }
 
 lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                        lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
+                        lp_kept kept, lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
   source s = {.data = data, .size = size, .watch = watch, .message = message};
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, source_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   lp_status status = check_head(&s);
-  if (status == LP_OK) status = info ? try_read(png, info, &s, max_side, max_pixels, out) : LP_NO_MEMORY;
+  if (status == LP_OK) status = info ? try_read(png, info, &s, max_side, max_pixels, kept, out) : LP_NO_MEMORY;
   png_destroy_read_struct(&png, &info, NULL);
   if (status != LP_OK) free(s.pixels);
   return status;

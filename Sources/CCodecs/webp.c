@@ -9,7 +9,7 @@
 // libwebp's numbers and structures, which its interface keeps: of the decoder's first half (0x02..) for good.
 enum { DECODER_ABI = 0x0209 };
 enum { VP8_OK = 0, VP8_NO_MEMORY = 1, VP8_UNSUPPORTED = 4, VP8_SUSPENDED = 5, VP8_NOT_ENOUGH_DATA = 7, STOPPED = 1000 };
-enum { MODE_RGB = 0 };
+enum { MODE_RGB = 0, MODE_RGBA = 1 };
 
 typedef struct {
   int width, height, has_alpha, has_animation, format;
@@ -80,7 +80,7 @@ static int update(void *decoder, const uint8_t *data, size_t size, size_t all, l
 }
 
 lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels,
-                         lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
+                         lp_kept kept, lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]) {
   pthread_once(&once, load);
   if (!is_loaded) {
     snprintf(message, LP_MESSAGE_SIZE, "%s", load_error);
@@ -100,9 +100,10 @@ lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, ui
   status = lp_check_size(width, height, max_side, max_pixels, message);
   if (status != LP_OK) return status;
 
-  const size_t row = 3 * (size_t)width;
+  const int keeps_alpha = kept == LP_KEEP_ALPHA;
+  const size_t row = (keeps_alpha ? 4 : 3) * (size_t)width;
   uint8_t *pixels = malloc(row * height);
-  void *decoder = pixels ? webp.new_rgb(MODE_RGB, pixels, row * height, (int)row) : NULL;
+  void *decoder = pixels ? webp.new_rgb(keeps_alpha ? MODE_RGBA : MODE_RGB, pixels, row * height, (int)row) : NULL;
   code = decoder ? update(decoder, data, size, row * height, watch) : VP8_NO_MEMORY;
   if (decoder) webp.delete(decoder);
   if (code == STOPPED) {
@@ -113,6 +114,6 @@ lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, ui
     free(pixels);
     return refused(code, message);
   }
-  *out = (lp_image){pixels, width, height, LP_RGB8, 0};
+  *out = (lp_image){pixels, width, height, keeps_alpha ? LP_RGBA8 : LP_RGB8, 0};
   return LP_OK;
 }

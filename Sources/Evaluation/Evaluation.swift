@@ -24,6 +24,9 @@ public final class Evaluation {
   let given = Guarded(GivenImages())
   /// One thread at a time asks for them.
   private let asking = Mutex<Void>(())
+  private let told = Mutex(false)
+  /// Told, on whichever thread, where images may not be what was meant.
+  public var warn: (@Sendable (String) -> Void)?
   /// What was found, by sample; failed ones too.
   public private(set) var records: [Int: Record] = [:]
   /// What is not kept with every record.
@@ -121,7 +124,7 @@ public final class Evaluation {
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {
-        try bytes.map { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress.polling) } }
+        try bytes.map { bytes in try locating(quoted(sample.name)) { try decoded(bytes, progress.polling) } }
           ?? self.image(index, progress.polling)
       }
       let record = try Examination(self, sample, image).record(&clock, progress)
@@ -174,8 +177,23 @@ public final class Evaluation {
     let given = try files.flatMap { files in
       try locating(quoted(sample.name)) { try asking.withLock { _ in try files(index) } }
     }
-    guard let bytes = given ?? self.given.withLock({ $0[index] }) else { return try sample.image(progress) }
-    return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try Image.decode(bytes, progress) } }
+    guard let bytes = given ?? self.given.withLock({ $0[index] }) else {
+      return try sample.image(plan.reading, progress, warn: tell)
+    }
+    return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try decoded(bytes, progress) } }
+  }
+
+  private func decoded(_ bytes: UnsafeRawBufferPointer, _ progress: Progress) throws -> Image {
+    try Image.decode(bytes, as: plan.reading, progress, warn: tell)
+  }
+
+  /// Tells of what is lost by how an image is read; of one image, since thousands are often of one kind.
+  private func tell(_ text: String) {
+    let isFirst = told.withLock { told in
+      defer { told = true }
+      return !told
+    }
+    if isFirst { warn?("\(text) (said of the first such image only)") }
   }
 
   private func sample(_ index: Int) throws -> Sample {

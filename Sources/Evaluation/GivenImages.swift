@@ -19,11 +19,11 @@ struct GivenImages {
     fileprivate var byteCount: Int {
       switch self {
       case .file(let bytes): bytes.count
-      case .pixels(let image): image.pixels.count
+      case .pixels(let image): image.pixels.count + 2 * (image.deep?.samples.count ?? 0)
       }
     }
 
-    /// As a file that loses nothing.
+    /// As a file that loses nothing that is shown: of samples of 16 bits it has the high bytes.
     var file: [UInt8] {
       get throws {
         switch self {

@@ -3,6 +3,7 @@ public import Explainers
 public import Explanations
 public import Metrics
 import Graph
+public import Images
 import Kernels
 public import Models
 import Parallel
@@ -132,8 +133,12 @@ public struct Plan: Sendable {
   public let target: Target
   /// For runs of the model: the output, further inputs, threads, batch size.
   public let call: Call
+  /// Of image files.
+  public let reading: Reading
 
-  public init(methods: [MethodUse], metrics: [MetricUse], target: Target, _ call: Call) throws {
+  public init(
+    methods: [MethodUse], metrics: [MetricUse], target: Target, _ call: Call, reading: Reading
+  ) throws {
     for (what, names) in [("method", methods.map(\.name)), ("metric", metrics.map(\.name))] {
       if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
         throw Failure(
@@ -164,6 +169,7 @@ public struct Plan: Sendable {
     self.metrics = metrics
     self.target = target
     self.call = call
+    self.reading = reading
   }
 
   /// Those that judge explanations.
@@ -209,7 +215,7 @@ public struct Plan: Sendable {
           ("sha256", .text(model.digest)),
           ("preprocessing", .optional(model.metadata.preprocessing.map { "\($0)" })),
           ("output", .optional(call.output)), ("feeds", JSON(call.feeds)),
-        ] + precision)
+        ] + precision + (reading == model.reading ? [] : [("samples_of_16_bits", .text("\(reading.deep)"))]))
       ),
       ("class", target.json), ("methods", .list(methods)), ("metrics", .list(metrics)),
     ])

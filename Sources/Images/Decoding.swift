@@ -3,25 +3,66 @@ import CCodecs
 public import Parallel
 import Tensors
 
+/// What becomes of what image files may have beside RGB of 8 bits.
+public struct Reading: Sendable, Hashable {
+  public enum Deep: Sendable {
+    /// Grey is cut off at 255, as by Pillow; of RGB the high byte is kept.
+    case cut
+    case highByte
+    case kept
+  }
+
+  /// Samples of 16 bits.
+  public var deep: Deep
+  /// Whether images have four channels, opaque where the file has no alpha; else alpha is dropped.
+  public var keepsAlpha: Bool
+
+  public init(deep: Deep = .cut, keepsAlpha: Bool = false) { (self.deep, self.keepsAlpha) = (deep, keepsAlpha) }
+
+  /// The same with what a caller says of samples of 16 bits: `bits` 8 or 16, 0 to leave it; `highByte`. Throws
+  /// `invalidArgument` for other numbers, and where both are said.
+  public func choosing(bits: Int, highByte: Bool) throws -> Reading {
+    guard [0, 8, 16].contains(bits) else { throw Failure(.invalidArgument, "images of \(bits) bits; 8 or 16 can be chosen") }
+    guard bits != 16 || !highByte else { throw Failure(.invalidArgument, "all 16 bits and the high byte exclude each other") }
+    var chosen = self
+    if bits != 0 { chosen.deep = bits == 16 ? .kept : .cut }
+    if highByte { chosen.deep = .highByte }
+    return chosen
+  }
+
+  fileprivate var kept: lp_kept {
+    get throws {
+      guard deep != .kept || !keepsAlpha else {
+        throw Failure(.unsupported, "an image cannot keep both its 16 bits and its alpha")
+      }
+      return deep == .kept ? LP_KEEP_16_BITS : keepsAlpha ? LP_KEEP_ALPHA : LP_KEEP_COLORS
+    }
+  }
+}
+
 extension Image {
   /// A PNG, JPEG or WebP file, told by its first bytes, as RGB: the bytes that Pillow's `open(...).convert("RGB")`
-  /// gives.
+  /// gives, or as RGBA those of `convert("RGBA")`.
   ///
-  /// Alpha and transparent colours are dropped, palettes applied, EXIF orientation, gamma and colour profiles
-  /// ignored. `highByte`: of grey of 16 bits the high byte is kept, as of RGB of 16 bits; else it is cut off at 255.
+  /// Palettes are applied, EXIF orientation, gamma and colour profiles ignored; `reading` says what becomes of alpha,
+  /// transparent colours and samples of 16 bits.
   /// `warn` is told where the image may not be what was meant. Throws `invalidImage` for anything else and for damaged
   /// or truncated data, `unsupported` beyond the size limits, and for WebP where libwebp is not on the machine. `progress` is
   /// asked between the rows whether to go on.
   public static func decode(
-    _ bytes: UnsafeRawBufferPointer, highByte: Bool = false, _ progress: Progress, warn: (String) -> Void = { _ in }
+    _ bytes: UnsafeRawBufferPointer, as reading: Reading = Reading(), _ progress: Progress,
+    warn: (String) -> Void = { _ in }
   ) throws -> Image {
+    let kept = try reading.kept
     let starts = { (signature: [UInt8]) in bytes.starts(with: signature) }
     if starts([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-      return try decode(bytes, highByte, warn, "PNG", lp_decode_png, progress)
+      let decoder: Decoder = { lp_decode_png($0, $1, $2, $3, kept, $4, $5, $6) }
+      return try decode(bytes, reading, warn, "PNG", decoder, progress)
     }
-    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, highByte, warn, "JPEG", lp_decode_jpeg, progress) }
+    if starts([0xFF, 0xD8, 0xFF]) { return try decode(bytes, reading, warn, "JPEG", lp_decode_jpeg, progress) }
     if starts(Array("RIFF".utf8)), bytes.dropFirst(8).starts(with: "WEBP".utf8) {
-      return try decode(bytes, highByte, warn, "WebP", lp_decode_webp, progress)
+      let decoder: Decoder = { lp_decode_webp($0, $1, $2, $3, kept, $4, $5, $6) }
+      return try decode(bytes, reading, warn, "WebP", decoder, progress)
     }
     if bytes.isEmpty { throw Failure(.invalidImage, "an empty image file") }
     if let kind = fileKind(bytes) {
@@ -37,7 +78,7 @@ extension Image {
   ) -> lp_status
 
   private static func decode(
-    _ bytes: UnsafeRawBufferPointer, _ highByte: Bool, _ warn: (String) -> Void, _ format: String, _ decoder: Decoder,
+    _ bytes: UnsafeRawBufferPointer, _ reading: Reading, _ warn: (String) -> Void, _ format: String, _ decoder: Decoder,
     _ progress: Progress
   ) throws -> Image {
     var decoded = lp_image()
@@ -51,15 +92,36 @@ extension Image {
     if decoded.is_resynchronized != 0 {
       warn("the restart markers of this JPEG image are not in their order; parts of it may be misplaced")
     }
-    if decoded.kind == LP_RGB8 {
+    if decoded.kind == LP_RGB8 || decoded.kind == LP_RGBA8 {
       let bytes = samples.assumingMemoryBound(to: UInt8.self)
-      return Image(trusted: width, height, 3, Buffer(adopting: bytes, count: 3 * width * height))
+      let channels = decoded.kind == LP_RGB8 ? 3 : 4
+      return Image(trusted: width, height, channels, Buffer(adopting: bytes, count: channels * width * height))
+    }
+    if reading.deep == .kept, [LP_GRAY16, LP_RGB16].contains(decoded.kind) {
+      let channels = decoded.kind == LP_GRAY16 ? 1 : 3
+      let words = samples.assumingMemoryBound(to: UInt16.self)
+      let count = channels * width * height
+      return try image(of: DeepPixels(channels: channels, samples: Buffer(adopting: words, count: count)), width, height)
     }
     defer { lp_free(samples) }
     if decoded.kind == LP_GRAY16 {
-      return try rgb(samples.assumingMemoryBound(to: UInt16.self), width, height, highByte, warn)
+      return try rgb(samples.assumingMemoryBound(to: UInt16.self), width, height, reading.deep == .highByte, warn)
     }
     return try rgb(samples, decoded.kind, width, height)
+  }
+
+  /// Of grey, RGB too.
+  private static func image(of deep: DeepPixels, _ width: Int, _ height: Int) throws -> Image {
+    let bytes = try Buffer<UInt8>(count: 3 * width * height) { target in
+      deep.samples.withUnsafeBufferPointer { words in
+        if deep.channels == 3 {
+          for i in 0..<words.count { target[i] = UInt8(words[i] >> 8) }
+        } else {
+          for i in 0..<words.count { spread(UInt8(words[i] >> 8), target + 3 * i) }
+        }
+      }
+    }
+    return Image(trusted: width, height, 3, bytes, deep: deep)
   }
 
   /// Grey of 16 bits. Pillow holds such an image as integers and cuts them off.
@@ -76,7 +138,7 @@ extension Image {
     if !highByte, largest > 255 {
       warn(
         "this PNG image holds grey of 16 bits, which is cut off at 255 (as by Pillow; its largest is \(largest)); its high "
-          + "byte can be asked for (high_byte)")
+          + "byte can be asked for (high_byte), or all of its bits (bits 16)")
     }
     return image
   }

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Tensors
 
+/// Pixels of 16 bits, interleaved, rows touching.
+public struct DeepPixels: Sendable, Equatable {
+  /// 1: grey, 3: RGB.
+  public let channels: Int
+  /// [height, width, channels]
+  public let samples: Buffer<UInt16>
+}
+
 /// 8-bit pixels, interleaved, rows touching.
 public struct Image: Sendable, Equatable {
   public let width: Int
@@ -9,6 +17,8 @@ public struct Image: Sendable, Equatable {
   public let channels: Int
   /// [height, width, channels]
   public let pixels: Buffer<UInt8>
+  /// The same in 16 bits, of images that have and keep them; `pixels` are then the high bytes.
+  public let deep: DeepPixels?
 
   /// Larger sides are refused: JPEG cannot have them, and sums over a line stay small.
   public static let maximumSide = 65_535
@@ -31,11 +41,12 @@ public struct Image: Sendable, Equatable {
   }
 
   /// For numbers that the module itself computed.
-  init(trusted width: Int, _ height: Int, _ channels: Int, _ pixels: Buffer<UInt8>) {
+  init(trusted width: Int, _ height: Int, _ channels: Int, _ pixels: Buffer<UInt8>, deep: DeepPixels? = nil) {
     self.width = width
     self.height = height
     self.channels = channels
     self.pixels = pixels
+    self.deep = deep
   }
 
   /// Throws `invalidArgument` for an empty image and `unsupported` for one beyond the limits.

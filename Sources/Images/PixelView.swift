@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-/// What the bytes of a pixel are, in memory order.
+/// What a pixel is, in memory order; samples of 16 bits in the processor's byte order.
 public enum PixelFormat: Sendable, Hashable {
-  case gray8, rgb8, rgba8
+  case gray8, rgb8, rgba8, gray16, rgb16
 
   public var channels: Int {
     switch self {
-    case .gray8: 1
-    case .rgb8: 3
+    case .gray8, .gray16: 1
+    case .rgb8, .rgb16: 3
     case .rgba8: 4
     }
   }
+
+  public var isDeep: Bool { self == .gray16 || self == .rgb16 }
+  public var bytesPerPixel: Int { isDeep ? 2 * channels : channels }
 }
 
 /// Somebody else's pixels, borrowed for the length of a call.
@@ -30,7 +33,7 @@ public struct PixelView {
   ) throws {
     guard let base else { throw Failure(.invalidArgument, "an image view without pixels") }
     try Image.checkSize(width, height)
-    let row = width * format.channels
+    let row = width * format.bytesPerPixel
     guard rowStride == 0 || rowStride >= row, rowStride <= Int.max / height else {
       throw Failure(
         .invalidArgument,
@@ -39,6 +42,11 @@ public struct PixelView {
     self.init(
       trusted: base.assumingMemoryBound(to: UInt8.self), width, height, rowStride == 0 ? row : rowStride,
       format)
+  }
+
+  /// Sample `i` of a row of samples of 16 bits; the caller's need not be aligned.
+  func sample(_ i: Int, inRow y: Int) -> UInt16 {
+    UnsafeRawPointer(base).loadUnaligned(fromByteOffset: y * rowStride + 2 * i, as: UInt16.self)
   }
 
   init(
@@ -56,17 +64,67 @@ extension Image {
   /// Runs `body` on a view of these pixels, which is valid until `body` returns.
   public func withView<R>(_ body: (PixelView) throws -> R) rethrows -> R {
     let format: PixelFormat = channels == 1 ? .gray8 : channels == 3 ? .rgb8 : .rgba8
-    return try withExtendedLifetime(pixels) {
-      try body(PixelView(trusted: pixels.base, width, height, width * channels, format))
+    guard let deep else {
+      return try withExtendedLifetime(pixels) {
+        try body(PixelView(trusted: pixels.base, width, height, width * channels, format))
+      }
+    }
+    let deepFormat: PixelFormat = deep.channels == 1 ? .gray16 : .rgb16
+    let base = UnsafeRawPointer(deep.samples.base).assumingMemoryBound(to: UInt8.self)
+    return try withExtendedLifetime(deep) {
+      try body(PixelView(trusted: base, width, height, width * deepFormat.bytesPerPixel, deepFormat))
     }
   }
 
   /// The same pixels, rows touching.
   public init(copying view: PixelView) throws {
+    guard !view.format.isDeep else {
+      let row = view.width * view.format.channels
+      let samples = try Buffer<UInt16>(count: row * view.height) { target in
+        for y in 0..<view.height {
+          for i in 0..<row { target[y * row + i] = view.sample(i, inRow: y) }
+        }
+      }
+      self.init(
+        trusted: view.width, view.height, view.format.channels,
+        try Buffer(samples.lazy.map { UInt8($0 >> 8) }),
+        deep: DeepPixels(channels: view.format.channels, samples: samples))
+      return
+    }
     self = try Image.make(view.width, view.height, view.format.channels) { target in
       let row = view.width * view.format.channels
       for y in 0..<view.height {
         (target + y * row).update(from: view.base + y * view.rowStride, count: row)
+      }
+    }
+  }
+
+  /// RGBA, opaque where there is no alpha.
+  init(withAlpha view: PixelView) throws {
+    let image = try Image(copying: view)
+    if image.channels == 4 {
+      self = image
+      return
+    }
+    self = try Image.make(view.width, view.height, 4) { target in
+      image.pixels.withUnsafeBufferPointer { source in
+        for i in 0..<view.width * view.height {
+          for c in 0..<3 { target[4 * i + c] = source[image.channels == 1 ? i : 3 * i + c] }
+          target[4 * i + 3] = 255
+        }
+      }
+    }
+  }
+
+  /// RGBA whose colours are their luma, as of Pillow's `convert("LA")`.
+  var grayWithAlpha: Image {
+    get throws {
+      let luma = try gray
+      return try Image.make(width, height, 4) { target in
+        for i in 0..<width * height {
+          for c in 0..<3 { target[4 * i + c] = luma.pixels[i] }
+          target[4 * i + 3] = pixels[4 * i + 3]
+        }
       }
     }
   }

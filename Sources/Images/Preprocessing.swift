@@ -69,7 +69,7 @@ public struct Preprocessing: Sendable, Equatable {
     case .scale: return isScaled || isNormalized ? "it must come once, and before \"normalize\"" : nil
     case .normalize(let mean, _, _):
       if isNormalized { return "it must come only once" }
-      let channels = steps.contains(.gray) ? 1 : 3
+      let channels = Self.channels(after: steps)
       let fits = mean.count == channels || mean.count == 1
       return fits ? nil : "\(mean.count) means for an image of \(channels) channels"
     default: break
@@ -78,6 +78,10 @@ public struct Preprocessing: Sendable, Equatable {
     switch step {
     case .bgr where steps.contains(.bgr) || steps.contains(.gray): return "it must come once, and not with \"gray\""
     case .gray where steps.contains(.bgr): return "it must not come with \"bgr\""
+    case .alpha where steps.contains(.alpha): return "it must come only once"
+    case .depth16 where steps.contains(.depth16): return "it must come only once"
+    case .alpha where steps.contains(.depth16), .depth16 where steps.contains(.alpha):
+      return "\"alpha\" and \"depth 16\" exclude each other"
     case .pad(let width, let height, _):
       guard let size = fixedSize(after: steps), size.width > width || size.height > height else { return nil }
       return "the image is \(size.width)x\(size.height) there, and pad never cuts"
@@ -92,7 +96,7 @@ public struct Preprocessing: Sendable, Equatable {
       case .resizeExact(let width, let height, _), .centerCrop(let width, let height), .pad(let width, let height, _):
         (width, height)
       case .resizeShorter, .resizeLonger: nil
-      case .gray, .bgr, .scale, .normalize: size
+      case .gray, .bgr, .alpha, .depth16, .scale, .normalize: size
       }
     }
   }
@@ -102,8 +106,17 @@ public struct Preprocessing: Sendable, Equatable {
     Self.fixedSize(after: steps).map { (channels, $0.height, $0.width) }
   }
 
-  /// Channels of the tensor: 1 after `gray`, else 3.
-  public var channels: Int { steps.contains(.gray) ? 1 : 3 }
+  /// Channels of the tensor: 1 after `gray`, else 3; with `alpha` one more.
+  public var channels: Int { Self.channels(after: steps) }
+
+  private static func channels(after steps: [Step]) -> Int {
+    (steps.contains(.gray) ? 1 : 3) + (steps.contains(.alpha) ? 1 : 0)
+  }
+
+  var keepsAlpha: Bool { steps.contains(.alpha) }
+
+  /// How image files are read for it.
+  public var reading: Reading { Reading(deep: steps.contains(.depth16) ? .kept : .cut, keepsAlpha: keepsAlpha) }
 
   /// The extents of the tensor that an image of `size` becomes. Throws `unsupported` where it would be too
   /// large.
@@ -115,7 +128,7 @@ public struct Preprocessing: Sendable, Equatable {
   }
 
   /// Width and height after each step.
-  private func sizes(from size: (width: Int, height: Int)) throws -> [(width: Int, height: Int)] {
+  func sizes(from size: (width: Int, height: Int)) throws -> [(width: Int, height: Int)] {
     try Image.checkSize(size.width, size.height)
     var current = size
     return try steps.enumerated().map { i, step in
@@ -126,7 +139,8 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// Whether step `i` resizes an image of which the next step takes the middle: only that window is made.
   private func isCut(_ i: Int) -> Bool {
-    guard i + 1 < steps.count, case .centerCrop = steps[i + 1] else { return false }
+    // Alpha weighs the colours, of the whole image.
+    guard i + 1 < steps.count, case .centerCrop = steps[i + 1], !keepsAlpha else { return false }
     switch steps[i] {
     case .resizeShorter, .resizeLonger, .resizeExact: return true
     default: return false
@@ -135,17 +149,18 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// Writes float32 values, [channels, height, width] of `outputSize`, rows touching.
   ///
-  /// Alpha is dropped; grey pixels are repeated for a network that reads RGB. Throws as `outputSize`, and `cancelled`
+  /// Alpha is dropped but for a network that reads it; grey pixels are repeated for one that reads RGB. Throws as `outputSize`, and `cancelled`
   /// where `progress`, which is asked between the rows, says so.
   public func tensor(
     from view: PixelView, into target: UnsafeMutablePointer<Float>, _ progress: Progress
   ) throws {
+    if view.format.isDeep, !keepsAlpha { return try deepTensor(from: view, into: target, progress) }
     let image = try pixels(of: view, progress)
     let plane = image.width * image.height
     for channel in 0..<channels {
       let values = levels(of: channel)
       // A grey image has the same pixels in every channel.
-      let offset = image.channels == 1 ? 0 : steps.contains(.bgr) ? 2 - channel : channel
+      let offset = image.channels == 1 ? 0 : source(of: channel)
       image.pixels.withUnsafeBufferPointer { source in
         values.withUnsafeBufferPointer { values in
           let target = target + channel * plane
@@ -155,20 +170,33 @@ public struct Preprocessing: Sendable, Equatable {
     }
   }
 
-  /// The image as the network sees it, RGB, before `scale` and `normalize`: resized and cropped.
-  public func shown(_ view: PixelView, _ progress: Progress) throws -> Image { try pixels(of: view, progress).rgb }
+  /// Which channel of RGBA one of the tensor is.
+  func source(of channel: Int) -> Int {
+    if keepsAlpha, channel == channels - 1 { return 3 }
+    return steps.contains(.bgr) ? 2 - channel : channel
+  }
 
-  /// Bytes that images of this size take while they are prepared, at most: the image, what becomes of it in one step, and
+  /// The image as the network sees it, RGB, before `scale` and `normalize`: resized and cropped.
+  public func shown(_ view: PixelView, _ progress: Progress) throws -> Image {
+    let image = try pixels(of: view, progress)
+    return try image.channels == 4 ? image.withView { try Image(opaque: $0) } : image.rgb
+  }
+
+  /// Bytes that such images take while they are prepared, at most: the image, what becomes of it in one step, and
   /// the image between the two passes of a resizing. Throws as `outputSize`.
-  public func byteCount(for size: (width: Int, height: Int)) throws -> Int {
+  public func byteCount(for view: PixelView) throws -> Int {
+    let size = (width: view.width, height: view.height)
+    let isDeep = view.format.isDeep && !keepsAlpha
+    // Of 16 bits each channel is a plane of floats.
+    let perPixel = isDeep ? 4 * (view.format.channels + 1) : keepsAlpha ? 8 : 3
     var current = size
-    var most = 3 * size.width * size.height
+    var most = perPixel * size.width * size.height
     for (i, next) in try sizes(from: size).enumerated() {
       // Of an image that is cut at once only the window is made, with the next step.
-      if isCut(i) { continue }
+      if isCut(i), !isDeep { continue }
       if next != current {
         let between = max(next.width * current.height, current.width * next.height)
-        most = max(most, 3 * (current.width * current.height + between + next.width * next.height))
+        most = max(most, perPixel * (current.width * current.height + between + next.width * next.height))
       }
       current = next
     }
@@ -177,7 +205,7 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// RGB or grey, after the steps on pixels.
   private func pixels(of view: PixelView, _ progress: Progress) throws -> Image {
-    var image = try Image(opaque: view)
+    var image = try keepsAlpha ? Image(withAlpha: view) : Image(opaque: view)
     let sizes = try sizes(from: (view.width, view.height))
     for (i, step) in steps.enumerated() where i == 0 || !isCut(i - 1) {
       switch step {
@@ -190,8 +218,8 @@ public struct Preprocessing: Sendable, Equatable {
       case .centerCrop(let width, let height): image = try centered(image, width: width, height: height)
       case .pad(let width, let height, let fill):
         image = try centered(image, width: width, height: height, fill: fill)
-      case .gray: image = try image.gray
-      case .bgr, .scale, .normalize: break
+      case .gray: image = try keepsAlpha ? image.grayWithAlpha : image.gray
+      case .bgr, .alpha, .depth16, .scale, .normalize: break
       }
     }
     return image
@@ -213,6 +241,12 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// What each of the 256 bytes becomes in `channel`.
   public func levels(of channel: Int) -> [Float] {
+    let level = level(in: channel)
+    return (0..<256).map { level(steps.contains(.depth16) ? Float(257 * $0) : Float($0)) }
+  }
+
+  /// What numbers of the unit that `scale` and `normalize` are of become in `channel`.
+  func level(in channel: Int) -> (Float) -> Float {
     var divisor = 1.0
     var mean = 0.0
     var std = 1.0
@@ -225,10 +259,10 @@ public struct Preprocessing: Sendable, Equatable {
         arithmetic = rounding
       }
     }
-    return (0..<256).map { byte in
+    return { [divisor, mean, std, arithmetic] number in
       switch arithmetic {
-      case .float32: (Float(byte) / Float(divisor) - Float(mean)) / Float(std)
-      case .float64: Float((Double(byte) / divisor - mean) / std)
+      case .float32: (number / Float(divisor) - Float(mean)) / Float(std)
+      case .float64: Float((Double(number) / divisor - mean) / std)
       }
     }
   }
@@ -268,7 +302,7 @@ extension Preprocessing.Step {
             + "\"resize longer\" before it makes every image fit")
       }
       return try checked((width, height))
-    case .gray, .bgr, .scale, .normalize: return size
+    case .gray, .bgr, .alpha, .depth16, .scale, .normalize: return size
     }
   }
 }

@@ -18,6 +18,10 @@ extension Preprocessing {
     case gray
     /// Channels in the order blue, green, red.
     case bgr
+    /// Alpha is a further channel, the last; 255 where the image has none.
+    case alpha
+    /// Numbers are 0...65535: those of 16 bits, or bytes times 257.
+    case depth16
     /// Bytes divided by `divisor`.
     case scale(divisor: Double)
     /// `(x - mean) / std` for each channel; a single mean and deviation are for all channels.
@@ -35,7 +39,7 @@ extension Preprocessing {
 
 extension Preprocessing.Step: CustomStringConvertible {
   static let forms = """
-    "gray", "bgr", "resize exact W H FILTER", "resize shorter S FILTER", "resize longer S FILTER", "center_crop W H", \
+    "gray", "bgr", "alpha", "depth 16", "resize exact W H FILTER", "resize shorter S FILTER", "resize longer S FILTER", "center_crop W H", \
     "pad W H [V]", "scale 1/NUMBER", "normalize mean NUMBER... std NUMBER..." (then, perhaps, "float64"); \
     FILTER is \(Filter.allCases.map(\.rawValue).joined(separator: ", "))
     """
@@ -56,6 +60,8 @@ extension Preprocessing.Step: CustomStringConvertible {
       }
     case ("gray", 1): self = .gray
     case ("bgr", 1): self = .bgr
+    case ("alpha", 1): self = .alpha
+    case ("depth", 2) where words[1] == "16": self = .depth16
     case ("scale", 2) where words[1].hasPrefix("1/"):
       guard let divisor = number(words[1].dropFirst(2)), isDivisor(divisor) else { return nil }
       self = .scale(divisor: divisor)
@@ -104,6 +110,8 @@ extension Preprocessing.Step: CustomStringConvertible {
     case .pad(let width, let height, let fill): return "pad \(width) \(height)\(fill == 0 ? "" : " \(fill)")"
     case .gray: return "gray"
     case .bgr: return "bgr"
+    case .alpha: return "alpha"
+    case .depth16: return "depth 16"
     case .scale(let divisor): return "scale 1/\(text(divisor))"
     case .normalize(let mean, let std, let arithmetic):
       let numbers = { (values: [Double]) in values.map(text).joined(separator: " ") }

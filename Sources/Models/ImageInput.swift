@@ -25,6 +25,9 @@ public enum ImageInput {
 }
 
 extension Model {
+  /// How image files are read for it, as its preprocessing says.
+  public var reading: Reading { metadata.preprocessing?.reading ?? Reading() }
+
   /// The image as the model sees it: resized and cropped, before it becomes numbers.
   public func shown(_ view: PixelView, _ progress: Progress) throws -> Image {
     let preprocessing = try preprocessing()
@@ -34,7 +37,7 @@ extension Model {
 
   private func checkMemory(of view: PixelView, _ preprocessing: Preprocessing) throws {
     try engine.limit.check(
-      preprocessing.byteCount(for: (view.width, view.height)),
+      preprocessing.byteCount(for: view),
       for: "preparing an image of \(view.width)×\(view.height) pixels")
   }
 

@@ -99,7 +99,7 @@ private enum Sample {
 
   init(_ path: String?, _ model: Model) throws {
     if let path {
-      self = .image(try Image.read(path), path: path)
+      self = .image(try Image.read(path, model.reading), path: path)
       return
     }
     let size = model.inputSize

@@ -14,6 +14,8 @@ struct CallOptions {
 
   static let highByte = Option(
     flag: "high-byte", "of gray PNG files of 16 bits keep the high byte; else they are cut off at 255, as by Pillow")
+  static let bits = Option(
+    "bits", "8|16", "with 16 of PNG files of 16 bits all bits are kept (default: as the model's preprocessing says)")
   static let refuseLinks = Option(
     flag: "refuse-links", "refuse a model whose weights lie in files behind symbolic links")
 
@@ -23,7 +25,9 @@ struct CallOptions {
   let precision: Precision
   /// nil: as the file says.
   let preprocessing: Preprocessing?
-  let keepsHighByte: Bool
+  private let keepsHighByte: Bool
+  /// 0: as the model says.
+  private let bits: Int
   let refusesLinks: Bool
   private let output: String?
   private let feeds: [(name: String, value: String)]
@@ -34,9 +38,15 @@ struct CallOptions {
     }
     precision = try arguments.precision()
     keepsHighByte = arguments.flag("high-byte")
+    bits = try arguments.integer("bits", in: 8...16) ?? 0
     refusesLinks = arguments.flag("refuse-links")
     output = arguments.text("scores")
     feeds = try arguments.pairs("feed", like: "table=table.npy")
+  }
+
+  /// How image files are read for `model`.
+  func reading(for model: Model) throws -> Reading {
+    try locating("--bits") { try model.reading.choosing(bits: bits, highByte: keepsHighByte) }
   }
 
   /// The call; files are read only now.

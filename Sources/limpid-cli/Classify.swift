@@ -10,7 +10,7 @@ struct Classify: Command {
     options: [
       Option("top", "N", "classes to show for each image (default 5)"),
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision, .json,
+      CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision, .json,
       .threads,
     ])
 
@@ -38,7 +38,7 @@ struct Classify: Command {
     var table = Table(["file", "rank", "class", "label", head.kind == .values ? "value" : "probability"])
     var results: [JSON] = []
     let outcome = Result {
-      try forEachImage(images, options) { i, path, image, progress in
+      try forEachImage(images, options.reading(for: model)) { i, path, image, progress in
         let probabilities = try model.probabilities(image, call.forImage(i, of: images.count), progress)
         let best = Scores.best(top, of: probabilities)
         for (rank, c) in best.enumerated() {

@@ -38,7 +38,7 @@ struct Estimate: Command {
     call.layers = layer.map { [$0] } ?? []
     let line = ProgressLine()
     defer { line.clear() }
-    let shelf = Shelf(try imageFiles(images), line)
+    let shelf = Shelf(try imageFiles(images), model.reading, line)
     let statistics = try model.statistics(of: shelf.images, call, line.progress("of the images"))
     let file = try model.store(statistics, at: file)
     line.clear()

@@ -26,7 +26,7 @@ struct Evaluate: Command {
       Option("class-table", "FILE", "to explain: line i names the class for images of class i, by number"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.refuseLinks, CallOptions.precision,
+      CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision,
       Option("report", "FOLDER", "where results are written; a run that was stopped goes on from there"),
       Option("store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
       Option("resamples", "N", "of the bootstrap (default 1000)"),
@@ -109,6 +109,7 @@ struct Evaluate: Command {
     Console.error(
       "limpid: \(data.samples.count) images, format \(data.format); classes \(data.classes)\n")
     let evaluation = try Evaluation(model, plan, data)
+    evaluation.warn = { Console.error("limpid: warning: \($0)\n") }
     // Before there is work to lose.
     if let report { try makeFolder(report) }
     if let store {
@@ -144,7 +145,8 @@ struct Evaluate: Command {
     }
     let target = try table.map { .table(try Self.classTable($0)) }
       ?? target.map { try Target($0, for: model, output: call.output) } ?? data.usualTarget
-    return try Plan(methods: methodUses, metrics: metricUses, target: target, call)
+    return try Plan(
+      methods: methodUses, metrics: metricUses, target: target, call, reading: options.reading(for: model))
   }
 
   private static func classTable(_ path: String) throws -> [Int] {

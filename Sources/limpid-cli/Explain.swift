@@ -16,7 +16,7 @@ struct Explain: Command {
       Option("class", "CLASS", "predicted (default), least (probable), all, a number or a label; several: a,b"),
     ] + GivenSettings.options + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision,
+      CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision,
       Option("output", "PATH", "a folder, or one .png file (default: the current folder; with --report none)"),
       Option("map", "PATH", "the numbers too: a folder, or one .npy file"),
       Option("report", "FILE.html", "one page with images, maps, classes and settings"),
@@ -78,7 +78,7 @@ struct Explain: Command {
     var output = Output(overlays: overlays, maps: maps, model: model, overlay: overlay)
     var page = ExplanationPage(model, file: self.model, uses, output: call.output, overlay.rendering)
     let outcome = Result {
-      try forEachImage(images, options) { i, path, image, progress in
+      try forEachImage(images, options.reading(for: model)) { i, path, image, progress in
         let parts = progress.parts([1] + uses.map { _ in 4 })
         let call = try call.forImage(i, of: images.count)
         var known: [Float]?

@@ -16,7 +16,7 @@ struct Fetch: Command {
         "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"),
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
+      CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
     ])
 
   private let model: String
@@ -57,7 +57,7 @@ struct Fetch: Command {
     var destination = destination
     var table = Table(["value", "type", "shape", "file"])
     var results: [JSON] = []
-    try forEachImage([image], options) { _, _, image, progress in
+    try forEachImage([image], options.reading(for: model)) { _, _, image, progress in
       let tensors = try image.withView { view in
         guard let choices else { return try model.fetch(names, for: [.pixels(view)], call, progress) }
         let classes = try choices.flatMap { choice in

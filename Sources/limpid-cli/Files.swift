@@ -7,15 +7,15 @@ import Tensors
 
 extension Image {
   /// An image file, or standard input where it is "-", as RGB.
-  static func read(_ path: String, highByte: Bool = false, warn: (String) -> Void = { _ in }) throws -> Image {
+  static func read(_ path: String, _ reading: Reading = Reading(), warn: (String) -> Void = { _ in }) throws -> Image {
     if path == "-" {
       let bytes = try readStandardInput()
       return try locating("standard input") {
-        try bytes.withUnsafeBytes { try decode($0, highByte: highByte, .unwatched, warn: warn) }
+        try bytes.withUnsafeBytes { try decode($0, as: reading, .unwatched, warn: warn) }
       }
     }
     let file = try Storage(path: path.systemName)
-    return try locating(quoted(path)) { try file.withBytes { try decode($0, highByte: highByte, .unwatched, warn: warn) } }
+    return try locating(quoted(path)) { try file.withBytes { try decode($0, as: reading, .unwatched, warn: warn) } }
   }
 }
 

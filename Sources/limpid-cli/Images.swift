@@ -10,7 +10,7 @@ import Tensors
 /// A file that cannot be read is reported and left out; the others go on, and at the end that is an error. Whatever
 /// else fails stops it all. `unread` is told of each such file.
 func forEachImage(
-  _ paths: [String], _ options: CallOptions, _ body: (Int, String, Image, Progress) throws -> Void,
+  _ paths: [String], _ reading: Reading, _ body: (Int, String, Image, Progress) throws -> Void,
   unread tell: (String, Failure) -> Void = { _, _ in }
 ) throws {
   let line = ProgressLine()
@@ -21,7 +21,7 @@ func forEachImage(
     try progress.advance(0, of: 1)
     let image: Image
     do {
-      image = try Image.read(path, highByte: options.keepsHighByte) { text in
+      image = try Image.read(path, reading) { text in
         line.clear()
         Console.error("limpid: warning: \(quoted(path)): \(text)\n")
       }

@@ -18,7 +18,7 @@ struct Measure: Command {
       Option("class", "CLASS", "predicted (default), least (probable), a number or a label; several: a,b"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
-      CallOptions.highByte, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
+      CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,
     ])
 
   private let model: String
@@ -63,7 +63,7 @@ struct Measure: Command {
       return Column(metrics[i], own, MethodCall(method: explainer.name, call: call))
     }
     let outcome = Result {
-      try forEachImage(images, options) { _, path, image, progress in
+      try forEachImage(images, options.reading(for: model)) { _, path, image, progress in
         let parts = progress.parts([1] + metrics.map { _ in 4 })
         let classes = try choices.flatMap { choice in
           try choice.classes(model, call.output) { try model.probabilities(image, call, parts[0].polling) }

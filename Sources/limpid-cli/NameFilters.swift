@@ -79,7 +79,7 @@ struct NameFilters: Command {
     if let allowed { naming.allowed = try Self.words(allowed) }
     let line = ProgressLine()
     defer { line.clear() }
-    let shelf = Shelf(images, line)
+    let shelf = Shelf(images, model.reading, line)
     let names = try naming.name(
       filters, of: explainer, from: shelf.images, Call(), line.progress("naming filters"))
     line.clear()

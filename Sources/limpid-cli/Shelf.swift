@@ -5,11 +5,13 @@ import Tensors
 /// Image files, read when they are looked at. Those that cannot be read are reported once and left out.
 final class Shelf {
   private let paths: [String]
+  private let reading: Reading
   private let line: ProgressLine
   private(set) var unread = Set<Int>()
 
-  init(_ paths: [String], _ line: ProgressLine) {
+  init(_ paths: [String], _ reading: Reading, _ line: ProgressLine) {
     self.paths = paths
+    self.reading = reading
     self.line = line
   }
 
@@ -28,7 +30,10 @@ final class Shelf {
 
   private func read(_ index: Int) -> Image? {
     do {
-      return try Image.read(paths[index])
+      return try Image.read(paths[index], reading) { text in
+        line.clear()
+        Console.error("limpid: warning: \(quoted(paths[index])): \(text)\n")
+      }
     } catch {
       if unread.insert(index).inserted {
         line.clear()

@@ -53,6 +53,12 @@ VALID = [
     ("gray\nscale 1/255\nnormalize mean 0.1307 std 0.3081", [(4, 2)], True),
     ("normalize mean 127.5 std 127.5", [(4, 2)], True),
     ("normalize mean -1 +2 -3e1 std 1 2 3E+1", [(4, 2)], True),
+    ("alpha", [(4, 2)], True),
+    ("alpha\nscale 1/255\nnormalize mean 0.5 0.4 0.3 0 std 0.2 0.3 0.4 1", [(4, 2)], True),
+    ("gray\nalpha\nresize exact 3 3 bilinear\nscale 1/255", [(4, 2)], True),
+    ("bgr\nalpha\npad 5 4 7", [(4, 2)], True),
+    ("depth 16", [(4, 2)], True),
+    ("gray\ndepth 16\nresize exact 2 2 box\nscale 1/65535\nnormalize mean 0.2 std 0.5", [(4, 2)], True),
     ("  resize   exact 16\t8 bilinear  \n\n  scale 1/255", [(5, 5)], False),
     ("resize exact 16 8 bilinear\r\nscale 1/255\r\n", [(5, 5)], False),
     ("resize exact 008 8 bilinear", [(5, 5)], False),
@@ -79,6 +85,9 @@ INVALID = [
     ("pad 8 8 0 0", "pad 8 8 0 0"),
     ("pad 0 8", "pad 0"), ("pad 65535 65535", "65535"), ("pad 8 8 reflect", "reflect"),
     ("resize exact 9 8 bilinear\npad 8 8", "pad 8 8"), ("pad 4 9\npad 9 8", "pad 9 8"),
+    ("alpha 1", "alpha 1"), ("alpha\nalpha", "alpha"), ("scale 1/255\nalpha", "alpha"), ("depth", "depth"), ("depth 8", "depth 8"),
+    ("depth 16\ndepth 16", "depth 16"), ("alpha\ndepth 16", "depth 16"), ("depth 16\nalpha", "alpha"),
+    ("alpha\nnormalize mean 1 2 3 std 1 2 3", "1 2 3"), ("gray\nnormalize mean 1 1 std 1 1\nalpha", "mean 1 1"),
     ("gray 1", "gray 1"), ("rgb", "rgb"), ("bgr\nbgr", "bgr"), ("gray\nbgr", "bgr"), ("bgr\ngray", "gray"),
     ("scale", "scale"), ("scale 255", "scale 255"), ("scale 2/255", "2/255"), ("scale 1/0", "1/0"),
     ("scale 1/-3", "1/-3"),
@@ -114,6 +123,9 @@ def offset(extent, size):
 def applied(text, image):
     """([channels, height, width], what of `image` it covers): one step after the other, by Pillow and NumPy."""
     pixels, (x, y) = Image.fromarray(image), (0.0, 0.0)
+    steps = [words[0] for words in words_of(text)]
+    if "alpha" in steps:
+        pixels = pixels.convert("RGBA")
     width, height = (float(v) for v in pixels.size)
     values, kind, divisor = None, np.float32, None
     for words in words_of(text):
@@ -131,14 +143,16 @@ def applied(text, image):
         elif words[0] in ("center_crop", "pad"):
             new, fill = (int(words[1]), int(words[2])), int(words[3]) if len(words) > 3 else 0
             left, top = offset(w, new[0]), offset(h, new[1])
-            window = Image.new(pixels.mode, new, fill if pixels.mode == "L" else (fill,) * 3)
+            window = Image.new(pixels.mode, new, fill if pixels.mode == "L" else (fill,) * len(pixels.getbands()))
             window.paste(pixels, (-left, -top))
             x, y, width, height = x + left * width / w, y + top * height / h, new[0] * width / w, new[1] * height / h
             pixels = window
         elif words[0] == "gray":
-            pixels = pixels.convert("L")
+            pixels = pixels.convert("LA" if "alpha" in steps else "L")
         elif words[0] == "bgr":
-            pixels = Image.fromarray(np.ascontiguousarray(np.asarray(pixels)[..., ::-1]))
+            pixels = Image.merge(pixels.mode, [pixels.getchannel(c) for c in "BGR" + pixels.mode[3:]])
+        elif words[0] in ("alpha", "depth"):
+            pass
         elif words[0] == "scale":
             divisor = float(words[1][2:])
         else:
@@ -149,6 +163,8 @@ def applied(text, image):
                       for part in (numbers[2:std], numbers[std + 1:])]
     array = np.asarray(pixels)
     array = (array[None] if array.ndim == 2 else array.transpose(2, 0, 1)).astype(kind)
+    if "depth" in steps:
+        array = array * kind(257)
     if divisor is not None:
         array = array / kind(divisor)
     if values:
@@ -166,7 +182,8 @@ def plain(text):
 
 
 def valid(text, sizes, small):
-    ends = applied(plain(text), np.array([[[0] * 3, [255] * 3]], np.uint8))[0]
+    bands = 4 if "alpha" in text else 3
+    ends = applied(plain(text), np.array([[[0] * bands, [255] * bands]], np.uint8))[0]
     images = []
     for width, height in sizes:
         tensor, covers = applied(text, np.zeros((height, width, 3), np.uint8))

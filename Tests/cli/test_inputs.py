@@ -142,6 +142,31 @@ def test_messages_say_what_a_file_is(case, start, kind):
     assert result.returncode == 1 and f"this is {kind}, neither a PNG, JPEG nor WebP file" in result.stderr
 
 
+def test_all_bits_and_alpha(case):
+    """What models are told by steps, and files by options."""
+    levels = np.random.default_rng(4).integers(0, 65536, (SIDE, SIDE), np.uint16)
+    Image.fromarray(levels).save(case.folder / "deep.png")
+    Image.fromarray(np.random.default_rng(5).integers(0, 256, (SIDE, SIDE, 4), np.uint8)).save(case.folder / "alpha.png")
+
+    def fed(image, *options):
+        result = case.run("fetch", "model.onnx", image, "--names", "input", "--output", "values.npy", *options)
+        assert result.returncode == 0, result.stderr
+        return np.load(case.folder / "values.npy")[0], result.stderr
+
+    plain = "scale 1/255"
+    whole, messages = fed("deep.png", "--preprocess", plain, "--bits", "16")
+    np.testing.assert_allclose(whole, np.broadcast_to(levels / 65535, (3, SIDE, SIDE)), rtol=0, atol=1e-6)
+    assert "warning" not in messages
+    said, _ = fed("deep.png", "--preprocess", "depth 16; scale 1/65535")
+    np.testing.assert_allclose(said, whole, rtol=0, atol=1e-6)
+    cut, messages = fed("deep.png", "--preprocess", "depth 16; scale 1/65535", "--bits", "8")
+    assert "cut off at 255" in messages and cut.max() == 1
+    both = case.run("fetch", "model.onnx", "deep.png", "--names", "input", "--bits", "16", "--high-byte")
+    assert both.returncode != 0 and "exclude each other" in both.stderr
+    four = case.run("fetch", "model.onnx", "alpha.png", "--names", "input", "--preprocess", "alpha; scale 1/255")
+    assert four.returncode != 0 and "channels" in four.stderr
+
+
 def test_webp_and_the_high_byte_of_16_bits(case):
     image = Image.fromarray(np.random.default_rng(2).integers(0, 256, (SIDE, SIDE, 3), np.uint8))
     image.save(case.folder / "x.webp", lossless=True)

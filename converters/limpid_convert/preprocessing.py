@@ -28,20 +28,20 @@ _FILTER = "(?:nearest|box|bilinear|bicubic|lanczos)"
 
 #: Steps on pixels by their first words; group 1 has the whole numbers.
 _PIXEL_FORMS = {name: re.compile(rf"{name}{rest}", re.ASCII) for name, rest in {
-    "gray": "()", "bgr": "()", "resize exact": rf"((?: {_SIDE}){{2}}) {_FILTER}",
+    "gray": "()", "bgr": "()", "alpha": "()", "depth 16": "()", "resize exact": rf"((?: {_SIDE}){{2}}) {_FILTER}",
     "resize shorter": rf"( {_SIDE}) {_FILTER}", "resize longer": rf"( {_SIDE}) {_FILTER}",
     "center_crop": rf"((?: {_SIDE}){{2}})", "pad": rf"((?: {_SIDE}){{2,3}})"}.items()}
 _SCALE = re.compile(rf"scale 1/({_NUMBER})")
 _NORMALIZE = re.compile(rf"normalize mean((?: {_NUMBER})+) std((?: {_NUMBER})+)( float64)?")
-_FORMS = ('"gray", "bgr", "resize exact W H FILTER", "resize shorter S FILTER", "resize longer S FILTER", '
+_FORMS = ('"gray", "bgr", "alpha", "depth 16", "resize exact W H FILTER", "resize shorter S FILTER", "resize longer S FILTER", '
           '"center_crop W H", "pad W H [V]", "scale 1/NUMBER", "normalize mean NUMBER… std NUMBER…"')
 
 
 @dataclass
 class Preprocessing:
-    """Parsed steps. text: one a line. channels: 1 or 3. width, height: of what they make; None where the image decides.
+    """Parsed steps. text: one a line. channels: 1 or 3, with alpha one more. width, height: of what they make; None where the image decides.
 
-    bgr: whether channel 0 is blue. divisor, mean, std: as `scale` and `normalize` say them. float64: rounded once.
+    bgr: whether channel 0 is blue. depth_16: whether numbers are 0…65535. divisor, mean, std: as `scale` and `normalize` say them. float64: rounded once.
     """
 
     text: str = ""
@@ -49,6 +49,7 @@ class Preprocessing:
     width: Optional[int] = None
     height: Optional[int] = None
     bgr: bool = False
+    depth_16: bool = False
     divisor: Optional[float] = None
     mean: Optional[list] = None
     std: Optional[list] = None
@@ -57,10 +58,11 @@ class Preprocessing:
     @property
     def makes_bytes(self):
         """Whether the values stay the bytes of the pixels."""
-        return self.divisor is None and self.mean is None
+        return self.divisor is None and self.mean is None and not self.depth_16
 
     def level(self, byte, channel):
         """What a byte becomes in a channel, float32, with the runtime's rounding."""
+        byte = byte * 257 if self.depth_16 else byte
         kind = np.float64 if self.float64 else np.float32
         with np.errstate(all="ignore"):  # parse() refuses what overflows
             value = kind(byte) / kind(1 if self.divisor is None else self.divisor)
@@ -104,6 +106,8 @@ def _add(found, seen, line):
         raise ConversionError(f"{shown} is out of place: first steps on pixels, then one scale, then one normalize")
     if name == "bgr" and seen & {"bgr", "gray"} or name == "gray" and "bgr" in seen:
         raise ConversionError(f"{shown} is out of place: one \"bgr\", or \"gray\", not both")
+    if name in ("alpha", "depth 16") and seen & {"alpha", "depth 16"}:
+        raise ConversionError(f"{shown} is out of place: one \"alpha\", or one \"depth 16\", not both")
     seen.add(name)
     if matches.get(name):
         _add_pixel_step(found, name, [int(n) for n in matches[name][1].split()], shown)
@@ -132,7 +136,11 @@ def _add_pixel_step(found, name, numbers, shown):
     if name == "pad" and found.width and (found.width > sides[0] or found.height > sides[1]):
         raise ConversionError(f"{shown}: the image is {found.width}x{found.height} there, and pad never cuts")
     if name == "gray":
-        found.channels = 1
+        found.channels = 1 + (found.channels in (2, 4))  # with alpha
+    elif name == "alpha":
+        found.channels += 1
+    elif name == "depth 16":
+        found.depth_16 = True
     elif name == "bgr":
         found.bgr = True
     else:

@@ -130,9 +130,12 @@ LIMPID_API void limpid_set_log_handler(limpid_log_fn handler, void *user, limpid
 
 typedef enum limpid_pixel_format {
   LIMPID_PIXEL_RGB8 = 1,
-  LIMPID_PIXEL_RGBA8 = 2, /* alpha is ignored */
+  LIMPID_PIXEL_RGBA8 = 2, /* alpha is ignored, but by models that take it (limpid_model_info.image_alpha) */
   LIMPID_PIXEL_GRAY8 = 3,
   LIMPID_PIXEL_MODEL_F32 = 4, /* planar float32 [channels of the model, height, width], fed to it as it is */
+  /* Samples of 16 bits in the processor's byte order. Models get all of their bits; drawn and encoded are the high bytes. */
+  LIMPID_PIXEL_GRAY16 = 5,
+  LIMPID_PIXEL_RGB16 = 6,
   LIMPID_PIXEL_MAX_ENUM = 0x7fffffff
 } limpid_pixel_format;
 
@@ -167,9 +170,13 @@ typedef struct limpid_image_options {
   int32_t reserved;
   limpid_progress_fn progress; /* asked some dozen times a second whether to go on; NULL: nobody is */
   void *user;                  /* for `progress` */
+  /* 16: gray and RGB PNG files of 16 bits are read as LIMPID_PIXEL_GRAY16 and LIMPID_PIXEL_RGB16, their alpha dropped. 0 and 8:
+     everything as 8 bits. What a model wants is in limpid_model_info.image_bits. */
+  int32_t bits;
+  int32_t alpha; /* 1: LIMPID_PIXEL_RGBA8, opaque where the file has no alpha (limpid_model_info.image_alpha); not with 16 bits */
 } limpid_image_options;
 
-#define LIMPID_IMAGE_OPTIONS_INIT { sizeof(limpid_image_options), 0, 0, NULL, NULL }
+#define LIMPID_IMAGE_OPTIONS_INIT { sizeof(limpid_image_options), 0, 0, NULL, NULL, 0, 0 }
 
 /** The same with options; NULL: as above. */
 LIMPID_API limpid_status limpid_image_load_file_with(const char *path, const limpid_image_options *options,
@@ -243,11 +250,14 @@ typedef struct limpid_model_info {
   const char *image_layout; /* "nchw", "nhwc", "chw", "hwc" or "nhw"; NULL likewise */
   limpid_precision precision;          /* as it was loaded; never DEFAULT */
   limpid_precision computed_precision; /* what that comes to on this processor: FLOAT32 or BFLOAT16 */
+  /* How image files are read for it (limpid_image_options), as its preprocessing says: `alpha` and `depth 16`. */
+  int32_t image_alpha;
+  int32_t image_bits; /* 8 or 16 */
 } limpid_model_info;
 
 #define LIMPID_MODEL_INFO_INIT \
   { sizeof(limpid_model_info), NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, \
-    LIMPID_PRECISION_DEFAULT, LIMPID_PRECISION_DEFAULT }
+    LIMPID_PRECISION_DEFAULT, LIMPID_PRECISION_DEFAULT, 0, 0 }
 
 typedef struct limpid_method_info {
   size_t struct_size;
@@ -687,11 +697,13 @@ typedef struct limpid_evaluation_options {
   const limpid_run_options *run; /* of every run: output, feeds, threads, batch size; NULL: none */
   double confidence;             /* what intervals cover; 0: 0.95 */
   int64_t resamples;             /* of the bootstrap; 0: 1000; negative: no intervals */
+  int32_t high_byte;             /* as in limpid_image_options, for all images */
+  int32_t bits;                  /* likewise; 0: as the model says (limpid_model_info.image_bits) */
 } limpid_evaluation_options;
 
 #define LIMPID_EVALUATION_OPTIONS_INIT \
   { sizeof(limpid_evaluation_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, 0, \
-    NULL, 0, 0 }
+    NULL, 0, 0, 0, 0 }
 
 /** Reads what the data set says; no image yet. Everything that can be wrong with the settings is said here. */
 LIMPID_API limpid_status limpid_evaluation_create(const limpid_model *model, const limpid_evaluation_options *options,

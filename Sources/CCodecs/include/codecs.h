@@ -29,8 +29,17 @@ typedef enum lp_samples {
   LP_GRAY8 = 0,
   LP_GRAY16 = 1,  // in the processor's byte order
   LP_RGB8 = 2,
-  LP_CMYK8 = 3    // as stored: Adobe's programs store 255 - ink
+  LP_CMYK8 = 3,   // as stored: Adobe's programs store 255 - ink
+  LP_RGBA8 = 4,
+  LP_RGB16 = 5    // in the processor's byte order
 } lp_samples;
+
+/// What is kept of an image that has it.
+typedef enum lp_kept {
+  LP_KEEP_COLORS = 0,  // else: of RGB of 16 bits the high byte
+  LP_KEEP_ALPHA = 1,   // LP_RGBA8, but of LP_GRAY16; opaque where there is no alpha
+  LP_KEEP_16_BITS = 2  // LP_GRAY16 and LP_RGB16
+} lp_kept;
 
 typedef struct lp_image {
   void *samples;  // give back with lp_free
@@ -48,16 +57,16 @@ typedef struct lp_bytes {
 /// Decode one image of at most `max_side` by `max_side` and `max_pixels` pixels.
 ///
 /// Nothing is allocated for the pixels before `size` proves large enough to hold as many as the header
-/// claims. Alpha, transparent colours, gamma and colour profiles are ignored; palettes are applied; grey of
-/// fewer than 8 bits is spread over 0...255; of 16-bit RGB the high byte is kept. Data that ends early or is
+/// claims. Gamma and colour profiles are ignored, and unless they are kept alpha and transparent colours; palettes are
+/// applied; grey of fewer than 8 bits is spread over 0...255. Data that ends early or is
 /// damaged fails; of PNG's checksums those before the pixels count. On failure `out` is untouched and `message` tells
 /// why. WebP has no least number of bytes for a size: one colour takes none for its pixels.
-lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_watch watch,
-                        lp_image *out, char message[LP_MESSAGE_SIZE]);
+lp_status lp_decode_png(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_kept kept,
+                        lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]);
 lp_status lp_decode_jpeg(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_watch watch,
                          lp_image *out, char message[LP_MESSAGE_SIZE]);
-lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_watch watch,
-                         lp_image *out, char message[LP_MESSAGE_SIZE]);
+lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, uint64_t max_pixels, lp_kept kept,
+                         lp_watch watch, lp_image *out, char message[LP_MESSAGE_SIZE]);
 
 /// Encode touching rows of 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel. The same pixels give the same bytes.
 lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,

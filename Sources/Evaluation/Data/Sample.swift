@@ -79,11 +79,13 @@ public struct Sample: Sendable {
     return "\(status.size) \(status.modified)"
   }
 
-  func image(_ progress: Progress) throws -> Image {
+  func image(_ reading: Reading, _ progress: Progress, warn: (String) -> Void) throws -> Image {
     switch source {
     case .file(let path):
       let file = try Storage(path: path.systemName)
-      return try locating(quoted(path)) { try file.withBytes { try Image.decode($0, progress) } }
+      return try locating(quoted(path)) { try file.withBytes { bytes in
+        try Image.decode(bytes, as: reading, progress) { warn("\(quoted(path)): \($0)") }
+      } }
     case .pixels(let make): return try locating(quoted(name)) { try make() }
     case .caller: throw Failure(.invalidArgument, "\(quoted(name)) has no file; give its bytes")
     }

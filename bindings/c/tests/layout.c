@@ -21,12 +21,13 @@ AT(limpid_image_view, height, 20);
 AT(limpid_image_view, format, 24);
 LAST(limpid_image_view, reserved);
 
-SIZE(limpid_image_options, 32);
+SIZE(limpid_image_options, 40);
 AT(limpid_image_options, struct_size, 0);
 AT(limpid_image_options, high_byte, 8);
 AT(limpid_image_options, progress, 16);
 AT(limpid_image_options, user, 24);
-LAST(limpid_image_options, user);
+AT(limpid_image_options, bits, 32);
+LAST(limpid_image_options, alpha);
 
 SIZE(limpid_model_options, 64);
 AT(limpid_model_options, struct_size, 0);
@@ -41,7 +42,7 @@ AT(limpid_model_options, user, 48);
 AT(limpid_model_options, refuse_links, 56);
 LAST(limpid_model_options, reserved_2);
 
-SIZE(limpid_model_info, 120);
+SIZE(limpid_model_info, 128);
 AT(limpid_model_info, struct_size, 0);
 AT(limpid_model_info, name, 8);
 AT(limpid_model_info, family, 16);
@@ -60,7 +61,8 @@ AT(limpid_model_info, image_input, 96);
 AT(limpid_model_info, image_layout, 104);
 AT(limpid_model_info, precision, 112);
 AT(limpid_model_info, computed_precision, 116);
-LAST(limpid_model_info, computed_precision);
+AT(limpid_model_info, image_alpha, 120);
+LAST(limpid_model_info, image_bits);
 
 SIZE(limpid_method_info, 64);
 AT(limpid_method_info, struct_size, 0);
@@ -195,7 +197,7 @@ SIZE(limpid_use, 16);
 AT(limpid_use, name, 0);
 LAST(limpid_use, options);
 
-SIZE(limpid_evaluation_options, 168);
+SIZE(limpid_evaluation_options, 176);
 AT(limpid_evaluation_options, struct_size, 0);
 AT(limpid_evaluation_options, data, 8);
 AT(limpid_evaluation_options, data_name, 16);
@@ -216,4 +218,6 @@ AT(limpid_evaluation_options, class_table, 128);
 AT(limpid_evaluation_options, class_table_count, 136);
 AT(limpid_evaluation_options, run, 144);
 AT(limpid_evaluation_options, confidence, 152);
-LAST(limpid_evaluation_options, resamples);
+AT(limpid_evaluation_options, resamples, 160);
+AT(limpid_evaluation_options, high_byte, 168);
+LAST(limpid_evaluation_options, bits);

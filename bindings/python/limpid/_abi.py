@@ -17,7 +17,7 @@ LogCallback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 ProgressCallback = CFUNCTYPE(c_int32, c_void_p, c_uint64, c_uint64)
 
 # limpid_pixel_format
-RGB8, RGBA8, GRAY8, MODEL_F32 = 1, 2, 3, 4
+RGB8, RGBA8, GRAY8, MODEL_F32, GRAY16, RGB16 = 1, 2, 3, 4, 5, 6
 
 # limpid_precision
 PRECISIONS = {"float32": 1, "fast": 2, "bfloat16": 3}
@@ -52,7 +52,7 @@ class ImageView(Structure):
 class ImageOptions(Sized):
     _fields_ = [
         ("struct_size", c_size_t), ("high_byte", c_int32), ("reserved", c_int32), ("progress", ProgressCallback),
-        ("user", c_void_p),
+        ("user", c_void_p), ("bits", c_int32), ("alpha", c_int32),
     ]
 
 
@@ -71,6 +71,7 @@ class ModelInfo(Sized):
         ("output_count", c_size_t), ("input_width", c_int32), ("input_height", c_int32),
         ("input_channels", c_int32), ("reserved", c_int32), ("score_kind", c_char_p), ("score_output", c_char_p),
         ("image_input", c_char_p), ("image_layout", c_char_p), ("precision", c_int32), ("computed_precision", c_int32),
+        ("image_alpha", c_int32), ("image_bits", c_int32),
     ]
 
 
@@ -156,7 +157,7 @@ class EvaluationOptions(Sized):
         ("sample", c_uint64), ("seed", c_uint64), ("methods", POINTER(Use)), ("method_count", c_size_t),
         ("metrics", POINTER(Use)), ("metric_count", c_size_t), ("explained", c_char_p),
         ("class_table", POINTER(c_int32)), ("class_table_count", c_size_t), ("run", POINTER(RunOptions)),
-        ("confidence", c_double), ("resamples", c_int64),
+        ("confidence", c_double), ("resamples", c_int64), ("high_byte", c_int32), ("bits", c_int32),
     ]
 
 

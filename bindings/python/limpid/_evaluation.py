@@ -20,7 +20,7 @@ import numpy as np
 
 from . import _abi
 from ._errors import Cancelled, InvalidArgument, LimpidError, Unsupported
-from ._images import Batch, Image, is_stream
+from ._images import Batch, Image, ImageForm, is_stream
 from ._interruption import Interruption
 from ._library import Handle, encoded, library, path_bytes, taken
 from ._options import name_array, run_options
@@ -73,7 +73,8 @@ class Evaluation:
     format, images, split, first_classes, limit, sample, seed: which part of the data set, and how it is read. classes: the
     names of its classes in their order, a list or a file. explain: the class that is explained: "predicted", "truth",
     "least", a class, or a list with a class for each true class; None: as suits the data set. output, feeds, threads,
-    batch_size: as for `Model.classify`. resamples, confidence: of the bootstrap; resamples=0: no intervals.
+    batch_size: as for `Model.classify`. high_byte, bits: as for `read_image`; bits=None: as the model says. resamples,
+    confidence: of the bootstrap; resamples=0: no intervals.
     """
 
     def __init__(
@@ -81,13 +82,14 @@ class Evaluation:
         format: Optional[str] = None, images: Any = None, classes: Any = None, split: Optional[str] = None,
         first_classes: int = 0, limit: int = 0, sample: int = 0, seed: int = 0, explain: Any = None,
         output: Optional[str] = None, feeds: Any = None, threads: int = 0, batch_size: int = 0, resamples: int = 1000,
-        confidence: float = 0.95,
+        confidence: float = 0.95, high_byte: bool = False, bits: Optional[int] = None,
     ) -> None:
         #: What makes the same evaluation in another process.
         self.recipe: Dict[str, Any] = dict(
             model=model, data=data, methods=methods, metrics=metrics, format=format, images=images,
             classes=classes, split=split, first_classes=first_classes, limit=limit, sample=sample, seed=seed, explain=explain,
-            output=output, feeds=feeds, threads=threads, batch_size=batch_size, resamples=resamples, confidence=confidence)
+            output=output, feeds=feeds, threads=threads, batch_size=batch_size, resamples=resamples, confidence=confidence,
+            high_byte=high_byte, bits=bits)
         self._methods = _uses(methods, "method")
         if metrics is None:
             metrics = ["insertion", "deletion"] if self._methods else []
@@ -107,7 +109,7 @@ class Evaluation:
         options = _abi.EvaluationOptions(
             format=encoded(recipe["format"]), split=encoded(recipe["split"]), first_classes=recipe["first_classes"],
             limit=recipe["limit"], sample=recipe["sample"], seed=recipe["seed"], confidence=recipe["confidence"],
-            resamples=recipe["resamples"] or -1)
+            resamples=recipe["resamples"] or -1, high_byte=bool(recipe["high_byte"]), bits=recipe["bits"] or 0)
         given = None
         with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="limpid-") as folder:
             if is_stream(data):
@@ -273,7 +275,7 @@ class Evaluation:
     def _show(self, index: int) -> None:
         """Gives the report an image whose record is out of a store; it does without one that cannot be read."""
         with suppress(LimpidError, OSError):
-            pixels = self._pixels(index) or _image(self._bytes(index))
+            pixels = self._pixels(index) or _image(self._bytes(index), self._model)
             library.limpid_evaluation_show_image(self._handle, index, ctypes.byref(pixels.view))
 
     def _records(self, pending: Iterable[int], workers: int) -> Iterator[bytes]:
@@ -322,7 +324,7 @@ class Evaluation:
     def _pixels(self, index: int) -> Optional[Image]:
         """The pixels of a sample that was given as such."""
         image = self._given[index] if index < len(self._given) else None
-        return None if image is None or image is _Gone or _is_file(image) else _image(image)
+        return None if image is None or image is _Gone or _is_file(image) else _image(image, self._model)
 
     def _bytes(self, index: int) -> Optional[bytes]:
         """The file of a sample that the library cannot open."""
@@ -437,9 +439,11 @@ def _is_file(image: Any) -> bool:
         isinstance(image, memoryview) and image.ndim == 1 and image.itemsize == 1)
 
 
-def _image(image: Any) -> Image:
+def _image(image: Any, model: Optional[Model] = None) -> Image:
+    """model: whose form images have; None: all that they have."""
+    form = ImageForm(0, False, True, 8) if model is None else model._form._replace(channels=0)
     with Interruption() as interruption:
-        batch = Batch(image, 0, False, interruption)
+        batch = Batch(image, form, interruption)
     if len(batch) != 1 or not batch.images[0].has_pixels:
         raise InvalidArgument("an image of a data set is a file, a Pillow image, or a uint8 array [height, width, 3]")
     return batch.images[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Seq
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._images import Batch
+from ._images import Batch, ImageForm
 from ._interruption import Interruption
 from ._library import Handle, library, text
 
@@ -82,15 +82,15 @@ class Source:
     """Gives the library the images of a list one by one, so that they need not be in memory at once."""
 
     def __init__(
-        self, items: Sequence[ImageLike], channels: int, is_channels_last: bool, interruption: Interruption,
+        self, items: Sequence[ImageLike], form: ImageForm, interruption: Interruption,
     ) -> None:
-        self._items, self._form, self._interruption = items, (channels, is_channels_last), interruption
+        self._items, self._form, self._interruption = items, form, interruption
         self._current: Optional[Batch] = None
         self.callback = _abi.ImageCallback(self._give)
 
     def _give(self, user: Any, index: int, view: Any) -> int:
         try:
-            self._current = Batch(self._items[index], *self._form, self._interruption)
+            self._current = Batch(self._items[index], self._form, self._interruption)
             if len(self._current) != 1:
                 raise InvalidArgument(f"image {index} is a list of images")
             view[0] = self._current.views[0]

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     #: An image on the way back: of Pillow where it is installed, else uint8 [height, width, 3].
     Drawing = Union[PillowImage, NDArray[np.uint8]]
 
-_PIXELS = {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8}
+_PIXELS = {
+    np.dtype(np.uint8): {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8},
+    np.dtype(np.uint16): {1: _abi.GRAY16, 3: _abi.RGB16},
+}
+#: Samples of a pixel, and their type.
+_SAMPLES = {number: (bands, dtype) for dtype, formats in _PIXELS.items() for bands, number in formats.items()}
 _ACCEPTED = (
     "a path, the bytes of a PNG, JPEG or WebP file, an open file, a Pillow image, a uint8 array [height, width] or "
-    "[height, width, 3], a floating-point tensor [channels, height, width], or a list of these"
+    "[height, width, 3] (uint16: of 16 bits), a floating-point tensor [channels, height, width], or a list of these"
 )
 
 
@@ -45,8 +50,8 @@ class Image:
         """False for tensors, which say nothing of colours."""
         return bool(self.view.format != _abi.MODEL_F32)
 
-    def pixels(self) -> NDArray[np.uint8]:
-        """uint8 [height, width] or [height, width, channels]; the same array each time. Of images with pixels."""
+    def pixels(self) -> NDArray[Any]:
+        """uint8 or uint16 [height, width] or [height, width, channels]; the same array each time. Of images with pixels."""
         if isinstance(self.owner, NativeImage):
             self.owner = self.owner.array()
             self.view = view_pixels(self.owner).view
@@ -56,11 +61,9 @@ class Image:
 class Batch:
     """The images in what a user gave."""
 
-    def __init__(self, x: Images, channels: int, is_channels_last: bool, interruption: Interruption) -> None:
-        """channels: those of the model's input, which a tensor must have; 0 where they are open. interruption: of the call
-        that the images are for, which files are read within.
-        """
-        self.images = list(_images(x, _TensorForm(channels, is_channels_last), interruption))
+    def __init__(self, x: Images, form: ImageForm, interruption: Interruption) -> None:
+        """interruption: of the call that the images are for, which files are read within."""
+        self.images = list(_images(x, form, interruption))
         self.single = len(self.images) == 1 and not _holds_many(x)
         self.views = (_abi.ImageView * len(self.images))(*(image.view for image in self.images))
 
@@ -68,11 +71,16 @@ class Batch:
         return len(self.images)
 
 
-class _TensorForm(NamedTuple):
-    """What a model's input is: its channels, 0 where they are open, and whether they are its last axis."""
+class ImageForm(NamedTuple):
+    """What a model takes for images."""
 
+    #: Of its input, which a tensor must have; 0 where they are open.
     channels: int
+    #: Whether they are the last axis of it.
     is_channels_last: bool
+    #: How files are read for it.
+    alpha: bool
+    bits: int
 
 
 class NativeImage:
@@ -82,13 +90,17 @@ class NativeImage:
         self._handle = Handle(handle, library.limpid_image_free)
         self.view: _abi.ImageView = library.limpid_image_get_view(self._handle)
 
-    def array(self) -> NDArray[np.uint8]:
-        """A copy of the pixels, uint8 [height, width, 3]."""
+    def array(self) -> NDArray[Any]:
+        """A copy of the pixels, [height, width, 3]; uint16 [height, width] or [height, width, 3] of 16 bits, uint8
+        [height, width, 4] with alpha."""
         view = self.view
-        stride = view.row_stride or view.width * 3
+        bands, dtype = _SAMPLES[view.format]
+        row = view.width * bands * dtype.itemsize
+        stride = view.row_stride or row
         rows = np.ctypeslib.as_array(
             ctypes.cast(view.pixels, ctypes.POINTER(ctypes.c_uint8)), (view.height, stride))
-        return rows[:, : view.width * 3].reshape(view.height, view.width, 3).copy()
+        samples: NDArray[Any] = rows[:, :row].copy().view(dtype)
+        return samples if bands == 1 else samples.reshape(view.height, view.width, bands)
 
     def image(self) -> Drawing:
         """A Pillow image, or where Pillow is not installed the array."""
@@ -100,22 +112,24 @@ class NativeImage:
 
 
 def read_image(source: Union[PathLike, bytes, bytearray, memoryview, mmap.mmap, BinaryIO], *,
-               high_byte: bool = False) -> NDArray[np.uint8]:
+               high_byte: bool = False, bits: int = 8, alpha: bool = False) -> NDArray[Any]:
     """An image file as the calls of a model read it: uint8 [height, width, 3].
 
     source: a path, the bytes of a PNG, JPEG or WebP file, or the file, open. high_byte: whether of gray PNG files of 16 bits the
-    high byte is kept; else they are cut off at 255, as by Pillow.
+    high byte is kept; else they are cut off at 255, as by Pillow. bits: 16 gives PNG files of 16 bits as they are, uint16
+    [height, width] or [height, width, 3]. alpha: uint8 [height, width, 4], opaque where the file has no alpha.
     """
+    options = dict(high_byte=high_byte, bits=bits, alpha=alpha)
     if isinstance(source, (str, os.PathLike)):
         with naming_file(source) as path, Interruption() as interruption:
-            image = _decoded(library.limpid_image_load_file_with, path, interruption=interruption, high_byte=high_byte)
+            image = _decoded(library.limpid_image_load_file_with, path, interruption=interruption, **options)
         return image.pixels()
     if not (isinstance(source, (bytes, bytearray, mmap.mmap)) or _is_bytes(source) or hasattr(source, "read")):
         raise InvalidType(f"read_image takes a path, the bytes of a file, or an open file, not {type(source).__name__}")
     data = _contents(source)
     with Interruption() as interruption:
         image = _decoded(
-            library.limpid_image_load_memory_with, data, len(data), interruption=interruption, high_byte=high_byte)
+            library.limpid_image_load_memory_with, data, len(data), interruption=interruption, **options)
     return image.pixels()
 
 
@@ -140,21 +154,23 @@ def _holds_many(x: object) -> bool:
     return hasattr(x, "__array__") and not hasattr(x, "convert") and _is_gray_batch(np.asarray(x))
 
 
-def _images(x: Any, form: _TensorForm, interruption: Interruption) -> Iterator[Image]:
+def _images(x: Any, form: ImageForm, interruption: Interruption) -> Iterator[Image]:
     if isinstance(x, (str, os.PathLike)):
         with naming_file(x) as path:
-            image = _decoded(library.limpid_image_load_file_with, path, interruption=interruption)
+            image = _decoded(
+                library.limpid_image_load_file_with, path, interruption=interruption, bits=form.bits, alpha=form.alpha)
         yield image
     elif isinstance(x, (bytes, bytearray, mmap.mmap)) or _is_bytes(x) or hasattr(x, "read"):
         data = _contents(x)
-        yield _decoded(library.limpid_image_load_memory_with, data, len(data), interruption=interruption)
+        yield _decoded(library.limpid_image_load_memory_with, data, len(data), interruption=interruption, bits=form.bits,
+                       alpha=form.alpha)
     elif isinstance(x, (list, tuple)):
         for item in x:
             if isinstance(item, (list, tuple)):
                 raise InvalidArgument(f"a list of images holds a {type(item).__name__}; give {_ACCEPTED}")
             yield from _images(item, form, interruption)
     elif hasattr(x, "convert") and hasattr(x, "getbands"):  # a Pillow image
-        yield _array_image(np.asarray(x.convert("RGB")), form)
+        yield _array_image(np.asarray(x.convert("RGBA" if form.alpha else "RGB")), form)
     elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
         array = np.asarray(x)
         if array.ndim == 4 or _is_gray_batch(array):
@@ -170,14 +186,16 @@ def _images(x: Any, form: _TensorForm, interruption: Interruption) -> Iterator[I
 
 
 def _is_gray_batch(array: NDArray[Any]) -> bool:
-    """Whether a uint8 array is [images, height, width]. Three or four in front are more likely planes of colours, and a
+    """Whether an array of pixels is [images, height, width]. Three or four in front are more likely planes of colours, and a
     few behind are bands."""
-    return array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] > 4 and array.shape[0] not in (3, 4)
+    return array.dtype in _PIXELS and array.ndim == 3 and array.shape[2] > 4 and array.shape[0] not in (3, 4)
 
 
-def _decoded(load: Any, *arguments: Any, interruption: Interruption, high_byte: bool = False) -> Image:
+def _decoded(load: Any, *arguments: Any, interruption: Interruption, high_byte: bool = False, bits: int = 8,
+             alpha: bool = False) -> Image:
     handle = ctypes.c_void_p()
-    options = _abi.ImageOptions(high_byte=bool(high_byte), progress=interruption.asking)
+    options = _abi.ImageOptions(
+        high_byte=bool(high_byte), progress=interruption.asking, bits=bits, alpha=bool(alpha))
     load(*arguments, ctypes.byref(options), ctypes.byref(handle))
     image = NativeImage(handle.value)
     return Image(image.view, image)
@@ -188,29 +206,31 @@ def _is_bytes(x: object) -> bool:
     return isinstance(x, memoryview) and x.ndim == 1 and x.itemsize == 1
 
 
-def _array_image(array: NDArray[Any], form: _TensorForm) -> Image:
-    if array.dtype == np.uint8:
+def _array_image(array: NDArray[Any], form: ImageForm) -> Image:
+    if array.dtype in _PIXELS:
         return view_pixels(array)
     if array.dtype in (np.float32, np.float16, np.float64):
         return _tensor_image(array.astype(np.float32, copy=False), form)
     raise InvalidArgument(
-        f"an array of {array.dtype} {list(array.shape)} is no image: pixels are uint8 [height, width, 3], "
+        f"an array of {array.dtype} {list(array.shape)} is no image: pixels are uint8 or uint16 [height, width, 3], "
         "tensors that the model takes as they are are float32 [channels, height, width] (.astype(numpy.float32))"
     )
 
 
-def view_pixels(array: NDArray[np.uint8]) -> Image:
-    """A uint8 array as an image."""
+def view_pixels(array: NDArray[Any]) -> Image:
+    """A uint8 or uint16 array as an image."""
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    formats = _PIXELS[array.dtype]
     bands = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
-    if bands not in _PIXELS:
+    if bands not in formats:
         hint = " (planes of colours: transpose(1, 2, 0); gray images: [..., None])" if array.ndim == 3 else ""
         raise InvalidArgument(
-            "a uint8 array must be [height, width], [height, width, 1, 3 or 4], or a batch of such, "
-            f"not {list(array.shape)}{hint}")
-    return _view(array, array.shape[1], array.shape[0], _PIXELS[bands])
+            f"a {array.dtype.name} array must be [height, width], [height, width, 1{', 3 or 4' if 4 in formats else ' or 3'}], or a "
+            f"batch of such, not {list(array.shape)}{hint}")
+    return _view(array, array.shape[1], array.shape[0], formats[bands])
 
 
-def _tensor_image(array: NDArray[np.float32], form: _TensorForm) -> Image:
+def _tensor_image(array: NDArray[np.float32], form: ImageForm) -> Image:
     axes = "[height, width, channels]" if form.is_channels_last else "[channels, height, width]"
     if array.ndim != 3:
         raise InvalidArgument(f"a floating-point tensor must be {axes} or a batch of such, not {list(array.shape)}")

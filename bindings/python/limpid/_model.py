@@ -19,7 +19,7 @@ from . import _abi
 from ._errors import InvalidArgument, InvalidType
 from ._explanation import Explanation, NativeExplanation
 from ._filters import FilterName, NativeFilterNames, Source
-from ._images import Batch, NativeImage, is_stream
+from ._images import Batch, ImageForm, NativeImage, is_stream
 from ._interruption import Interruption, Progress, reporting
 from ._library import Handle, PathLike, encoded, library, names, naming_file, optional_text, text
 from ._measurement import Measurement, measure
@@ -160,7 +160,8 @@ class Model:
         info = _abi.ModelInfo()
         library.limpid_model_get_info(self._open_handle, ctypes.byref(info))
         self._image_layout = optional_text(info.image_layout)
-        self._is_channels_last = self._image_layout in ("nhwc", "hwc")
+        self._form = ImageForm(
+            info.input_channels, self._image_layout in ("nhwc", "hwc"), bool(info.image_alpha), info.image_bits)
         self.info = Info(
             text(info.name), text(info.family), info.class_count, info.input_width, info.input_height,
             info.input_channels)
@@ -440,7 +441,7 @@ class Model:
                 batch = self._batch(items, interruption)
                 library.limpid_name_filters(self._handle, batch.views, len(batch), *rest)
             else:
-                source = Source(items, self.info.input_channels, self._is_channels_last, interruption)
+                source = Source(items, self._form, interruption)
                 library.limpid_name_filters_from(self._handle, source.callback, None, len(items), *rest)
         return NativeFilterNames(out.value).names(numbers)
 
@@ -462,7 +463,7 @@ class Model:
             if isinstance(images, (list, tuple)) or is_stream(images):
                 several: Any = images
                 items: List[Any] = list(several)
-                source = Source(items, self.info.input_channels, self._is_channels_last, interruption)
+                source = Source(items, self._form, interruption)
                 library.limpid_estimate_from(
                     self._handle, source.callback, None, len(items), options, ctypes.byref(out))
             else:
@@ -575,7 +576,7 @@ class Model:
         return NativeImage(out.value).image()
 
     def _batch(self, x: Any, interruption: Interruption) -> Batch:
-        return Batch(x, self.info.input_channels, self._is_channels_last, interruption)
+        return Batch(x, self._form, interruption)
 
     def _class_count(self, output: Optional[str]) -> int:
         if output in self._class_counts:

@@ -51,7 +51,7 @@ def planes_of(channels, kind="float32"):
 
 def given(model, planes):
     """The planes as a tensor that the model takes as it is."""
-    last = model._is_channels_last
+    last = model._form.is_channels_last
     return np.float32(planes.transpose(1, 2, 0) if last else planes)
 
 
