@@ -162,18 +162,22 @@ extension Kernels {
         let width = count == panel ? panel : packing.lastPanel
         var row = packed + packing.taps * packing.words * first
         for tap in 0..<packing.taps {
-          func weight(_ channel: Int, _ n: Int) -> Float {
-            let place = tap * places.tap + channel * places.channel + (first + n) * places.column
-            return source.loadUnaligned(fromByteOffset: 4 * place, as: Float.self) * (scale?[first + n] ?? 1)
-          }
           for word in 0..<packing.words {
+            func weight(_ place: UnsafeRawPointer, _ n: Int) -> Float {
+              place.loadUnaligned(fromByteOffset: 4 * n * places.column, as: Float.self) * (scale?[first + n] ?? 1)
+            }
+            func place(_ channel: Int) -> UnsafeRawPointer {
+              source + 4 * (tap * places.tap + channel * places.channel + first * places.column)
+            }
             switch packing.numbers {
-            case .float32: for n in 0..<count { row[n] = weight(word, n) }
+            case .float32:
+              let place = place(word)
+              for n in 0..<count { row[n] = weight(place, n) }
             case .bfloat16:
+              let (lower, upper) = (place(2 * word), 2 * word + 1 < packing.channels ? place(2 * word + 1) : nil)
               for n in 0..<count {
-                let low = UInt32(weight(2 * word, n).bfloat16Bits)
-                let high = 2 * word + 1 < packing.channels ? UInt32(weight(2 * word + 1, n).bfloat16Bits) : 0
-                row[n] = Float(bitPattern: high << 16 | low)
+                let high = upper.map { UInt32(weight($0, n).bfloat16Bits) } ?? 0
+                row[n] = Float(bitPattern: high << 16 | UInt32(weight(lower, n).bfloat16Bits))
               }
             }
             for n in count..<width { row[n] = 0 }
