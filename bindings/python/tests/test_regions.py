@@ -206,7 +206,8 @@ def test_channels_that_are_ablated_are_run_by_themselves(kind, image, tmp_path):
     rows[np.arange(16), np.arange(16)] = 0
     scores = model.run({layer: rows}, ["y"])["y"]
     expected = (scores[16, 3] - scores[:16, 3]) / np.abs(scores[16, 3])
-    np.testing.assert_array_equal(found.details["weights"], expected.astype(np.float32))
+    # The fully connected layer adds up what a channel changes, not all anew.
+    np.testing.assert_allclose(found.details["weights"], expected, atol=1e-6 * np.abs(expected).max() + 3e-7)
     for batch in (1, 3):
         again = model.explain(image, "ablation-cam", [3], layer=layer, batch_size=batch)[0]
         np.testing.assert_array_equal(found.grid, again.grid)
