@@ -6,6 +6,9 @@ import KernelsPortable
 @_cdecl("panel_width")
 public func panelWidth(_ left: Int) -> Int { tablePortable.panelWidth(left) }
 
+@_cdecl("scratch_count")
+public func scratchCount() -> Int { Block.scratchCount }
+
 @_cdecl("multiply")
 public func multiply(
   _ rows: Int, _ taps: Int, _ channels: Int, _ columns: Int, _ pointers: UnsafePointer<UnsafePointer<Float>>,
@@ -14,7 +17,7 @@ public func multiply(
 ) {
   let block = Block(
     rows: rows, pointers: pointers, pointerStride: rows + Block.overrun, zeros: nil, taps: taps, channels: channels,
-    weights: weights, columns: columns, output: output, outputStride: columns, bias: bias, residual: nil,
+    run: 7, weights: weights, columns: columns, output: output, outputStride: columns, bias: bias, residual: nil,
     low: -.infinity, high: .infinity, scratch: scratch)
   tablePortable.multiply(block, 0, columns)
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 extern long panel_width(long left);
+extern long scratch_count(void);
 extern void multiply(long rows, long taps, long channels, long columns, const float *const *pointers, const float *weights,
                      const float *bias, float *output, float *scratch);
 extern void exponentials(const float *x, float *output, long count);
@@ -17,11 +18,11 @@ static float number(void) {
 }
 
 static int multiplies(long rows, long taps, long channels, long columns) {
-  enum { overrun = 3, scratch_floats = 2 * 12 * 32 + 32 };
+  enum { overrun = 3 };
   const long depth = taps * channels;
   float *a = malloc(sizeof(float) * rows * depth), *w = malloc(sizeof(float) * depth * columns);
   float *bias = malloc(sizeof(float) * columns), *output = malloc(sizeof(float) * rows * columns);
-  float *packed = calloc(depth * (columns + 16), sizeof(float)), *scratch = malloc(sizeof(float) * scratch_floats);
+  float *packed = calloc(depth * (columns + 16), sizeof(float)), *scratch = malloc(sizeof(float) * scratch_count());
   const float **pointers = malloc(sizeof *pointers * taps * (rows + overrun));
   for (long i = 0; i < rows * depth; i++) a[i] = number();
   for (long i = 0; i < depth * columns; i++) w[i] = number();
