@@ -111,6 +111,9 @@ enum LayerNormalization {
     }
     let epsilon = try request.node.float("epsilon", default: 1e-5)
     let kernels = request.kernels
+    if try request.input(0).layout == .channelsLast, x.count > 0 {
+      return try ChannelsLastGroups(x, groups: groups, parameters: parameters, epsilon: epsilon, kernels).step(request)
+    }
     let count = x.count
     let pixels = x.dimensions[2...].reduce(1, *)
     let channels = x[1]
