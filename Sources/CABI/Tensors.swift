@@ -39,9 +39,15 @@ struct NamedTensor: Sendable {
   }
 }
 
+/// The caller's memory, for the length of a call.
+private final class CallersMemory {}
+
 extension limpid_tensor_view {
-  /// A copy, so that results cannot point into the caller's memory.
-  func tensor() throws -> Tensor {
+  /// A copy, which may outlive the call.
+  func tensor() throws -> Tensor { try borrowed().owned() }
+
+  /// The caller's memory itself, for what does not outlive the call; a copy where elements do not fill their bytes.
+  fileprivate func borrowed() throws -> Tensor {
     guard reserved == 0 else {
       throw Failure(.unsupported, "limpid_tensor_view.reserved is \(reserved); set it to 0")
     }
@@ -52,15 +58,14 @@ extension limpid_tensor_view {
     guard extents.allSatisfy({ $0 >= 0 }) else {
       throw Failure(.invalidArgument, "the shape \(Array(extents)) has a negative extent")
     }
-    let tensor = try Tensor(type, Shape(checking: extents.map { Int($0) }))
-    if tensor.byteCount > 0 {
-      tensor.data.copyMemory(from: try required(data, "data"), byteCount: tensor.byteCount)
-      if type.packedBits != nil {
-        let bytes = tensor.data.assumingMemoryBound(to: UInt8.self)
-        for i in 0..<tensor.count { bytes[i] = type.canonical(bytes[i]) }
-      }
+    let shape = try Shape(checking: extents.map { Int($0) })
+    guard shape.count > 0 else { return try Tensor(type, shape) }
+    let size = shape.count * type.byteCount
+    let bytes = UnsafeRawBufferPointer(start: try required(data, "data"), count: size)
+    guard type.packedBits != nil else {
+      return try Tensor(type, shape, storage: Storage(borrowing: bytes, owner: CallersMemory()))
     }
-    return tensor
+    return try Tensor(bytes.map(type.canonical), type, shape)
   }
 }
 
@@ -103,16 +108,17 @@ public func limpid_run(
   _ options: UnsafePointer<limpid_run_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   tensors(model, names, nameCount, options, out) { model, names, call, progress in
-    try model.run(named(feeds, feedCount), fetch: names, call, progress)
+    // Results are never views of what is fed.
+    try model.run(named(feeds, feedCount) { try $0.borrowed() }, fetch: names, call, progress)
   }
 }
 
 private func named(
-  _ feeds: UnsafePointer<limpid_tensor_view>?, _ count: Int
+  _ feeds: UnsafePointer<limpid_tensor_view>?, _ count: Int, _ tensor: (limpid_tensor_view) throws -> Tensor
 ) throws -> [(name: String, tensor: Tensor)] {
   try array(feeds, count, "feeds").map { feed in
     let name = try string(feed.name, "the name of a feed")
-    return (name, try locating("feed \(quoted(name))") { try feed.tensor() })
+    return (name, try locating("feed \(quoted(name))") { try tensor(feed) })
   }
 }
 
@@ -126,7 +132,7 @@ public func limpid_run_gradient(
     let target = try required(target, "target").pointee
     let name = try string(target.name, "target.name")
     let weights = try target.data == nil ? nil : locating("target") { try target.tensor() }
-    return try model.gradient(named(feeds, feedCount), of: name, weights: weights, at: names, call, progress)
+    return try model.gradient(named(feeds, feedCount) { try $0.tensor() }, of: name, weights: weights, at: names, call, progress)
   }
 }
 

@@ -225,7 +225,8 @@ public final class Engine: Sendable {
     _ parallel: Parallel, _ progress: Progress
   ) throws -> [Tensor] {
     let open = feeds.filter { !names.contains($0.value) }
-    let known = feeds.filter { names.contains($0.value) }.map { ($0.value, $0.tensor) }
+    // What is packed of constants is known by address.
+    let known = try feeds.filter { names.contains($0.value) }.map { ($0.value, try $0.tensor.owned()) }
     do {
       let plan = try build(
         open.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, known: Dictionary(known) { $1 }, fetches, parallel,

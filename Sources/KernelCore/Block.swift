@@ -77,6 +77,11 @@ extension Lanes {
     var n = first
     while n < end {
       let width = panelWidth(b.columns &- n)
+      if b.rows == 1, b.taps == 1, n &+ 4 &* Wide.width <= end {
+        fourPanels(b, n)
+        n = n &+ 4 &* Wide.width
+        continue
+      }
       if width == Wide.width {
         panel(Wide.self, b, n)
       } else {
@@ -84,6 +89,56 @@ extension Lanes {
       }
       n = n &+ width
     }
+  }
+
+  /// The only row of four wide panels, with one tap: a tile of one row would wait for each of its sums, four side by side
+  /// do not. Sums and totals are those of tiles.
+  @inlinable @inline(__always)
+  static func fourPanels(_ b: Block, _ n: Int) {
+    let (depth, x, totals) = (b.channels, b.pointers[0], b.scratch + Block.totalsOffset)
+    let width = Wide.width
+    let run = min(b.run, depth)
+    var k = 0
+    var weights = b.weights + depth &* n
+    while true {
+      let last = min(k &+ run, depth)
+      let isFirst = k == 0
+      var (first, second, third, fourth) = (Wide(), Wide(), Wide(), Wide())
+      while k < last {
+        let v = splat(x[k])
+        first.add(v, weights)
+        second.add(v, weights + depth &* width)
+        third.add(v, weights + 2 &* depth &* width)
+        fourth.add(v, weights + 3 &* depth &* width)
+        weights += width
+        k = k &+ 1
+      }
+      if last < depth {
+        first.keep(at: totals, adding: !isFirst)
+        second.keep(at: totals + width, adding: !isFirst)
+        third.keep(at: totals + 2 &* width, adding: !isFirst)
+        fourth.keep(at: totals + 3 &* width, adding: !isFirst)
+        continue
+      }
+      if !isFirst {
+        first.take(from: totals)
+        second.take(from: totals + width)
+        third.take(from: totals + 2 &* width)
+        fourth.take(from: totals + 3 &* width)
+      }
+      store(first, b, n)
+      store(second, b, n &+ width)
+      store(third, b, n &+ 2 &* width)
+      return store(fourth, b, n &+ 3 &* width)
+    }
+  }
+
+  /// The sums of the only row from column `n` on.
+  @inlinable @inline(__always)
+  static func store(_ sums: Wide, _ b: Block, _ n: Int) {
+    sums.store(
+      into: b.output + n, bias: b.bias.map { $0 + n }, residual: b.residual.map { $0 + n }, low: splat(b.low),
+      high: splat(b.high))
   }
 
   /// All rows of one panel. A few tall tiles, as registers allow, and then the lower ones that fit: four rows take as

@@ -42,6 +42,13 @@ extension Lanes {
     return p * V.powerOfTwo(half) * V.powerOfTwo(n - half)
   }
 
+  /// `exp(x)` where that is a normal number, for x from -87 on; infinity from 88.4 on (where 2^n is), up to 89.
+  @inlinable @inline(__always)
+  static func normalExp(_ x: V) -> V {
+    let (n, r) = reduce(x)
+    return (splat(1) + fma(r, r * r, exponentialTail(r))) * V.powerOfTwo(n)
+  }
+
   /// `exp(x) - 1` without loss near 0.
   @inlinable @inline(__always)
   static func expm1(_ x: V) -> V {
@@ -52,7 +59,9 @@ extension Lanes {
   }
 
   @inlinable @inline(__always)
-  static func sigmoid(_ x: V) -> V { splat(1) / (splat(1) + exp(splat(0) - x)) }
+  static func sigmoid(_ x: V) -> V {
+    splat(1) / (splat(1) + normalExp(clamp(splat(0) - x, splat(-87), splat(89))))
+  }
 
   @inlinable @inline(__always)
   static func tanh(_ x: V) -> V {
@@ -75,7 +84,7 @@ extension Lanes {
       polynomial(
         t, -2.638_967_8, -0.843_104_3, -0.041_577_633, 0.010_081_141, -0.002_057_222_6, 0.000_321_589_24,
         -3.327_515_9e-5, 1.666_226_1e-6))
-    let large = V.magnitude(splat(1) - exp(tail), signOf: x)
+    let large = V.magnitude(splat(1) - normalExp(tail), signOf: x)
     return V.pick(splat(1), lessThan: size, large, else: small)
   }
 

@@ -65,6 +65,14 @@ public struct Tensor: Sendable {
     return copy
   }
 
+  /// This tensor, or a copy of it where its memory is borrowed.
+  public func owned() throws -> Tensor {
+    guard storage.isBorrowed else { return self }
+    let copy = try Tensor(type, shape)
+    copy.data.copyMemory(from: data, byteCount: byteCount)
+    return copy
+  }
+
   /// The same bytes under another shape of as many elements.
   public func reshaped(_ shape: Shape) -> Tensor {
     precondition(shape.count == self.shape.count)

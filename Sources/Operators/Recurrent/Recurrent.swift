@@ -59,8 +59,10 @@ enum Recurrent {
     let outputs = try [sequence, last, last].prefix(kind == .memory ? 3 : 2).map {
       Operand(.float32, try Shape(checking: $0))
     }
-    let cell = RecurrentCell(settings)
-    return Step(inputs: request.standardLayouts, outputs: outputs, workspace: try cell.workspace()) { run in
+    let cell = try RecurrentCell(settings, request)
+    return Step(
+      inputs: request.standardLayouts, outputs: outputs, workspace: try cell.workspace(), taken: cell.taken
+    ) { run in
       for direction in 0..<count { try cell.run(run, direction) }
     }
   }

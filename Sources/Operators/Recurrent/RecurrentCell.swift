@@ -7,11 +7,26 @@ struct RecurrentCell: Sendable {
   private typealias Buffer = UnsafeMutablePointer<Float>
   private let s: Recurrent.Settings
   private let width: Int
+  private let fromInputs, fromStates: GateProduct
+  /// GRU: of the candidate alone, where that sees the state behind the reset gate.
+  private let fromResetStates: GateProduct?
 
-  init(_ settings: Recurrent.Settings) {
+  init(_ settings: Recurrent.Settings, _ request: Request) throws {
     s = settings
     width = settings.kind.gates * settings.hidden
+    func product(_ input: Int, _ depth: Int, _ columns: Range<Int>) throws -> GateProduct {
+      try GateProduct(
+        request, input: input, depth: depth, width: settings.kind.gates * settings.hidden, columns: columns,
+        directions: settings.directions.count)
+    }
+    fromInputs = try product(1, settings.input, 0..<width)
+    let advancesTwice = settings.kind == .gated && !settings.resetsLate
+    fromStates = try product(2, settings.hidden, 0..<(advancesTwice ? 2 * settings.hidden : width))
+    fromResetStates = advancesTwice ? try product(2, settings.hidden, 2 * settings.hidden..<width) : nil
   }
+
+  /// Inputs that runs do without.
+  var taken: Set<Int> { Set([(1, fromInputs), (2, fromStates)].filter(\.1.isPacked).map(\.0)) }
 
   /// Floats of one state [batch, hidden].
   private var state: Int { s.batch * s.hidden }
@@ -36,14 +51,9 @@ struct RecurrentCell: Sendable {
 
     let x = inTimeOrder(run, scratch + state)
     let bias: UnsafePointer<Float>? = s.hasBias ? run.input(3) + direction * 2 * width : nil
-    s.kernels.multiplyTransposed(
-      rows: s.time * s.batch, depth: s.input, columns: width, x, stride: s.input,
-      UnsafeRawPointer(run.input(1, as: Float.self) + direction * width * s.input), into: fromInput, stride: width,
-      .init(bias: bias), run.parallel)
+    fromInputs.run(run, direction, rows: s.time * s.batch, x, bias: bias, into: fromInput, run.parallel)
     let lengths = try lengths(run)
-    let r: UnsafePointer<Float> = run.input(2) + direction * width * s.hidden
     let stateBias = bias.map { $0 + width }
-    let advancesTwice = s.kind == .gated && !s.resetsLate
     for step in 0..<s.time {
       // The products of all sequences together read the weights once; of those that have ended nothing is kept.
       func forEachSequence(_ body: (_ b: Int, _ t: Int, _ gates: Buffer) -> Void) {
@@ -52,14 +62,12 @@ struct RecurrentCell: Sendable {
           body(b, t, fromInput + (t * s.batch + b) * width)
         }
       }
-      multiply(h, r, stateBias, width, into: fromState)
-      if advancesTwice {
+      fromStates.run(run, direction, rows: s.batch, h, bias: stateBias, into: fromState, .serial)
+      if let fromResetStates {
         forEachSequence { b, _, gates in
           reset(direction, gates, fromState + b * width, h + b * s.hidden, into: scratch + b * s.hidden)
         }
-        multiply(
-          scratch, r + 2 * s.hidden * s.hidden, stateBias.map { $0 + 2 * s.hidden }, s.hidden,
-          into: fromState + 2 * s.hidden)
+        fromResetStates.run(run, direction, rows: s.batch, scratch, bias: stateBias, into: fromState, .serial)
       }
       forEachSequence { b, t, gates in
         let h = h + b * s.hidden
@@ -180,15 +188,6 @@ struct RecurrentCell: Sendable {
     // The gates are not needed any more, so the activated cell state goes there.
     s.kernels.unary(s.activations[direction][2], c, into: candidate, count: n, .serial)
     for i in 0..<n { h[i] = output[i] * candidate[i] }
-  }
-
-  /// Of all sequences; rows of the result are those of the gates.
-  private func multiply(
-    _ x: Buffer, _ weights: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ columns: Int, into target: Buffer
-  ) {
-    s.kernels.multiplyTransposed(
-      rows: s.batch, depth: s.hidden, columns: columns, x, stride: s.hidden, UnsafeRawPointer(weights), into: target,
-      stride: width, .init(bias: bias), .serial)
   }
 
   private func add(_ summand: Buffer, to target: Buffer, _ count: Int) {

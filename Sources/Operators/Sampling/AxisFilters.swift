@@ -35,6 +35,14 @@ enum AxisFilters {
     layouts[0] = layout
     let output = Operand(.float32, shape, layout: layout)
     guard !passes.isEmpty else { return Step(viewing: 0, of: request.inputs.count, in: layout, as: output) }
+    if passes.count == 2 {
+      let scratch = try Shape(checking: [request.parallel.threads, passes[0].rowCount])
+      return Step(inputs: layouts, outputs: [output], workspace: 4 * scratch.count) { [passes] run in
+        passes[0].run(
+          run.input(0), then: passes[1], into: run.output(), scratch: run.workspace.assumingMemoryBound(to: Float.self),
+          run.parallel)
+      }
+    }
     // Between passes the values go back and forth between two halves of the workspace.
     let half = passes.dropLast().map(\.outputCount).max().map { ($0 * 4).roundedUp(to: 64) } ?? 0
     return Step(inputs: layouts, outputs: [output], workspace: 2 * half) { [passes] run in

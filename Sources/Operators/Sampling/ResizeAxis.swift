@@ -150,24 +150,52 @@ struct ResizePass: Sendable {
     self.extrapolation = extrapolation
   }
 
-  var outputCount: Int { split.outer * filters.count * split.inner }
+  var outputCount: Int { rows * rowCount }
+  /// Parts of the result that have one filter, and elements of one.
+  var rows: Int { split.outer * filters.count }
+  var rowCount: Int { split.inner }
 
   func run(_ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel) {
+    parallel.forEach(rows, grain: max(1, 4096 / max(1, rowCount))) { range in
+      for row in range { make(row, x, into: output + row * rowCount) }
+    }
+  }
+
+  /// Row `row` of the result, of the whole input.
+  func make(_ row: Int, _ x: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>) {
     let inner = split.inner
-    parallel.forEach(split.outer * filters.count, grain: max(1, 4096 / max(1, inner))) { range in
-      for row in range {
-        let filter = filters[row % filters.count]
-        let source = x + row / filters.count * split.axis * inner
-        let target = output + row * inner
-        guard let first = filter.indices.first else {
-          target.update(repeating: extrapolation, count: inner)
-          continue
-        }
-        let weight = filter.weights[0]
-        for i in 0..<inner { target[i] = weight * source[first * inner + i] }
-        for (index, weight) in zip(filter.indices.dropFirst(), filter.weights.dropFirst()) {
-          let row = source + index * inner
-          for i in 0..<inner { target[i] += weight * row[i] }
+    let filter = filters[row % filters.count]
+    let source = x + row / filters.count * split.axis * inner
+    guard let first = filter.indices.first else { return target.update(repeating: extrapolation, count: inner) }
+    let weight = filter.weights[0]
+    if filter.indices.count == 2 {
+      let (one, other) = (source + first * inner, source + filter.indices[1] * inner)
+      let otherWeight = filter.weights[1]
+      for i in 0..<inner { target[i] = weight * one[i] + otherWeight * other[i] }
+      return
+    }
+    for i in 0..<inner { target[i] = weight * source[first * inner + i] }
+    for (index, weight) in zip(filter.indices.dropFirst(), filter.weights.dropFirst()) {
+      let row = source + index * inner
+      for i in 0..<inner { target[i] += weight * row[i] }
+    }
+  }
+
+  /// This pass and then `next`, of an axis further in, row by row of this one: what lies between is `rowCount` floats for each
+  /// thread, in `scratch`.
+  func run(
+    _ x: UnsafePointer<Float>, then next: ResizePass, into output: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutablePointer<Float>, _ parallel: Parallel
+  ) {
+    guard rows > 0 else { return }
+    let (slots, nextRows) = (min(rows, max(1, parallel.threads)), next.rows / rows)
+    parallel.forEach(slots) { range in
+      for slot in range {
+        let between = scratch + slot * rowCount
+        for row in rows * slot / slots..<rows * (slot + 1) / slots {
+          make(row, x, into: between)
+          let target = output + row * nextRows * next.rowCount
+          for i in 0..<nextRows { next.make(i, between, into: target + i * next.rowCount) }
         }
       }
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import mmap
 import operator
@@ -225,6 +226,10 @@ class Model:
         """What the model gives, in the same form."""
         handle = self._handle
         return [self._value(handle, library.limpid_model_get_output, i) for i in range(self._counts[1])]
+
+    @functools.cached_property
+    def _all_outputs(self) -> ctypes.Array[ctypes.c_char_p]:
+        return name_array(self.outputs)
 
     @property
     def methods(self) -> List[Method]:
@@ -496,7 +501,7 @@ class Model:
         feeds: {name: array}, with no preprocessing. names: None for the model's outputs.
         """
         fed = Feeds(feeds)
-        wanted = name_array(self.outputs if names is None else names)
+        wanted = self._all_outputs if names is None else name_array(names)
         out = ctypes.c_void_p()
         with Interruption(progress) as interruption:
             options = run_options(interruption, threads=threads)

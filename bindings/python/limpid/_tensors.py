@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Dict, Mapping
+import functools
+import math
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 import numpy as np
 
@@ -24,6 +26,12 @@ _NUMBERS = {
     "float8_e8m0fnu": 24, "uint2": 25, "int2": 26,
 }
 _NAMES = {number: name for name, number in _NUMBERS.items()}
+
+
+@functools.lru_cache(maxsize=None)
+def _number(dtype: np.dtype[Any]) -> Optional[int]:
+    """The element type of arrays of this type; None for what no tensor holds. Asking NumPy for names takes its time."""
+    return _NUMBERS.get(dtype.name)
 
 
 def dtype_of(number: int) -> np.dtype[Any]:
@@ -53,7 +61,7 @@ class Feeds:
         self.views = (_abi.TensorView * len(arrays))(*(
             _abi.TensorView(
                 name=encoded(name), data=array.ctypes.data, shape=shape, rank=array.ndim,
-                type=_NUMBERS[array.dtype.name])
+                type=_number(array.dtype))
             for (name, array), shape in zip(self._arrays.items(), self._shapes)
         ))
 
@@ -79,9 +87,11 @@ def _dense(kind: str, name: str, value: ArrayLike) -> NDArray[Any]:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths
         raise InvalidArgument(f"{kind} {name!r} is no array: {error}") from None
-    if array.dtype.name not in _NUMBERS:
+    if _number(array.dtype) is None:
         raise InvalidArgument(f"{kind} {name!r} is of {array.dtype}, which no ONNX tensor holds; use .astype")
     # ascontiguousarray would give a scalar an axis; bfloat16 comes from the package ml_dtypes
+    if array.flags.c_contiguous and array.dtype.isnative:
+        return array
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
@@ -90,7 +100,7 @@ def view_array(view: _abi.TensorView) -> NDArray[Any]:
     shape = tuple(view.shape[i] for i in range(view.rank))
     is_bfloat16 = view.type == _NUMBERS["bfloat16"]
     dtype = np.dtype(np.uint16) if is_bfloat16 else dtype_of(view.type)
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     data = ctypes.string_at(view.data, count * dtype.itemsize) if count else b""
     array: NDArray[Any] = np.frombuffer(data, dtype).reshape(shape)
     return (array.astype(np.uint32) << 16).view(np.float32) if is_bfloat16 else array.copy()
