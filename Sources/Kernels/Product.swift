@@ -18,7 +18,9 @@ struct Product {
   /// time. Of numbers in bfloat16, whose own rounding is far greater, one run.
   var run: Int {
     let depth = taps * channels
-    return numbers == .bfloat16 ? max(1, depth) : isInterpolated ? 16 : depth <= 256 ? 32 : 64
+    if numbers == .bfloat16 { return max(1, depth) }
+    if isInterpolated { return depth < 256 ? 16 : 32 }
+    return depth <= 256 ? 32 : depth <= 1024 ? 64 : 128
   }
 }
 
