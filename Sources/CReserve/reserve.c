@@ -20,7 +20,7 @@ extern size_t __real_malloc_usable_size(void *memory) __attribute__((weak));
 
 /// Blocks lie one behind the other, from the first byte to the last, each behind a unit that says how long it is.
 enum { UNIT = 64 };
-static const size_t most = (size_t)64 << 20;
+static const size_t most = (size_t)256 << 20;
 struct block {
   /// In units, with this one.
   uint32_t length;
@@ -45,10 +45,13 @@ static void unlock(void) {
 
 /// Address space only, until it is written to. Not more than an eighth of what the process may have.
 __attribute__((constructor)) static void set_aside(void) {
-  struct rlimit limit;
+  const int limits[] = {RLIMIT_AS, RLIMIT_DATA};
   size_t size = most;
-  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 8 < size) {
-    size = limit.rlim_cur / 8 / UNIT * UNIT;
+  for (int i = 0; i < 2; i++) {
+    struct rlimit limit;
+    if (getrlimit(limits[i], &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 8 < size) {
+      size = limit.rlim_cur / 8 / UNIT * UNIT;
+    }
   }
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return;

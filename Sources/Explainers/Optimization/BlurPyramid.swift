@@ -1,6 +1,7 @@
 import Explanations
 import Glibc
 import Models
+import Parallel
 import Tensors
 
 /// An image from gone to whole in some levels, by Gaussians or by fading to 0.
@@ -9,18 +10,21 @@ struct BlurPyramid {
   private let pixels: Int
 
   /// Level l is behind a Gaussian of `sigma`·(1 − l/(levels − 1)), or times l/(levels − 1).
-  init(_ subject: Subject, levels count: Int, sigma: Double, isFading: Bool) {
+  /// `progress` is asked between them whether to go on.
+  init(_ subject: Subject, levels count: Int, sigma: Double, isFading: Bool, _ progress: Progress) throws {
     pixels = subject.pixels
     let values = withExtendedLifetime(subject.input) {
       Array(UnsafeBufferPointer(start: subject.start, count: subject.shape.count))
     }
     let pixels = pixels
-    levels = (0..<count).map { level in
+    levels = try (0..<count).map { level in
+      try progress.polling.advance(0, of: 1)
       let share = Double(level) / Double(count - 1)
       if isFading { return values.map { $0 * Float(share) } }
       let filter = Self.filter(sigma: sigma * (1 - share))
-      return (0..<subject.channels).flatMap { c in
-        filter(Array(values[c * pixels..<(c + 1) * pixels]), height: subject.height, width: subject.width)
+      return try (0..<subject.channels).flatMap { c in
+        try progress.polling.advance(0, of: 1)
+        return filter(Array(values[c * pixels..<(c + 1) * pixels]), height: subject.height, width: subject.width)
       }
     }
   }

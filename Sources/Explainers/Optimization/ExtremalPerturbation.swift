@@ -75,8 +75,9 @@ private struct ExtremalSearch {
     variant = try settings.choice("variant")
     isContrastive = try settings.word("contrastive") == "yes"
     jitters = try settings.word("jitter") == "yes"
-    pyramid = BlurPyramid(
-      subject, levels: try settings.integer("levels"), sigma: 20, isFading: try settings.word("perturbation") == "fade")
+    pyramid = try BlurPyramid(
+      subject, levels: settings.integer("levels"), sigma: 20, isFading: settings.word("perturbation") == "fade",
+      request.progress)
     let (step, sigma) = (try settings.integer("step"), try settings.number("sigma"))
     guard let mask = SmoothMask(
       image: (subject.height, subject.width), step: step, sigma: sigma,
@@ -120,11 +121,16 @@ private struct ExtremalSearch {
   ) throws -> (masks: [[Double]], energy: [Float], gradient: [Double]) {
     let size = mask.cellCount
     let own = areas.indices.map { Array(parameters[$0 * size..<($0 + 1) * size]) }
-    let wholes = own.map(mask.whole)
+    // Each is as large as the image: asked between them, too.
+    let wholes = try own.map { parameters in
+      try progress.polling.advance(0, of: 1)
+      return mask.whole(parameters)
+    }
     let masks = wholes.map(mask.cropped)
     let (rewards, byMasks) = try rewards(masks, index, isMirrored, progress)
     var energy: [Float] = [], gradient: [Double] = []
     for (a, area) in areas.enumerated() {
+      try progress.polling.advance(0, of: 1)
       var byWhole = [Double](repeating: 0, count: wholes[a].count)
       let penalty = addRegularizer(wholes[a], area, weight, &byWhole)
       for (i, value) in byMasks[a].enumerated() { byWhole[mask.place(i)] -= value }

@@ -73,7 +73,7 @@ struct ChannelMasks {
     return all.sorted { ranges[$0] > ranges[$1] || (ranges[$0] == ranges[$1] && $0 < $1) }.prefix(limit).sorted()
   }
 
-  /// Channels of which no two have one mask, so that each mask runs once: all constant maps make the same one.
+  /// Channels of which no two have one map, so that each mask runs once: those that are 0 everywhere, above all.
   struct Distinct {
     fileprivate(set) var channels: [Int] = []
     /// For each channel that was asked about, whose mask it has.
@@ -83,22 +83,18 @@ struct ChannelMasks {
     func spread(_ values: [Double]) -> [Double] { places.map { values[$0] } }
   }
 
-  /// Masks are told apart by all their bits; `progress` is asked meanwhile whether to go on.
-  func distinct(_ channels: [Int], _ progress: Progress) throws -> Distinct {
+  /// A mask follows from its map, so maps are told apart, by all their bits.
+  func distinct(_ channels: [Int]) -> Distinct {
     var result = Distinct()
-    var known: [Int: [Int]] = [:]
-    for (i, channel) in channels.enumerated() {
-      if i % 64 == 0 { try progress.advance(0, of: 1) }
-      let mask = self(channel).map(\.bitPattern)
-      var hasher = Hasher()
-      mask.withUnsafeBytes { hasher.combine(bytes: $0) }
-      let key = hasher.finalize()
-      let same = known[key, default: []].first { self(result.channels[$0]).map(\.bitPattern) == mask }
-      if same == nil {
-        known[key, default: []].append(result.channels.count)
+    var known: [[UInt32]: Int] = [:]
+    for channel in channels {
+      let map = maps[channel].map(\.bitPattern)
+      let place = known[map] ?? result.channels.count
+      if place == result.channels.count {
+        known[map] = place
         result.channels.append(channel)
       }
-      result.places.append(same ?? result.channels.count - 1)
+      result.places.append(place)
     }
     return result
   }

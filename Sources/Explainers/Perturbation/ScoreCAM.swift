@@ -35,7 +35,7 @@ struct ScoreCAM: Explainer {
       let limit = try request.settings.integer("channels")
       let channels = masks.channels(limit).filter { !Self.skipsFlat(compat) || !masks.isFlat($0) }
       let filling = try Self.filling(request, subject, compat)
-      let distinct = try masks.distinct(channels, progress.polling)
+      let distinct = masks.distinct(channels)
       let scores = try request.channelScores(
         subject, distinct.channels, samples: 1, scoring, progress
       ) { channel, _, target in

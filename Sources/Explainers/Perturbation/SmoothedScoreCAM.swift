@@ -119,7 +119,7 @@ struct ISCAM: Explainer {
     if compat == .torchcam { for i in factors.indices.dropFirst() { factors[i] += factors[i - 1] } }
     return try request.explainChannels(compat, .spreadFirst) { subject, masks, progress in
       let channels = masks.channels(try request.settings.integer("channels"))
-      let distinct = try masks.distinct(channels, progress.polling)
+      let distinct = masks.distinct(channels)
       let scores = try request.channelScores(
         subject, distinct.channels, samples: samples, scoring, progress
       ) { channel, sample, target in
