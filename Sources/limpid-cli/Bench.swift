@@ -22,6 +22,7 @@ struct Bench: Command {
 
   private let path: String
   private let image: String?
+  private let givenBatch: Int?
   private let batch: Int
   private let threads: Int
   private let precision: Precision
@@ -33,7 +34,8 @@ struct Bench: Command {
   init(_ arguments: Arguments) throws {
     path = arguments.operands[0]
     image = arguments.operands.dropFirst().first
-    batch = try arguments.integer("batch", in: 1...65_536) ?? 1
+    givenBatch = try arguments.integer("batch", in: 1...65_536)
+    batch = givenBatch ?? 1
     threads = try arguments.threads() ?? 1
     precision = try arguments.precision()
     rounds = try arguments.integer("rounds", in: 1...1_000_000) ?? 20
@@ -53,13 +55,16 @@ struct Bench: Command {
     var measured = Measurements(load: load, first: 0, method: method)
     var call = Call()
     call.batchSize = batch
+    // Methods that run one image many times choose by themselves how many runs go together, unless a batch is given.
+    var explaining = Call()
+    explaining.batchSize = givenBatch ?? 0
     try sample.withInput { input in
       let inputs = [ImageInput](repeating: input, count: batch)
       var progress = line.progress("first run")
       func classify() throws -> Double { try Self.seconds { _ = try model.classify(inputs, call, progress) } }
       func explain(_ method: String) throws -> Double {
         try Self.seconds {
-          _ = try model.explain(inputs, classes: inputs.map { _ in [nil] }, method: method, call, progress)
+          _ = try model.explain(inputs, classes: inputs.map { _ in [nil] }, method: method, explaining, progress)
         }
       }
       func profile() throws {

@@ -146,6 +146,21 @@ def test_bench_measures_classifying_and_explaining(case):
     assert "wide.png, 40×20" in case.run("bench", "model.onnx", "wide.png", "--rounds=1").stdout
 
 
+def test_a_precision_is_reported_and_unknown_ones_are_refused(case):
+    plain = case.json("bench", "model.onnx", "--rounds", 1)
+    assert (plain["precision"], plain["computed_precision"]) == ("float32", "float32")
+    found = case.json("bench", "model.onnx", "--rounds", 1, "--precision", "bfloat16")
+    assert found["precision"] == "bfloat16" and found["computed_precision"] in ("bfloat16", "float32")
+    text = case.run("bench", "model.onnx", "--rounds=1", "--precision=fast").stdout
+    assert "fast is computed as float32: nothing faster is known within its bound" in text
+    exact, rounded = (case.json("classify", "model.onnx", "wide.png", *words) for words in ((), ("--precision", "fast")))
+    assert exact == rounded
+    for command in ("bench", "classify"):
+        words = [command, "model.onnx"] + ["wide.png"] * (command == "classify") + ["--precision", "half"]
+        refused = case.run(*words, status=2)
+        assert '--precision is "half"; it must be one of float32, fast, bfloat16' in refused.stderr
+
+
 def test_bench_says_where_the_time_goes(case):
     found = case.json("bench", "model.onnx", "--rounds", 2, "--profile")["profile"]
     assert found["peak_gflops"] > 0.1
