@@ -157,7 +157,8 @@ def test_a_precision_is_reported_and_unknown_ones_are_refused(case):
     assert exact == rounded
     for command in ("bench", "classify"):
         words = [command, "model.onnx"] + ["wide.png"] * (command == "classify") + ["--precision", "half"]
-        refused = case.run(*words, status=2)
+        refused = case.run(*words)
+        assert refused.returncode == 2
         assert '--precision is "half"; it must be one of float32, fast, bfloat16' in refused.stderr
 
 
