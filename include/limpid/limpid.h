@@ -748,7 +748,7 @@ LIMPID_API limpid_status limpid_evaluation_run_with(limpid_evaluation *evaluatio
     @param data  the image's file, where the caller has it; NULL: the data set's own */
 LIMPID_API limpid_status limpid_evaluation_evaluate(const limpid_evaluation *evaluation, size_t index, const void *data,
                                                     size_t size, const limpid_run_options *options, limpid_bytes **out);
-/** The same of an image that the caller has in memory, pixels of 8 bits. */
+/** The same of an image that the caller has in memory, as pixels: not as LIMPID_PIXEL_MODEL_F32. */
 LIMPID_API limpid_status limpid_evaluation_evaluate_image(const limpid_evaluation *evaluation, size_t index,
                                                           const limpid_image_view *image, const limpid_run_options *options,
                                                           limpid_bytes **out);
