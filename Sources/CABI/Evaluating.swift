@@ -286,10 +286,19 @@ public func limpid_evaluation_document(
 
 @c @implementation
 public func limpid_evaluation_write(_ evaluation: OpaquePointer?, _ folder: UnsafePointer<CChar>?) -> limpid_status {
+  limpid_evaluation_write_with(evaluation, folder, nil)
+}
+
+@c @implementation
+public func limpid_evaluation_write_with(
+  _ evaluation: OpaquePointer?, _ folder: UnsafePointer<CChar>?, _ options: UnsafePointer<limpid_run_options>?
+) -> limpid_status {
   boundary {
     let handle = try EvaluationHandle.required(evaluation, "evaluation")
     let evaluation = handle.evaluation
-    try evaluation.write(to: String(name: required(folder, "folder")), evaluation.summary(handle.summary))
+    try evaluation.write(
+      to: String(name: required(folder, "folder")), evaluation.summary(handle.summary), Evaluation.Source(),
+      Progress(options, only: "writing results"))
   }
 }
 

@@ -767,6 +767,10 @@ LIMPID_API limpid_status limpid_evaluation_document(const limpid_evaluation *eva
                                                     limpid_bytes **out);
 /** Writes all of them into a folder, which is made where it does not exist. */
 LIMPID_API limpid_status limpid_evaluation_write(const limpid_evaluation *evaluation, const char *folder);
+/** The same with a way to stop explaining the images that the report shows: it then has those until there, and says so. Of
+    `options` the progress is read. */
+LIMPID_API limpid_status limpid_evaluation_write_with(const limpid_evaluation *evaluation, const char *folder,
+                                                      const limpid_run_options *options);
 LIMPID_API void limpid_evaluation_free(limpid_evaluation *evaluation);
 
 /* ---- Naming filters (LaViSE) ---------------------------------------------------------- */

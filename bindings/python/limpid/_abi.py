@@ -306,6 +306,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "limpid_evaluation_add": (Status, [_handle, c_char_p, c_size_t]),
     "limpid_evaluation_document": (Status, [_handle, c_char_p, _out]),
     "limpid_evaluation_write": (Status, [_handle, c_char_p]),
+    "limpid_evaluation_write_with": (Status, [_handle, c_char_p, _run]),
     "limpid_evaluation_free": (None, [_handle]),
     "limpid_name_filters": (Status, [_handle, _images, c_size_t, POINTER(c_int32), c_size_t, _run, _out]),
     "limpid_name_filters_from": (

@@ -359,9 +359,10 @@ class Evaluation:
         library.limpid_evaluation_document(self._handle, encoded(name), ctypes.byref(out))
         return taken(out.value)
 
-    def write(self, folder: Any) -> None:
-        """Writes all results into a folder."""
-        library.limpid_evaluation_write(self._handle, path_bytes(folder))
+    def write(self, folder: Any, *, progress: Optional[ProgressFunction] = None) -> None:
+        """Writes all results into a folder; the images that the report shows are explained again for it."""
+        with Interruption(progress) as interruption:
+            library.limpid_evaluation_write_with(self._handle, path_bytes(folder), run_options(interruption))
 
     @property
     def summary(self) -> Dict[str, Any]:

@@ -311,3 +311,21 @@ def test_an_iterator_is_read_as_it_is_needed_and_few_images_are_kept(folder):
         assert "a uint8 array" in failed[0]["reason"]
     with pytest.raises(limpid.InvalidArgument, match="iterator"):
         limpid.evaluate(COLOURS, images(3), ["grad-cam"], ["deletion"], engine="dask")
+
+
+def test_writing_results_can_be_stopped(folder, tmp_path):
+    found = limpid.evaluate(COLOURS, folder, [{"method": "rise", "masks": 400}], ["deletion"], limit=6)
+    seen = []
+    found.write(tmp_path / "whole", progress=lambda done, total: seen.append(done / total))
+    assert seen == sorted(seen) and len(seen) > 20
+    calls = []
+    found.write(tmp_path / "part", progress=lambda done, total: calls.append(done) or len(calls) < len(seen) // 2)
+    whole, part = ((tmp_path / name / "report.html").read_bytes() for name in ("whole", "part"))
+    assert len(articles(part)) < len(articles(whole)) and b"interrupted" in part and b"interrupted" not in whole
+    assert (tmp_path / "part/results.json").read_bytes() == (tmp_path / "whole/results.json").read_bytes()
+
+    def fail(done, total):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        found.write(tmp_path / "none", progress=fail)
