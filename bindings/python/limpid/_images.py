@@ -6,7 +6,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, BinaryIO, Iterator, List, NamedTuple, Sequence, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     #: An image on the way back: of Pillow where it is installed, else uint8 [height, width, 3].
     Drawing = Union[PillowImage, NDArray[np.uint8]]
 
-_PIXELS = {
+_PIXELS: Dict[np.dtype[Any], Dict[int, int]] = {
     np.dtype(np.uint8): {1: _abi.GRAY8, 3: _abi.RGB8, 4: _abi.RGBA8},
     np.dtype(np.uint16): {1: _abi.GRAY16, 3: _abi.RGB16},
 }
 #: Samples of a pixel, and their type.
-_SAMPLES = {number: (bands, dtype) for dtype, formats in _PIXELS.items() for bands, number in formats.items()}
+_SAMPLES: Dict[int, Tuple[int, np.dtype[Any]]] = {
+    number: (bands, dtype) for dtype, formats in _PIXELS.items() for bands, number in formats.items()}
 _ACCEPTED = (
     "a path, the bytes of a PNG, JPEG or WebP file, an open file, a Pillow image, a uint8 array [height, width] or "
     "[height, width, 3] (uint16: of 16 bits), a floating-point tensor [channels, height, width], or a list of these"
@@ -119,7 +120,7 @@ def read_image(source: Union[PathLike, bytes, bytearray, memoryview, mmap.mmap, 
     high byte is kept; else they are cut off at 255, as by Pillow. bits: 16 gives PNG files of 16 bits as they are, uint16
     [height, width] or [height, width, 3]. alpha: uint8 [height, width, 4], opaque where the file has no alpha.
     """
-    options = dict(high_byte=high_byte, bits=bits, alpha=alpha)
+    options: Dict[str, Any] = dict(high_byte=high_byte, bits=bits, alpha=alpha)
     if isinstance(source, (str, os.PathLike)):
         with naming_file(source) as path, Interruption() as interruption:
             image = _decoded(library.limpid_image_load_file_with, path, interruption=interruption, **options)

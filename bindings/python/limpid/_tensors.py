@@ -43,9 +43,10 @@ def dtype_of(number: int) -> np.dtype[Any]:
     if number < _NUMBERS["bfloat16"]:
         return np.dtype(name)
     try:
-        import ml_dtypes
+        import ml_dtypes  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-        return np.dtype(getattr(ml_dtypes, name))
+        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+        return found
     except (ImportError, AttributeError):
         raise Unsupported(f"arrays of {name} need the package ml_dtypes (pip install -U ml_dtypes)") from None
 
