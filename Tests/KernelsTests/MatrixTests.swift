@@ -98,7 +98,7 @@ struct MatrixTests {
     }
   }
 
-  @Test("Long sums are taken in runs: their rounding is a fifth of that of one chain", arguments: variants)
+  @Test("Long sums are taken in runs: their rounding is a quarter of that of one chain", arguments: variants)
   func runs(kernels: Kernels) {
     guard kernels.variant != .openblas else { return }  // it chooses its own order
     let size = Size(rows: 24, depth: 4096, columns: 40)
@@ -115,7 +115,7 @@ struct MatrixTests {
     func error(_ sums: [Float]) -> Double {
       zip(sums, expected).reduce(0) { $1.1.value.isNaN ? $0 : $0 + pow(Double($1.0) - $1.1.value, 2) }.squareRoot()
     }
-    #expect(error(got) < 0.2 * error(chain), "\(error(got)) of \(error(chain))")
+    #expect(error(got) < 0.25 * error(chain), "\(error(got)) of \(error(chain))")
   }
 
   @Test("Packing multiplies each column by its scale", arguments: variants)
