@@ -88,3 +88,49 @@ def test_means_over_large_maps_do_not_drift(operation):
     with limpid.Model(data) as network:
         found = network.run({"x": x})["y"].reshape(1, 20)
     assert np.abs(found / expected - 1).max() < 2e-6
+
+
+@pytest.mark.parametrize("operator, gates", [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+@pytest.mark.parametrize("hidden", [16, 37, 256, 300])
+def test_a_sequence_has_the_bits_that_it_has_alone(operator, gates, hidden):
+    random = np.random.default_rng(hidden)
+    weights = {"w": draw(random, 1, gates * hidden, 20) / 5, "r": draw(random, 1, gates * hidden, hidden) / 10,
+               "b": draw(random, 1, 2 * gates * hidden)}
+    for late in (0, 1) if operator == "GRU" else (0,):
+        attributes = {"linear_before_reset": late} if operator == "GRU" else {}
+        node = helper.make_node(operator, ["x", "w", "r", "b"], ["y"], hidden_size=hidden, **attributes)
+        graph = helper.make_graph(
+            [node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [7, "n", 20])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(value, name) for name, value in weights.items()])
+        file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+        x = draw(random, 7, 9, 20)
+        expected = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+        with limpid.Model(file) as loaded:
+            together = loaded.run({"x": x})["y"]
+            np.testing.assert_allclose(together, expected, rtol=0, atol=1e-5)
+            for i in range(9):
+                np.testing.assert_array_equal(loaded.run({"x": x[:, i:i + 1]})["y"], together[:, :, i:i + 1])
+
+
+@pytest.mark.parametrize("depth, columns", [(20, 600), (300, 1000), (1000, 128), (5, 129), (700, 257)])
+def test_one_row_of_a_product_has_the_bits_of_several(depth, columns):
+    random = np.random.default_rng(depth)
+    w, x = draw(random, depth, columns), draw(random, 9, depth)
+    with limpid.Model(model([helper.make_node("MatMul", ["x", "w"], ["y"])], [1, depth], {"w": w})) as loaded:
+        together = loaded.run({"x": x})["y"]
+        np.testing.assert_allclose(together, x.astype(np.float64) @ w, rtol=0, atol=1e-3)
+        for i in range(9):
+            np.testing.assert_array_equal(loaded.run({"x": x[i:i + 1]})["y"][0], together[i])
+
+
+def test_resizing_two_axes_by_several_threads():
+    random = np.random.default_rng(3)
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="linear")
+    file = model([node], [1, 3, 13, 11], {"s": np.array([1, 1, 1.7, 2.3], np.float32)})
+    x = draw(random, 2, 3, 13, 11)
+    expected = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    with limpid.Model(file) as loaded:
+        one, three = (loaded.run({"x": x}, threads=threads)["y"] for threads in (1, 3))
+    np.testing.assert_allclose(one, expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(one, three)
