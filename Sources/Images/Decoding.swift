@@ -22,8 +22,12 @@ public struct Reading: Sendable, Hashable {
   /// The same with what a caller says of samples of 16 bits: `bits` 8 or 16, 0 to leave it; `highByte`. Throws
   /// `invalidArgument` for other numbers, and where both are said.
   public func choosing(bits: Int, highByte: Bool) throws -> Reading {
-    guard [0, 8, 16].contains(bits) else { throw Failure(.invalidArgument, "images of \(bits) bits; 8 or 16 can be chosen") }
-    guard bits != 16 || !highByte else { throw Failure(.invalidArgument, "all 16 bits and the high byte exclude each other") }
+    guard [0, 8, 16].contains(bits) else {
+      throw Failure(.invalidArgument, "images of \(bits) bits; 8 or 16 can be chosen")
+    }
+    guard bits != 16 || !highByte else {
+      throw Failure(.invalidArgument, "all 16 bits and the high byte exclude each other")
+    }
     var chosen = self
     if bits != 0 { chosen.deep = bits == 16 ? .kept : .cut }
     if highByte { chosen.deep = .highByte }

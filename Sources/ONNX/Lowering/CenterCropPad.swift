@@ -2,8 +2,8 @@
 import Graph
 import Tensors
 
-/// CenterCropPad: the middle of what is too large, zeros around what is too small. What cannot be halved is left out, or
-/// added, at the end.
+/// CenterCropPad: the middle of what is too large, zeros around what is too small. What cannot be halved is left out,
+/// or added, at the end.
 extension Lowering {
   static let cropRules: [String: Rule] = ["CenterCropPad": centre]
 

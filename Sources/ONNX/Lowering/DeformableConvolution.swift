@@ -2,8 +2,8 @@
 import Graph
 import Tensors
 
-/// DeformConv (Dai et al. 2017; with a mask, Zhu et al. 2019): each tap of each window reads the image at a place of its own,
-/// between pixels. Written as GridSample, which reads there, and a convolution of what was read by as many taps.
+/// DeformConv (Dai et al. 2017; with a mask, Zhu et al. 2019): each tap of each window reads the image at a place of its
+/// own, between pixels. Written as GridSample, which reads there, and a convolution of what was read by as many taps.
 extension Lowering {
   static let deformableRules: [String: Rule] = ["DeformConv": deformable]
 
@@ -18,7 +18,8 @@ extension Lowering {
     guard w.rank == 4, w.count > 0, groups > 0, groups <= w[0], offsetGroups > 0, w[1] * groups % offsetGroups == 0,
       w[2] * w[3] <= 1 << 12
     else {
-      throw Failure(.unsupported, "weights \(w), group \(groups) and offset_group \(offsetGroups); supported: two spatial axes")
+      throw Failure(
+        .unsupported, "weights \(w), group \(groups) and offset_group \(offsetGroups); supported: two spatial axes")
     }
     let taps = w[2] * w[3]
     let extents = try lowering.slice(lowering.emit("Shape", [offsets]), 2, 4, axis: 0)

@@ -3,8 +3,9 @@ import Images
 import Parallel
 import Tensors
 
-/// ImageDecoder: the pixels [height, width, channels] of an image file whose bytes are fed. PNG, JPEG and WebP files are
-/// decoded as images that are fed otherwise; of other files, and damaged ones, the specification makes no pixels, we an error.
+/// ImageDecoder: the pixels [height, width, channels] of an image file whose bytes are fed. PNG, JPEG and WebP files
+/// are decoded as images that are fed otherwise. Of other files, and damaged ones, the specification makes no pixels; we
+/// differ, and throw.
 enum ImageDecoder {
   static let definitions = [OperatorDefinition("ImageDecoder", plan: plan).gradient(.constant)]
 
