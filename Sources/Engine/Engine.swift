@@ -51,7 +51,8 @@ public final class Engine: Sendable {
   /// shared.
   public func extended(to graph: Graph) -> Engine { Engine(graph, sharing: self) }
 
-  /// An engine of the same graph that sums all convolutions directly, made once; nil with kernels that have no such sums.
+  /// An engine of the same graph that sums all convolutions directly, made once; nil with kernels that have no such
+  /// sums.
   private func summingDirectly() -> Engine? {
     guard !kernels.sumsDirectly, let kernels = kernels.summingDirectly else { return kernels.summingDirectly == nil ? nil : self }
     return direct.withLock { known in
@@ -60,8 +61,8 @@ public final class Engine: Sendable {
     }
   }
 
-  /// A plan that runs forms of one image by the regions in which they differ from it; `feeds` are for one image. nil where
-  /// that cannot be done. Everything runs in an engine that sums all convolutions directly.
+  /// A plan that runs forms of one image by the regions in which they differ from it; `feeds` are for one image. nil
+  /// where that cannot be done. Everything runs in an engine that sums all convolutions directly.
   public func regionalPlan(
     feeds: [(value: ValueID, type: ElementType, shape: Shape)], image: ValueID, fetches: [ValueID],
     parallel: Parallel, progress: Progress

@@ -3,9 +3,9 @@ import Kernels
 import Operators
 import Tensors
 
-/// Which steps of a plan can run by regions: convolutions, pools, and what works pixel by pixel, as long as all they read
-/// of the image are maps that were made so. What comes after anything else (a global pool, a factor from one, attention)
-/// changes everywhere, and runs as ever.
+/// Which steps of a plan can run by regions: convolutions, pools, and what works pixel by pixel, as long as all they
+/// read of the image are maps that were made so. What comes after anything else (a global pool, a factor from one,
+/// attention) changes everywhere, and runs as ever.
 extension PlanBuilder {
   mutating func buildRegional(
     feeds declared: [(value: ValueID, type: ElementType, shape: Shape)], image: ValueID, fetches: [ValueID],

@@ -4,12 +4,12 @@ import Operators
 public import Parallel
 public import Tensors
 
-/// Runs many forms of one image that differ from it in a region each: only what the region reaches is computed again, with
-/// the values of the image elsewhere, by the kernels of whole runs; so the bits are those of whole runs, whose
+/// Runs many forms of one image that differ from it in a region each: only what the region reaches is computed again,
+/// with the values of the image elsewhere, by the kernels of whole runs; so the bits are those of whole runs, whose
 /// convolutions are summed directly.
 ///
-/// The parts of all forms that run together lie one after the other in one buffer for each value, pixel by pixel, so that
-/// a convolution reads its weights once for all.
+/// The parts of all forms that run together lie one after the other in one buffer for each value, pixel by pixel, so
+/// that a convolution reads its weights once for all.
 public final class RegionalPlan: Sendable {
   /// Maps [1, channels, height, width], channels-last in memory, and where those of the image lie.
   struct Maps: Sendable {

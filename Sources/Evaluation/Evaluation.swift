@@ -204,7 +204,8 @@ public final class Evaluation {
   }
 
   /// From now on keeps records in a file, and takes those that it has of samples whose files have not changed since.
-  /// Throws `invalidArgument` where it keeps an evaluation with other settings, `unsupported` where SQLite is not installed.
+  /// Throws `invalidArgument` where it keeps an evaluation with other settings, `unsupported` where SQLite is not
+  /// installed.
   public func open(store path: String) throws {
     let opened = try Store(path, fingerprint: fingerprint, settings: settings)
     try opened.forEach { key, stamp, bytes in

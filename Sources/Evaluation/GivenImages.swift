@@ -2,9 +2,9 @@ import Images
 import Parallel
 import Tensors
 
-/// Images that the caller gave to be evaluated, and that nobody can be asked for again: those that a report may show are kept,
-/// as files, until it is made. How many does not depend on how many there are: the best and the worst of each method, and a
-/// few drawn ones, of which the report takes the one in the middle.
+/// Images that the caller gave to be evaluated, and that nobody can be asked for again: those that a report may show
+/// are kept, as files, until it is made. How many does not depend on how many there are: the best and the worst of each
+/// method, and a few drawn ones, of which the report takes the one in the middle.
 struct GivenImages {
   /// Where the middle one is looked for.
   static let drawn = 8

@@ -4,11 +4,12 @@ import Synchronization
 import Tensors
 
 extension Evaluation {
-  /// Evaluates what is pending, `workers` images at once. `each` is told of each image, on this thread; what was found until a
-  /// failure stays. The records are the same for any number of workers.
+  /// Evaluates what is pending, `workers` images at once. `each` is told of each image, on this thread; what was found
+  /// until a failure stays. The records are the same for any number of workers.
   ///
-  /// Workers are threads, not processes: they share the model with its weights, and one of them dies with all others or not at
-  /// all. Each keeps what it found at once, so the end of the process loses the images that were worked on, and no others.
+  /// Workers are threads, not processes: they share the model with its weights, and one of them dies with all others or
+  /// not at all. Each keeps what it found at once, so the end of the process loses the images that were worked on, and
+  /// no others.
   public func run(
     workers: Int = 1, _ progress: Progress,
     each: (_ done: Int, _ of: Int, _ record: Record) throws -> Void = { _, _, _ in }

@@ -44,8 +44,8 @@ struct RandomMap: Explainer {
   }
 }
 
-/// exp(−(x² + y²)/(2·width²)) around the middle, x and y as shares of the image's sides: where photographers put what they
-/// mean.
+/// exp(−(x² + y²)/(2·width²)) around the middle, x and y as shares of the image's sides: where photographers put what
+/// they mean.
 struct CenterGaussian: Explainer {
   let name = "center-gaussian"
   let summary = "A control: a Gaussian in the middle of every image, where objects mostly are."

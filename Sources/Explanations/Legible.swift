@@ -2,8 +2,8 @@ public import Images
 public import Parallel
 
 extension Rendering {
-  /// By how much an image is enlarged so that one sees something: those with a side below 128 pixels by the whole number
-  /// that brings this side to 256 or just beyond, and no side beyond 4096.
+  /// By how much an image is enlarged so that one sees something: those with a side below 128 pixels by the whole
+  /// number that brings this side to 256 or just beyond, and no side beyond 4096.
   public static func legibleScale(_ size: (width: Int, height: Int)) -> Int {
     let (shorter, longer) = (min(size.width, size.height), max(size.width, size.height))
     guard shorter < 128 else { return 1 }

@@ -51,8 +51,8 @@ extension Image {
   /// Palettes are applied, EXIF orientation, gamma and colour profiles ignored; `reading` says what becomes of alpha,
   /// transparent colours and samples of 16 bits.
   /// `warn` is told where the image may not be what was meant. Throws `invalidImage` for anything else and for damaged
-  /// or truncated data, `unsupported` beyond the size limits, and for WebP where libwebp is not on the machine. `progress` is
-  /// asked between the rows whether to go on.
+  /// or truncated data, `unsupported` beyond the size limits, and for WebP where libwebp is not on the machine.
+  /// `progress` is asked between the rows whether to go on.
   public static func decode(
     _ bytes: UnsafeRawBufferPointer, as reading: Reading = Reading(), _ progress: Progress,
     warn: (String) -> Void = { _ in }

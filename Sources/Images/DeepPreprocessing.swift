@@ -5,8 +5,8 @@ import Tensors
 /// Images of 16 bits on their way to a network: planes of floats, resized as Pillow resizes images of mode `F`, so that
 /// nothing is rounded to bytes between.
 extension Preprocessing {
-  /// As `tensor`, of a view of samples of 16 bits, for networks that read no alpha. Numbers are those of 8 bits in steps
-  /// of 1/257, or with `depth 16` the samples; what a filter makes beyond their range is cut off, as of bytes.
+  /// As `tensor`, of a view of samples of 16 bits, for networks that read no alpha. Numbers are those of 8 bits in
+  /// steps of 1/257, or with `depth 16` the samples; what a filter makes beyond their range is cut off, as of bytes.
   func deepTensor(from view: PixelView, into target: UnsafeMutablePointer<Float>, _ progress: Progress) throws {
     var planes = try (0..<view.format.channels).map { try Plane(view, channel: $0) }
     for (step, size) in zip(steps, try sizes(from: (view.width, view.height))) {

@@ -12,8 +12,8 @@ extension Image {
     }
   }
 
-  /// A JPEG file, grey or RGB: alpha is dropped. The same pixels always give the same bytes. `quality` is libjpeg's, 1 to
-  /// 100; photographs take a tenth of their PNG file at 85. Throws `unsupported` for a side above 65,500.
+  /// A JPEG file, grey or RGB: alpha is dropped. The same pixels always give the same bytes. `quality` is libjpeg's, 1
+  /// to 100; photographs take a tenth of their PNG file at 85. Throws `unsupported` for a side above 65,500.
   public func encodeJPEG(quality: Int = 85, _ progress: Progress) throws -> Buffer<UInt8> {
     let opaque = channels == 4 ? try withView { try Image(opaque: $0) } : self
     return try opaque.encoded(progress) { pixels, watch, encoded, message in

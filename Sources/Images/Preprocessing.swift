@@ -149,8 +149,8 @@ public struct Preprocessing: Sendable, Equatable {
 
   /// Writes float32 values, [channels, height, width] of `outputSize`, rows touching.
   ///
-  /// Alpha is dropped but for a network that reads it; grey pixels are repeated for one that reads RGB. Throws as `outputSize`, and `cancelled`
-  /// where `progress`, which is asked between the rows, says so.
+  /// Alpha is dropped but for a network that reads it; grey pixels are repeated for one that reads RGB. Throws as
+  /// `outputSize`, and `cancelled` where `progress`, which is asked between the rows, says so.
   public func tensor(
     from view: PixelView, into target: UnsafeMutablePointer<Float>, _ progress: Progress
   ) throws {

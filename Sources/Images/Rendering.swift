@@ -84,8 +84,8 @@ public struct Region: Sendable, Equatable {
 
 /// The colours of `map`, over `image` where there is one, as RGB.
 ///
-/// Throws `invalidArgument` for options out of range, `unsupported` for results beyond the size limits. `progress` is asked
-/// between the rows whether to go on.
+/// Throws `invalidArgument` for options out of range, `unsupported` for results beyond the size limits. `progress` is
+/// asked between the rows whether to go on.
 public func render(
   _ map: MapView, over image: PixelView? = nil, _ rendering: Rendering = Rendering(), _ progress: Progress
 ) throws -> Image {

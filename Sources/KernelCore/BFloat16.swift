@@ -1,5 +1,6 @@
 /// The loops over weights in bfloat16 of one instruction set. Where float32 has a channel, a word has two neighbouring
-/// ones, so a block is what it is in float32, with half as many channels (rounded up) and `Lanes.fma` adding two products.
+/// ones, so a block is what it is in float32, with half as many channels (rounded up) and `Lanes.fma` adding two
+/// products.
 public struct BFloat16Table: Sendable {
   public let multiply: @Sendable (_ block: Block, _ first: Int, _ end: Int) -> Void
   /// Rounds `count` floats to half as many words (rounded up).

@@ -14,8 +14,8 @@ public struct Block {
   public var zeros: UnsafePointer<Float>?
   public var taps: Int
   public var channels: Int
-  /// Summands that are added one to another; the sums of such runs are added to a total. Of n summands of a kind, rounding
-  /// grows with n in one chain, with (n² / run + n · run)^½ in runs.
+  /// Summands that are added one to another; the sums of such runs are added to a total. Of n summands of a kind,
+  /// rounding grows with n in one chain, with (n² / run + n · run)^½ in runs.
   public var run: Int
   /// Packed panels.
   public var weights: UnsafePointer<Float>
@@ -91,8 +91,8 @@ extension Lanes {
     }
   }
 
-  /// The only row of four wide panels, with one tap: a tile of one row would wait for each of its sums, four side by side
-  /// do not. Sums and totals are those of tiles.
+  /// The only row of four wide panels, with one tap: a tile of one row would wait for each of its sums, four side by
+  /// side do not. Sums and totals are those of tiles.
   @inlinable @inline(__always)
   static func fourPanels(_ b: Block, _ n: Int) {
     let (depth, x, totals) = (b.channels, b.pointers[0], b.scratch + Block.totalsOffset)

@@ -32,8 +32,8 @@ public struct TransposedProduct {
 }
 
 extension Lanes {
-  /// Columns `first..<end`, in tiles of three rows, or one, and four columns. Weights are read from memory once for three
-  /// rows; each dot product has one running vector, so it does not depend on the others of its tile.
+  /// Columns `first..<end`, in tiles of three rows, or one, and four columns. Weights are read from memory once for
+  /// three rows; each dot product has one running vector, so it does not depend on the others of its tile.
   @inlinable @inline(__always)
   static func multiplyTransposed(_ p: TransposedProduct, from first: Int, to end: Int) {
     var n = first

@@ -38,8 +38,8 @@ extension Lanes {
     }
   }
 
-  /// `output[i] = clamp(round(x[i] / scale) + zero)` to `range`, which is of whole numbers that the type holds. A stride of 0
-  /// repeats a scale and a zero point, 1 takes the next.
+  /// `output[i] = clamp(round(x[i] / scale) + zero)` to `range`, which is of whole numbers that the type holds. A
+  /// stride of 0 repeats a scale and a zero point, 1 takes the next.
   @inlinable @inline(__always)
   static func quantize(
     _ type: StepType, _ range: ClosedRange<Float>, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ n: Int,

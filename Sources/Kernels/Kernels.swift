@@ -58,8 +58,8 @@ public struct Kernels: Sendable, CustomStringConvertible {
     sumsDirectly = variant == .openblas
   }
 
-  /// The same kernels, which sum all convolutions directly: for runs of regions. nil where the bits of sums depend on how
-  /// many rows there are.
+  /// The same kernels, which sum all convolutions directly: for runs of regions. nil where the bits of sums depend on
+  /// how many rows there are.
   public var summingDirectly: Kernels? {
     guard variant != .openblas else { return nil }
     var copy = self

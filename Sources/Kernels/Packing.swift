@@ -4,9 +4,9 @@ import Tensors
 
 /// The form in which weights wait for the kernels: which numbers, in which order, how many bytes.
 ///
-/// It follows from the kernels and the shape of a layer, never from the batch or the threads. Whatever holds weights keeps
-/// them by their packing's description. A form that some processor wants is one case more, here and where products are
-/// made of it.
+/// It follows from the kernels and the shape of a layer, never from the batch or the threads. Whatever holds weights
+/// keeps them by their packing's description. A form that some processor wants is one case more, here and where
+/// products are made of it.
 public struct Packing: Sendable, Hashable, CustomStringConvertible {
   public enum Numbers: String, Sendable {
     case float32
@@ -112,8 +112,8 @@ extension Kernels {
       into: target, parallel)
   }
 
-  /// Packs a matrix: element (row, column) lies `4 * (row * rowStride + column * columnStride)` bytes after `source`, which
-  /// may be misaligned; each column is multiplied by `scale[column]` where given.
+  /// Packs a matrix: element (row, column) lies `4 * (row * rowStride + column * columnStride)` bytes after `source`,
+  /// which may be misaligned; each column is multiplied by `scale[column]` where given.
   public func pack(
     _ source: UnsafeRawPointer, as packing: Packing, rowStride: Int, columnStride: Int, scale: [Float]? = nil,
     into target: UnsafeMutableRawPointer, _ parallel: Parallel

@@ -11,15 +11,15 @@ public enum Precision: String, Sendable, CaseIterable {
   case float32, fast, bfloat16
 }
 
-/// An ONNX classifier: what an image shows, and why. It never changes after loading; any number of threads may use it at
-/// once. Everything that can fail throws `LimpidError`.
+/// An ONNX classifier: what an image shows, and why. It never changes after loading; any number of threads may use it
+/// at once. Everything that can fail throws `LimpidError`.
 public final class Model: Sendable {
   private let model: Models.Model
 
   /// `preprocess` says how images are prepared, in place of what the file says: "imagenet", "imagenet-exact", or steps
-  /// of docs/model-format.md with semicolons between them. `threads` 0: one per core; `memoryLimit` in bytes for one call,
-  /// 0: the machine's memory. `precision` is a bound on the error of logits; the processor may have nothing faster within it
-  /// than float32.
+  /// of docs/model-format.md with semicolons between them. `threads` 0: one per core; `memoryLimit` in bytes for one
+  /// call, 0: the machine's memory. `precision` is a bound on the error of logits; the processor may have nothing
+  /// faster within it than float32.
   public convenience init(
     path: String, preprocess: String? = nil, threads: Int = 0, memoryLimit: UInt64 = 0, precision: Precision = .float32
   ) throws {

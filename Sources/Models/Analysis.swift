@@ -172,7 +172,8 @@ extension Model {
     return try [own] + others.operands(rows: rows)
   }
 
-  /// The further inputs of `call` for `rows` rows of its image `image`. Throws where the logits need one that is not fed.
+  /// The further inputs of `call` for `rows` rows of its image `image`. Throws where the logits need one that is not
+  /// fed.
   public func furtherInputs(
     of image: Int, rows: Int, _ head: ScoreHead, _ call: Call
   ) throws -> [(value: ValueID, tensor: Tensor)] {

@@ -47,7 +47,8 @@ public struct InputFormat: Sendable {
   }
 
   /// The input that the metadata names, else, of those that are read, the only one, or the only one of 1 to 4 channels,
-  /// that can be an image; nil where none is, or several are. Throws `invalidModel` where the metadata names none of the inputs.
+  /// that can be an image; nil where none is, or several are. Throws `invalidModel` where the metadata names none of
+  /// the inputs.
   static func find(_ graph: Graph, _ metadata: Metadata) throws -> InputFormat? {
     let channels = metadata.preprocessing?.channels
     if let name = metadata.entries["limpid.input"] {

@@ -28,10 +28,11 @@ extension Model {
   private static let leastSaving = 0.2
 
   /// Runs forms of an image, computing again only what their regions reach, and hands `body` the values of `fetches`:
-  /// of the image first, as form nil, then of the forms in order. Same bits as whole runs with direct sums, whatever runs together.
+  /// of the image first, as form nil, then of the forms in order. Same bits as whole runs with direct sums, whatever
+  /// runs together.
   ///
-  /// False, and nothing has run, where the graph changes everywhere too early, so that whole runs are as fast, or where the
-  /// memory limit has no room for all values of the image.
+  /// False, and nothing has run, where the graph changes everywhere too early, so that whole runs are as fast, or where
+  /// the memory limit has no room for all values of the image.
   public func forEachForm(
     _ forms: RegionalForms, fetch fetches: [ValueID], _ call: Call, _ progress: Progress,
     _ body: (_ items: Range<Int>?, _ tensors: [Tensor]) throws -> Void

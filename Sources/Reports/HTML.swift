@@ -1,5 +1,5 @@
-/// A piece of a page. What stands between `\(` and `)` is text from outside unless it is a piece itself, and is escaped:
-/// no name of a file, a class or a layer can become markup.
+/// A piece of a page. What stands between `\(` and `)` is text from outside unless it is a piece itself, and is
+/// escaped: no name of a file, a class or a layer can become markup.
 struct HTML: ExpressibleByStringInterpolation {
   private(set) var text: String
 

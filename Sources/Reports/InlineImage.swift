@@ -9,8 +9,8 @@ public struct InlineImage: Sendable {
   /// "data:image/jpeg;base64,…"
   let address: String
 
-  /// `image`, made smaller where a side is longer than `longest`. Drawings stay as they are, byte for byte; photographs,
-  /// whose PNG file is three times as long as their JPEG file or more, become JPEG.
+  /// `image`, made smaller where a side is longer than `longest`. Drawings stay as they are, byte for byte;
+  /// photographs, whose PNG file is three times as long as their JPEG file or more, become JPEG.
   public init(_ image: Image, longest: Int = 480, _ progress: Progress) throws {
     let parts = progress.parts(1, 1, 1)
     let image = try image.fitting(longest, parts[0])

@@ -131,7 +131,8 @@ extension Report {
     return nil
   }
 
-  /// The methods with the best mean, controls left out; none where no value is better, or one method alone was measured.
+  /// The methods with the best mean, controls left out; none where no value is better, or one method alone was
+  /// measured.
   func best(_ metric: Metric) -> [String] {
     let means = methods.filter { $0.control == nil }.compactMap { method in
       estimate(method.name, metric.name).flatMap { $0.mean.isNaN ? nil : (method.name, $0.mean) }

@@ -1,5 +1,5 @@
-/// Widths from 320 pixels on, light and dark, and paper. Colours come in pairs that differ by 4.5 : 1 or more where they
-/// are text, 3 : 1 where they are lines.
+/// Widths from 320 pixels on, light and dark, and paper. Colours come in pairs that differ by 4.5 : 1 or more where
+/// they are text, 3 : 1 where they are lines.
 let stylesheet: HTML = """
   :root { color-scheme: light dark;
     --paper: #fff; --ink: #1b1f24; --soft: #545d68; --line: #c8d0d9; --panel: #f4f6f8; --accent: #0b62a8;

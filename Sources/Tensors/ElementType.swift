@@ -1,5 +1,6 @@
-/// Element types, numbered as in ONNX's `TensorProto.DataType`. Each element has a byte or more to itself, also those of
-/// fewer bits, which files pack: integers of them lie in a byte as whole numbers, floating-point numbers as its lowest bits.
+/// Element types, numbered as in ONNX's `TensorProto.DataType`. Each element has a byte or more to itself, also those
+/// of fewer bits, which files pack: integers of them lie in a byte as whole numbers, floating-point numbers as its
+/// lowest bits.
 public enum ElementType: Int32, Sendable, CaseIterable, CustomStringConvertible {
   case float32 = 1
   case uint8 = 2
@@ -36,8 +37,8 @@ public enum ElementType: Int32, Sendable, CaseIterable, CustomStringConvertible 
     }
   }
 
-  /// The type in which values of this type are computed: floating-point types of 16 bits and more in float32. Nothing but
-  /// conversions and what moves elements takes those of fewer bits: these stay what they are.
+  /// The type in which values of this type are computed: floating-point types of 16 bits and more in float32. Nothing
+  /// but conversions and what moves elements takes those of fewer bits: these stay what they are.
   public var computed: ElementType {
     switch self {
     case .float16, .bfloat16, .float64: .float32

@@ -1,5 +1,5 @@
-/// A floating-point format of 8 bits or fewer, one element to a byte: what tells one such format from another. A code's bits
-/// are, from the lowest, those of the fraction, of the exponent, and the sign.
+/// A floating-point format of 8 bits or fewer, one element to a byte: what tells one such format from another. A code's
+/// bits are, from the lowest, those of the fraction, of the exponent, and the sign.
 ///
 /// Sources: ONNX's tables of Cast; the OCP specifications of 8-bit floating point and of microscaling formats.
 public struct SmallFloat: Sendable {
@@ -62,9 +62,10 @@ public struct SmallFloat: Sendable {
   /// The greatest number.
   public var greatestValue: Float { values[Int(greatest)] }
 
-  /// The code of the number of the format that `x` is rounded to. What is beyond the greatest becomes that where `saturate`
-  /// says so or the format has nothing else, else infinity or NaN; NaN becomes 0 in a format without. In a format without a
-  /// sign only what `x` is without it counts; too small a number becomes the smallest one, where it does not saturate NaN.
+  /// The code of the number of the format that `x` is rounded to. What is beyond the greatest becomes that where
+  /// `saturate` says so or the format has nothing else, else infinity or NaN; NaN becomes 0 in a format without. In a
+  /// format without a sign only what `x` is without it counts; too small a number becomes the smallest one, where it
+  /// does not saturate NaN.
   public func code(_ x: Float, saturate: Bool = true, rounding: Rounding = .nearest) -> UInt8 {
     let code = magnitude(x, saturate, rounding)
     return x.sign == .plus || code == 0 && !hasNegativeZero ? code : code | sign

@@ -1,8 +1,8 @@
 import CReserve
 import Glibc
 
-/// Throws where Swift's own containers met a system without memory since this thread asked last. They then lie in a reserve,
-/// and what is being computed is to end while that lasts.
+/// Throws where Swift's own containers met a system without memory since this thread asked last. They then lie in a
+/// reserve, and what is being computed is to end while that lasts.
 public func checkReserve() throws {
   if lp_took_reserve() != 0 { throw Failure(.unsupported, "the system has no memory") }
 }

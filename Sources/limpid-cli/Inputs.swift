@@ -2,7 +2,8 @@ import Documents
 import Glibc
 import Tensors
 
-/// The images in `paths`: "-" stands for standard input, and of folders the PNG, JPEG and WebP files are taken, by name.
+/// The images in `paths`: "-" stands for standard input, and of folders the PNG, JPEG and WebP files are taken, by
+/// name.
 func imageFiles(_ paths: [String]) throws -> [String] {
   guard paths.count(where: { $0 == "-" }) <= 1 else {
     throw Failure(.invalidArgument, "standard input (-) can be read once only")

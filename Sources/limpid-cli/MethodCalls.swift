@@ -5,9 +5,9 @@ import Models
 import Tensors
 
 extension GivenSettings {
-  /// The methods of these names, "a,b" standing for two and "a@few" for another use of a, each with what it reads of the
-  /// settings; no name: the first method that can explain the model. `common` has what every call of the model takes.
-  /// Throws where something is read by none.
+  /// The methods of these names, "a,b" standing for two and "a@few" for another use of a, each with what it reads of
+  /// the settings; no name: the first method that can explain the model. `common` has what every call of the model
+  /// takes. Throws where something is read by none.
   func uses(of given: [String], _ model: Model, _ common: Call) throws -> [MethodUse] {
     var known = Set<String>()
     let names = given.flatMap { $0.split(separator: ",").map(String.init) }.filter { known.insert($0).inserted }

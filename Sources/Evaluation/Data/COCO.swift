@@ -2,8 +2,8 @@ import Documents
 import Tensors
 
 extension DataFormat {
-  /// COCO's instances (Lin et al., 2014): every category that an image has is a sample, with the boxes and the mask of its
-  /// instances. With a file of classes, categories that it does not name are left out.
+  /// COCO's instances (Lin et al., 2014): every category that an image has is a sample, with the boxes and the mask of
+  /// its instances. With a file of classes, categories that it does not name are left out.
   static let coco = DataFormat(
     name: "coco", summary: "COCO: a file of instances (.json), with --images",
     recognizes: { path in

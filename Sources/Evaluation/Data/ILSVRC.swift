@@ -2,9 +2,9 @@ import Documents
 import Tensors
 
 extension DataFormat {
-  /// ILSVRC's validation images with the boxes of the localisation task, as Kaggle gives them: LOC_val_solution.csv, a line
-  /// for each image, "synset x1 y1 x2 y2" repeated. Classes are the synsets in the order of LOC_synset_mapping.txt beside
-  /// it, or of the file of classes.
+  /// ILSVRC's validation images with the boxes of the localisation task, as Kaggle gives them: LOC_val_solution.csv, a
+  /// line for each image, "synset x1 y1 x2 y2" repeated. Classes are the synsets in the order of LOC_synset_mapping.txt
+  /// beside it, or of the file of classes.
   static let ilsvrc = DataFormat(
     name: "ilsvrc", summary: "ILSVRC validation: LOC_val_solution.csv, or its folder",
     recognizes: { path in
@@ -46,8 +46,8 @@ extension DataFormat {
     return BoundingBox(x1: numbers[0], y1: numbers[1], x2: numbers[2], y2: numbers[3])
   }
 
-  /// Annotations of Pascal VOC, and of ILSVRC: an XML file for each image. An image with objects of several classes is a
-  /// sample for each.
+  /// Annotations of Pascal VOC, and of ILSVRC: an XML file for each image. An image with objects of several classes is
+  /// a sample for each.
   static let voc = DataFormat(
     name: "voc", summary: "a folder of VOC XML annotations",
     recognizes: { path in

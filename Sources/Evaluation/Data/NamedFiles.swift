@@ -3,7 +3,8 @@ import Tensors
 
 extension DataFormat {
   /// ConText (Karaoglu et al., 2013), as SCOUTER reads it: the class is what stands before the first "_" of a file's
-  /// name. The split is that of scikit-learn's `train_test_split(train_size=0.8, random_state=1)` over the sorted names.
+  /// name. The split is that of scikit-learn's `train_test_split(train_size=0.8, random_state=1)` over the sorted
+  /// names.
   static let context = DataFormat(
     name: "context", summary: "ConText: the class is the start of a file's name", recognizes: { _ in false },
     read: { request in
@@ -49,8 +50,8 @@ extension DataFormat {
   }
 }
 
-/// MT19937 (Matsumoto & Nishimura, 1998), and permutations as NumPy's `RandomState` draws them: for splits that programs
-/// have published by their seed.
+/// MT19937 (Matsumoto & Nishimura, 1998), and permutations as NumPy's `RandomState` draws them: for splits that
+/// programs have published by their seed.
 struct MersenneTwister {
   private var state = [UInt32](repeating: 0, count: 624)
   private var next = 624

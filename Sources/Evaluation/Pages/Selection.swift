@@ -2,8 +2,8 @@ import Explanations
 import Metrics
 import Reports
 
-/// Which images a page shows: by the first metric that knows good from bad, the best and the worst image of each method,
-/// and the one in the middle of the first method's. Without methods, the mistakes that the model was surest of.
+/// Which images a page shows: by the first metric that knows good from bad, the best and the worst image of each
+/// method, and the one in the middle of the first method's. Without methods, the mistakes that the model was surest of.
 struct Selection {
   /// Beyond so many images a page becomes long to read, and to make.
   static let most = 10

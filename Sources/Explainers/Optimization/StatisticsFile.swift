@@ -4,8 +4,8 @@ public import Models
 import Parallel
 import Tensors
 
-/// What is usual for layers of a model, kept beside its file: safetensors, `<layer>.mean`, `.std` and `.active` each, and
-/// in its metadata which model and preprocessing it is of.
+/// What is usual for layers of a model, kept beside its file: safetensors, `<layer>.mean`, `.std` and `.active` each,
+/// and in its metadata which model and preprocessing it is of.
 struct StatisticsFile {
   private static let suffix = ".statistics.safetensors"
   fileprivate static let parts = ["mean", "std", "active"]

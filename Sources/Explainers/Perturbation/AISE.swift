@@ -9,8 +9,9 @@ import Tensors
 /// keeps less that of what is left without it. The map is Σ (s(x ⊙ M) − s(x ⊙ (1 − M)))·M over all places that were
 /// looked at, divided by its maximum, summed over the widths.
 ///
-/// Windows have the height 1 at the pixel that is nearest to their centre. `objective` takes one of the two scores alone.
-/// OpenVINO XAI's optimizer is SciPy's, which chooses rectangles somewhat otherwise: its maps are alike, not equal.
+/// Windows have the height 1 at the pixel that is nearest to their centre. `objective` takes one of the two scores
+/// alone. OpenVINO XAI's optimizer is SciPy's, which chooses rectangles somewhat otherwise: its maps are alike, not
+/// equal.
 struct AISE: Explainer {
   let name = "aise"
   let summary = "Gaussian windows, placed where an optimizer finds that they hold what the score needs."

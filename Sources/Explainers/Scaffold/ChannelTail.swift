@@ -9,9 +9,9 @@ import Tensors
 ///
 /// What is behind the layer often works channel by channel first, as pooling does. That part runs for two values only:
 /// the image's, and the one whose channels are all set; each channel of the result is that of one or the other, with
-/// the same bits as if it had run for each. Where a product with a known matrix comes next, as in the fully connected layer of
-/// a classifier, each channel's result is that of the image, which runs, and what its few elements change: the same
-/// but for rounding. The rest then runs for its small values.
+/// the same bits as if it had run for each. Where a product with a known matrix comes next, as in the fully connected
+/// layer of a classifier, each channel's result is that of the image, which runs, and what its few elements change: the
+/// same but for rounding. The rest then runs for its small values.
 struct ChannelTail {
   /// What is left to be run; nil where the product gives the scores.
   private let tail: LayerTail?

@@ -75,8 +75,9 @@ extension ExplanationRequest {
     return result
   }
 
-  /// Runs forms that differ from the image in a region each: by regions where that is faster. `body` gets what `fetch` is
-  /// for forms that ran together; of the image itself too, by the same sums, as nil, where those are not the usual ones.
+  /// Runs forms that differ from the image in a region each: by regions where that is faster. `body` gets what `fetch`
+  /// is for forms that ran together; of the image itself too, by the same sums, as nil, where those are not the usual
+  /// ones.
   func forEachForm(
     of subject: Subject, regions: [Region], fetch: ValueID, _ progress: Progress,
     write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void,

@@ -1,9 +1,10 @@
 import KernelCore
 public import Parallel
 
-/// Convolutions and pools of regions: the kernels of whole maps, with pointers into the image's maps or into the parts that
-/// differ. So each output is summed in the same order, and has the same bits as in a run of the whole form. Convolutions
-/// are summed directly: in Winograd's algorithm a pixel changes the rounding of outputs that do not depend on it.
+/// Convolutions and pools of regions: the kernels of whole maps, with pointers into the image's maps or into the parts
+/// that differ. So each output is summed in the same order, and has the same bits as in a run of the whole form.
+/// Convolutions are summed directly: in Winograd's algorithm a pixel changes the rounding of outputs that do not depend
+/// on it.
 extension Kernels {
   /// Bytes that `convolve(_:regions:…)` needs for a list of `pixels`.
   public func regionWorkspace(_ c: Convolution, _ packing: Packing, pixels: Int, threads: Int) -> Int {
@@ -11,8 +12,8 @@ extension Kernels {
     return RegionWindows(c, packing, self, pixels: pixels, threads: threads).slotBytes * max(1, threads)
   }
 
-  /// `packed`: weights as `packing` of kernels that sum directly. `output`: [pixels of `wanted`, channels]; the residual
-  /// of the epilogue is laid out so, and may be the output itself.
+  /// `packed`: weights as `packing` of kernels that sum directly. `output`: [pixels of `wanted`, channels]; the
+  /// residual of the epilogue is laid out so, and may be the output itself.
   public func convolve(
     _ c: Convolution, regions wanted: RegionList, of input: PatchedMaps, _ packed: UnsafePointer<Float>,
     as packing: Packing, into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue,

@@ -2,8 +2,9 @@
 import Graph
 import Tensors
 
-/// DeformConv (Dai et al. 2017; with a mask, Zhu et al. 2019): each tap of each window reads the image at a place of its
-/// own, between pixels. Written as GridSample, which reads there, and a convolution of what was read by as many taps.
+/// DeformConv (Dai et al. 2017; with a mask, Zhu et al. 2019): each tap of each window reads the image at a place of
+/// its own, between pixels. Written as GridSample, which reads there, and a convolution of what was read by as many
+/// taps.
 extension Lowering {
   static let deformableRules: [String: Rule] = ["DeformConv": deformable]
 

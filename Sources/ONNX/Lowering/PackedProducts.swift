@@ -2,13 +2,13 @@
 import Graph
 import Tensors
 
-/// MatMulNBits: a product with weights of 2, 4 or 8 bits, each block of which along the sum has a scale. They are unpacked when
-/// the file is read: the product is then one of float32.
+/// MatMulNBits: a product with weights of 2, 4 or 8 bits, each block of which along the sum has a scale. They are
+/// unpacked when the file is read: the product is then one of float32.
 extension Lowering {
   static let packedRules: [String: Rule] = ["MatMulNBits": packedProduct]
 
-  /// Inputs: A, weights [N, blocks, bytes of a block], scales [N × blocks], zero points (packed as the weights are, or in
-  /// the type of the scales), group indices, bias [N].
+  /// Inputs: A, weights [N, blocks, bytes of a block], scales [N × blocks], zero points (packed as the weights are, or
+  /// in the type of the scales), group indices, bias [N].
   private static func packedProduct(_ lowering: inout Lowering, _ node: Node) throws {
     try lowering.refuse(node, inputs: 4..<5, "g_idx")
     let bits = try node.int("bits", default: 4)

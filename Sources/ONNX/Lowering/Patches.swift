@@ -2,8 +2,8 @@
 import Graph
 import Tensors
 
-/// Col2Im: patches are put together to an image, and added where they overlap. That is a transposed convolution of their
-/// elements by weights that put each element at its place.
+/// Col2Im: patches are put together to an image, and added where they overlap. That is a transposed convolution of
+/// their elements by weights that put each element at its place.
 extension Lowering {
   static let patchRules: [String: Rule] = ["Col2Im": patches]
 

@@ -6,8 +6,8 @@ import Tensors
 extension Lowering {
   static let rotaryRules: [String: Rule] = ["RotaryEmbedding": rotate]
 
-  /// Inputs: [N, heads, rows, width] or [N, rows, heads × width]; cosines and sines [places, pairs], with the rows' places
-  /// [N, rows], or [N, rows, pairs] without.
+  /// Inputs: [N, heads, rows, width] or [N, rows, heads × width]; cosines and sines [places, pairs], with the rows'
+  /// places [N, rows], or [N, rows, pairs] without.
   private static func rotate(_ lowering: inout Lowering, _ node: Node) throws {
     let (heads, rotated) = (try node.int("num_heads", default: 0), try node.int("rotary_embedding_dim", default: 0))
     guard heads >= 0, rotated >= 0, rotated % 2 == 0 else {

@@ -1,8 +1,8 @@
 public import Kernels
 public import Parallel
 
-/// How a step over windows computes regions of its result, where the maps of the image itself are known: for many forms of
-/// one image that differ from it in a small part.
+/// How a step over windows computes regions of its result, where the maps of the image itself are known: for many forms
+/// of one image that differ from it in a small part.
 public struct RegionalStep: Sendable {
   /// Where one run finds its operands.
   public struct Invocation {

@@ -3,8 +3,8 @@ import Tensors
 
 /// Gradients of quantisation: the straight-through estimator, clipped. Rounding counts as no change, so within the
 /// range that the quantised type can hold the gradient passes QuantizeLinear and DequantizeLinear as it is (times
-/// scale, divided by scale), and scales count as constants, since both together move a value by less than a step; where a value is clamped to the end of the range it is 0, as in PyTorch's fake
-/// quantisation.
+/// scale, divided by scale), and scales count as constants, since both together move a value by less than a step; where
+/// a value is clamped to the end of the range it is 0, as in PyTorch's fake quantisation.
 enum QuantizationGradients {
   static let dequantize = GradientRule.unary { e, node, dy in
     try e.multiply(dy, scale(&e, node))

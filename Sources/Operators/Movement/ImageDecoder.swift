@@ -4,8 +4,8 @@ import Parallel
 import Tensors
 
 /// ImageDecoder: the pixels [height, width, channels] of an image file whose bytes are fed. PNG, JPEG and WebP files
-/// are decoded as images that are fed otherwise. Of other files, and damaged ones, the specification makes no pixels; we
-/// differ, and throw.
+/// are decoded as images that are fed otherwise. Of other files, and damaged ones, the specification makes no pixels;
+/// we differ, and throw.
 enum ImageDecoder {
   static let definitions = [OperatorDefinition("ImageDecoder", plan: plan).gradient(.constant)]
 

@@ -4,8 +4,8 @@ import Parallel
 import Tensors
 
 /// `limpid.Normalization`(x, scale?, shift?) with `axis` and `epsilon`: `(x - mean) / sqrt(variance + epsilon)` along
-/// one axis, times a scale, plus a shift, each a constant with a number for each element of the axis: layer normalisation
-/// as exporters write it in single nodes, over the last axis or over the channels.
+/// one axis, times a scale, plus a shift, each a constant with a number for each element of the axis: layer
+/// normalisation as exporters write it in single nodes, over the last axis or over the channels.
 public enum AxisNormalization {
   public static let name = "Normalization"
   static let definitions = [OperatorDefinition(name, domain: "limpid", plan: plan)]

@@ -2,8 +2,8 @@ import Kernels
 import Parallel
 import Tensors
 
-/// InstanceNormalization and GroupNormalization where channels lie last, as behind a convolution: sums by channel, which
-/// groups put together, in place of rows that two permutations would make.
+/// InstanceNormalization and GroupNormalization where channels lie last, as behind a convolution: sums by channel,
+/// which groups put together, in place of rows that two permutations would make.
 struct ChannelsLastGroups: Sendable {
   private let shape: Shape
   private let images, pixels, channels: Int

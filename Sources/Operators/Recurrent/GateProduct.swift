@@ -2,8 +2,8 @@ import Kernels
 import Parallel
 import Tensors
 
-/// Products with weights of gates, [directions, gates × hidden, depth]: packed where they are known when the model is planned,
-/// else read where they lie.
+/// Products with weights of gates, [directions, gates × hidden, depth]: packed where they are known when the model is
+/// planned, else read where they lie.
 struct GateProduct: Sendable {
   private let input: Int
   private let depth, width: Int
@@ -37,8 +37,8 @@ struct GateProduct: Sendable {
   /// Whether runs do without the input.
   var isPacked: Bool { packed != nil }
 
-  /// `target[row, column] = x[row] · weights[column] + bias[column]`, of the wanted columns; rows of x touch, those of the
-  /// result are `width` apart. `bias` is that of all gates.
+  /// `target[row, column] = x[row] · weights[column] + bias[column]`, of the wanted columns; rows of x touch, those of
+  /// the result are `width` apart. `bias` is that of all gates.
   func run(
     _ run: Invocation, _ direction: Int, rows: Int, _ x: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
     into target: UnsafeMutablePointer<Float>, _ parallel: Parallel

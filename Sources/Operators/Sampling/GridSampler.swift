@@ -2,7 +2,8 @@
 struct GridSampler: Sendable {
   enum Mode { case nearest, linear, cubic }
   enum Padding: String { case zeros, border, reflection }
-  /// What names a place: −1 to 1 from the middle of the first pixel to that of the last, or from edge to edge; or pixels.
+  /// What names a place: −1 to 1 from the middle of the first pixel to that of the last, or from edge to edge; or
+  /// pixels.
   enum Unit { case middles, edges, pixels }
 
   /// nil for images.

@@ -181,8 +181,8 @@ struct ResizePass: Sendable {
     }
   }
 
-  /// This pass and then `next`, of an axis further in, row by row of this one: what lies between is `rowCount` floats for each
-  /// thread, in `scratch`.
+  /// This pass and then `next`, of an axis further in, row by row of this one: what lies between is `rowCount` floats
+  /// for each thread, in `scratch`.
   func run(
     _ x: UnsafePointer<Float>, then next: ResizePass, into output: UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>, _ parallel: Parallel
