@@ -100,7 +100,8 @@ let package = Package(
     .target(
       name: "Models",
       dependencies: [
-        "ONNX", "Engine", "Transforms", "Operators", "Explanations", "Images", "Graph", "Kernels", "Parallel", "Documents",
+        "ONNX", "Engine", "Transforms", "Operators", "Explanations", "Images", "Graph", "Kernels", "Parallel",
+        "Documents",
         "Tensors",
       ],
       swiftSettings: swift),
@@ -108,7 +109,8 @@ let package = Package(
     .target(
       name: "Explainers",
       dependencies: [
-        "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel", "Documents",
+        "Transforms", "Operators", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel",
+        "Documents",
         "Tensors",
       ],
       swiftSettings: numeric),
@@ -123,7 +125,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "Metrics", "Explainers", "Models", "Reports", "Explanations", "Images", "Kernels", "Graph", "Parallel", "Documents",
+        "Metrics", "Explainers", "Models", "Reports", "Explanations", "Images", "Kernels", "Graph", "Parallel",
+        "Documents",
         "Tensors", "CLimpid", "CSQLite",
       ],
       swiftSettings: swift),
@@ -131,14 +134,16 @@ let package = Package(
     .target(
       name: "CABI",
       dependencies: [
-        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Images", "Engine", "Kernels", "Graph", "Parallel",
+        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Images", "Engine", "Kernels", "Graph",
+        "Parallel",
         "Documents", "Tensors", "CLimpid", "CThread",
       ],
       swiftSettings: swift),
 
     // What Swift programs import.
     .target(
-      name: "Limpid", dependencies: ["Explainers", "Models", "Explanations", "Images", "Kernels", "Parallel", "Tensors"],
+      name: "Limpid",
+      dependencies: ["Explainers", "Models", "Explanations", "Images", "Kernels", "Parallel", "Tensors"],
       swiftSettings: swift),
 
     // The shipped library: link settings only, so that tests can link CABI without them.
@@ -163,7 +168,8 @@ let package = Package(
     .executableTarget(
       name: "limpid-cli",
       dependencies: [
-        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph", "Parallel",
+        "Evaluation", "Metrics", "Explainers", "Models", "Explanations", "Engine", "Images", "Kernels", "Graph",
+        "Parallel",
         "Documents", "Tensors", "CLimpid",
       ],
       swiftSettings: swift,
@@ -171,9 +177,11 @@ let package = Package(
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
     .testTarget(
-      name: "ImagesTests", dependencies: ["Images", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
+      name: "ImagesTests", dependencies: ["Images", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"],
+      swiftSettings: swift),
     .testTarget(
-      name: "ONNXTests", dependencies: ["ONNX", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"], swiftSettings: swift),
+      name: "ONNXTests", dependencies: ["ONNX", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"],
+      swiftSettings: swift),
     .testTarget(
       name: "EngineTests",
       dependencies: ["Engine", "ONNX", "Operators", "Transforms", "Graph", "Kernels", "Parallel", "Tensors"],

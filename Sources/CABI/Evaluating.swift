@@ -97,10 +97,13 @@ public func limpid_evaluation_create(
     let options = try limpid_evaluation_options.read(options)
     let call = try Call(options.run)
     try call.refuseMethodSettings(for: "classifying")
-    let judged = try array(options.metrics, options.metric_count, "metrics").map { try string($0.name, "the name of a use") }
+    let judged = try array(options.metrics, options.metric_count, "metrics").map {
+      try string($0.name, "the name of a use")
+    }
     let classes = try ModelClasses(
       model, output: call.output, isNeeded: judged.isEmpty || !judged.allSatisfy(MetricUse.judgesWords))
-    var data = try options.data.map { try DataSet(String(name: $0), options.dataOptions(judged), classes: classes) } ?? DataSet()
+    var data =
+      try options.data.map { try DataSet(String(name: $0), options.dataOptions(judged), classes: classes) } ?? DataSet()
     if let name = try optionalString(options.data_name, "data_name") { data.path = name }
     let evaluation = try Evaluation(model, options.plan(model, call, data), data)
     evaluation.warn = { log(LIMPID_LOG_WARNING, $0) }
@@ -219,7 +222,9 @@ public func limpid_evaluation_evaluate(
     let out = try required(out, "out")
     guard size >= 0 else { throw Failure(.invalidArgument, "size is out of range") }
     let bytes = data.map { UnsafeRawBufferPointer(start: $0, count: size) }
-    out.pointee = BytesHandle(try Buffer(evaluation.evaluate(index, bytes: bytes, Progress(options, only: running)).bytes)).handle()
+    out.pointee = BytesHandle(
+      try Buffer(evaluation.evaluate(index, bytes: bytes, Progress(options, only: running)).bytes)
+    ).handle()
   }
 }
 
@@ -253,7 +258,8 @@ public func limpid_evaluation_show_image(
 
 @c @implementation
 public func limpid_evaluation_fail(
-  _ evaluation: OpaquePointer?, _ index: Int, _ reason: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+  _ evaluation: OpaquePointer?, _ index: Int, _ reason: UnsafePointer<CChar>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> limpid_status {
   boundary {
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation

@@ -47,7 +47,9 @@ extension Pinned where Element == CChar {
   /// A NUL would end it early.
   convenience init(_ text: String) {
     let isWhole = !text.utf8.contains(0)
-    self.init((isWhole ? text : String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value == 0 ? "\u{FFFD}" : $0 }))).utf8CString)
+    self.init(
+      (isWhole ? text : String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value == 0 ? "\u{FFFD}" : $0 })))
+        .utf8CString)
   }
   /// The bytes of a file's name.
   convenience init(name: String) { self.init(name.systemName) }

@@ -58,7 +58,9 @@ public func limpid_image_load_file_with(
     let options = try limpid_image_options.read(options)
     let out = try required(out, "out")
     let file = try Storage(path: path)
-    let image = try reading(path) { try file.withBytes { try decode($0, options, quoted(String(cString: path)) + ": ") } }
+    let image = try reading(path) {
+      try file.withBytes { try decode($0, options, quoted(String(cString: path)) + ": ") }
+    }
     out.pointee = ImageHandle(image).handle()
   }
 }
@@ -87,7 +89,8 @@ public func limpid_image_load_memory_with(
 private func decode(
   _ bytes: UnsafeRawBufferPointer, _ options: limpid_image_options, _ place: @autoclosure () -> String
 ) throws -> Image {
-  let reading = try Reading(keepsAlpha: options.alpha != 0).choosing(bits: Int(options.bits), highByte: options.high_byte != 0)
+  let reading = try Reading(keepsAlpha: options.alpha != 0).choosing(
+    bits: Int(options.bits), highByte: options.high_byte != 0)
   return try Image.decode(bytes, as: reading, Progress(asking: options)) { text in
     log(LIMPID_LOG_WARNING, place() + text)
   }

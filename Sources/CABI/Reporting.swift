@@ -53,7 +53,8 @@ private func grouped(
       let view = try item.image.pixelView()
       guard (view.width, view.height) == (explanation.field.width, explanation.field.height) else {
         throw Failure(
-          .invalidArgument, "the image has \(view.width)x\(view.height) pixels, but what was explained had "
+          .invalidArgument,
+          "the image has \(view.width)x\(view.height) pixels, but what was explained had "
             + "\(explanation.field.width)x\(explanation.field.height)")
       }
       explanation.method = page.name(of: explanation)

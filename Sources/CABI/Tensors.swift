@@ -132,7 +132,8 @@ public func limpid_run_gradient(
     let target = try required(target, "target").pointee
     let name = try string(target.name, "target.name")
     let weights = try target.data == nil ? nil : locating("target") { try target.tensor() }
-    return try model.gradient(named(feeds, feedCount) { try $0.tensor() }, of: name, weights: weights, at: names, call, progress)
+    return try model.gradient(
+      named(feeds, feedCount) { try $0.tensor() }, of: name, weights: weights, at: names, call, progress)
   }
 }
 

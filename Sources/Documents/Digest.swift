@@ -42,7 +42,8 @@ public struct Digest {
     var copy = self
     let bits = length &* 8
     let zeros = (119 - Int(length % 64)) % 64
-    let end = [0x80] + [UInt8](repeating: 0, count: zeros) + (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * $0)) }
+    let end =
+      [0x80] + [UInt8](repeating: 0, count: zeros) + (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * $0)) }
     end.withUnsafeBytes { copy.update($0) }
     return copy.state.map { word in
       let digits = String(word, radix: 16)
@@ -56,7 +57,9 @@ public struct Digest {
     words.withUnsafeMutableBufferPointer { w in
       Self.constants.withUnsafeBufferPointer { k in
         for start in stride(from: 0, to: blocks.count, by: 64) {
-          for i in 0..<16 { w[i] = UInt32(bigEndian: blocks.loadUnaligned(fromByteOffset: start + 4 * i, as: UInt32.self)) }
+          for i in 0..<16 {
+            w[i] = UInt32(bigEndian: blocks.loadUnaligned(fromByteOffset: start + 4 * i, as: UInt32.self))
+          }
           for i in 16..<64 {
             let (x, y) = (w[i - 15], w[i - 2])
             let a = Self.rotated(x, 7) ^ Self.rotated(x, 18) ^ x >> 3

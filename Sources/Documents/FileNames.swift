@@ -48,10 +48,11 @@ extension String {
     }
     if isText { return "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'" }
     let bytes = systemName.dropLast().map(UInt8.init(truncatingIfNeeded:))
-    return "$'" + bytes.map { byte in
-      let isSafe = (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "'") && byte != UInt8(ascii: "\\")
-      return isSafe ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined() + "'"
+    return "$'"
+      + bytes.map { byte in
+        let isSafe = (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: "'") && byte != UInt8(ascii: "\\")
+        return isSafe ? String(UnicodeScalar(byte)) : "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      }.joined() + "'"
   }
 
   /// With U+FFFD for bytes that are no text.

@@ -117,5 +117,7 @@ extension JSON {
   }
 
   public var integer: Int? { if case .literal(let text) = self { Int(text) } else { nil } }
-  public var bool: Bool? { if case .literal(let text) = self { text == "true" ? true : text == "false" ? false : nil } else { nil } }
+  public var bool: Bool? {
+    if case .literal(let text) = self { text == "true" ? true : text == "false" ? false : nil } else { nil }
+  }
 }

@@ -7,7 +7,9 @@ public enum TextFile {
     let file = try Storage(path: path.systemName)
     var lines = file.withBytes { $0.split(separator: 0x0A, omittingEmptySubsequences: false).map(text) }
     if lines.last?.isEmpty == true { lines.removeLast() }
-    if let first = lines.first, first.hasPrefix("\u{FEFF}") { lines[0] = String(String.UnicodeScalarView(first.unicodeScalars.dropFirst())) }
+    if let first = lines.first, first.hasPrefix("\u{FEFF}") {
+      lines[0] = String(String.UnicodeScalarView(first.unicodeScalars.dropFirst()))
+    }
     return lines
   }
 

@@ -54,7 +54,9 @@ public final class Engine: Sendable {
   /// An engine of the same graph that sums all convolutions directly, made once; nil with kernels that have no such
   /// sums.
   private func summingDirectly() -> Engine? {
-    guard !kernels.sumsDirectly, let kernels = kernels.summingDirectly else { return kernels.summingDirectly == nil ? nil : self }
+    guard !kernels.sumsDirectly, let kernels = kernels.summingDirectly else {
+      return kernels.summingDirectly == nil ? nil : self
+    }
     return direct.withLock { known in
       if known == nil { known = Engine(graph, sharing: self, kernels: kernels) }
       return known
@@ -76,7 +78,9 @@ public final class Engine: Sendable {
       graph: joined(fetched: Set(fetches), fed: Set(feeds.map(\.value))), kernels: engine.kernels, parallel: parallel,
       weights: weights, limit: limit, pool: pool, progress: progress)
     do {
-      guard let plan = try builder.buildRegional(feeds: feeds, image: image, fetches: fetches, engine) else { return nil }
+      guard let plan = try builder.buildRegional(feeds: feeds, image: image, fetches: fetches, engine) else {
+        return nil
+      }
       regional.withLock { made in
         made.insert((key, plan), at: 0)
         if made.count > 2 { made.removeLast() }
@@ -115,7 +119,8 @@ public final class Engine: Sendable {
     progress: Progress
   ) throws -> Emitter {
     var builder = PlanBuilder(
-      graph: graph, kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress)
+      graph: graph, kernels: kernels, parallel: parallel, weights: weights, limit: limit, pool: pool, progress: progress
+    )
     do {
       return try builder.trace(feeds: feeds, fetches: fetches)
     } catch is NeedsFeeds {

@@ -13,8 +13,9 @@ extension PlanBuilder {
       let type = values[value]?.operand.type, let input = source.inputs[0]
     else { return false }
     let zero = constantInput(source, 2)
-    guard zero?.bytes.elementsEqual(constantInput(node, 2)?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0))
-      ?? (constantInput(node, 2) == nil), hasConstantZero(source), hasConstantZero(node),
+    guard
+      zero?.bytes.elementsEqual(constantInput(node, 2)?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0))
+        ?? (constantInput(node, 2) == nil), hasConstantZero(source), hasConstantZero(node),
       let parameters = try RoundToSteps.parameters(
         quantizing: constantInput(source, 1), dequantizing: constantInput(node, 1), zero: zero, type)
     else { return false }

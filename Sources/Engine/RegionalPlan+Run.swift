@@ -17,7 +17,8 @@ extension RegionalPlan {
     func patched(_ i: Int) -> PatchedMaps {
       PatchedMaps(
         height: maps[i].height, width: maps[i].width, channels: maps[i].channels,
-        whole: UnsafePointer(plan.address(of: maps[i].location, base.feeds, base.block).assumingMemoryBound(to: Float.self)),
+        whole: UnsafePointer(
+          plan.address(of: maps[i].location, base.feeds, base.block).assumingMemoryBound(to: Float.self)),
         list: lists[i], parts: UnsafePointer((block.base + arena.offsets[i]).assumingMemoryBound(to: Float.self)))
     }
     takeRegions(of: forms, lists[0], into: (block.base + arena.offsets[0]).assumingMemoryBound(to: Float.self))
@@ -28,28 +29,31 @@ extension RegionalPlan {
       let pixels = maps[part.output].height * maps[part.output].width
       let multiplyAdds = part.multiplyAdds / pixels * lists[part.output].count
       let profiled = Profile.Step(index: part.step, operation: step.operation, title: step.title, shape: step.shape)
-      try locating(step.title) { try progress.timing(profiled, multiplyAdds) {
-        switch part.kind {
-        case .windows(let regional):
-          if let slot = regional.residual {
-            if let residual = part.inputs[slot] {
-              patched(residual).gather(lists[part.output], into: output)
-            } else if let location = step.inputs[slot] {
-              let whole = plan.address(of: location, base.feeds, base.block).assumingMemoryBound(to: Float.self)
-              PatchedMaps(
-                height: maps[part.output].height, width: maps[part.output].width, channels: maps[part.output].channels,
-                whole: whole, list: RegionList(regions.map { _ in .empty }), parts: whole
-              ).gather(lists[part.output], into: output)
+      try locating(step.title) {
+        try progress.timing(profiled, multiplyAdds) {
+          switch part.kind {
+          case .windows(let regional):
+            if let slot = regional.residual {
+              if let residual = part.inputs[slot] {
+                patched(residual).gather(lists[part.output], into: output)
+              } else if let location = step.inputs[slot] {
+                let whole = plan.address(of: location, base.feeds, base.block).assumingMemoryBound(to: Float.self)
+                PatchedMaps(
+                  height: maps[part.output].height, width: maps[part.output].width,
+                  channels: maps[part.output].channels,
+                  whole: whole, list: RegionList(regions.map { _ in .empty }), parts: whole
+                ).gather(lists[part.output], into: output)
+              }
             }
+            regional.run(
+              RegionalStep.Invocation(
+                input: patched(part.inputs[0]!), wanted: lists[part.output], output: output,
+                workspace: block.base + arena.byteCount, parallel: plan.parallel))
+          case .pixels(let pixels):
+            try run(pixels, part, lists, output, block.base + arena.byteCount, base, patched)
           }
-          regional.run(
-            RegionalStep.Invocation(
-              input: patched(part.inputs[0]!), wanted: lists[part.output], output: output,
-              workspace: block.base + arena.byteCount, parallel: plan.parallel))
-        case .pixels(let pixels):
-          try run(pixels, part, lists, output, block.base + arena.byteCount, base, patched)
         }
-      } }
+      }
     }
     try progress.advance(parts.count, of: parts.count)
     return try frontier.map { try whole(patched($0.maps), regions.count) }
@@ -98,7 +102,8 @@ extension RegionalPlan {
     for value in frontier { ends[value.maps] = parts.count }
     return Arena(
       maps.indices.map { i in
-        Arena.Buffer(byteCount: max(64, 4 * lists[i].count * maps[i].channels), life: max(0, i - 1)...max(max(0, i - 1), ends[i]))
+        Arena.Buffer(
+          byteCount: max(64, 4 * lists[i].count * maps[i].channels), life: max(0, i - 1)...max(max(0, i - 1), ends[i]))
       })
   }
 

@@ -51,11 +51,13 @@ public final class Evaluation {
   /// Before anything runs, what the data set lacks.
   private func check(_ data: DataSet) throws {
     if case .table(let table) = plan.target, let bad = table.first(where: { $0 < 0 || $0 >= classCount ?? Int.max }) {
-      throw Failure(.invalidArgument, "the table of classes to explain names class \(bad), which the model does not have")
+      throw Failure(
+        .invalidArgument, "the table of classes to explain names class \(bad), which the model does not have")
     }
     if !data.hasTruth {
       if plan.target.needsTruth {
-        throw Failure(.invalidArgument, "the true class is to be explained, but the data set says of no image what is true")
+        throw Failure(
+          .invalidArgument, "the true class is to be explained, but the data set says of no image what is true")
       }
       if let use = plan.scoreMetrics.first {
         throw Failure(.invalidArgument, "the metric \(quoted(use.name)) needs true classes, but the data set has none")
@@ -63,14 +65,19 @@ public final class Evaluation {
     }
     for use in plan.explanationMetrics where use.reads("words") && !data.namesThings {
       throw Failure(
-        .invalidArgument, "the metric \(quoted(use.name)) needs to know what is in the images, in words, which a data set of "
+        .invalidArgument,
+        "the metric \(quoted(use.name)) needs to know what is in the images, in words, which a data set of "
           + "format \(quoted(data.format)) does not say; coco and voc do")
     }
-    for use in plan.explanationMetrics where !use.reads("words") && use.call.draws["boxes"] == nil && use.call.draws["mask"] == nil {
+    for use in plan.explanationMetrics
+    where !use.reads("words") && use.call.draws["boxes"] == nil && use.call.draws["mask"] == nil {
       let reads = (boxes: use.reads("boxes"), masks: use.reads("mask"))
-      guard reads.boxes || reads.masks, !(reads.boxes && data.hasBoxes), !(reads.masks && data.hasMasks) else { continue }
+      guard reads.boxes || reads.masks, !(reads.boxes && data.hasBoxes), !(reads.masks && data.hasMasks) else {
+        continue
+      }
       throw Failure(
-        .invalidArgument, "the metric \(quoted(use.name)) needs to know where objects are, but a data set of format "
+        .invalidArgument,
+        "the metric \(quoted(use.name)) needs to know where objects are, but a data set of format "
           + "\(quoted(data.format)) has no boxes" + (reads.masks ? " and no masks" : "")
           + (data.namesThings ? " of one class where words are judged too: take another run for it" : ""))
     }
@@ -93,7 +100,9 @@ public final class Evaluation {
     let sample = try sample(index)
     let boxes = sample.boxes ?? []
     guard boxes.count == words.count else {
-      throw Failure(.invalidArgument, "\(words.count) words for the \(boxes.count) boxes of \(quoted(sample.name)); give one for each")
+      throw Failure(
+        .invalidArgument,
+        "\(words.count) words for the \(boxes.count) boxes of \(quoted(sample.name)); give one for each")
     }
     places[sample.key]?.removeAll { $0 == index }
     data.samples[index].things = zip(words, boxes).map { Thing(name: $0, box: $1) }
@@ -152,7 +161,8 @@ public final class Evaluation {
   private func checkStatistics() throws {
     guard try plan.digestOfStatistics(model) == statistics else {
       throw Failure(
-        .invalidArgument, "what is usual for the model's layers was estimated anew since this evaluation was made; make it anew")
+        .invalidArgument,
+        "what is usual for the model's layers was estimated anew since this evaluation was made; make it anew")
     }
   }
 

@@ -42,7 +42,8 @@ struct Examination {
         }
         explained.append(
           Record.Explained(
-            classIndex: explanation.classIndex, score: Double(explanation.score), isDegenerate: explanation.isDegenerate,
+            classIndex: explanation.classIndex, score: Double(explanation.score),
+            isDegenerate: explanation.isDegenerate,
             values: values))
       }
       return Record(
@@ -68,7 +69,9 @@ struct Examination {
     return found
   }
 
-  private func prediction(_ scores: (probabilities: [Float], scores: [Float], predicted: Int)) throws -> Record.Prediction {
+  private func prediction(_ scores: (probabilities: [Float], scores: [Float], predicted: Int)) throws
+    -> Record.Prediction
+  {
     let values = scores.probabilities
     guard scores.predicted >= 0 else { return Record.Prediction(classIndex: -1, probability: .nan) }
     var found = Record.Prediction(classIndex: scores.predicted, probability: Double(values[scores.predicted]))
@@ -107,7 +110,8 @@ struct Examination {
     case .table(let table):
       guard let truth = sample.truth, table.indices.contains(truth) else {
         throw Failure(
-          .invalidArgument, "the table of classes to explain has \(table.count) rows, but none for the true class "
+          .invalidArgument,
+          "the table of classes to explain has \(table.count) rows, but none for the true class "
             + (sample.truth.map(String.init) ?? "(not known)"))
       }
       return table[truth]
@@ -178,7 +182,8 @@ struct Examination {
     }
     return Record.Value(
       try Metrics.measure(
-        use.metric, maps: map, classes: [explanation.classIndex < 0 ? nil : explanation.classIndex], call, progress), use)
+        use.metric, maps: map, classes: [explanation.classIndex < 0 ? nil : explanation.classIndex], call, progress),
+      use)
   }
 }
 
@@ -199,6 +204,7 @@ extension Record.Value {
     value = measurement.values.first ?? .nan
     curve = measurement.curve?.array(of: Double.self) ?? []
     let given = (try? use.settings.values) ?? []
-    chosen = measurement.parameters.filter { used in !given.contains { $0.name == used.name && $0.value == used.value } }
+    chosen = measurement.parameters.filter { used in !given.contains { $0.name == used.name && $0.value == used.value }
+    }
   }
 }

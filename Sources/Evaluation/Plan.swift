@@ -52,11 +52,14 @@ public struct MetricUse: Sendable {
     guard reads("words") else { return }
     guard try settings.word("compat") != "lavise" else {
       throw Failure(
-        .unsupported, "\(owner) with compat lavise counts words over images in their order, which no image's record can know; "
+        .unsupported,
+        "\(owner) with compat lavise counts words over images in their order, which no image's record can know; "
           + "see limpid measure")
     }
     if let name = ["words", "labels", "mask", "weight"].first(where: { call.draws[$0] != nil }) {
-      throw Failure(.invalidArgument, "the draws \(quoted(name)) of \(owner) are those of each image of the data set; leave them out")
+      throw Failure(
+        .invalidArgument,
+        "the draws \(quoted(name)) of \(owner) are those of each image of the data set; leave them out")
     }
   }
 
@@ -94,7 +97,8 @@ public enum Target: Sendable {
       let index = Int(text) ?? model.metadata.labels.firstIndex(of: text)
       guard let index, index >= 0, index < count ?? Int.max else {
         throw Failure(
-          .notFound, "the class to explain is \(quoted(text)); it must be predicted, truth, least, or a class of the model, "
+          .notFound,
+          "the class to explain is \(quoted(text)); it must be predicted, truth, least, or a class of the model, "
             + "by its number or label")
       }
       self = .index(index)
@@ -142,7 +146,8 @@ public struct Plan: Sendable {
     for (what, names) in [("method", methods.map(\.name)), ("metric", metrics.map(\.name))] {
       if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
         throw Failure(
-          .invalidArgument, "the \(what) \(quoted(twice)) is given twice; call one of them \(quoted(twice + "@2")), or what "
+          .invalidArgument,
+          "the \(what) \(quoted(twice)) is given twice; call one of them \(quoted(twice + "@2")), or what "
             + "you like behind the @")
       }
     }
@@ -154,13 +159,15 @@ public struct Plan: Sendable {
       for use in methods {
         guard use.method.findsWords else {
           throw Failure(
-            .invalidArgument, "the metric \(quoted(metric.name)) judges words for what a filter sees, which the method "
+            .invalidArgument,
+            "the metric \(quoted(metric.name)) judges words for what a filter sees, which the method "
               + "\(quoted(use.name)) does not find; judge it in another run")
         }
         let found = try use.settings.integer("words")
         guard found >= wanted else {
           throw Failure(
-            .invalidArgument, "the metric \(quoted(metric.name)) counts \(wanted) words, but the method \(quoted(use.name)) finds "
+            .invalidArgument,
+            "the metric \(quoted(metric.name)) counts \(wanted) words, but the method \(quoted(use.name)) finds "
               + "\(found): set its parameter words, or the metric's k")
         }
       }
@@ -188,13 +195,15 @@ public struct Plan: Sendable {
   /// As results and stores have it: whatever decides the numbers is in it.
   public func json(_ model: Model) throws -> JSON {
     let methods = try methods.map { use in
-      let statistics: [(String, JSON)] = use.readsStatistics
+      let statistics: [(String, JSON)] =
+        use.readsStatistics
         ? [("statistics_sha256", .optional(try model.digestOfStoredStatistics()))] : []
-      return JSON.object([
-        ("name", .text(use.name)), ("method", .text(use.method.name)),
-        ("parameters", JSON(try use.settings.values)), ("layers", .texts(use.call.layers)),
-        ("seed", use.method.drawsNumbers ? .integer(use.call.seed ?? 0) : .null), ("draws", JSON(use.call.draws)),
-      ] + statistics)
+      return JSON.object(
+        [
+          ("name", .text(use.name)), ("method", .text(use.method.name)),
+          ("parameters", JSON(try use.settings.values)), ("layers", .texts(use.call.layers)),
+          ("seed", use.method.drawsNumbers ? .integer(use.call.seed ?? 0) : .null), ("draws", JSON(use.call.draws)),
+        ] + statistics)
     }
     let metrics = try metrics.map { use in
       JSON.object([
@@ -204,18 +213,21 @@ public struct Plan: Sendable {
     }
     // What was asked for: of float32 there is no word, as in evaluations from before.
     let kernels = model.kernels
-    let precision: [(String, JSON)] = kernels.precision == .float32
-      ? [] : [("precision", .text(kernels.precision.rawValue)), ("computed_precision", .text(kernels.numbers.rawValue))]
+    let precision: [(String, JSON)] =
+      kernels.precision == .float32
+      ? []
+      : [("precision", .text(kernels.precision.rawValue)), ("computed_precision", .text(kernels.numbers.rawValue))]
     return .object([
       ("limpid", .text(libraryVersion)),
       (
         "model",
-        .object([
-          ("name", .text(model.fileGraph.name)), ("family", .text(model.metadata.family)),
-          ("sha256", .text(model.digest)),
-          ("preprocessing", .optional(model.metadata.preprocessing.map { "\($0)" })),
-          ("output", .optional(call.output)), ("feeds", JSON(call.feeds)),
-        ] + precision + (reading == model.reading ? [] : [("samples_of_16_bits", .text("\(reading.deep)"))]))
+        .object(
+          [
+            ("name", .text(model.fileGraph.name)), ("family", .text(model.metadata.family)),
+            ("sha256", .text(model.digest)),
+            ("preprocessing", .optional(model.metadata.preprocessing.map { "\($0)" })),
+            ("output", .optional(call.output)), ("feeds", JSON(call.feeds)),
+          ] + precision + (reading == model.reading ? [] : [("samples_of_16_bits", .text("\(reading.deep)"))]))
       ),
       ("class", target.json), ("methods", .list(methods)), ("metrics", .list(metrics)),
     ])

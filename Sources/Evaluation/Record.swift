@@ -97,16 +97,17 @@ extension Record {
         members.append(("probabilities", .list(prediction.probabilities.map { .number($0) })))
       }
       if !prediction.values.isEmpty { members.append(("scores", .list(prediction.values.map(\.json)))) }
-      members.append((
-        "explanations",
-        .list(
-          explanations.map { explained in
-            .object([
-              ("class", .integer(explained.classIndex)), ("score", .number(explained.score)),
-              ("degenerate", .bool(explained.isDegenerate)), ("values", .list(explained.values.map(\.json))),
-            ])
-          })
-      ))
+      members.append(
+        (
+          "explanations",
+          .list(
+            explanations.map { explained in
+              .object([
+                ("class", .integer(explained.classIndex)), ("score", .number(explained.score)),
+                ("degenerate", .bool(explained.isDegenerate)), ("values", .list(explained.values.map(\.json))),
+              ])
+            })
+        ))
     }
     members.append(("seconds", .object(seconds.map { ($0.name, .number($0.value)) })))
     return .object(members)

@@ -18,7 +18,8 @@ final class Store {
     let reason = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     guard status != LP_SQL_MISSING else {
       throw Failure(
-        .unsupported, "the store \(quoted(path)) needs SQLite, which is not on this machine (\(reason)): install it "
+        .unsupported,
+        "the store \(quoted(path)) needs SQLite, which is not on this machine (\(reason)): install it "
           + "(Debian: apt install libsqlite3-0), or keep no store")
     }
     guard status == LP_SQL_OK, let opened else {
@@ -41,18 +42,22 @@ final class Store {
   private func check(_ fingerprint: String, _ settings: JSON) throws {
     func stored(_ name: String) throws -> String {
       var value = ""
-      try run("SELECT value FROM settings WHERE name = ?", [Array(name.utf8)]) { value = String(decoding: $0[0], as: UTF8.self) }
+      try run("SELECT value FROM settings WHERE name = ?", [Array(name.utf8)]) {
+        value = String(decoding: $0[0], as: UTF8.self)
+      }
       return value
     }
     let format = try stored("format")
     guard format == "1" else {
-      throw Failure(.unsupported, "the store \(quoted(path)) is of format \(quoted(format)); this version reads format 1")
+      throw Failure(
+        .unsupported, "the store \(quoted(path)) is of format \(quoted(format)); this version reads format 1")
     }
     guard try stored("evaluation") != fingerprint else { return }
     let old = try JSONReader.document(try stored("settings"))
     let change = Self.difference(old, settings, "").map { ": \($0)" } ?? ""
     throw Failure(
-      .invalidArgument, "the store \(quoted(path)) keeps an evaluation with other settings\(change); name another store, "
+      .invalidArgument,
+      "the store \(quoted(path)) keeps an evaluation with other settings\(change); name another store, "
         + "or remove this one")
   }
 
@@ -83,7 +88,9 @@ final class Store {
   /// The record of a sample; nil where there is none, or one of another image.
   func record(_ key: String, stamp: String) throws -> [UInt8]? {
     var found: [UInt8]?
-    try run("SELECT record FROM records WHERE key = ? AND stamp = ?", [Array(key.utf8), Array(stamp.utf8)]) { found = Array($0[0]) }
+    try run("SELECT record FROM records WHERE key = ? AND stamp = ?", [Array(key.utf8), Array(stamp.utf8)]) {
+      found = Array($0[0])
+    }
     return found
   }
 

@@ -45,6 +45,7 @@ struct WordsFound {
     call.draws["labels"] = try Tensor(labels, .int64, Shape(checking: [labels.count / 2, 2]))
     call.draws["mask"] = try Tensor(masks, .uint8, Shape(checking: [labels.count / 2, grid.height, grid.width]))
     return try Metrics.measure(
-      use.metric, maps: Tensor(grid.values, Shape(checking: [1, grid.height, grid.width])), classes: [nil], call, progress)
+      use.metric, maps: Tensor(grid.values, Shape(checking: [1, grid.height, grid.width])), classes: [nil], call,
+      progress)
   }
 }

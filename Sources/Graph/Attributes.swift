@@ -65,7 +65,8 @@ extension Node {
 
   /// "Conv 'conv1'" or "Conv": how error messages name this node.
   public var title: String {
-    let kind = quoted(domain.isEmpty || domain == "limpid" ? operation : "\(domain).\(operation)").dropFirst().dropLast()
+    let kind = quoted(domain.isEmpty || domain == "limpid" ? operation : "\(domain).\(operation)").dropFirst()
+      .dropLast()
     return name.isEmpty ? String(kind) : "\(kind) \(quoted(name))"
   }
 }

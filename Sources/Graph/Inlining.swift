@@ -47,8 +47,10 @@ extension Graph {
   /// The values that `inline` made of the values called `name` in the bodies within this graph.
   public func instances(named name: String) -> [ValueID] {
     let start = "\(name)\u{1}"
-    return names.indices.filter { names[$0].hasPrefix(start) && names[$0].dropFirst(start.count).allSatisfy(\.isNumber) }
-      .map { ValueID($0) }
+    return names.indices.filter {
+      names[$0].hasPrefix(start) && names[$0].dropFirst(start.count).allSatisfy(\.isNumber)
+    }
+    .map { ValueID($0) }
   }
 
   /// What a copy of this graph costs: its nodes, their operands, its values, and those of the graphs within it. A name

@@ -24,7 +24,10 @@ public struct Colormap: Sendable, Equatable {
   /// Throws `notFound`, with all names, for a name that is not among `names`.
   public static func named(_ name: String) throws -> Colormap {
     if let map = all.first(where: { $0.name == name }) { return map }
-    throw Failure(.notFound, "there is no colour map \(quoted(name)); \(suggestion(for: name, among: names))there are \(names.joined(separator: ", "))")
+    throw Failure(
+      .notFound,
+      "there is no colour map \(quoted(name)); \(suggestion(for: name, among: names))there are \(names.joined(separator: ", "))"
+    )
   }
 
   /// `color` may go beyond 0...255 and is cut off there.

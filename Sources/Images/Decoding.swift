@@ -105,7 +105,8 @@ extension Image {
       let channels = decoded.kind == LP_GRAY16 ? 1 : 3
       let words = samples.assumingMemoryBound(to: UInt16.self)
       let count = channels * width * height
-      return try image(of: DeepPixels(channels: channels, samples: Buffer(adopting: words, count: count)), width, height)
+      return try image(
+        of: DeepPixels(channels: channels, samples: Buffer(adopting: words, count: count)), width, height)
     }
     defer { lp_free(samples) }
     if decoded.kind == LP_GRAY16 {

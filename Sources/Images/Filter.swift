@@ -105,8 +105,7 @@ struct Taps {
   ///
   /// Pillow 13 starts with the columns where the height shrinks by more than twice what the width does;
   /// earlier versions always start with the rows, and differ by a level in such images.
-  static func startWithColumns(from old: (width: Int, height: Int), to new: (width: Int, height: Int)) -> Bool
-  {
+  static func startWithColumns(from old: (width: Int, height: Int), to new: (width: Int, height: Int)) -> Bool {
     new.height < old.height && old.height - new.height > 2 * (old.width - new.width)
   }
 

@@ -11,12 +11,13 @@ public struct Neighbours: Sendable, BitwiseCopyable {
   /// beyond the outer centres take the edge.
   static func scaled(from input: Int, to output: Int) throws -> Buffer<Neighbours?> {
     let scale = Float(input) / Float(output)
-    return try Buffer((0..<output).lazy.map { position in
-      let source = max(0, scale * (Float(position) + 0.5) - 0.5)
-      let first = min(input - 1, Int(source))
-      let share = min(1, source - Float(first))
-      return Neighbours(first: first, second: min(input - 1, first + 1), keep: 1 - share, share: share)
-    })
+    return try Buffer(
+      (0..<output).lazy.map { position in
+        let source = max(0, scale * (Float(position) + 0.5) - 0.5)
+        let first = min(input - 1, Int(source))
+        let share = min(1, source - Float(first))
+        return Neighbours(first: first, second: min(input - 1, first + 1), keep: 1 - share, share: share)
+      })
   }
 
   /// For each of `size` pixels, of which `count` samples cover the part from `start` on that is `extent` long: the two
@@ -24,14 +25,15 @@ public struct Neighbours: Sendable, BitwiseCopyable {
   public static func centred(
     _ size: Int, from start: Double, extent: Double, count: Int
   ) throws -> Buffer<Neighbours?> {
-    try Buffer((0..<size).lazy.map { pixel in
-      let position = (Double(pixel) + 0.5 - start) / extent
-      guard position >= 0, position <= 1 else { return nil }
-      let cell = max(0, min(position * Double(count) - 0.5, Double(count - 1)))
-      let low = Int(cell)
-      let share = Float(cell - Double(low))
-      return Neighbours(first: low, second: min(low + 1, count - 1), keep: 1 - share, share: share)
-    })
+    try Buffer(
+      (0..<size).lazy.map { pixel in
+        let position = (Double(pixel) + 0.5 - start) / extent
+        guard position >= 0, position <= 1 else { return nil }
+        let cell = max(0, min(position * Double(count) - 0.5, Double(count - 1)))
+        let low = Int(cell)
+        let share = Float(cell - Double(low))
+        return Neighbours(first: low, second: min(low + 1, count - 1), keep: 1 - share, share: share)
+      })
   }
 }
 

@@ -22,7 +22,8 @@ public struct Preprocessing: Sendable, Equatable {
       let place = "line \(index + 1) of the preprocessing, \(quoted(String(line)))"
       guard let step = Step(parsing: line) else {
         throw Failure(
-          .invalidModel, "\(place): it must be one of \(Step.forms); sides are from 1 to \(Image.maximumSide), numbers "
+          .invalidModel,
+          "\(place): it must be one of \(Step.forms); sides are from 1 to \(Image.maximumSide), numbers "
             + "finite, and D and the deviations above 0")
       }
       if let problem = Preprocessing.problem(of: step, after: steps) {

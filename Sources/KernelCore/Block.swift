@@ -39,7 +39,8 @@ public struct Block {
 
   public init(
     rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int, zeros: UnsafePointer<Float>?,
-    taps: Int, channels: Int, run: Int, weights: UnsafePointer<Float>, columns: Int, output: UnsafeMutablePointer<Float>,
+    taps: Int, channels: Int, run: Int, weights: UnsafePointer<Float>, columns: Int,
+    output: UnsafeMutablePointer<Float>,
     outputStride: Int, bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?, low: Float, high: Float,
     scratch: UnsafeMutablePointer<Float>
   ) {

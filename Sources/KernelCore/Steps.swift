@@ -42,7 +42,8 @@ extension Lanes {
   /// stride of 0 repeats a scale and a zero point, 1 takes the next.
   @inlinable @inline(__always)
   static func quantize(
-    _ type: StepType, _ range: ClosedRange<Float>, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ n: Int,
+    _ type: StepType, _ range: ClosedRange<Float>, _ x: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer,
+    _ n: Int,
     scale: UnsafePointer<Float>, zero: UnsafePointer<Float>, stride: Int
   ) {
     switch type {
@@ -78,7 +79,8 @@ extension Lanes {
     }
     let rest = n &- i
     if rest == 0 { return }
-    let (s, z) = stride == 0
+    let (s, z) =
+      stride == 0
       ? (splat(scale[0]), splat(zero[0])) : (load(scale + i, first: rest), load(zero + i, first: rest))
     withUnsafeTemporaryAllocation(byteCount: count &* 2, alignment: 4) { memory in
       guard let base = memory.baseAddress else { return }
@@ -121,7 +123,8 @@ extension Lanes {
     }
     let rest = n &- i
     if rest == 0 { return }
-    let (s, z) = stride == 0
+    let (s, z) =
+      stride == 0
       ? (splat(scale[0]), splat(zero[0])) : (load(scale + i, first: rest), load(zero + i, first: rest))
     withUnsafeTemporaryAllocation(byteCount: count &* 2, alignment: 4) { memory in
       guard let base = memory.baseAddress else { return }

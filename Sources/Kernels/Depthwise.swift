@@ -25,7 +25,8 @@ extension Kernels {
             step(c, row: row, input, weights, into: output, epilogue, pointers, zeros)
           }
           let first = row * c.outputWidth
-          applyUnclamped(epilogue, output, stride: c.outputChannels, first..<first + c.outputWidth, 0..<c.outputChannels)
+          applyUnclamped(
+            epilogue, output, stride: c.outputChannels, first..<first + c.outputWidth, 0..<c.outputChannels)
         }
       }
     }

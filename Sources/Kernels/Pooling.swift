@@ -91,7 +91,8 @@ extension Kernels.Pooling {
         count += 1
       }
     }
-    let padded = Self.inside(top + padTop, dilationY, kernelHeight, inputHeight + padTop + padBottom).upperBound
+    let padded =
+      Self.inside(top + padTop, dilationY, kernelHeight, inputHeight + padTop + padBottom).upperBound
       * Self.inside(left + padLeft, dilationX, kernelWidth, inputWidth + padLeft + padRight).upperBound
     return (count, padded)
   }

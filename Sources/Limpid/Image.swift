@@ -33,7 +33,9 @@ public struct Image: Sendable {
   public func write(to path: String) throws {
     try translated {
       let bytes = try image.encodePNG(.unwatched)
-      guard let file = fopen(path, "wb") else { throw Failure(.io, "\(quoted(path)): \(String(cString: strerror(errno)))") }
+      guard let file = fopen(path, "wb") else {
+        throw Failure(.io, "\(quoted(path)): \(String(cString: strerror(errno)))")
+      }
       let written = bytes.withUnsafeBufferPointer { fwrite($0.baseAddress, 1, $0.count, file) }
       guard fclose(file) == 0, written == bytes.count else {
         throw Failure(.io, "\(quoted(path)) could not be written whole")

@@ -15,16 +15,17 @@ public struct LimpidError: Error, Sendable, CustomStringConvertible {
 
   init(_ failure: Failure) {
     description = "\(failure)"
-    kind = switch failure.kind {
-    case .invalidArgument, .bufferTooSmall: .invalidArgument
-    case .notFound: .notFound
-    case .io: .io
-    case .invalidModel: .invalidModel
-    case .invalidImage: .invalidImage
-    case .unsupported: .unsupported
-    case .cancelled: .cancelled
-    case .internal: .internal
-    }
+    kind =
+      switch failure.kind {
+      case .invalidArgument, .bufferTooSmall: .invalidArgument
+      case .notFound: .notFound
+      case .io: .io
+      case .invalidModel: .invalidModel
+      case .invalidImage: .invalidImage
+      case .unsupported: .unsupported
+      case .cancelled: .cancelled
+      case .internal: .internal
+      }
   }
 }
 

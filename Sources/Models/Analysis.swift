@@ -52,7 +52,8 @@ public struct Analysis: Sendable {
   ) -> [ValueID]? {
     let producers = emitter.graph.producers()
     let starts = attentions.compactMap { producers[$0] }
-    let groups = emitter.passages(from: input, to: target).reduce(into: [[ValueID]](repeating: [], count: starts.count)) {
+    let groups = emitter.passages(from: input, to: target).reduce(into: [[ValueID]](repeating: [], count: starts.count))
+    {
       groups, value in
       guard let place = producers[value], let block = starts.lastIndex(where: { $0 < place }) else { return }
       groups[block].append(value)
@@ -114,7 +115,8 @@ public struct Analysis: Sendable {
     if let own = axes[value], let layer = FeatureLayer(value, own, shape: shape.dimensions) { return layer }
     if let layer = FeatureLayer(value, guessing: shape.dimensions) { return layer }
     throw Failure(
-      .invalidArgument, "the layer \(quoted(name)) has the shape \(shape), which is no grid of feature maps; "
+      .invalidArgument,
+      "the layer \(quoted(name)) has the shape \(shape), which is no grid of feature maps; "
         + "`limpid inspect` lists the layers that are")
   }
 }
@@ -210,9 +212,10 @@ extension Model {
       return widths.values.max { ($0.count, $1[0].channels) < ($1.count, $0[0].channels) }?.last
     }
     // Windows that are cut out and put back again have few layers of their size.
-    return [best] + common.filter { layer in
-      layer.value != best.value && (sizes[[layer.grid.rows, layer.grid.columns]]?.count ?? 0) > 3
-    }.sorted { $1.value < $0.value }
+    return [best]
+      + common.filter { layer in
+        layer.value != best.value && (sizes[[layer.grid.rows, layer.grid.columns]]?.count ?? 0) > 3
+      }.sorted { $1.value < $0.value }
   }
 
   /// [channels, height, width] at the image input, where all are fixed, and the shapes of all other inputs too.

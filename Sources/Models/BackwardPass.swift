@@ -48,7 +48,8 @@ public final class BackwardPass: Sendable {
     target = try emitter.operand(request.target)
     guard target.type == .float32 else {
       throw Failure(
-        .unsupported, "the target \(quoted(engine.graph.name(of: request.target))) is \(target.type), not a "
+        .unsupported,
+        "the target \(quoted(engine.graph.name(of: request.target))) is \(target.type), not a "
           + "floating-point value; it has no gradient")
     }
     weights = emitter.feed(.float32, target.shape)

@@ -83,7 +83,8 @@ public struct Call: Sendable {
   /// do. Throws `invalidArgument` for another shape.
   public func draw(_ name: String, _ shape: [Int?]) throws -> Tensor? {
     guard let tensor = draws[name] else { return nil }
-    let fits = tensor.shape.rank == shape.count
+    let fits =
+      tensor.shape.rank == shape.count
       && zip(tensor.shape.dimensions, shape).allSatisfy { actual, wanted in wanted.map { $0 == actual } ?? true }
     guard fits else {
       let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: "×")

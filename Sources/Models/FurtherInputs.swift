@@ -16,9 +16,10 @@ struct FurtherInputs {
   /// not what the inputs declare.
   init(_ model: Model, _ call: Call, _ fetches: [ValueID]) throws {
     batch = model.declaredBatch
-    inner = Set(model.graph.outputs.flatMap { $0.dimensions?.dropFirst() ?? [] }.compactMap { dimension in
-      if case .named(let name) = dimension { name } else { nil }
-    })
+    inner = Set(
+      model.graph.outputs.flatMap { $0.dimensions?.dropFirst() ?? [] }.compactMap { dimension in
+        if case .named(let name) = dimension { name } else { nil }
+      })
     guard !call.feeds.isEmpty else {
       feeds = []
       return
@@ -34,7 +35,8 @@ struct FurtherInputs {
           throw Failure(.invalidArgument, "the input \(quoted(name)) is fed with the image; feed the others only")
         }
         throw Failure(
-          .notFound, "the model has no input \(quoted(name)) beside the image; its inputs are "
+          .notFound,
+          "the model has no input \(quoted(name)) beside the image; its inputs are "
             + graph.inputs.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", "))
       }
       let hasRows = Self.hasRows(input, tensor, batch, inner)
@@ -102,7 +104,8 @@ extension Declaration {
       throw Failure(.invalidArgument, "the feed \(quoted(name)) is of \(tensor.type); the model declares \(type)")
     }
     guard let dimensions else { return }
-    let fits = dimensions.count == tensor.shape.rank
+    let fits =
+      dimensions.count == tensor.shape.rank
       && zip(dimensions, tensor.shape.dimensions).enumerated().allSatisfy { i, pair in
         if case .fixed(let extent) = pair.0, i > 0 || !rowsAreOpen { extent == pair.1 } else { true }
       }

@@ -54,7 +54,8 @@ public struct InputFormat: Sendable {
     if let name = metadata.entries["limpid.input"] {
       guard let input = graph.inputs.first(where: { graph.name(of: $0.value) == name }) else {
         throw Failure(
-          .invalidModel, "metadata limpid.input is \(quoted(name)); the model's inputs are "
+          .invalidModel,
+          "metadata limpid.input is \(quoted(name)); the model's inputs are "
             + graph.inputs.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", "))
       }
       guard let format = InputFormat(reading: input, channels) else {
@@ -186,7 +187,8 @@ extension InputFormat {
     let (low, high) = (Float(range.lowerBound), Float(range.upperBound))
     if let value = values.first(where: { !($0 >= low && $0 <= high && $0 == $0.rounded()) }) {
       throw Failure(
-        .invalidArgument, "the model's input is of \(declaration.type), whole numbers from \(range.lowerBound) to "
+        .invalidArgument,
+        "the model's input is of \(declaration.type), whole numbers from \(range.lowerBound) to "
           + "\(range.upperBound), but the tensor has \(value)")
     }
   }

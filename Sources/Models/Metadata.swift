@@ -55,7 +55,8 @@ public struct Metadata: Sendable {
     }
     for (key, word) in entries where key.hasPrefix("limpid.output.") && Role(rawValue: word) == nil {
       throw Failure(
-        .invalidModel, "metadata \(quoted(key)) is \(quoted(word)); an output can be "
+        .invalidModel,
+        "metadata \(quoted(key)) is \(quoted(word)); an output can be "
           + Role.allCases.map(\.rawValue).joined(separator: ", "))
     }
     family = entries["limpid.family"] ?? "classifier"
@@ -63,15 +64,18 @@ public struct Metadata: Sendable {
     // What `limpid-convert annotate` of earlier versions chose, which it wrote with a layout, is left to the graph: it
     // took attention scores for maps.
     let source = entries["limpid.source"] ?? ""
-    let isChosenByAnnotate = family == "classifier" && source.contains("converter limpid-convert")
+    let isChosenByAnnotate =
+      family == "classifier" && source.contains("converter limpid-convert")
       && !source.contains("architecture ")
     layers = Self.lines(entries["limpid.layers"]).compactMap { line in
       let words = line.split(separator: " ")
       return isChosenByAnnotate && words.count > 1 ? nil : words.first.map(String.init)
     }
-    self.preprocessing = try preprocessing ?? entries["limpid.preprocess"].map { text in
-      try locating("metadata limpid.preprocess") { try Preprocessing(parsing: text) }
-    }
+    self.preprocessing =
+      try preprocessing
+      ?? entries["limpid.preprocess"].map { text in
+        try locating("metadata limpid.preprocess") { try Preprocessing(parsing: text) }
+      }
   }
 
   public func role(of output: String) -> Role? { entries["limpid.output.\(output)"].flatMap { Role(rawValue: $0) } }

@@ -17,7 +17,8 @@ extension Model {
       let made = flat.graph.instances(named: name)
       guard made.count <= 1 else {
         throw Failure(
-          .unsupported, "the value \(quoted(name)) is made \(made.count) times, in bodies that are run repeatedly; only "
+          .unsupported,
+          "the value \(quoted(name)) is made \(made.count) times, in bodies that are run repeatedly; only "
             + "one that is made once can be asked for")
       }
       return try made.first ?? value(named: name)

@@ -49,7 +49,8 @@ extension Model {
         let row = rows.probabilities(i, isSingle: head.isSingle)
         let all = try probabilities ?? memory([images.count, row.count], for: "the probabilities")
         guard row.count == all.shape[1] else {
-          throw Failure(.unsupported, "the images have \(all.shape[1]) and \(row.count) scores; classify them one by one")
+          throw Failure(
+            .unsupported, "the images have \(all.shape[1]) and \(row.count) scores; classify them one by one")
         }
         all.data.assumingMemoryBound(to: Float.self).advanced(by: item * row.count).update(from: row, count: row.count)
         probabilities = all

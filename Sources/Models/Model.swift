@@ -76,7 +76,8 @@ public final class Model: Sendable {
   package init(graph: Graph, path: String? = nil, options: Options, _ progress: Progress) throws {
     self.path = path
     parallel = options.threads > 0 ? Parallel(threads: min(options.threads, 1024)) : .available
-    plainEngine = Engine(graph, kernels: try .selected().within(options.precision), limit: MemoryLimit(bytes: options.memoryLimit))
+    plainEngine = Engine(
+      graph, kernels: try .selected().within(options.precision), limit: MemoryLimit(bytes: options.memoryLimit))
     metadata = try Metadata(graph.metadata, preprocessing: options.preprocessing)
     try plainEngine.checkOperators()
     let format = try InputFormat.find(graph, metadata)

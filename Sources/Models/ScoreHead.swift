@@ -24,7 +24,8 @@ public struct ScoreHead: Sendable {
   public func refusePositions() throws {
     guard positions > 1 else { return }
     throw Failure(
-      .invalidArgument, "the output \(quoted(name)) has an extent in space: its \(positions) positions are no classes of the "
+      .invalidArgument,
+      "the output \(quoted(name)) has an extent in space: its \(positions) positions are no classes of the "
         + "image; methods that go by gradients can explain a class over its positions")
   }
 }
@@ -95,7 +96,9 @@ struct ScoreHeads {
   private func count(_ output: Declaration) -> Int? {
     // As many as are fed: the shapes are for one of them.
     let fed = graph.inputs.flatMap { $0.dimensions ?? [] }
-    if let inner = output.dimensions?.dropFirst(), inner.contains(where: { $0.isNamed && fed.contains($0) }) { return nil }
+    if let inner = output.dimensions?.dropFirst(), inner.contains(where: { $0.isNamed && fed.contains($0) }) {
+      return nil
+    }
     if let shape = shape(output.value) {
       if takesOneImage, shape.first != 1 || shape.count < 2 { return shape.reduce(1, *) }
       return shape.isEmpty ? 1 : shape[0] > 0 ? shape.dropFirst().reduce(1, *) : nil
@@ -128,22 +131,24 @@ struct ScoreHeads {
     throw Failure(
       .invalidArgument,
       "the output \(quoted(graph.name(of: output.value))) is \(described(output))"
-        + (rank > 2 ? ": it has an extent in space, and its positions are no classes; name it as `output` to explain a class over "
-          + "its positions" : "")
+        + (rank > 2
+          ? ": it has an extent in space, and its positions are no classes; name it as `output` to explain a class over "
+            + "its positions" : "")
         + "; scores are floating-point [N, classes]")
   }
 
   /// "float32 [N×5]"
   private func described(_ output: Declaration) -> String {
-    let extents = output.dimensions.map { dimensions in
-      dimensions.enumerated().map { i, dimension in
-        switch dimension {
-        case .fixed(let extent): return "\(extent)"
-        case .named(let name): return String(quoted(name).dropFirst().dropLast())
-        case .unknown: return shape(output.value)?.dropFirst(i).first.map { i == 0 ? "N" : "\($0)" } ?? "?"
+    let extents =
+      output.dimensions.map { dimensions in
+        dimensions.enumerated().map { i, dimension in
+          switch dimension {
+          case .fixed(let extent): return "\(extent)"
+          case .named(let name): return String(quoted(name).dropFirst().dropLast())
+          case .unknown: return shape(output.value)?.dropFirst(i).first.map { i == 0 ? "N" : "\($0)" } ?? "?"
+          }
         }
-      }
-    } ?? shape(output.value)?.map(String.init)
+      } ?? shape(output.value)?.map(String.init)
     return "\(output.type) [\(extents?.joined(separator: "×") ?? "of unknown shape")]"
   }
 }

@@ -83,7 +83,7 @@ struct ValueRange {
   }
 
   private static func inverse(_ range: ClosedRange<Double>) -> ClosedRange<Double>? {
-    range.lowerBound > 0 || range.upperBound < 0 ? 1 / range.upperBound ... 1 / range.lowerBound : nil
+    range.lowerBound > 0 || range.upperBound < 0 ? 1 / range.upperBound...1 / range.lowerBound : nil
   }
 
   private static func products(_ a: ClosedRange<Double>, _ b: ClosedRange<Double>) -> ClosedRange<Double>? {

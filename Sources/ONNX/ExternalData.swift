@@ -40,7 +40,8 @@ final class ExternalData {
     defer { close(directory) }
     let descriptor = try descriptor(of: steps, in: directory, name)
     defer { close(descriptor) }
-    let storage = copying
+    let storage =
+      copying
       ? try Storage(descriptor: descriptor, name: "the \(name)")
       : Storage(mapping: try MappedFile(descriptor: descriptor, name: "the \(name)"))
     files[location] = storage
@@ -67,7 +68,8 @@ final class ExternalData {
       guard fstatat(folder, String(step), &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT == S_IFLNK else {
         throw failure("cannot open the \(name)", code)
       }
-      throw Failure(.invalidModel, "the \(name) is behind a symbolic link, \(quoted(String(step))), and links are refused")
+      throw Failure(
+        .invalidModel, "the \(name) is behind a symbolic link, \(quoted(String(step))), and links are refused")
     }
     guard here >= 0 else { throw failure("cannot open the \(name)", errno) }
     return here

@@ -222,7 +222,9 @@ final class GraphReader {
       let entry = lp_onnx_node_metadata(message, i)
       guard (try? string(entry.key, "a key")) == "pkg.torch.onnx.name_scopes" else { continue }
       guard let path = try? string(entry.value, "the path of modules") else { return nil }
-      let steps = path.split(separator: "'", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }
+      let steps = path.split(separator: "'", omittingEmptySubsequences: false).enumerated().filter {
+        $0.offset % 2 == 1
+      }
       return steps.dropLast().last.map { String($0.element) }.flatMap { $0.isEmpty ? nil : $0 }
     }
     return nil

@@ -43,7 +43,8 @@ final class LocalFunctions {
     let info = lp_onnx_function_get(message)
     guard node.inputs.count <= info.input_count, node.outputs.count <= info.output_count else {
       throw Failure(
-        .invalidModel, "\(node.inputs.count) inputs and \(node.outputs.count) outputs, where its function has "
+        .invalidModel,
+        "\(node.inputs.count) inputs and \(node.outputs.count) outputs, where its function has "
           + "\(info.input_count) and \(info.output_count)")
     }
     let builder = try reader(message, info, calledBy: node, in: caller)

@@ -18,7 +18,8 @@ public enum ONNXLoader {
     path: UnsafePointer<CChar>, copying: Bool = false, refusingLinks: Bool = false, _ progress: Progress
   ) throws -> Graph {
     let file = copying ? try Storage(path: path) : Storage(mapping: try MappedFile(path: path))
-    return try read(file, external: ExternalData(folderOf: path, copying: copying, refusingLinks: refusingLinks), progress)
+    return try read(
+      file, external: ExternalData(folderOf: path, copying: copying, refusingLinks: refusingLinks), progress)
   }
 
   /// Loads a model from memory, which cannot have external data. With an `owner`, tensors borrow from `bytes`
@@ -40,7 +41,8 @@ public enum ONNXLoader {
     }
     let opsets = try opsets((0..<info.opset_count).map { lp_onnx_model_opset(model, $0) })
     let builder = GraphReader(
-      opsets: opsets, weights: WeightReader(file, external: external), functions: try LocalFunctions(model), progress: progress)
+      opsets: opsets, weights: WeightReader(file, external: external), functions: try LocalFunctions(model),
+      progress: progress)
     try builder.build(main)
     guard !builder.graph.outputs.isEmpty else {
       if let refused = builder.refusedOutputs.first { throw refused }

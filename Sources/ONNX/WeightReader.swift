@@ -29,7 +29,8 @@ struct WeightReader {
     let perByte = 8 / bits
     let bytes = try tensor(message, info, .uint8, Shape(checking: [(shape.count + perByte - 1) / perByte]))
       .array(of: UInt8.self)
-    return try Tensor((0..<shape.count).map { type.canonical(bytes[$0 / perByte] >> (bits * ($0 % perByte))) }, type, shape)
+    return try Tensor(
+      (0..<shape.count).map { type.canonical(bytes[$0 / perByte] >> (bits * ($0 % perByte))) }, type, shape)
   }
 
   private func tensor(_ message: OpaquePointer, _ info: lp_onnx_tensor_info, _ type: ElementType, _ shape: Shape) throws

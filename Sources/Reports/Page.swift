@@ -65,7 +65,8 @@ extension Report {
   private var meanings: HTML {
     if metrics.isEmpty { return .none }
     let entries = metrics.map { described($0.name, $0.summary, $0.settings) }
-    let intervals = results.contains { $0.estimate.interval != nil }
+    let intervals =
+      results.contains { $0.estimate.interval != nil }
       ? HTML(
         """
         <p>The \(intervalName) tell how much a mean depends on which images were there: they are the range of the means of

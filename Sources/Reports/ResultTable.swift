@@ -84,7 +84,8 @@ extension Report {
     let names = best.joined(separator: ", ")
     var end = ""
     if best.count == 1, comparisons.contains(where: { $0.metric == metric.name && $0.difference.interval != nil }) {
-      end = close.isEmpty
+      end =
+        close.isEmpty
         ? ", and better than all others beyond chance"
         : "; the difference to \(list(close)) could be chance"
     }
@@ -109,7 +110,8 @@ func intervalBar(_ estimate: Report.Estimate, _ range: ClosedRange<Double>, zero
   let extent = range.upperBound - range.lowerBound
   // Room for the dot at both ends.
   func place(_ value: Double) -> Double { extent > 0 ? 4 + 92 * (value - range.lowerBound) / extent : 50 }
-  let middle = zero
+  let middle =
+    zero
     ? HTML("<line class=\"axis\" x1=\"\(place(0))%\" x2=\"\(place(0))%\" y1=\"0\" y2=\"12\"/>")
     : "<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"6\" y2=\"6\"/>"
   return """

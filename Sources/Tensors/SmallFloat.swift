@@ -50,9 +50,11 @@ public struct SmallFloat: Sendable {
   }
 
   static let e4m3fn = SmallFloat(fractionBits: 3, lowestExponent: -6, greatest: 0x7e, nan: 0x7f)
-  static let e4m3fnuz = SmallFloat(fractionBits: 3, lowestExponent: -7, greatest: 0x7f, nan: 0x80, hasNegativeZero: false)
+  static let e4m3fnuz = SmallFloat(
+    fractionBits: 3, lowestExponent: -7, greatest: 0x7f, nan: 0x80, hasNegativeZero: false)
   static let e5m2 = SmallFloat(fractionBits: 2, lowestExponent: -14, greatest: 0x7b, infinity: 0x7c, nan: 0x7e)
-  static let e5m2fnuz = SmallFloat(fractionBits: 2, lowestExponent: -15, greatest: 0x7f, nan: 0x80, hasNegativeZero: false)
+  static let e5m2fnuz = SmallFloat(
+    fractionBits: 2, lowestExponent: -15, greatest: 0x7f, nan: 0x80, hasNegativeZero: false)
   static let e2m1 = SmallFloat(fractionBits: 1, lowestExponent: 0, greatest: 7, sign: 8)
   static let e8m0 = SmallFloat(
     fractionBits: 0, lowestExponent: -127, greatest: 0xfe, nan: 0xff, sign: 0, hasZero: false)

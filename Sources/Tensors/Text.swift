@@ -19,7 +19,9 @@ private func formatted(_ value: Double, _ digits: Int32, _ format: String) -> St
 /// Whether it is a digit, a sign, or of "e", "inf" or "nan".
 private func isOfNumber(_ byte: UInt8) -> Bool {
   switch byte {
-  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-"): true
+  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"),
+    UInt8(ascii: "-"):
+    true
   default: false
   }
 }

@@ -89,13 +89,16 @@ extension Emitter {
       }
       // A value that the node reads twice gets its whole gradient once.
       var wanted: [ValueID] = []
-      for case let input? in node.inputs where active.contains(input) && !wanted.contains(input) { wanted.append(input) }
+      for case let input? in node.inputs where active.contains(input) && !wanted.contains(input) {
+        wanted.append(input)
+      }
       let found = try differentiate(targets, nodes: Array(graph.nodes[start...]), at: wanted, rules)
       var gradients = Dictionary(uniqueKeysWithValues: zip(wanted, found))
       return node.inputs.map { $0.flatMap { gradients.removeValue(forKey: $0) ?? nil } }
     case nil:
       throw Failure(
-        .unsupported, "no gradient is known of the operator \(quoted(node.operation)); choose a layer behind it, or a "
+        .unsupported,
+        "no gradient is known of the operator \(quoted(node.operation)); choose a layer behind it, or a "
           + "method that needs no gradients")
     }
   }

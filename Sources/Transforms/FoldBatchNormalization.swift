@@ -10,11 +10,13 @@ extension Graph {
     var graph = self
     let consumers = consumers()
     var dead = Set<Int>()
-    for (i, node) in nodes.enumerated() where node.operation == "Conv" && node.domain.isEmpty && node.inputs.count <= 3 {
+    for (i, node) in nodes.enumerated() where node.operation == "Conv" && node.domain.isEmpty && node.inputs.count <= 3
+    {
       var fused = node
       fused.domain = "limpid"
       fused.inputs = node.inputs + [ValueID?](repeating: nil, count: max(0, 8 - node.inputs.count))
-      if let output = node.outputs.first ?? nil, !fetched.contains(output), !fed.contains(output), let users = consumers[output],
+      if let output = node.outputs.first ?? nil, !fetched.contains(output), !fed.contains(output),
+        let users = consumers[output],
         users.count == 1, let normalization = foldable(nodes[users[0]], reading: output, fed)
       {
         for k in 1...4 { fused.inputs[2 + k] = normalization.inputs[k] }

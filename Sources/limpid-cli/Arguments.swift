@@ -71,7 +71,8 @@ struct Arguments {
       guard let option = usage.options.first(where: { "--" + $0.name == parts[0] }) else {
         let meant = suggestion(for: String(parts[0]), among: usage.options.map { "--" + $0.name })
         throw Failure(
-          .invalidArgument, "there is no option \(quoted(String(parts[0])))" + (meant.isEmpty ? "" : "; " + meant.dropLast()))
+          .invalidArgument,
+          "there is no option \(quoted(String(parts[0])))" + (meant.isEmpty ? "" : "; " + meant.dropLast()))
       }
       let given = parts.count > 1 ? String(parts[1]) : nil
       guard let placeholder = option.value else {

@@ -17,7 +17,8 @@ struct Bench: Command {
       CallOptions.precision,
       Option("rounds", "N", "measurements (default 20), after a first run that is told apart"),
       Option("explain", "METHOD", "also explain the predicted class, turn by turn with classifying"),
-      Option(flag: "profile", "where the time goes: operators and the slowest steps, beside the processor's peak"), .json,
+      Option(flag: "profile", "where the time goes: operators and the slowest steps, beside the processor's peak"),
+      .json,
     ])
 
   private let path: String
@@ -182,7 +183,8 @@ private struct Report {
     var table = Table()
     table.add("model", path.printable)
     table.add("input", input)
-    table.add("kernels", "\(kernels.variant) (the processor runs \(Kernels.native.map(\.rawValue).joined(separator: ", ")))")
+    table.add(
+      "kernels", "\(kernels.variant) (the processor runs \(Kernels.native.map(\.rawValue).joined(separator: ", ")))")
     table.add("precision", kernels.precisionNote ?? kernels.precision.rawValue)
     table.add("threads", "\(threads) of \(Parallel.available.threads) cores")
     table.add("load", "\(milliseconds(measured.load))")

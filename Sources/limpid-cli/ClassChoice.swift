@@ -37,7 +37,8 @@ enum ClassChoice {
     if let index = labels.firstIndex(of: text) { return .index(index) }
     let alike = labels.indices.filter { labels[$0].lowercased() == text.lowercased() }
     if alike.count == 1 { return .index(alike[0]) }
-    throw Failure(.notFound, "there is no class \(quoted(text)); \(suggestion(for: text, among: labels))\(Self.known(labels))")
+    throw Failure(
+      .notFound, "there is no class \(quoted(text)); \(suggestion(for: text, among: labels))\(Self.known(labels))")
   }
 
   private static func known(_ labels: [String]) -> String {

@@ -7,7 +7,8 @@ protocol Command: SendableMetatype {
 
 enum Commands {
   static let all: [any Command.Type] = [
-    Classify.self, Explain.self, Measure.self, Evaluate.self, Estimate.self, NameFilters.self, Inspect.self, Fetch.self, Bench.self, Methods.self,
+    Classify.self, Explain.self, Measure.self, Evaluate.self, Estimate.self, NameFilters.self, Inspect.self, Fetch.self,
+    Bench.self, Methods.self,
     MetricList.self, Colormaps.self, Completions.self, Manual.self, Version.self,
   ]
 

@@ -51,13 +51,14 @@ struct Completions: Command {
     let names = commands.map { usage in
       "    \(usage.name)) \(reply(usage.options.map { "--" + $0.name } + ["--help"])) ;;"
     }
-    let lines = [
-      "_limpid() {", "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}", "  COMPREPLY=()",
-      "  case $before in",
-    ] + values + [
-      "  esac", "  if [[ $COMP_CWORD == 1 ]]; then \(reply(commands.map(\.name))); return; fi",
-      "  [[ $word == -* ]] || return", "  case ${COMP_WORDS[1]} in",
-    ] + names + ["  esac", "}", "complete -o default -F _limpid limpid"]
+    let lines =
+      [
+        "_limpid() {", "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}", "  COMPREPLY=()",
+        "  case $before in",
+      ] + values + [
+        "  esac", "  if [[ $COMP_CWORD == 1 ]]; then \(reply(commands.map(\.name))); return; fi",
+        "  [[ $word == -* ]] || return", "  case ${COMP_WORDS[1]} in",
+      ] + names + ["  esac", "}", "complete -o default -F _limpid limpid"]
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -16,22 +16,28 @@ struct Evaluate: Command {
       Option("format", "NAME", DataSet.formatSummaries.map { "\($0.name) (\($0.summary))" }.joined(separator: ", ")),
       Option("images", "FOLDER", "where the images of a list, or of annotations, lie (default: beside it)"),
       Option("classes", "FILE", "the classes' names in their order, one a line, as folders or annotations call them"),
-      Option("split", "PART", "test, train or all, of data sets that have such (default: test of mnist and cub, else all)"),
+      Option(
+        "split", "PART", "test, train or all, of data sets that have such (default: test of mnist and cub, else all)"),
       Option("first-classes", "N", "only images of the first N classes"),
       Option("limit", "N", "only the first N images"),
       Option("sample", "N", "only N images, drawn by --seed"),
       Option("method", "NAME", "explanation methods: a,b; NAME@LABEL uses one more than once"),
       Option("metric", "NAME", "metrics: x,y; likewise (default with methods: insertion,deletion)"),
-      Option("class", "CLASS", "to explain: predicted (default), truth (default of coco, voc), least (probable), a number or a label"),
+      Option(
+        "class", "CLASS",
+        "to explain: predicted (default), truth (default of coco, voc), least (probable), a number or a label"),
       Option("class-table", "FILE", "to explain: line i names the class for images of class i, by number"),
     ] + GivenSettings.options + GivenSettings.metricOptions + [
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
       CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision,
       Option("report", "FOLDER", "where results are written; a run that was stopped goes on from there"),
-      Option("store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
+      Option(
+        "store", "FILE", "what is kept of each image (default: store.sqlite in the report's folder; none: nothing)"),
       Option("resamples", "N", "of the bootstrap (default 1000)"),
       Option("confidence", "X", "what intervals cover (default 0.95)"),
-      Option("workers", "N", "images that are evaluated at once, each on one thread unless --threads says otherwise (default 1)"),
+      Option(
+        "workers", "N",
+        "images that are evaluated at once, each on one thread unless --threads says otherwise (default 1)"),
       .json, .threads,
     ])
 
@@ -57,7 +63,9 @@ struct Evaluate: Command {
 
   init(_ arguments: Arguments) throws {
     model = arguments.operands[0]
-    guard let data = arguments.text("data") else { throw Failure(.invalidArgument, "--data is missing: evaluate on what?") }
+    guard let data = arguments.text("data") else {
+      throw Failure(.invalidArgument, "--data is missing: evaluate on what?")
+    }
     self.data = data
     var dataOptions = DataSet.Options()
     dataOptions.format = arguments.text("format")
@@ -143,7 +151,8 @@ struct Evaluate: Command {
       (own.output, own.feeds) = (call.output, call.feeds)
       return try MetricUse(measures[i].name, own)
     }
-    let target = try table.map { .table(try Self.classTable($0)) }
+    let target =
+      try table.map { .table(try Self.classTable($0)) }
       ?? target.map { try Target($0, for: model, output: call.output) } ?? data.usualTarget
     return try Plan(
       methods: methodUses, metrics: metricUses, target: target, call, reading: options.reading(for: model))
@@ -182,7 +191,9 @@ struct Evaluate: Command {
 
   private static func table(_ summary: Summary) -> String {
     var table = Table(["method", "metric", "mean", "interval", "images", "best"])
-    for (top, estimate) in summary.accuracy { table.add("-", "accuracy, top \(top)", cell(estimate), range(estimate), "\(estimate.count)") }
+    for (top, estimate) in summary.accuracy {
+      table.add("-", "accuracy, top \(top)", cell(estimate), range(estimate), "\(estimate.count)")
+    }
     for result in summary.results {
       table.add(
         result.method ?? "-", result.metric, cell(result.estimate), range(result.estimate), "\(result.estimate.count)",

@@ -177,12 +177,14 @@ private struct Output {
     let label = model.label(of: explanation.classIndex)
     let start = file.map { [$0.printable] } ?? [path.printable, explanation.method]
     let index = explanation.classIndex < 0 ? "-" : "\(explanation.classIndex)"
-    table.add(start + [index, label?.printable ?? "-", fixed(Double(explanation.score), 4), explanation.note.printable])
+    table.add(
+      start + [index, label?.printable ?? "-", fixed(Double(explanation.score), 4), explanation.note.printable])
     let region = explanation.field.region
     results.append(
       .object([
         ("file", .text(path)), ("method", .text(explanation.method)), ("class", .integer(explanation.classIndex)),
-        ("label", .optional(label)), ("score", .number(explanation.score)), ("degenerate", .bool(explanation.isDegenerate)),
+        ("label", .optional(label)), ("score", .number(explanation.score)),
+        ("degenerate", .bool(explanation.isDegenerate)),
         ("overlay", .optional(file)), ("map", .optional(map)), ("filter", Self.filter(explanation.reading)),
         ("grid", .object([("width", .integer(grid.width)), ("height", .integer(grid.height))])),
         (

@@ -13,7 +13,8 @@ struct Fetch: Command {
     options: [
       Option("names", "A,B,…", "names of the values (see limpid inspect --values); repeat it for more"),
       Option(
-        "gradient", "CLASS", "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
+        "gradient", "CLASS",
+        "the gradients of this class's logit by the values instead: an index, a label, or predicted"),
       Option("output", "PATH", "a folder, or one .npy file (default: the current folder)"),
       CallOptions.preprocess, CallOptions.output, CallOptions.feed,
       CallOptions.highByte, CallOptions.bits, CallOptions.refuseLinks, CallOptions.precision, .json, .threads,

@@ -17,7 +17,8 @@ struct GivenSettings {
   ]
   /// Those of metrics.
   static let metricOptions = [
-    Option("metric-parameter", "NAME=VALUE", "of each metric that has it; METRIC.NAME=VALUE of one; repeat it for several"),
+    Option(
+      "metric-parameter", "NAME=VALUE", "of each metric that has it; METRIC.NAME=VALUE of one; repeat it for several"),
     Option("metric-draw", "NAME=FILE.npy", "an array that a metric reads, [images, …]; repeat it for several"),
   ]
 

@@ -62,7 +62,8 @@ struct Inspect: Command {
       text += "\n" + labels.text
     }
     let methods = model.explainers.map(\.name)
-    text += methods.isEmpty
+    text +=
+      methods.isEmpty
       ? "\nno method can explain this model\n"
       : "\nmethods, described by `limpid methods`: \(methods.joined(separator: ", "))\n"
     if !model.metadata.entries.isEmpty { text += "\n" + metadata(model) }

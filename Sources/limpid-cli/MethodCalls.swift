@@ -11,12 +11,14 @@ extension GivenSettings {
   func uses(of given: [String], _ model: Model, _ common: Call) throws -> [MethodUse] {
     var known = Set<String>()
     let names = given.flatMap { $0.split(separator: ",").map(String.init) }.filter { known.insert($0).inserted }
-    let methods = try names.isEmpty
+    let methods =
+      try names.isEmpty
       ? [model.explainer(named: nil)].map { (name: $0.name, what: $0) }
       : names.map { (name: $0, what: try model.explainer(named: MethodUse.base(of: $0))) }
     if let seed, methods.count > 1, !methods.contains(where: { $0.what.drawsNumbers }) {
       throw Failure(
-        .invalidArgument, "none of \(names.joined(separator: ", ")) draws random numbers, but the seed \(seed) was given; "
+        .invalidArgument,
+        "none of \(names.joined(separator: ", ")) draws random numbers, but the seed \(seed) was given; "
           + "leave it out")
     }
     return try methods.indices.map { i in

@@ -89,7 +89,8 @@ struct NameFilters: Command {
 
   private static func words(_ path: String) throws -> Set<String> {
     let file = try Storage(path: path)
-    return Set(file.withBytes { String(decoding: $0, as: UTF8.self) }.split(whereSeparator: \.isNewline).map(String.init))
+    return Set(
+      file.withBytes { String(decoding: $0, as: UTF8.self) }.split(whereSeparator: \.isNewline).map(String.init))
   }
 
   private func table(_ names: [FilterName]) -> Table {
@@ -109,9 +110,15 @@ struct NameFilters: Command {
         ("filter", .integer(name.filter)), ("inactive", .bool(name.isInactive)),
         ("threshold", name.threshold.map { .number($0) } ?? .null),
         ("words", .list(name.words.map { .object([("word", .text($0.text)), ("count", .number($0.count))]) })),
-        ("images", .list(name.images.map { .object([
-          ("file", .text(images[$0.index])), ("activation", .number($0.activation)),
-        ]) })),
+        (
+          "images",
+          .list(
+            name.images.map {
+              .object([
+                ("file", .text(images[$0.index])), ("activation", .number($0.activation)),
+              ])
+            })
+        ),
       ])
     }
     return .object([

@@ -37,7 +37,8 @@ extension DataSet {
   /// Images with what is named in them, of no class.
   init(things samples: [Sample], format: String, path: String) {
     self.init(
-      format: format, path: path, samples: samples, classes: "none: an image is one sample, with all that is named in it")
+      format: format, path: path, samples: samples,
+      classes: "none: an image is one sample, with all that is named in it")
   }
 }
 
@@ -178,7 +179,9 @@ private struct COCOInstance: Sendable {
     var runs: [Int] = []
     var (value, shift) = (0, 0)
     for byte in text.utf8 {
-      guard (48..<112).contains(byte), shift < 60 else { throw Failure(.invalidArgument, "these runs of pixels are damaged") }
+      guard (48..<112).contains(byte), shift < 60 else {
+        throw Failure(.invalidArgument, "these runs of pixels are damaged")
+      }
       let bits = Int(byte) - 48
       value |= (bits & 0x1F) << shift
       shift += 5

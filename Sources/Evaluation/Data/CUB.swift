@@ -14,7 +14,8 @@ extension DataFormat {
         for (i, line) in try TextFile.lines(path).enumerated() where !line.trimmed.isEmpty {
           let words = line.split(separator: " ", maxSplits: count).map { String($0).trimmed }
           guard words.count == count + 1 else {
-            throw Failure(.invalidArgument, "\(quoted(name)), line \(i + 1): \(quoted(line)) has not \(count + 1) columns")
+            throw Failure(
+              .invalidArgument, "\(quoted(name)), line \(i + 1): \(quoted(line)) has not \(count + 1) columns")
           }
           rows[words[0]] = Array(words.dropFirst())
         }
@@ -26,7 +27,8 @@ extension DataFormat {
       let boxes = try isFile(joined(request.path, "bounding_boxes.txt")) ? table("bounding_boxes.txt", 4) : [:]
       let parts = try split == "all" ? [:] : table("train_test_split.txt", 1)
       let root = request.images(else: joined(request.path, "images"))
-      let samples = try images.sorted { (Int($0.key) ?? 0, $0.key) < (Int($1.key) ?? 0, $1.key) }.compactMap { id, row in
+      let samples = try images.sorted { (Int($0.key) ?? 0, $0.key) < (Int($1.key) ?? 0, $1.key) }.compactMap {
+        id, row in
         if split != "all", parts[id] != [split == "train" ? "1" : "0"] { return Sample?.none }
         guard let label = labels[id].flatMap({ Int($0[0]) }), label >= 1 else {
           throw Failure(.invalidArgument, "image \(id) has no class in \"image_class_labels.txt\"")
@@ -39,6 +41,7 @@ extension DataFormat {
         return Sample(name: row[0], source: .file(joined(root, row[0])), truth: label - 1, boxes: box.map { [$0] })
       }
       return DataSet(
-        format: "cub", path: request.path, samples: samples, classes: "by the numbers in image_class_labels.txt, from 1")
+        format: "cub", path: request.path, samples: samples, classes: "by the numbers in image_class_labels.txt, from 1"
+      )
     })
 }

@@ -57,12 +57,14 @@ extension DataRequest {
     let ordered = found.enumerated().allSatisfy { Int($1) == $0 }
     if isNumbered, !ordered {
       throw Failure(
-        .invalidArgument, "the \(what)s are numbers, but as text their order is another, and PyTorch's programs count by "
+        .invalidArgument,
+        "the \(what)s are numbers, but as text their order is another, and PyTorch's programs count by "
           + "that; say which class each is with a file of their names in order (the file of classes)")
     }
     guard options.firstClasses > 0 || classes.count == nil || classes.count == found.count else {
       throw Failure(
-        .invalidArgument, "there are \(found.count) \(what)s, but the model has \(classes.count ?? 0) classes, and its "
+        .invalidArgument,
+        "there are \(found.count) \(what)s, but the model has \(classes.count ?? 0) classes, and its "
           + "labels do not tell which; give a file of their names in order (the file of classes), or say that they are the "
           + "first classes")
     }

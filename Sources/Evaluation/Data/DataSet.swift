@@ -80,7 +80,8 @@ public struct DataSet: Sendable {
     guard let count = classes.count, let bad = samples.first(where: { $0.truth.map { $0 < 0 || $0 >= count } ?? false })
     else { return }
     throw Failure(
-      .invalidArgument, "\(quoted(bad.name)) is of class \(bad.truth ?? -1), but the model has \(count) classes, 0 to "
+      .invalidArgument,
+      "\(quoted(bad.name)) is of class \(bad.truth ?? -1), but the model has \(count) classes, 0 to "
         + "\(count - 1); to leave out classes that it does not have, say how many to take (the first classes)")
   }
 
@@ -157,7 +158,8 @@ extension DataSet {
     if fitting.count == 1 { return fitting[0] }
     let known = formats.map { "\($0.name) (\($0.summary))" }.joined(separator: "; ")
     throw Failure(
-      .invalidArgument, "what lies at \(quoted(path)) "
+      .invalidArgument,
+      "what lies at \(quoted(path)) "
         + (fitting.isEmpty
           ? "is of no format that is known by its look; name one (format): \(known)"
           : "could be \(fitting.map(\.name).joined(separator: " or ")); name one of these (format)"))

@@ -6,7 +6,9 @@ extension DataFormat {
   static let classFolders = DataFormat(
     name: "folders", summary: "a folder for each class",
     recognizes: { path in
-      guard isFolder(path), let entries = try? visible(path), !entries.contains(where: isImageName) else { return false }
+      guard isFolder(path), let entries = try? visible(path), !entries.contains(where: isImageName) else {
+        return false
+      }
       let folders = entries.filter { isFolder(joined(path, $0)) }
       return folders.count > 1 && (try? images(below: joined(path, folders[0])).isEmpty) == false
     },

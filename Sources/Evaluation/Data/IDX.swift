@@ -18,7 +18,9 @@ struct IDXFile {
     guard bytes.count >= headerSize, bytes.starts(with: [0, 0, 8, UInt8(axes)]) else {
       throw Failure(.invalidArgument, "\(quoted(path)) is no idx file of bytes with \(axes) axes")
     }
-    extents = (0..<axes).map { Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4 + 4 * $0, as: UInt32.self))) }
+    extents = (0..<axes).map {
+      Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4 + 4 * $0, as: UInt32.self)))
+    }
     start = headerSize
     let count = try Shape(checking: extents).count
     guard bytes.count == headerSize + count else {
@@ -65,7 +67,8 @@ extension DataFormat {
           name: fileName(path) + "/" + String(repeating: "0", count: digits - number.count) + number,
           source: .pixels {
             try Image(
-              width: width, height: height, channels: 1, pixels: images.bytes(i * width * height..<(i + 1) * width * height))
+              width: width, height: height, channels: 1,
+              pixels: images.bytes(i * width * height..<(i + 1) * width * height))
           }, truth: Int(label), file: path)
       }
       return DataSet(format: "mnist", path: request.path, samples: samples, classes: "by the numbers of the labels")

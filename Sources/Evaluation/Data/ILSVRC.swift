@@ -12,7 +12,8 @@ extension DataFormat {
     },
     read: { request in
       let path = isFolder(request.path) ? joined(request.path, solution) : request.path
-      let rows = try TextFile.lines(path).enumerated().dropFirst().filter { !$0.element.trimmed.isEmpty }.map { i, line in
+      let rows = try TextFile.lines(path).enumerated().dropFirst().filter { !$0.element.trimmed.isEmpty }.map {
+        i, line in
         let fields = TextFile.fields(line)
         let words = fields.count == 2 ? fields[1].split(separator: " ").map(String.init) : []
         guard !words.isEmpty, words.count % 5 == 0 else {
@@ -42,7 +43,9 @@ extension DataFormat {
 
   static func box(_ words: some Collection<String>, _ place: String) throws -> BoundingBox {
     let numbers = words.compactMap { Double($0) }.filter(\.isFinite)
-    guard numbers.count == 4, words.count == 4 else { throw Failure(.invalidArgument, "\(place): a box is four numbers") }
+    guard numbers.count == 4, words.count == 4 else {
+      throw Failure(.invalidArgument, "\(place): a box is four numbers")
+    }
     return BoundingBox(x1: numbers[0], y1: numbers[1], x2: numbers[2], y2: numbers[3])
   }
 
@@ -116,7 +119,8 @@ struct ImageFolder {
       return
     }
     throw Failure(
-      .notFound, "there are no images in " + candidates.map(quoted).joined(separator: ", nor in ")
+      .notFound,
+      "there are no images in " + candidates.map(quoted).joined(separator: ", nor in ")
         + (given == nil ? "; say where they are (the folder of images)" : ""))
   }
 

@@ -59,10 +59,14 @@ extension DataFormat {
   static let listFile = DataFormat(
     name: "list", summary: "a text file of lines: path and class",
     recognizes: { path in
-      guard isFile(path), !fileName(path).hasPrefix("LOC_"), [".txt", ".csv", ".lst", ".tsv"].contains(where: { path.lowercased().hasSuffix($0) }) else {
+      guard isFile(path), !fileName(path).hasPrefix("LOC_"),
+        [".txt", ".csv", ".lst", ".tsv"].contains(where: { path.lowercased().hasSuffix($0) })
+      else {
         return false
       }
-      return (try? ListFile(path))?.entries.allSatisfy { isImageName(fileName($0.path)) || !fileName($0.path).contains(".") }
+      return (try? ListFile(path))?.entries.allSatisfy {
+        isImageName(fileName($0.path)) || !fileName($0.path).contains(".")
+      }
         ?? false
     },
     read: { request in
@@ -70,8 +74,11 @@ extension DataFormat {
       let root = request.images(else: folder(of: request.path))
       let labels = Set(list.entries.compactMap(\.label)).sorted()
       let isNumbered = labels.allSatisfy { Int($0) != nil } && request.names == nil
-      let (indices, words) = isNumbered ? ([:], "by the numbers in the list") : try request.classes(
-        named: labels, what: "label")
+      let (indices, words) =
+        isNumbered
+        ? ([:], "by the numbers in the list")
+        : try request.classes(
+          named: labels, what: "label")
       let samples = list.entries.map { path, label in
         let name = path.contains(".") ? path : path + ".jpg"
         return Sample(

@@ -49,7 +49,8 @@ public struct Sample: Sendable {
   var givenStamp: String?
 
   public init(
-    name: String, source: Source, truth: Int?, file: String? = nil, boxes: [BoundingBox]? = nil, maskSource: String = "",
+    name: String, source: Source, truth: Int?, file: String? = nil, boxes: [BoundingBox]? = nil,
+    maskSource: String = "",
     mask: (@Sendable () throws -> ObjectMask)? = nil, things: [Thing]? = nil
   ) {
     self.things = things
@@ -64,7 +65,9 @@ public struct Sample: Sendable {
 
   /// Tells this sample from others, and from itself with other annotations.
   var key: String {
-    guard boxes != nil || !maskSource.isEmpty || things != nil else { return "\(truth.map(String.init) ?? "-") \(name)" }
+    guard boxes != nil || !maskSource.isEmpty || things != nil else {
+      return "\(truth.map(String.init) ?? "-") \(name)"
+    }
     var digest = Digest()
     for thing in things ?? [] { digest.update(thing.description) }
     for box in boxes ?? [] { digest.update("\(box.x1) \(box.y1) \(box.x2) \(box.y2)") }
@@ -83,9 +86,11 @@ public struct Sample: Sendable {
     switch source {
     case .file(let path):
       let file = try Storage(path: path.systemName)
-      return try locating(quoted(path)) { try file.withBytes { bytes in
-        try Image.decode(bytes, as: reading, progress) { warn("\(quoted(path)): \($0)") }
-      } }
+      return try locating(quoted(path)) {
+        try file.withBytes { bytes in
+          try Image.decode(bytes, as: reading, progress) { warn("\(quoted(path)): \($0)") }
+        }
+      }
     case .pixels(let make): return try locating(quoted(name)) { try make() }
     case .caller: throw Failure(.invalidArgument, "\(quoted(name)) has no file; give its bytes")
     }

@@ -17,11 +17,12 @@ extension MethodUse {
     if !call.layers.isEmpty { used.append(("layers", call.layers.joined(separator: ", "))) }
     if method.drawsNumbers { used.append(("seed", "\(call.seed ?? 0)")) }
     if !call.draws.isEmpty { used.append(("draws", call.draws.keys.sorted().joined(separator: ", "))) }
-    let control: String? = switch method.name {
-    case "random-map": "a random map"
-    case "center-gaussian": "a centred Gaussian"
-    default: nil
-    }
+    let control: String? =
+      switch method.name {
+      case "random-map": "a random map"
+      case "center-gaussian": "a centred Gaussian"
+      default: nil
+      }
     return Report.Method(name: name, summary: method.summary, settings: used, control: control)
   }
 }
@@ -69,7 +70,8 @@ extension Report.Map {
   ) throws {
     let parts = progress.parts(1, 1)
     let drawn = try explanation.legible(over: image, rendering, longest: longestSide, parts[0])
-    let subject = explanation.reading.map { "filter \($0.filter)" }
+    let subject =
+      explanation.reading.map { "filter \($0.filter)" }
       ?? (explanation.classIndex < 0 ? "the whole image" : model.displayName(of: explanation.classIndex))
     self.init(
       method: explanation.method, subject: subject, score: Double(explanation.score),

@@ -39,14 +39,17 @@ extension Evaluation {
     }
     report.controlHint = "give the methods random-map and center-gaussian beside the others."
     report.charts = charts(summary)
-    report.accuracy = summary.accuracy.map { top, estimate in
-      (top == 1 ? "right" : "right among the first \(top)", Report.Estimate(estimate))
-    } + summary.results.compactMap { result in
-      result.method == nil ? ("\(result.metric)", Report.Estimate(result.estimate)) : nil
-    }
+    report.accuracy =
+      summary.accuracy.map { top, estimate in
+        (top == 1 ? "right" : "right among the first \(top)", Report.Estimate(estimate))
+      }
+      + summary.results.compactMap { result in
+        result.method == nil ? ("\(result.metric)", Report.Estimate(result.estimate)) : nil
+      }
     report.confusion = summary.confusion.map { entry in
       Report.Confusion(
-        truth: model.displayName(of: entry.truth), predicted: model.displayName(of: entry.predicted), count: entry.count)
+        truth: model.displayName(of: entry.truth), predicted: model.displayName(of: entry.predicted), count: entry.count
+      )
     }
     report.unread = summary.failures.map { Report.Unread(name: $0.name, reason: $0.reason) }
     report.settings = facts(summary, source.file ?? title)
@@ -81,11 +84,12 @@ extension Evaluation {
       let used = ((try? use.settings.values) ?? []).map { name, value in
         (name, "\(chosen.first { $0.name == name }?.value ?? value)")
       }
-      let direction: Report.Direction = switch use.better {
-      case .more: .higher
-      case .less: .lower
-      case .neither: .neither
-      }
+      let direction: Report.Direction =
+        switch use.better {
+        case .more: .higher
+        case .less: .lower
+        case .neither: .neither
+        }
       return Report.Metric(name: use.name, summary: use.metric.summary, direction: direction, settings: used)
     }
   }
@@ -96,12 +100,13 @@ extension Evaluation {
         result.metric == use.name && !result.curve.isEmpty
           ? result.method.map { (method: $0, values: result.curve) } : nil
       }
-      let (across, up) = switch use.metric.name {
-      case "insertion": ("pixels put in", "probability of the class")
-      case "deletion": ("pixels taken away", "probability of the class")
-      case "pixel-flipping": ("pixels replaced", "score of the class")
-      default: ("steps", use.metric.name)
-      }
+      let (across, up) =
+        switch use.metric.name {
+        case "insertion": ("pixels put in", "probability of the class")
+        case "deletion": ("pixels taken away", "probability of the class")
+        case "pixel-flipping": ("pixels replaced", "score of the class")
+        default: ("steps", use.metric.name)
+        }
       return curves.isEmpty ? nil : Report.Chart(metric: use.name, across: across, up: up, curves: curves)
     }
   }
@@ -134,7 +139,8 @@ extension Evaluation {
         return
       } catch let failure as Failure {
         // It is in the results, but cannot be shown.
-        report.unread.append(Report.Unread(name: data.samples[entry.sample].name, reason: "no maps: \(failure.message)"))
+        report.unread.append(
+          Report.Unread(name: data.samples[entry.sample].name, reason: "no maps: \(failure.message)"))
       }
     }
   }
@@ -149,8 +155,10 @@ extension Evaluation {
       let maps = try zip(plan.methods, record.explanations).enumerated().map { i, pair -> Report.Map in
         let (use, explained) = pair
         let wanted = explained.classIndex < 0 ? nil : Optional(explained.classIndex)
-        guard var found = try model.explain(
-          [.pixels(view)], classes: [[wanted]], method: use.method, use.call, parts[i + 1]).first
+        guard
+          var found = try model.explain(
+            [.pixels(view)], classes: [[wanted]], method: use.method, use.call, parts[i + 1]
+          ).first
         else { throw Failure(.internal, "\(use.name) gave no map") }
         found.method = use.name
         var map = try Report.Map(found, model, over: view, rendering, parts[i + 1].polling)
@@ -158,7 +166,8 @@ extension Evaluation {
         return map
       }
       var shown = Report.Case(
-        name: sample.name, image: try InlineImage(image.legible(parts[0].polling), longest: longestSide, parts[0].polling),
+        name: sample.name,
+        image: try InlineImage(image.legible(parts[0].polling), longest: longestSide, parts[0].polling),
         predictions: predictions, maps: maps)
       shown.truth = sample.truth.map(model.displayName)
       return shown

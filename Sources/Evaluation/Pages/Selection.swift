@@ -13,7 +13,9 @@ struct Selection {
   /// A sentence on how they were chosen.
   private(set) var note = ""
 
-  init(_ evaluation: Evaluation) { self.init(evaluation, Array(evaluation.data.samples.indices)) { evaluation.isAtHand($0) } }
+  init(_ evaluation: Evaluation) {
+    self.init(evaluation, Array(evaluation.data.samples.indices)) { evaluation.isAtHand($0) }
+  }
 
   /// Of some samples those that stay chosen when others that are no better, and no worse, come or go.
   init(_ evaluation: Evaluation, extremesOf samples: [Int]) { self.init(evaluation, samples) { _ in false } }

@@ -14,7 +14,9 @@ extension Evaluation {
         .object([
           ("format", .text(data.format)), ("path", .optional(data.path)), ("classes", .text(data.classes)),
           ("images", .integer(summary.sampleCount)), ("evaluated", .integer(summary.evaluatedCount)),
-          ("failed", .list(summary.failures.map { .object([("name", .text($0.name)), ("reason", .text($0.reason))]) })),
+          (
+            "failed", .list(summary.failures.map { .object([("name", .text($0.name)), ("reason", .text($0.reason))]) })
+          ),
           ("complete", .bool(summary.isComplete)),
         ])
       ),
@@ -31,7 +33,10 @@ extension Evaluation {
           ? .null : .object(summary.accuracy.map { ("top\($0.top)", JSON($0.estimate)) })
       ),
       ("confidence", JSON(summary.confidence)),
-      ("confusion", .list(summary.confusion.map { .list([.integer($0.truth), .integer($0.predicted), .integer($0.count)]) })),
+      (
+        "confusion",
+        .list(summary.confusion.map { .list([.integer($0.truth), .integer($0.predicted), .integer($0.count)]) })
+      ),
       ("results", .list(summary.results.map(\.json))),
       ("comparisons", .list(summary.comparisons.map(\.json))),
     ]
@@ -63,9 +68,11 @@ extension Evaluation {
   /// A line for each image: what the model says of it, and a column for each method and metric.
   public func imageTable() -> String {
     let (methods, metrics) = (plan.methods, plan.explanationMetrics)
-    let columns = plan.scoreMetrics.map(\.name) + methods.flatMap { method in
-      ["\(method.name) class"] + metrics.map { "\(method.name) \($0.name)" }
-    }
+    let columns =
+      plan.scoreMetrics.map(\.name)
+      + methods.flatMap { method in
+        ["\(method.name) class"] + metrics.map { "\(method.name) \($0.name)" }
+      }
     var text = CSV.line(
       ["index", "name", "truth", "predicted", "probability", "truth_probability", "truth_rank"] + columns + ["failed"])
     for i in data.samples.indices {
@@ -73,7 +80,8 @@ extension Evaluation {
       var fields = ["\(i)", record.name, record.truth.map(String.init) ?? ""]
       if let prediction = record.prediction {
         fields += [
-          prediction.classIndex < 0 ? "" : "\(prediction.classIndex)", CSV.number(prediction.probability), CSV.number(prediction.truthProbability),
+          prediction.classIndex < 0 ? "" : "\(prediction.classIndex)", CSV.number(prediction.probability),
+          CSV.number(prediction.truthProbability),
           prediction.truthRank.map(String.init) ?? "",
         ]
         fields += prediction.values.map { CSV.number($0.value) }

@@ -22,7 +22,8 @@ extension Evaluation {
     let files = files(try summary(options), Source(), .unwatched)
     guard let file = files.first(where: { $0.name == name }) else {
       throw Failure(
-        .notFound, "the results have no document \(quoted(name)); they have \(files.map(\.name).joined(separator: ", "))")
+        .notFound,
+        "the results have no document \(quoted(name)); they have \(files.map(\.name).joined(separator: ", "))")
     }
     return Array(try file.text().withoutEscapes.utf8)
   }

@@ -22,7 +22,8 @@ public struct Summary: Sendable {
     public func check() throws {
       guard (0...1_000_000).contains(resamples), confidence > 0, confidence < 1 else {
         throw Failure(
-          .invalidArgument, "a bootstrap has 0 to 1000000 resamples, and intervals cover a share between 0 and 1; not "
+          .invalidArgument,
+          "a bootstrap has 0 to 1000000 resamples, and intervals cover a share between 0 and 1; not "
             + "\(resamples) and \(confidence)")
       }
     }
@@ -189,7 +190,8 @@ private final class Folding {
     guard let classes = known.first?.1.probabilities.count else { return [] }
     let scores = known.flatMap(\.1.probabilities)
     return try Metrics.measure(
-      use.metric, maps: Tensor(scores, Shape(checking: [known.count, classes])), classes: known.map(\.0.truth), use.call,
+      use.metric, maps: Tensor(scores, Shape(checking: [known.count, classes])), classes: known.map(\.0.truth),
+      use.call,
       .unwatched
     ).details
   }

@@ -44,7 +44,8 @@ struct Totals: Sendable {
       if !new.isEmpty { chosen[metric] = new }
       return
     }
-    chosen[metric] = known.filter { old in new.isEmpty || new.contains { $0.name == old.name && $0.value == old.value } }
+    chosen[metric] = known.filter { old in new.isEmpty || new.contains { $0.name == old.name && $0.value == old.value }
+    }
   }
 }
 

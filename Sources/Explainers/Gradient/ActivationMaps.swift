@@ -8,7 +8,8 @@ extension CAMMethod {
   /// follows it is that sum at this image.
   static let cam = CAMMethod(
     name: "cam",
-    summary: "Feature maps weighted by the class's own weights: for networks of pooling and one linear layer at the end.",
+    summary:
+      "Feature maps weighted by the class's own weights: for networks of pooling and one linear layer at the end.",
     combine: { tapped, _ in
       tapped.activations.sum(weights: tapped.gradients.means.map { $0 * Float(tapped.gradients.positions) })
     }, compat: [.scouter], isRectified: false)
@@ -23,7 +24,8 @@ extension CAMMethod {
   /// direction in which they vary most. Its sign is such that the map grows with the sum of the feature maps;
   /// pytorch-grad-cam leaves the sign to its solver.
   static let eigenCAM = CAMMethod(
-    name: "eigen-cam", summary: "The first principal component of the feature maps: what stands out, whatever the class.",
+    name: "eigen-cam",
+    summary: "The first principal component of the feature maps: what stands out, whatever the class.",
     combine: { tapped, _ in principalMap(tapped.activations) })
 
   /// The same of gradients times activations, so that it is of the class.

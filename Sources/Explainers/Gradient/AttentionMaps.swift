@@ -11,7 +11,8 @@ struct AttentionRollout: Explainer {
   let name = "attention-rollout"
   let summary = "Attention of all layers of a vision transformer, followed from the class token to the image."
   let parameters = [
-    Parameter("heads", choices: ["mean", "maximum", "minimum"], default: "mean", "How the heads of a layer become one.")
+    Parameter(
+      "heads", choices: ["mean", "maximum", "minimum"], default: "mean", "How the heads of a layer become one.")
   ]
 
   func canExplain(_ model: Model) -> Bool { model.possibleScores != nil && model.hasTokenAttention }
@@ -80,11 +81,12 @@ struct AttentionRollout: Explainer {
 struct LeGrad: Explainer {
   let name = "le-grad"
   let summary = "How the class's score grows with the attention to each position, over all layers of a transformer."
-  let parameters = Target.parameters + [
-    Parameter(
-      "score", choices: ["layer", "model"], default: "layer",
-      "Whose score each layer is asked for: what the head makes of the layer's own tokens, or the model's.")
-  ]
+  let parameters =
+    Target.parameters + [
+      Parameter(
+        "score", choices: ["layer", "model"], default: "layer",
+        "Whose score each layer is asked for: what the head makes of the layer's own tokens, or the model's.")
+    ]
   let draws = Target.draws
 
   func canExplain(_ model: Model) -> Bool { model.hasTokenAttention && model.hasDifferentiableInput }

@@ -8,14 +8,17 @@ import Models
 struct FinerCAM: Explainer {
   let name = "finer-cam"
   let summary = "Grad-CAM of the difference to the classes most alike: what tells them apart."
-  let parameters = [
-    Parameter("alpha", default: 1, in: 0...10, "How much of the other classes' scores is subtracted."),
-    Parameter("others", default: 3, in: 1...1000, "How many of the classes most alike are compared with."),
-    Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary),
-  ] + Target.parameters
+  let parameters =
+    [
+      Parameter("alpha", default: 1, in: 0...10, "How much of the other classes' scores is subtracted."),
+      Parameter("others", default: 3, in: 1...1000, "How many of the classes most alike are compared with."),
+      Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary),
+    ] + Target.parameters
   let tapsLayers = true
 
-  func canExplain(_ model: Model) -> Bool { (model.possibleScores?.classCount ?? 2) > 1 && model.hasDifferentiableLayer }
+  func canExplain(_ model: Model) -> Bool {
+    (model.possibleScores?.classCount ?? 2) > 1 && model.hasDifferentiableLayer
+  }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let alpha = try request.settings.number("alpha")

@@ -9,9 +9,10 @@ import Tensors
 struct FullGrad: Explainer {
   let name = "full-grad"
   let summary = "Gradients of the input and of all biases together: every layer's part in the score, at full size."
-  let parameters = Target.parameters + [
-    Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary)
-  ]
+  let parameters =
+    Target.parameters + [
+      Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary)
+    ]
 
   let draws = Target.draws
 

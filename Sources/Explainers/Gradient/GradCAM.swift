@@ -55,7 +55,8 @@ extension CAMMethod {
   /// To the divisor 1e-6 is added, as pytorch-grad-cam does, so that noise in gradients near 0 has no say.
   /// SCOUTER's and TAME's programs take Σ(A·g³) for (ΣA)·g³; both agree where g is the same at every position.
   static let gradCAMPlusPlus = CAMMethod(
-    "grad-cam++", "Grad-CAM with weights for each position, which do better where a class is in an image more than once.",
+    "grad-cam++",
+    "Grad-CAM with weights for each position, which do better where a class is in an image more than once.",
     compat: [.gradCAM, .scouter, .caStream, .tame]
   ) { tapped, compat in plusPlusWeights(tapped.activations, tapped.gradients, compat) }
 

@@ -73,7 +73,8 @@ extension ExplanationRequest {
       let prepared = try model.prepared(images[image], progress)
       let shape = Shape(trusted: Array(prepared.shape.dimensions.dropFirst()))
       // The classes are those of the image itself, which is not among its variants but where it is the only one.
-      var wanted = variants.change == nil
+      var wanted =
+        variants.change == nil
         ? nil : try classesOfImage(image, prepared, target, parts[image].polling, &results).classes
       var sums: [[Float]] = []
       let stream = Variants(count: variants.count, shape: shape, image: image) { i, memory in
@@ -104,7 +105,8 @@ extension ExplanationRequest {
         let whole = UnsafeBufferPointer(
           start: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
         results.add(
-          try finish(Attribution(values: sum, shape: shape), whole), image: image, round: round, class: wanted?[round] ?? -1)
+          try finish(Attribution(values: sum, shape: shape), whole), image: image, round: round,
+          class: wanted?[round] ?? -1)
       }
     }
     return try results.explanations(.none)

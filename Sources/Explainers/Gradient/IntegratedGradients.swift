@@ -15,14 +15,17 @@ struct IntegratedGradients: Explainer {
 
   let name = "integrated-gradients"
   let summary = "Gradients summed along the way from a baseline to the image: attributions that add up to the score."
-  let parameters = Target.parameters + [
-    Parameter("steps", default: 50, in: 1...2000, "Points of the quadrature."),
-    Parameter("quadrature", default: Quadrature.gaussLegendre, "How the points lie between baseline and image."),
-    Parameter("value", default: 0, in: -1e6...1e6, "The baseline, where none is fed, in the space that the model is fed in."),
-    Attribution.colorsParameter,
-    Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
-  ]
-  let draws = Target.draws + [Draw("baseline", "[channels, height, width]: where the path begins, as the model is fed.")]
+  let parameters =
+    Target.parameters + [
+      Parameter("steps", default: 50, in: 1...2000, "Points of the quadrature."),
+      Parameter("quadrature", default: Quadrature.gaussLegendre, "How the points lie between baseline and image."),
+      Parameter(
+        "value", default: 0, in: -1e6...1e6, "The baseline, where none is fed, in the space that the model is fed in."),
+      Attribution.colorsParameter,
+      Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
+    ]
+  let draws =
+    Target.draws + [Draw("baseline", "[channels, height, width]: where the path begins, as the model is fed.")]
 
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableInput }
 

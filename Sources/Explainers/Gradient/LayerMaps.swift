@@ -19,7 +19,8 @@ struct LayerMaps {
     let all = grid.before + positions + grid.after
     let size = channels * all
     guard tensor.type == .float32, tensor.shape.count >= (row + 1) * size else {
-      throw Failure(.invalidModel, "the layer has the shape \(tensor.shape) here, not \(channels) maps of \(all) positions")
+      throw Failure(
+        .invalidModel, "the layer has the shape \(tensor.shape) here, not \(channels) maps of \(all) positions")
     }
     let source = try tensor.aligned()
     var values = [Float](repeating: 0, count: channels * positions)
@@ -28,7 +29,8 @@ struct LayerMaps {
       let start = source.data.assumingMemoryBound(to: Float.self) + row * size
       for c in 0..<channels {
         for p in 0..<positions {
-          values[c * positions + p] = isChannelLast
+          values[c * positions + p] =
+            isChannelLast
             ? start[(grid.before + p) * channels + c] : start[c * all + grid.before + p]
         }
       }

@@ -55,7 +55,8 @@ extension InputGradientMethod {
 
   /// Shrikumar et al., 2016, "Not just a black box": x·∂y/∂x, in the space that the model is fed in.
   static let inputTimesGradient = InputGradientMethod(
-    name: "input-x-gradient", summary: "Each pixel's gradient times its value: what it adds to the score, to first order.",
+    name: "input-x-gradient",
+    summary: "Each pixel's gradient times its value: what it adds to the score, to first order.",
     form: .inputTimesGradient)
 
   /// Springenberg et al., ICLR Workshops 2015, "Striving for simplicity": at a ReLU only positive gradients of positive
@@ -66,7 +67,8 @@ extension InputGradientMethod {
     summary: "The gradient with all negative parts dropped at each ReLU: sharp pictures of edges, hardly of the class.",
     form: .gradient,
     rules: GradientRules(
-      "guided", overriding: [
+      "guided",
+      overriding: [
         "Relu": .emitted { e, node, gradients in
           guard let dy = gradients.first ?? nil else { return [] }
           return [try e.pass(e("Relu", dy), where: e.output(node), isAbove: 0)]
@@ -77,10 +79,12 @@ extension InputGradientMethod {
   /// Zeiler & Fergus, ECCV 2014, "Visualizing and understanding convolutional networks", section 2.1: at a ReLU
   /// (bounded above or not) only positive gradients go on, whatever the value was.
   static let deconvolution = InputGradientMethod(
-    name: "deconvolution", summary: "The gradient with its negative parts dropped at each ReLU, whatever passed forward.",
+    name: "deconvolution",
+    summary: "The gradient with its negative parts dropped at each ReLU, whatever passed forward.",
     form: .gradient,
     rules: GradientRules(
-      "deconvolution", overriding: [
+      "deconvolution",
+      overriding: [
         "Relu": .emitted { e, _, gradients in
           guard let dy = gradients.first ?? nil else { return [] }
           return [try e("Relu", dy)]

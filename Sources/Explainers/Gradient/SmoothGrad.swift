@@ -18,16 +18,19 @@ struct SmoothGrad: Explainer {
 
   let name = "smooth-grad"
   let summary = "Gradients averaged over copies of the image with noise, so that they hold for what looks alike."
-  let parameters = Target.parameters + [
-    Parameter("samples", default: 25, in: 1...10000, "Copies with noise."),
-    Parameter("std", default: 0.15, in: 0...1e6, "Standard deviation of the noise, in the space that the model is fed in."),
-    Parameter("statistic", default: Statistic.mean, "The mean of the gradients, that of their squares, or their variance."),
-    Parameter(
-      "absolute", choices: ["auto", "yes", "no"], default: "auto",
-      "Whether each gradient loses its sign before; auto: only with compat=captum."),
-    Attribution.colorsParameter,
-    Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
-  ]
+  let parameters =
+    Target.parameters + [
+      Parameter("samples", default: 25, in: 1...10000, "Copies with noise."),
+      Parameter(
+        "std", default: 0.15, in: 0...1e6, "Standard deviation of the noise, in the space that the model is fed in."),
+      Parameter(
+        "statistic", default: Statistic.mean, "The mean of the gradients, that of their squares, or their variance."),
+      Parameter(
+        "absolute", choices: ["auto", "yes", "no"], default: "auto",
+        "Whether each gradient loses its sign before; auto: only with compat=captum."),
+      Attribution.colorsParameter,
+      Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
+    ]
   let draws = Target.draws + [Noise.draw]
   let drawsNumbers = true
 

@@ -13,11 +13,13 @@ import Transforms
 struct SmoothGradCAM: Explainer {
   let name = "smooth-grad-cam++"
   let summary = "Grad-CAM++ averaged over copies of the image with noise."
-  let parameters = Target.parameters + [
-    Parameter("samples", default: 8, in: 1...1000, "Copies with noise."),
-    Parameter("std", default: 0.3, in: 0...1e6, "Standard deviation of the noise, in the space that the model is fed in."),
-    Parameter("compat", choices: ["none", "scouter"], default: "none", Compat.summary),
-  ]
+  let parameters =
+    Target.parameters + [
+      Parameter("samples", default: 8, in: 1...1000, "Copies with noise."),
+      Parameter(
+        "std", default: 0.3, in: 0...1e6, "Standard deviation of the noise, in the space that the model is fed in."),
+      Parameter("compat", choices: ["none", "scouter"], default: "none", Compat.summary),
+    ]
   let draws = Target.draws + [Noise.draw]
   let tapsLayers = true
   let drawsNumbers = true

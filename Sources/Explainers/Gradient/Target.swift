@@ -46,7 +46,8 @@ struct Target {
     mask = try request.call.draws["mask"].map { tensor in
       guard tensor.count == positions, positions > 1 else {
         throw Failure(
-          .invalidArgument, "the mask is of shape \(tensor.shape); the output has \(positions) positions for each class")
+          .invalidArgument, "the mask is of shape \(tensor.shape); the output has \(positions) positions for each class"
+        )
       }
       return try tensor.floats().array(of: Float.self)
     }
@@ -80,7 +81,8 @@ struct Target {
   private func similarity(_ y: [Float]) throws -> [Float] {
     guard let embedding, embedding.count == y.count else {
       throw Failure(
-        .invalidArgument, "of=similarity needs the draw \"embedding\" with the \(y.count) numbers of the output"
+        .invalidArgument,
+        "of=similarity needs the draw \"embedding\" with the \(y.count) numbers of the output"
           + (embedding.map { "; it has \($0.count)" } ?? ""))
     }
     func length(_ v: [Float]) -> Double { v.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }

@@ -53,7 +53,8 @@ extension ExplanationRequest {
         try body(
           TargetRound(
             image: image, row: row, round: round, classIndex: classes[row][round], shape: batch.shape,
-            scores: scores?[row] ?? [], early: Array(batch.early[2...]), gradients: gradients, count: batch.items.count))
+            scores: scores?[row] ?? [], early: Array(batch.early[2...]), gradients: gradients, count: batch.items.count)
+        )
       }
     }
   }

@@ -79,12 +79,14 @@ private struct ExtremalSearch {
       subject, levels: settings.integer("levels"), sigma: 20, isFading: settings.word("perturbation") == "fade",
       request.progress)
     let (step, sigma) = (try settings.integer("step"), try settings.number("sigma"))
-    guard let mask = SmoothMask(
-      image: (subject.height, subject.width), step: step, sigma: sigma,
-      isExtended: try settings.word("compat") == "none", request.model.parallel(for: request.call))
+    guard
+      let mask = SmoothMask(
+        image: (subject.height, subject.width), step: step, sigma: sigma,
+        isExtended: try settings.word("compat") == "none", request.model.parallel(for: request.call))
     else {
       throw Failure(
-        .invalidArgument, "with step \(step) and sigma \(sigma) TorchRay's mask ends short of the image's "
+        .invalidArgument,
+        "with step \(step) and sigma \(sigma) TorchRay's mask ends short of the image's "
           + "\(subject.height)×\(subject.width) pixels; take another step or sigma, or leave out `compat`")
     }
     self.mask = mask

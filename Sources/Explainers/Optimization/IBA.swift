@@ -106,13 +106,15 @@ private struct Bottleneck {
       let known = try StatisticsFile.beside(request.model).statistics(ofLayer: name)
     else {
       throw Failure(
-        .invalidArgument, "the method \"iba\" needs what is usual for the layer \(quoted(name)): let `limpid estimate` keep "
+        .invalidArgument,
+        "the method \"iba\" needs what is usual for the layer \(quoted(name)): let `limpid estimate` keep "
           + "it beside the model, of some hundred images, or feed the draws \"mean\" and \"std\"")
     }
     let wanted = shape.compactMap(\.self)
     for kept in [known.mean, known.std, known.active] where kept.shape.dimensions != wanted {
       throw Failure(
-        .invalidArgument, "what is kept of the layer \(quoted(name)) has the shape \(kept.shape); for this image "
+        .invalidArgument,
+        "what is kept of the layer \(quoted(name)) has the shape \(kept.shape); for this image "
           + "the layer has \(wanted)")
     }
     return (known.mean, known.std, given[2] ?? known.active)

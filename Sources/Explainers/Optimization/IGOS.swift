@@ -172,7 +172,8 @@ private struct MaskSearch {
   /// The authors' program adds each draw twice.
   private func added(_ draw: Int, channel: Int, pixel: Int, _ std: Float) -> Float {
     let place = pixel * subject.channels + channel
-    let value = noise.map { $0[(draw % noiseCount) * subject.shape.count + place] }
+    let value =
+      noise.map { $0[(draw % noiseCount) * subject.shape.count + place] }
       ?? std * random.normal(draw * subject.shape.count + place)
     return compat == .none ? value : 2 * value
   }
@@ -183,7 +184,9 @@ private struct MaskSearch {
     var result = 0.0
     try request.forEachVariant(of: subject, count: 1, progress) { _, target in
       subject.write(mask: enlarged, over: blurred, into: target)
-    } _: { _, logits in result = Double(scoring(logits)[index]) }
+    } _: { _, logits in
+      result = Double(scoring(logits)[index])
+    }
     return result
   }
 

@@ -45,7 +45,8 @@ struct LayerDeepLIFT: Explainer {
   ) throws -> [DrawnMap] {
     let model = request.model
     let parallel = model.parallel(for: request.call)
-    let feeds = try [(value: model.imageInput(), tensor: Self.pair(request, subject))]
+    let feeds =
+      try [(value: model.imageInput(), tensor: Self.pair(request, subject))]
       + model.furtherInputs(of: subject.image, rows: 2, scoring.head, request.call)
     var pass = BackwardPass.Request(
       feeds: feeds.map { ($0.value, $0.tensor.type, $0.tensor.shape) }, target: scoring.head.logits,
@@ -108,7 +109,8 @@ struct LayerDeepLIFT: Explainer {
       (one, two) = (try trace(1), try trace(2))
     } catch let failure as Failure where failure.kind == .invalidModel {
       throw Failure(
-        .unsupported, "an image and its baseline must run together here, and this model does not take two images: "
+        .unsupported,
+        "an image and its baseline must run together here, and this model does not take two images: "
           + failure.message)
     }
     let paired = two.operands.filter { value, operand in
@@ -124,19 +126,20 @@ struct LayerDeepLIFT: Explainer {
   /// Max-pools behind a ReLU that is not the layer, and sigmoids that a SiLU is made of.
   private static func plain(_ graph: Graph, _ layer: ValueID) -> Set<ValueID> {
     let producers = graph.producers(), consumers = graph.consumers()
-    return Set(graph.nodes.compactMap { node -> ValueID? in
-      guard let output = node.outputs.first ?? nil, let source = node.inputs.first ?? nil else { return nil }
-      switch node.operation {
-      case "MaxPool":
-        guard source != layer, let maker = producers[source] else { return nil }
-        return graph.nodes[maker].operation == "Relu" ? output : nil
-      case "Sigmoid":
-        let isOfSiLU = (consumers[output] ?? []).contains { reader in
-          graph.nodes[reader].operation == "Mul" && graph.nodes[reader].inputs.contains(source)
+    return Set(
+      graph.nodes.compactMap { node -> ValueID? in
+        guard let output = node.outputs.first ?? nil, let source = node.inputs.first ?? nil else { return nil }
+        switch node.operation {
+        case "MaxPool":
+          guard source != layer, let maker = producers[source] else { return nil }
+          return graph.nodes[maker].operation == "Relu" ? output : nil
+        case "Sigmoid":
+          let isOfSiLU = (consumers[output] ?? []).contains { reader in
+            graph.nodes[reader].operation == "Mul" && graph.nodes[reader].inputs.contains(source)
+          }
+          return isOfSiLU ? output : nil
+        default: return nil
         }
-        return isOfSiLU ? output : nil
-      default: return nil
-      }
-    })
+      })
   }
 }

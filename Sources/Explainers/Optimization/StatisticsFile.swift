@@ -68,10 +68,13 @@ struct StatisticsFile {
     for (name, tensor) in tensors {
       let end = place + tensor.byteCount
       members.append(
-        (name, .object([
-          ("dtype", "F32"), ("shape", .list(tensor.shape.dimensions.map { .integer($0) })),
-          ("data_offsets", .list([.integer(place), .integer(end)])),
-        ])))
+        (
+          name,
+          .object([
+            ("dtype", "F32"), ("shape", .list(tensor.shape.dimensions.map { .integer($0) })),
+            ("data_offsets", .list([.integer(place), .integer(end)])),
+          ])
+        ))
       place = end
     }
     var header = Array(JSON.object(members).line.utf8)
@@ -92,7 +95,8 @@ struct StatisticsFile {
     let document = try JSONReader.document(header)
     for (name, value) in facts(model) where document["__metadata__"]?[name]?.string != value {
       throw Failure(
-        .invalidArgument, "it was made of another \(name == "preprocessing" ? "preprocessing" : "model"); make it anew "
+        .invalidArgument,
+        "it was made of another \(name == "preprocessing" ? "preprocessing" : "model"); make it anew "
           + "(`limpid estimate`), or remove it")
     }
     return try (document.members ?? []).filter { $0.0 != "__metadata__" }.map { name, entry in

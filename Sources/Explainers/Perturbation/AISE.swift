@@ -21,7 +21,8 @@ struct AISE: Explainer {
   let draws: [Draw] = []
   let drawsNumbers = true
   let parameters = [
-    Parameter("places", default: 50, in: 1...100_000, "Places of a window that are looked at, for each width and class."),
+    Parameter(
+      "places", default: 50, in: 1...100_000, "Places of a window that are looked at, for each width and class."),
     Parameter(
       "widths", several: 0.1, 0.175, 0.25, in: 0.001...10,
       "Standard deviations of the windows, as parts of the image's sides."),
@@ -101,7 +102,9 @@ private struct GaussianWindow {
     self.deviation = deviation
   }
 
-  private static func places(_ count: Int) -> [Double] { (0..<count).map { count > 1 ? Double($0) / Double(count - 1) : 0 } }
+  private static func places(_ count: Int) -> [Double] {
+    (0..<count).map { count > 1 ? Double($0) / Double(count - 1) : 0 }
+  }
 
   /// The factors of rows and columns; the largest of each is 1.
   private func factors(_ point: DividingRectangles.Point) -> (rows: [Double], columns: [Double]) {

@@ -31,7 +31,8 @@ struct AblationCAM: Explainer {
     return try request.explainLayers(compat) { subject, layer, value, progress in
       let maps = try LayerMaps(layer, value, row: 0)
       let channels = Self.chosen(maps, try request.settings.number("ratio"))
-      let ablated = compat == .gradCAM
+      let ablated =
+        compat == .gradCAM
         ? Self.farBelow(value, channels.count, batch: try request.settings.integer("batch"))
         : [Float](repeating: 0, count: channels.count)
       let whole = scoring(subject.logits)

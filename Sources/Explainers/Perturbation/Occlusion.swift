@@ -13,13 +13,14 @@ struct Occlusion: Explainer {
   let summary = "What the score loses when a sliding window of the image is covered."
   let draws = [Draw("baseline", "float32 [channels, height, width], what windows show; else `value`, or `baseline`.")]
   let drawsNumbers = true
-  let parameters = SlidingWindows.parameters + [
-    Parameter(
-      "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
-    Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"),
-    Baseline.parameter,
-    Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
-  ]
+  let parameters =
+    SlidingWindows.parameters + [
+      Parameter(
+        "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
+      Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"),
+      Baseline.parameter,
+      Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
+    ]
 
   func canExplain(_ model: Model) -> Bool { model.scoresImages }
 

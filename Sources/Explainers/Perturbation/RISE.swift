@@ -202,7 +202,8 @@ struct RandomMasks {
     shift = try request.draw("shift", [count, 2])?.array(of: Float.self).map { Int($0.clamped) }
     if let shift, let bad = shift.indices.first(where: { !(0...room[$0 % 2]).contains(shift[$0]) }) {
       throw Failure(
-        .invalidArgument, "the draws \"shift\" hold \(shift[bad]) for \(bad % 2 == 0 ? "rows" : "columns"), where 0 to "
+        .invalidArgument,
+        "the draws \"shift\" hold \(shift[bad]) for \(bad % 2 == 0 ? "rows" : "columns"), where 0 to "
           + "\(room[bad % 2]) fit")
     }
     cellDraws = RandomNumbers(seed: request.seed, .grid)
@@ -212,7 +213,8 @@ struct RandomMasks {
   /// Mask `i`, [height, width].
   func write(_ i: Int, into mask: inout [Float]) {
     let size = cells.rows * cells.columns
-    let values = grid.map { Array($0[i * size..<(i + 1) * size]) }
+    let values =
+      grid.map { Array($0[i * size..<(i + 1) * size]) }
       ?? (0..<size).map { cellDraws.uniform(i * size + $0) < keep ? 1 : 0 }
     let offset = (0..<2).map { axis in shift?[2 * i + axis] ?? shiftDraws.integer(2 * i + axis, below: limits[axis]) }
     let enlargement = Enlargement(

@@ -28,7 +28,8 @@ struct SlidingWindows {
       let step = try request.settings.integer(stride)
       guard step <= length else {
         throw Failure(
-          .invalidArgument, "the parameter \(quoted(stride)) is \(step), above the window's \(length): values between "
+          .invalidArgument,
+          "the parameter \(quoted(stride)) is \(step), above the window's \(length): values between "
             + "the windows would get no attribution")
       }
       let distance = step > 0 ? step : axis == 0 ? length : (length + 1) / 2

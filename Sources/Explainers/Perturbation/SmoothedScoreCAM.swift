@@ -14,7 +14,8 @@ struct SSCAM: Explainer {
   let drawsNumbers = true
   let draws = [
     Draw(
-      "noise", "float32 [samples, channels, colours, height, width], what is added to the masks (`std` in it already); "
+      "noise",
+      "float32 [samples, channels, colours, height, width], what is added to the masks (`std` in it already); "
         + "for `compat=torchcam` [samples, channels, height, width], for `scouter` [samples, colours, height, width].")
   ]
   let parameters = [
@@ -47,7 +48,8 @@ struct SSCAM: Explainer {
       }
       return try scores.map { scores in
         let weights = isScouter ? scores.map { Float($0) } : ChannelSum.softmax(scores)
-        let grid = isScouter
+        let grid =
+          isScouter
           ? ChannelSum.ofSpread(masks, channels, weights) : ChannelSum.rectified(masks.maps, channels, weights)
         return DrawnMap(grid: grid, details: [try ChannelSum.detail(masks, channels, weights)])
       }

@@ -14,12 +14,14 @@ struct LIME: Explainer {
   let summary = "A linear model of the score by visible superpixels: asks the model only."
   let drawsNumbers = true
   let draws = [Superpixels.draw, Coalitions.draw]
-  let parameters = Superpixels.parameters + [
-    Parameter("samples", default: 1000, in: 1...1_000_000, "Random choices of superpixels, as many runs of the model."),
-    Parameter("kernel", default: 0.25, in: 1e-3...1e3, "Width of the weighting, in cosine distance."),
-    Parameter("ridge", default: 1.0, in: 0...1e6, "Weight of the squared coefficients."),
-    Scoring.parameter("of", [.logit, .probability, .logProbability], "the probability"), Coalitions.baseline,
-  ]
+  let parameters =
+    Superpixels.parameters + [
+      Parameter(
+        "samples", default: 1000, in: 1...1_000_000, "Random choices of superpixels, as many runs of the model."),
+      Parameter("kernel", default: 0.25, in: 1e-3...1e3, "Width of the weighting, in cosine distance."),
+      Parameter("ridge", default: 1.0, in: 0...1e6, "Weight of the squared coefficients."),
+      Scoring.parameter("of", [.logit, .probability, .logProbability], "the probability"), Coalitions.baseline,
+    ]
 
   func canExplain(_ model: Model) -> Bool { model.scoresImages }
 
@@ -70,14 +72,16 @@ struct KernelSHAP: Explainer {
   let summary = "Shapley values of superpixels, estimated: they share out what the image adds to the score."
   let drawsNumbers = true
   let draws = [Superpixels.draw, Coalitions.draw]
-  let parameters = Superpixels.parameters + [
-    Parameter("samples", default: 1000, in: 1...1_000_000, "Random choices of superpixels, as many runs of the model."),
-    Parameter(
-      "weights", choices: ["drawn", "kernel"], default: "drawn",
-      "Whether the choices were drawn by the Shapley kernel, and count alike, or are to be weighed by it: all 2^M "
-        + "choices fed as `samples` give the exact values."),
-    Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"), Coalitions.baseline,
-  ]
+  let parameters =
+    Superpixels.parameters + [
+      Parameter(
+        "samples", default: 1000, in: 1...1_000_000, "Random choices of superpixels, as many runs of the model."),
+      Parameter(
+        "weights", choices: ["drawn", "kernel"], default: "drawn",
+        "Whether the choices were drawn by the Shapley kernel, and count alike, or are to be weighed by it: all 2^M "
+          + "choices fed as `samples` give the exact values."),
+      Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"), Coalitions.baseline,
+    ]
 
   func canExplain(_ model: Model) -> Bool { model.scoresImages }
 

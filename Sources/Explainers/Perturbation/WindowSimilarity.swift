@@ -22,13 +22,15 @@ struct WindowSimilarity: Explainer {
 
   enum Metric: String, CaseIterable { case cosine, euclidean }
 
-  let parameters = SlidingWindows.parameters + [
-    Parameter("value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
-    Parameter(
-      "metric", default: Metric.cosine,
-      "cosine: of the angle between embeddings; euclidean: their distance, as a loss where it grows."),
-    Baseline.parameter,
-  ]
+  let parameters =
+    SlidingWindows.parameters + [
+      Parameter(
+        "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
+      Parameter(
+        "metric", default: Metric.cosine,
+        "cosine: of the angle between embeddings; euclidean: their distance, as a loss where it grows."),
+      Baseline.parameter,
+    ]
 
   func canExplain(_ model: Model) -> Bool { model.scoresImages }
 
@@ -84,10 +86,13 @@ struct WindowSimilarity: Explainer {
     var value = logits
     // Past the bias of a product.
     while let i = producers[value], ["Add", "Identity", "Reshape", "Flatten"].contains(graph.nodes[i].operation) {
-      guard let next = graph.nodes[i].inputs.compactMap({ $0 }).first(where: { graph.constants[$0] == nil }) else { break }
+      guard let next = graph.nodes[i].inputs.compactMap({ $0 }).first(where: { graph.constants[$0] == nil }) else {
+        break
+      }
       value = next
     }
-    guard let i = producers[value], ["Gemm", "MatMul"].contains(graph.nodes[i].operation), let read = graph.nodes[i].inputs[0]
+    guard let i = producers[value], ["Gemm", "MatMul"].contains(graph.nodes[i].operation),
+      let read = graph.nodes[i].inputs[0]
     else { return logits }
     return read
   }

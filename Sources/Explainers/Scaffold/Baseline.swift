@@ -36,7 +36,8 @@ enum Baseline: String, CaseIterable {
     case .black:
       guard let black = request.model.metadata.preprocessing?.blackLevels, black.count == subject.channels else {
         throw Failure(
-          .invalidArgument, "the baseline \"black\" needs a model file that says how images are prepared; take "
+          .invalidArgument,
+          "the baseline \"black\" needs a model file that says how images are prepared; take "
             + "\"zero\" or \"mean\"")
       }
       return each { c, _ in [Float](repeating: black[c], count: size) }

@@ -49,12 +49,14 @@ struct ChannelTail {
     let known = Self.areFinite(whole, set) ? front.knownProduct(behind: end) : nil
     guard let known else {
       product = nil
-      tail = end == layer.value ? front : try LayerTail(request, behind: end, of: subject, rows: channels.count, progress)
+      tail =
+        end == layer.value ? front : try LayerTail(request, behind: end, of: subject, rows: channels.count, progress)
       return
     }
     let alone = try LayerTail(request, behind: end, of: subject, rows: 1, progress)
     product = (known, try Self.row(of: known, alone, whole, progress))
-    tail = known.result == front.target
+    tail =
+      known.result == front.target
       ? nil : try LayerTail(request, behind: known.result, of: subject, rows: channels.count, progress)
   }
 
@@ -102,7 +104,9 @@ struct ChannelTail {
       try tail.forEach(count: own.count, progress) { i, target in
         target.update(from: whole, count: tail.rowCount)
         for place in own[i] { target[place] = set[place] }
-      } _: { try body($0, $1) }
+      } _: {
+        try body($0, $1)
+      }
     }
   }
 
@@ -137,7 +141,9 @@ struct ChannelTail {
     }
     try tail.forEach(count: own.count, progress) { i, target in
       read(i) { for (k, value) in $0.enumerated() { target[k] = value } }
-    } _: { try body($0, $1) }
+    } _: {
+      try body($0, $1)
+    }
   }
 
   private func floats(_ tensor: Tensor) -> UnsafePointer<Float> {
@@ -157,7 +163,9 @@ extension LayerTail {
     let live = Set(graph.live(for: [target], known: Set(graph.constants.keys).union([value])))
     let consumers = graph.consumers()
     var end = value
-    while let readers = consumers[end].map({ Set($0).intersection(live) }), readers.count == 1, let reader = readers.first {
+    while let readers = consumers[end].map({ Set($0).intersection(live) }), readers.count == 1,
+      let reader = readers.first
+    {
       let node = graph.nodes[reader]
       guard node.outputs.count == 1, let output = node.outputs[0], output != target,
         node.inputs.compactMap({ $0 }).allSatisfy({ $0 == end || trace.isConstant($0) }),

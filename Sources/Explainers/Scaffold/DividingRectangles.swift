@@ -39,7 +39,9 @@ struct DividingRectangles {
         let axes = [0, 1].filter { rectangles[i].divisions[$0] == least }
         plans.append((i, axes))
         for axis in axes {
-          for sign in [1.0, -1.0] { points.append(shifted(rectangles[i].centre, axis, sign * pow(3, -Double(least + 1)))) }
+          for sign in [1.0, -1.0] {
+            points.append(shifted(rectangles[i].centre, axis, sign * pow(3, -Double(least + 1))))
+          }
         }
       }
       // The last rectangle may have more points than are left.
@@ -67,7 +69,8 @@ struct DividingRectangles {
       for j in [2 * k, 2 * k + 1] {
         rectangles.append(
           Rectangle(
-            centre: points[points.startIndex + j], divisions: rectangles[i].divisions, value: values[values.startIndex + j]))
+            centre: points[points.startIndex + j], divisions: rectangles[i].divisions,
+            value: values[values.startIndex + j]))
       }
     }
   }
@@ -89,7 +92,8 @@ struct DividingRectangles {
     return groups.sorted { $0.size > $1.size }.filter { group in
       let slope = groups.filter { $0.size > group.size }.map { (group.value - $0.value) / ($0.size - group.size) }.min()
       guard let slope else { return true }
-      let steepest = groups.filter { $0.size < group.size }.map { ($0.value - group.value) / (group.size - $0.size) }.max()
+      let steepest = groups.filter { $0.size < group.size }.map { ($0.value - group.value) / (group.size - $0.size) }
+        .max()
       return slope > 0 && steepest ?? 0 <= slope && group.value + slope * group.size >= best + epsilon * abs(best)
     }.flatMap(\.members)
   }

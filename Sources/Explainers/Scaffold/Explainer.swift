@@ -58,7 +58,8 @@ extension Model {
     if let found = known.first(where: { $0.name == name }) { return found }
     if Explainers.all.contains(where: { $0.name == name }) {
       throw Failure(
-        .unsupported, "the method \(quoted(name)) cannot explain this model of family \(quoted(metadata.family)); "
+        .unsupported,
+        "the method \(quoted(name)) cannot explain this model of family \(quoted(metadata.family)); "
           + (list.isEmpty ? "no method can" : "these can: \(list)"))
     }
     throw Failure(

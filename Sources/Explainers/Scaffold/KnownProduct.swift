@@ -68,7 +68,8 @@ struct KnownProduct {
     var sums = SIMD8<Float>()
     var place = first
     while place + 8 <= last + 1 {
-      sums += UnsafeRawPointer(x + place).loadUnaligned(as: SIMD8<Float>.self)
+      sums +=
+        UnsafeRawPointer(x + place).loadUnaligned(as: SIMD8<Float>.self)
         * weights.loadUnaligned(fromByteOffset: 4 * place, as: SIMD8<Float>.self)
       place += 8
     }
@@ -90,12 +91,14 @@ extension LayerTail {
     guard let shape = try? trace.shape(value), shape.first == rows else { return nil }
     let depth = shape.dropFirst().reduce(1, *)
     var end = value
-    while let readers = consumers[end].map({ Set($0).intersection(live) }), readers.count == 1, let reader = readers.first,
+    while let readers = consumers[end].map({ Set($0).intersection(live) }), readers.count == 1,
+      let reader = readers.first,
       case let node = graph.nodes[reader], node.inputs.first == end, !node.inputs.dropFirst().contains(end)
     {
       if let product = KnownProduct(node, trace, rows: rows, depth: depth) { return product }
       guard ["Flatten", "Reshape", "Squeeze", "Identity"].contains(node.operation), let output = node.outputs[0],
-        output != target, let shape = try? trace.shape(output), shape.first == rows, shape.dropFirst().reduce(1, *) == depth
+        output != target, let shape = try? trace.shape(output), shape.first == rows,
+        shape.dropFirst().reduce(1, *) == depth
       else { return nil }
       end = output
     }

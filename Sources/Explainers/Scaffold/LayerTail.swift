@@ -46,7 +46,8 @@ struct LayerTail {
     rowShape = try Shape(checking: single.map { try $0.shape(value) } ?? [1] + shape.dimensions.dropFirst())
     guard shape.rank > 0, shape.count == rows * rowShape.count, rows == 1 || shape[0] != rowShape[0] else {
       throw Failure(
-        .unsupported, "the first axis of the layer \(quoted(model.graph.name(of: value))), \(shape), does not "
+        .unsupported,
+        "the first axis of the layer \(quoted(model.graph.name(of: value))), \(shape), does not "
           + "count images; choose another layer")
     }
     try model.engine.limit.check(shape.count * 4, for: "\(rows) values of the layer")
@@ -202,7 +203,8 @@ extension Tensor {
     let axes = from.count == target.count ? from.indices.filter { from[$0] != target[$0] } : []
     guard axes.count == 1, target[axes[0]] == from[axes[0]] * times, type == .float32, shape.dimensions == from else {
       throw Failure(
-        .unsupported, "the value \(quoted(name)) has the shape \(from) for one image and \(target) for \(times); the "
+        .unsupported,
+        "the value \(quoted(name)) has the shape \(from) for one image and \(target) for \(times); the "
           + "part of the model behind this layer cannot be run by itself")
     }
     let outer = from[..<axes[0]].reduce(1, *)

@@ -22,7 +22,8 @@ struct Noise {
     given = try request.call.draws["noise"].map { tensor in
       guard tensor.shape.rank >= 4, tensor.shape[0] == samples else {
         throw Failure(
-          .invalidArgument, "the draws \"noise\" are of shape \(tensor.shape), not [\(samples), channels, height, width]")
+          .invalidArgument,
+          "the draws \"noise\" are of shape \(tensor.shape), not [\(samples), channels, height, width]")
       }
       return try tensor.floats().array(of: Float.self)
     }

@@ -51,7 +51,8 @@ extension ExplanationRequest {
           for map in maps {
             explanations.append(
               Explanation(
-                image: image, classIndex: index, score: scores[0][index], grid: map.grid, range: map.range, field: field,
+                image: image, classIndex: index, score: scores[0][index], grid: map.grid, range: map.range,
+                field: field,
                 details: map.details
               ).finished(compat, in: field))
             if explanations.count == 1 { try checkMemory(ofAllLike: explanations[0]) }

@@ -96,10 +96,12 @@ extension Kernels {
           for x in columns {
             var count = 0
             let (rows, across) = p.taps(y, x)
-            for iy in rows { for ix in across {
-              taps[count] = input.pixel(form, iy, ix)
-              count += 1
-            } }
+            for iy in rows {
+              for ix in across {
+                taps[count] = input.pixel(form, iy, ix)
+                count += 1
+              }
+            }
             let target = output + (place + x - columns.lowerBound) * p.channels
             if average {
               let divisor = p.countIncludePad ? p.paddedCount(y, x) : count
@@ -152,7 +154,8 @@ private struct RegionWindows {
         let part = input.parts + (row * c.inputChannels + first)
         let (from, to) = isPart ? (region.columns.lowerBound, region.columns.upperBound) : (0, 0)
         for kx in 0..<c.kernelWidth {
-          let pointers = scratch.pointers
+          let pointers =
+            scratch.pointers
             + ((ky * c.kernelWidth + kx) * scratch.pointerStride + place - pixels.lowerBound)
           var ix = columns.lowerBound * c.strideX - c.padLeft + kx * c.dilationX
           for i in 0..<columns.count {

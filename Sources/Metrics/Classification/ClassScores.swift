@@ -20,7 +20,9 @@ struct ClassScores {
     if request.hasModel {
       let model = try request.model()
       let head = try model.requiredScores(request.call.output)
-      try model.forEachBatch(of: model.stream(request.images, request.progress), fetch: [head.output], request.call, request.progress) {
+      try model.forEachBatch(
+        of: model.stream(request.images, request.progress), fetch: [head.output], request.call, request.progress
+      ) {
         let scores = try Scores($0.tensors[0], count: $0.count, of: head)
         for i in 0..<$0.count { rows.append(Array(scores[i])) }
       }

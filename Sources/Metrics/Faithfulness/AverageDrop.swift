@@ -143,7 +143,8 @@ struct KeepLargest {
     let k = Int(count * dropped)
     guard k > 0 else {
       throw Failure(
-        .invalidArgument, "keep is \(keep) of \(values.count) pixels: with compat \"tame\" that drops none, which its "
+        .invalidArgument,
+        "keep is \(keep) of \(values.count) pixels: with compat \"tame\" that drops none, which its "
           + "program refuses")
     }
     let threshold = values.sorted { $0.isNaN ? false : $1.isNaN || $0 < $1 }[k - 1]

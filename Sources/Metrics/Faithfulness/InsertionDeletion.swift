@@ -75,7 +75,8 @@ struct InsertionDeletion: Metric {
       if scored.variant > 0 { curves.append(scored.score, to: scored.index) }
     }
     let chosen: [String: ParameterValue] = [
-      "step": .number(Double(cells.cellsPerStep)), "kernel": 51, "sigma": 50, "order": .text(Ranking.stableFirst.rawValue),
+      "step": .number(Double(cells.cellsPerStep)), "kernel": 51, "sigma": 50,
+      "order": .text(Ranking.stableFirst.rawValue),
       "score": .text(quantity.rawValue), "end": .text(Filling.blur.rawValue),
     ]
     return Measurement(

@@ -11,7 +11,8 @@ import Tensors
 struct PerturbationMetric: Metric {
   let name = "perturbation"
   let better = Direction.less
-  let summary = "Share of nine images, 10 to 90 percent of their pixels taken away, that keep their class; less is "
+  let summary =
+    "Share of nine images, 10 to 90 percent of their pixels taken away, that keep their class; less is "
     + "better by positive order."
   let parameters = [
     Parameter(

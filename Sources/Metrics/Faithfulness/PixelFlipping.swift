@@ -39,7 +39,8 @@ struct PixelFlipping: Metric {
     func steps(_ shape: Shape) throws -> Int {
       guard !isQuantus || shape[1] * shape[2] % features == 0 else {
         throw Failure(
-          .invalidArgument, "\"features\" is \(features); with compat \"quantus\" it must divide the image's "
+          .invalidArgument,
+          "\"features\" is \(features); with compat \"quantus\" it must divide the image's "
             + "\(shape[1] * shape[2]) pixels")
       }
       let count = maps.channels > 1 ? shape.count : shape[1] * shape[2]

@@ -124,7 +124,8 @@ private final class ByteMaps {
       return (enlarged.map { Double($0) }, 255)
     case .fact2022:
       let enlarged = try map.values.withUnsafeBufferPointer {
-        try resize($0, width: map.width, height: map.height, to: (width: width, height: height), filter: .bilinear, .unwatched)
+        try resize(
+          $0, width: map.width, height: map.height, to: (width: width, height: height), filter: .bilinear, .unwatched)
       }
       return (enlarged.map { Double($0) }, 1)
     case .none:

@@ -88,7 +88,8 @@ private struct Things {
       let masks = try request.call.draw("mask", [given.shape[0], nil, nil])
     else {
       throw Failure(
-        .invalidArgument, "the metric \"recall\" needs the draws \"labels\", [things×2], and \"mask\", "
+        .invalidArgument,
+        "the metric \"recall\" needs the draws \"labels\", [things×2], and \"mask\", "
           + "[things×height×width]")
     }
     labels = try locating("draws \"labels\"") { try given.integers() }

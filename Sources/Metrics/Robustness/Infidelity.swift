@@ -73,7 +73,8 @@ struct Infidelity: Metric {
       return Self.error(products[range], falls[range], isNormalized)
     }
     return Measurement(
-      values, chosen: [
+      values,
+      chosen: [
         "samples": .number(Double(noise.samples)), "score": .text(quantity.rawValue),
         "normalize": .text(isNormalized ? "yes" : "no"),
       ])

@@ -29,7 +29,8 @@ struct Perturbations {
       asked == 0 || rows == asked * request.count
     else {
       throw Failure(
-        .invalidArgument, "the draws \"perturbation\" are of shape \(tensor.shape), not [\(request.count)×samples"
+        .invalidArgument,
+        "the draws \"perturbation\" are of shape \(tensor.shape), not [\(request.count)×samples"
           + shape.dimensions.map { "×\($0)" }.joined() + "]")
     }
     samples = rows / request.count

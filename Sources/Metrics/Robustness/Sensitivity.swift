@@ -65,7 +65,8 @@ struct Sensitivity: Metric {
     let start = subject.values
     var untouched = try explain.explain([start], class: request.classes[index], parts[0])[0]
     if isScouter, request.hasMaps { untouched.values = try explain.given() }
-    var result = isScouter
+    var result =
+      isScouter
       ? RunningMaximum(dividedBy: untouched.values, norm) : RunningMaximum(norm, of: untouched.values)
     // As many at once as the model runs at once.
     let size = max(1, request.call.batchSize > 0 ? request.call.batchSize : Call.defaultBatchSize)

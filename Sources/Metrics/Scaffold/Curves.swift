@@ -13,7 +13,8 @@ struct Curves {
     let length = points.first?.count ?? 0
     guard points.allSatisfy({ $0.count == length }) else {
       throw Failure(
-        .invalidArgument, "the images come to different sizes at the model's input, and so to curves of different "
+        .invalidArgument,
+        "the images come to different sizes at the model's input, and so to curves of different "
           + "lengths; measure them one by one")
     }
     return try Tensor(points.flatMap(\.self), Shape(checking: [points.count, length]))

@@ -41,7 +41,8 @@ enum Filling: String, CaseIterable {
     let level: Float = self == .white ? 1 : 0
     guard model.metadata.preprocessing != nil else {
       throw Failure(
-        .invalidArgument, "\(quoted(rawValue)) needs a model file that says how images are prepared; take \"zero\" or "
+        .invalidArgument,
+        "\(quoted(rawValue)) needs a model file that says how images are prepared; take \"zero\" or "
           + "\"mean\"")
     }
     guard let colors = Normalization(model) else { return [Float](repeating: level, count: subject.channels) }
@@ -76,7 +77,8 @@ struct Normalization {
     let found = Normalization(model) ?? imageNet
     guard found.mean.count == channels else {
       throw Failure(
-        .invalidArgument, "compat \"ca-stream\" needs a model that says how its images of \(channels) channels are "
+        .invalidArgument,
+        "compat \"ca-stream\" needs a model that says how its images of \(channels) channels are "
           + "normalised")
     }
     return found

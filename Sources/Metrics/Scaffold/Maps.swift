@@ -102,7 +102,8 @@ struct Map {
     return try values.map { value in
       guard let byte = UInt8(exactly: value) else {
         throw Failure(
-          .invalidArgument, "the maps must be bytes, 0 to 255, or come with draws \"range\", [maps, 2]: what 0 and 255 "
+          .invalidArgument,
+          "the maps must be bytes, 0 to 255, or come with draws \"range\", [maps, 2]: what 0 and 255 "
             + "stand for")
       }
       return byte

@@ -60,6 +60,9 @@ extension Metrics {
   /// The metric of this name. Throws `notFound`, listing what there is.
   public static func named(_ name: String) throws -> any Metric {
     if let found = all.first(where: { $0.name == name }) { return found }
-    throw Failure(.notFound, "there is no metric \(quoted(name)); \(suggestion(for: name, among: all.map(\.name)))there are \(all.map(\.name).joined(separator: ", "))")
+    throw Failure(
+      .notFound,
+      "there is no metric \(quoted(name)); \(suggestion(for: name, among: all.map(\.name)))there are \(all.map(\.name).joined(separator: ", "))"
+    )
   }
 }

@@ -87,7 +87,8 @@ struct AxisTrace {
       return Axis(.unknown, target[i])
     }
     let rows = a.map { $0[$0.count - 2] } ?? Axis(.channel, target[target.count - 2])
-    let columns = b.map { a == nil ? $0[$0.count - 1] : $0[$0.count - 1].asKeys }
+    let columns =
+      b.map { a == nil ? $0[$0.count - 1] : $0[$0.count - 1].asKeys }
       ?? Axis(.channel, target[target.count - 1])
     return stack + [rows, columns.kind == .unknown ? Axis(.channel, target[target.count - 1]) : columns]
   }
@@ -109,9 +110,11 @@ struct AxisTrace {
   }
 
   private func concatenation(_ node: Node, _ target: [Int]) -> [Axis]? {
-    guard let axis = axis(node, default: 1, rank: target.count), let first = node.inputs.compactMap({ $0 }).first(where: {
-      axes[$0] != nil
-    }), var result = axes[first] else { return nil }
+    guard let axis = axis(node, default: 1, rank: target.count),
+      let first = node.inputs.compactMap({ $0 }).first(where: {
+        axes[$0] != nil
+      }), var result = axes[first]
+    else { return nil }
     let parts = node.inputs.map { input in
       input.flatMap { axes[$0]?[axis] } ?? Axis(.unknown, shape(input).indices.contains(axis) ? shape(input)[axis] : 1)
     }

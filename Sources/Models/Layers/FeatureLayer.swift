@@ -142,7 +142,8 @@ struct FeatureLayers {
         guard let input, axes[input]?.isSpatial == true else { continue }
         let carries = outputs.contains { axes[$0]?.isSpatial == true }
         // The right factor of a product is mixed by the left one, as keys and values are in attention.
-        let isMixed = node.operation == "MatMul" && i == 1 || node.operation == "Attention" && i > 0
+        let isMixed =
+          node.operation == "MatMul" && i == 1 || node.operation == "Attention" && i > 0
           || node.operation == "Einsum" && i > 0
         if isMixed || (carries ? outputs.contains(where: live.contains) : !isChoice) { live.insert(input) }
       }

@@ -43,10 +43,12 @@ extension Model {
     if let value = graph.value(named: name) ?? ModuleNames(graph).value(of: name) { return value }
     if name == "input", let input { return input.value }
     let known = (fixedInputShape.flatMap { try? analysis(for: $0) })?.layers.suffix(3) ?? []
-    let hint = known.isEmpty ? "" : "; for example " + known.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", ")
+    let hint =
+      known.isEmpty ? "" : "; for example " + known.map { quoted(graph.name(of: $0.value)) }.joined(separator: ", ")
     let modules = ModuleNames(graph)
     throw Failure(
-      .notFound, "the model has no value or module named \(quoted(name)); "
+      .notFound,
+      "the model has no value or module named \(quoted(name)); "
         + suggestion(for: name, among: Array(modules.names) + graph.names) + "`limpid inspect` lists its layers" + hint)
   }
 }

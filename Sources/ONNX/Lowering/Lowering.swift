@@ -65,13 +65,15 @@ struct Lowering {
     for (key, attribute) in node.attributes {
       guard case .graph(let body) = attribute else { continue }
       let known = self
-      node.attributes[key] = .graph(try Self.lower(body) { name in
-        known.graph.value(named: name).flatMap { known.weightShape($0) } ?? known.outerShape(name)
-      })
+      node.attributes[key] = .graph(
+        try Self.lower(body) { name in
+          known.graph.value(named: name).flatMap { known.weightShape($0) } ?? known.outerShape(name)
+        })
     }
     if node.domain == "com.microsoft.nchwc" {
       throw Failure(
-        .unsupported, "ONNX Runtime wrote this file for one kind of processor, in that one's layout (optimisation level \"all\"); "
+        .unsupported,
+        "ONNX Runtime wrote this file for one kind of processor, in that one's layout (optimisation level \"all\"); "
           + "use the file that it was made of, or one of level \"extended\"")
     }
     if node.domain.isEmpty, version(of: node) < 7, let rule = Self.earlyRules[node.operation] {

@@ -26,7 +26,8 @@ extension Lowering {
     let packed = try numbers(1, "weights").integers()
     let scales = try numbers(2, "scales").floats().array(of: Float.self)
     let rowOfZeros = (blocks * bits + 7) / 8
-    guard packed.count == n * blocks * (block * bits / 8), scales.count == n * blocks, packed.allSatisfy({ (0...255).contains($0) })
+    guard packed.count == n * blocks * (block * bits / 8), scales.count == n * blocks,
+      packed.allSatisfy({ (0...255).contains($0) })
     else { throw Failure(.invalidModel, "its weights or scales are not as many as N, K and block_size say") }
     var zeros = [Float](repeating: Float(1 << (bits - 1)), count: n * blocks)
     if lowering.has(node, 3) {

@@ -13,14 +13,16 @@ extension Lowering {
       throw Failure(.unsupported, "its image_shape and block_shape are not constant")
     }
     let limit = 1 << 20
-    guard !image.isEmpty, image.count <= 3, image.count == patch.count, (image + patch).allSatisfy({ (1...limit).contains($0) })
+    guard !image.isEmpty, image.count <= 3, image.count == patch.count,
+      (image + patch).allSatisfy({ (1...limit).contains($0) })
     else { throw Failure(.invalidModel, "its image_shape is \(image) and its block_shape \(patch)") }
     let elements = try Shape(checking: patch).count
     guard elements <= 1 << 12 else { throw Failure(.unsupported, "patches of \(elements) elements") }
     func list(_ key: String, _ count: Int, default value: Int) throws -> [Int] {
       let values = try node.ints(key) ?? [Int](repeating: value, count: count)
       guard values.count == count, values.allSatisfy({ (value...limit).contains($0) }) else {
-        throw Failure(.invalidModel, "attribute \(quoted(key)) is \(values); expected \(count) numbers from \(value) on")
+        throw Failure(
+          .invalidModel, "attribute \(quoted(key)) is \(values); expected \(count) numbers from \(value) on")
       }
       return values
     }
@@ -29,7 +31,9 @@ extension Lowering {
       try list("dilations", image.count, default: 1), try list("pads", 2 * image.count, default: 0)
     )
     let room = axes.map { image[$0] + pads[$0] + pads[$0 + image.count] - (patch[$0] - 1) * dilations[$0] - 1 }
-    guard room.allSatisfy({ $0 >= 0 }) else { throw Failure(.invalidModel, "patches \(patch) are larger than the image \(image)") }
+    guard room.allSatisfy({ $0 >= 0 }) else {
+      throw Failure(.invalidModel, "patches \(patch) are larger than the image \(image)")
+    }
     let places = axes.map { room[$0] / strides[$0] + 1 }
     var weights = [Float](repeating: 0, count: elements * elements)
     for i in 0..<elements { weights[i * elements + i] = 1 }
@@ -39,7 +43,8 @@ extension Lowering {
     try lowering.lower(
       Node(
         "ConvTranspose", name: node.name,
-        inputs: [apart, lowering.constant(try Tensor(weights, Shape(checking: [elements, 1] + patch)))], outputs: [whole],
+        inputs: [apart, lowering.constant(try Tensor(weights, Shape(checking: [elements, 1] + patch)))],
+        outputs: [whole],
         attributes: [
           "strides": .ints(strides), "dilations": .ints(dilations), "pads": .ints(pads),
           "output_padding": .ints(axes.map { room[$0] % strides[$0] }),

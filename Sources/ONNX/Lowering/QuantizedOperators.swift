@@ -106,20 +106,21 @@ extension Lowering {
 
   /// x, w, those of the result (each with scale and zero point), bias in steps of both scales.
   private static func convolution(_ lowering: inout Lowering, _ node: Node) throws {
-    try lowering.channelsLast({ lowering, node in
-      let weights = try lowering.input(node, 3)
-      let x = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: 1)
-      let w = try lowering.difference(weights, lowering.optional(node, 5), axis: 0)
-      let bias = try lowering.optional(node, 8).map { try lowering.difference($0, nil, axis: 0) }
-      let y = lowering.newValue()
-      try lowering.lower(
-        Node(
-          "Conv", name: node.name, inputs: [x, w] + (bias.map { [$0] } ?? []), outputs: [y],
-          attributes: node.attributes, version: version))
-      let spatial = max(0, (lowering.weightShape(weights)?.rank ?? 4) - 2)
-      let scale = try lowering.placed(lowering.input(node, 4), before: spatial)
-      try lowering.rescale(y, node, lowering.input(node, 1), scale)
-    }, node)
+    try lowering.channelsLast(
+      { lowering, node in
+        let weights = try lowering.input(node, 3)
+        let x = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: 1)
+        let w = try lowering.difference(weights, lowering.optional(node, 5), axis: 0)
+        let bias = try lowering.optional(node, 8).map { try lowering.difference($0, nil, axis: 0) }
+        let y = lowering.newValue()
+        try lowering.lower(
+          Node(
+            "Conv", name: node.name, inputs: [x, w] + (bias.map { [$0] } ?? []), outputs: [y],
+            attributes: node.attributes, version: version))
+        let spatial = max(0, (lowering.weightShape(weights)?.rank ?? 4) - 2)
+        let scale = try lowering.placed(lowering.input(node, 4), before: spatial)
+        try lowering.rescale(y, node, lowering.input(node, 1), scale)
+      }, node)
   }
 
   /// a, b and the result, each with scale and zero point: one, or by row of a, by column of b.

@@ -23,7 +23,8 @@ extension Lowering {
     let (cosines, sines) = (try lowering.angles(node, 1), try lowering.angles(node, 2))
     let turning = rotated == 0 ? x : try lowering.slice(x, 0, rotated, axis: -1)
     let isInterleaved = try node.flag("interleaved")
-    let pairs = isInterleaved
+    let pairs =
+      isInterleaved
       ? lowering.emit("Reshape", [turning, try lowering.constant([0, 0, 0, -1, 2])]) : turning
     var halves = lowering.emit("Split", [pairs], ["axis": .int(-1), "num_outputs": .int(2)], outputs: 2)
     let last = try lowering.constant([-1])

@@ -48,17 +48,20 @@ struct Broadcast: Sendable {
   private static func strides(of shape: Shape, in layout: Layout, rank: Int) -> [Int] {
     let physical = layout.physical(shape).strides
     let missing = [Int](repeating: 0, count: rank - shape.rank)
-    return missing + (0..<shape.rank).map { axis in
-      shape[axis] == 1 ? 0 : physical[layout.physicalAxis(axis, rank: shape.rank)]
-    }
+    return missing
+      + (0..<shape.rank).map { axis in
+        shape[axis] == 1 ? 0 : physical[layout.physicalAxis(axis, rank: shape.rank)]
+      }
   }
 
   private mutating func collapse(_ fullExtents: [Int], _ fullStrides: [[Int]]) {
     strides = fullStrides.map { _ in [] }
     for axis in fullExtents.indices.reversed() where fullExtents[axis] != 1 {
-      let joins = !extents.isEmpty && fullStrides.indices.allSatisfy {
-        fullStrides[$0][axis] == strides[$0][0] * extents[0]
-      }
+      let joins =
+        !extents.isEmpty
+        && fullStrides.indices.allSatisfy {
+          fullStrides[$0][axis] == strides[$0][0] * extents[0]
+        }
       if joins {
         extents[0] *= fullExtents[axis]
       } else {

@@ -30,7 +30,8 @@ enum ConvTranspose {
     return Step(
       inputs: layouts, outputs: [Operand(.float32, g.output, layout: .channelsLast)],
       workspace: fedSize + (isEmpty ? 0 : phases.workspace(threads: request.parallel.threads)),
-      taken: packed == nil ? [] : [1], multiplyAdds: try request.input(0).shape.count * g.columns * g.kernel.reduce(1, *)
+      taken: packed == nil ? [] : [1],
+      multiplyAdds: try request.input(0).shape.count * g.columns * g.kernel.reduce(1, *)
     ) { run in
       if isEmpty { return }
       if packed == nil { phases.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }

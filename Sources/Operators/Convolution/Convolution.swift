@@ -75,8 +75,9 @@ enum Conv {
     _ activation: Kernels.Unary?, hasResidual: Bool, _ parallel: Parallel
   ) -> RegionalStep {
     RegionalStep(
-      wholeCost: Int(kernels.relativeCost(c) * Double(c.batch * c.outputHeight * c.outputWidth * c.outputChannels)
-        * Double(c.multiplyAddsPerOutput)),
+      wholeCost: Int(
+        kernels.relativeCost(c) * Double(c.batch * c.outputHeight * c.outputWidth * c.outputChannels)
+          * Double(c.multiplyAddsPerOutput)),
       reach: RegionalStep.reach(c), residual: hasResidual ? residual : nil,
       workspace: { kernels.regionWorkspace(c, packing, pixels: $0, threads: parallel.threads) }
     ) { run in

@@ -93,7 +93,8 @@ struct TransposePhases: Sendable {
             for channel in 0..<g.channels {
               let place = ((group * g.channels + channel) * g.columns + column) * window
               for tap in phase.taps {
-                weights[next] = tap == AxisPhase.gap
+                weights[next] =
+                  tap == AxisPhase.gap
                   ? 0 : source.loadUnaligned(fromByteOffset: 4 * (place + tap), as: Float.self)
                 next += 1
               }
@@ -120,7 +121,8 @@ struct TransposePhases: Sendable {
       let weights = (packed + phase.offset).assumingMemoryBound(to: Float.self)
       let result = isWhole ? output : workspace.assumingMemoryBound(to: Float.self)
       kernels.convolve(
-        c, x, weights, as: phase.packing, into: result, epilogue, workspace: workspace + resultByteCount(phase), parallel)
+        c, x, weights, as: phase.packing, into: result, epilogue, workspace: workspace + resultByteCount(phase),
+        parallel)
       if isWhole { continue }
       forEachRow(phase, into: output, parallel) { index, pixel in
         pixel.update(from: result + index * c.outputChannels, count: c.outputChannels)
@@ -138,7 +140,8 @@ struct TransposePhases: Sendable {
     _ body: (_ index: Int, _ pixel: UnsafeMutablePointer<Float>) -> Void
   ) {
     let (g, c) = (geometry, phase.convolution)
-    parallel.forEach(c.batch * c.outputHeight, grain: max(1, 16384 / max(1, c.outputWidth * c.outputChannels))) { rows in
+    parallel.forEach(c.batch * c.outputHeight, grain: max(1, 16384 / max(1, c.outputWidth * c.outputChannels))) {
+      rows in
       for row in rows {
         let y = row / c.outputHeight * g.extents[0] + row % c.outputHeight * g.strides[0] + phase.row
         for x in 0..<c.outputWidth {

@@ -129,7 +129,8 @@ enum Binary {
     }
     let broadcast = try Broadcast([base, exponent])
     let kernels = request.kernels
-    let convert = try exponent.type == .float32
+    let convert =
+      try exponent.type == .float32
       ? nil : Conversion.loop(from: exponent.type, to: .float32, count: exponent.shape.count)
     return Step(
       inputs: broadcast.inputLayouts, outputs: [broadcast.output(.float32)],

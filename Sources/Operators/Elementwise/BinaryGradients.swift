@@ -58,9 +58,10 @@ enum BinaryGradients {
 
   /// `partial` gives dy times the derivative by operand `i`, at the shape of the result y.
   private static func rule(
-    _ partial: @escaping @Sendable (
-      inout Emitter, _ a: ValueID, _ b: ValueID, _ y: ValueID, _ dy: ValueID, _ i: Int
-    ) throws -> ValueID
+    _ partial:
+      @escaping @Sendable (
+        inout Emitter, _ a: ValueID, _ b: ValueID, _ y: ValueID, _ dy: ValueID, _ i: Int
+      ) throws -> ValueID
   ) -> GradientRule {
     .emitted { e, node, gradients in
       guard let dy = gradients[0] else { return [] }

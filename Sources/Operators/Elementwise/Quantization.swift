@@ -71,7 +71,8 @@ enum Quantization {
     func values(_ request: Request) throws -> @Sendable (Invocation) -> Values {
       let isFloat = try request.input(1).type == .float32
       let scale = try Conversion.loop(from: request.input(1).type, to: .float32, count: scaleCount)
-      let zero = try request.has(2)
+      let zero =
+        try request.has(2)
         ? Conversion.loop(from: request.input(2).type, to: .float32, count: scaleCount) : nil
       return { [scaleCount] run in
         let memory = run.workspace.assumingMemoryBound(to: Float.self)

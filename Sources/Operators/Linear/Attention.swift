@@ -194,7 +194,8 @@ struct AttentionTask: Sendable {
 
     kernels.multiply(
       rows: query.rows, run.input(0) + query.offset(batch: n, head: head), stride: query.rowStride,
-      floats + memory.packedKeys + keyHead * packedKeyCount, as: keyPacking, into: scores, stride: key.rows, .none, .serial)
+      floats + memory.packedKeys + keyHead * packedKeyCount, as: keyPacking, into: scores, stride: key.rows, .none,
+      .serial)
     for i in 0..<count { scores[i] *= scale }
     show(0)
     if softcap != 0 { for i in 0..<count { scores[i] = softcap * tanhf(scores[i] / softcap) } }

@@ -14,13 +14,15 @@ enum AttentionGradient {
     let scale = try node.float("scale", default: 1 / Float(query.width).squareRoot())
     let products = try e.scaled(e("MatMul", q, e.transposed(keys)), by: scale)
     let softcap = try node.float("softcap", default: 0)
-    let capped = softcap == 0
+    let capped =
+      softcap == 0
       ? products : try e.scaled(e("Tanh", e.scaled(products, by: 1 / softcap)), by: softcap)
     let (masked, visible) = try mask(&e, node, task, capped)
     var weights: ValueID
     if let visible {
       // A finite number instead of −∞, so that a query that sees no key has no NaN in its gradient.
-      weights = try e("Softmax", e.pick(visible, masked, else: e.constant(Float(-1e30))), attributes: ["axis": .int(-1)])
+      weights = try e(
+        "Softmax", e.pick(visible, masked, else: e.constant(Float(-1e30))), attributes: ["axis": .int(-1)])
       weights = try e.pick(visible, weights, else: e.constant(Float(0)))
     } else {
       weights = try e("Softmax", masked, attributes: ["axis": .int(-1)])

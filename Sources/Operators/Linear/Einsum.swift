@@ -67,9 +67,10 @@ enum Einsum {
       operands = named
       let known = extents
       terms = zip(named, shapes).map { labels, shape in
-        Term(zip(labels, zip(shape.dimensions, shape.strides)).compactMap { label, axis in
-          axis.0 == 1 && known[label] != 1 ? nil : (label, axis.1)
-        })
+        Term(
+          zip(labels, zip(shape.dimensions, shape.strides)).compactMap { label, axis in
+            axis.0 == 1 && known[label] != 1 ? nil : (label, axis.1)
+          })
       }
       let dots = named.map { $0.filter(\.isEllipsis).count }.max() ?? 0
       output = try right.map { try Self.labels($0, ellipsis: dots) } ?? Self.implied(named, dots)

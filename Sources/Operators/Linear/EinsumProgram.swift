@@ -64,7 +64,8 @@ struct EinsumProgram: Sendable {
     let kept = value.term.labels.filter { keeping.contains($0) }
     let dropped = value.term.labels.filter { !keeping.contains($0) }
     if dropped.isEmpty { return value }
-    let source = Term(kept + dropped, extents).strides == value.term.strides
+    let source =
+      Term(kept + dropped, extents).strides == value.term.strides
       ? value : try copied(value, kept + dropped, extents)
     let target = try buffer(count(kept, extents))
     let split = try AxisSplit([count(kept, extents), count(dropped, extents)], axis: 1)

@@ -47,7 +47,8 @@ enum MatMul {
     let isEmpty = output.count == 0
     return Step(
       inputs: request.standardLayouts, outputs: [Operand(.float32, output)],
-      workspace: packed == nil ? packedSize : product.workspace(threads: request.parallel.threads), taken: packed == nil ? [Self.bias] : [1, Self.bias],
+      workspace: packed == nil ? packedSize : product.workspace(threads: request.parallel.threads),
+      taken: packed == nil ? [Self.bias] : [1, Self.bias],
       multiplyAdds: output.count * product.depth
     ) { [product] run in
       if isEmpty { return }

@@ -5,9 +5,11 @@ import Tensors
 
 /// Concat.
 enum Concat {
-  static let definitions = [OperatorDefinition("Concat", plan: plan).gradient(gradient).local {
-    try $0.axis($0.node.int("axis", default: 1), rank: $0.input(0).shape.rank) == 1 ? .pixel : []
-  }]
+  static let definitions = [
+    OperatorDefinition("Concat", plan: plan).gradient(gradient).local {
+      try $0.axis($0.node.int("axis", default: 1), rank: $0.input(0).shape.rank) == 1 ? .pixel : []
+    }
+  ]
 
   /// Each operand gets its part.
   private static let gradient = GradientRule.emitted { e, node, gradients in

@@ -69,7 +69,8 @@ enum Generators {
       let integers = values.map { $0.converted(to: Int64.self) }
       guard numbers[2] != 0 else { throw Failure(.invalidModel, "a range with a delta of 0") }
       let isFloat = T.self == Float.self
-      let steps = isFloat
+      let steps =
+        isFloat
         ? Double(numbers[1] - numbers[0]) / Double(numbers[2])
         : (Double(integers[1]) - Double(integers[0])) / Double(integers[2])
       guard steps < Double(Extent.limit) else { throw Failure(.unsupported, "a range of \(steps) elements") }
@@ -77,8 +78,12 @@ enum Generators {
       let type = bounds[0].type
       return Step(inputs: inputs, outputs: [Operand(type, [count])]) { run in
         let output: UnsafeMutablePointer<T> = run.output()
-        for i in 0..<count { output[i] = isFloat ? T(converting: numbers[0] + Float(i) * numbers[2])
-          : T(converting: integers[0] &+ Int64(i) &* integers[2]) }
+        for i in 0..<count {
+          output[i] =
+            isFloat
+            ? T(converting: numbers[0] + Float(i) * numbers[2])
+            : T(converting: integers[0] &+ Int64(i) &* integers[2])
+        }
       }
     }
   }
@@ -121,7 +126,8 @@ enum Generators {
     guard let depths = try request.constant(1), depths.count == 1, values.shape.count == 2 else {
       throw Failure(.invalidModel, "depth must be one number, and values two")
     }
-    let depth = depths.type == .float32
+    let depth =
+      depths.type == .float32
       ? Int(depths.array(of: Float.self)[0].converted(to: Int64.self)) : try depths.integers()[0]
     guard depth >= 0, depth <= Extent.limit else { throw Failure(.invalidModel, "a depth of \(depth)") }
     let rank = indices.shape.rank
@@ -158,7 +164,9 @@ enum Generators {
     let isHot = try e(
       "OneHot", indices, depth, e.constant(Tensor([Float(0), 1], [2])), attributes: node.attributes)
     let all = Array(try e.shape(dy).indices)
-    let (on, sum) = (try e.reduce("ReduceSum", e.multiply(dy, isHot), axes: all), try e.reduce("ReduceSum", dy, axes: all))
+    let (on, sum) = (
+      try e.reduce("ReduceSum", e.multiply(dy, isHot), axes: all), try e.reduce("ReduceSum", dy, axes: all)
+    )
     let off = try e.subtract(sum, on)
     let pair = try e("Concat", e.reshape(off, [1]), e.reshape(on, [1]), attributes: ["axis": .int(0)])
     return [nil, nil, try e.reshape(pair, e.shape(e.input(node, 2)))]

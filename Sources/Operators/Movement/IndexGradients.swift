@@ -50,7 +50,8 @@ enum IndexGradients {
 
   static let topK = GradientRule.unary { e, node, dy in
     let x = try e.input(node, 0)
-    let indices = try e.has(output: 1, of: node)
+    let indices =
+      try e.has(output: 1, of: node)
       ? e.output(node, 1) : e.add("TopK", node.inputs, outputs: 2, attributes: node.attributes)[1]
     return try addElements(&e, dy, at: indices, like: x, axis: node.int("axis", default: -1))
   }

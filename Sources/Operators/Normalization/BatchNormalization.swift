@@ -25,7 +25,8 @@ enum BatchNormalization {
     if try request.node.flag("training_mode") { return try planBatch(request, x.shape, epsilon) }
     let layout: Layout = x.shape.rank >= 3 ? .channelsLast : .standard
     let parameters = try (1..<5).compactMap { try request.input($0).constant }
-    let known = parameters.count < 4
+    let known =
+      parameters.count < 4
       ? nil
       : try request.weights.packed(parameters, as: "scale and shift \(epsilon)", byteCount: 8 * channels) {
         let affine = ChannelAffine(parameters[0], parameters[1], parameters[2], parameters[3], epsilon: epsilon)

@@ -22,7 +22,8 @@ struct VolumePool: Sendable {
 
   static func plan(_ request: Request, _ rule: Rule) throws -> Step {
     guard request.wanted.count < 2 || !request.wanted[1] else {
-      throw Failure(.unsupported, "the places of the maxima of an input \(try request.input(0).shape) are not supported")
+      throw Failure(
+        .unsupported, "the places of the maxima of an input \(try request.input(0).shape) are not supported")
     }
     let (pool, shape) = try geometry(request, rule)
     let planes = shape[0] * shape[1]

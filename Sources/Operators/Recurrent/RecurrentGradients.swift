@@ -81,7 +81,8 @@ struct RecurrentExpansion {
       (cell.h, cell.c) = (h, c)
       results[t] = try e.reshape(shown, [1, 1, s.batch, s.hidden])
     }
-    let sequence = results.isEmpty
+    let sequence =
+      results.isEmpty
       ? try e.zeros(of: [0, 1, s.batch, s.hidden])
       : try e.add("Concat", results, outputs: 1, attributes: ["axis": .int(0)])[0]
     let last = [1, s.batch, s.hidden]
@@ -121,7 +122,8 @@ struct RecurrentExpansion {
       let bias = try cell.bias.map { try split(&e, $0, axis: 0, into: 3) }
       let update = try activated(&e, 0, e.add(input[0], fromState(&e, cell.h, weights[0], bias?[0])))
       let reset = try activated(&e, 0, e.add(input[1], fromState(&e, cell.h, weights[1], bias?[1])))
-      let past = s.resetsLate
+      let past =
+        s.resetsLate
         ? try e.multiply(reset, fromState(&e, cell.h, weights[2], bias?[2]))
         : try fromState(&e, e.multiply(reset, cell.h), weights[2], bias?[2])
       let candidate = try activated(&e, 1, e.add(input[2], past))

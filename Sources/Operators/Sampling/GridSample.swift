@@ -56,7 +56,8 @@ enum GridSample {
       x.dimensions[2...].allSatisfy({ $0 > 0 })
     else {
       throw Failure(
-        .unsupported, "input \(x) and grid \(grid); supported: [N, C, H, W] and [N, height, width, 2], or three axes and 3")
+        .unsupported,
+        "input \(x) and grid \(grid); supported: [N, C, H, W] and [N, height, width, 2], or three axes and 3")
     }
     let modes: [String: GridSampler.Mode] = [
       "bilinear": .linear, "linear": .linear, "nearest": .nearest, "bicubic": .cubic, "cubic": .cubic,
@@ -66,9 +67,12 @@ enum GridSample {
     guard let mode = modes[name], let padding = GridSampler.Padding(rawValue: border) else {
       throw Failure(.invalidModel, "mode \(quoted(name)) with padding_mode \(quoted(border))")
     }
-    guard rank == 4 || mode != .cubic else { throw Failure(.unsupported, "mode \(quoted(name)) over three axes is not defined") }
+    guard rank == 4 || mode != .cubic else {
+      throw Failure(.unsupported, "mode \(quoted(name)) over three axes is not defined")
+    }
     return GridSampler(
-      depth: rank == 5 ? x[2] : nil, height: x[rank - 2], width: x[rank - 1], channels: x[1], mode: mode, padding: padding,
+      depth: rank == 5 ? x[2] : nil, height: x[rank - 2], width: x[rank - 1], channels: x[1], mode: mode,
+      padding: padding,
       unit: try unit(request.node))
   }
 
