@@ -45,20 +45,12 @@ import Testing
     let engine = try network().engine()
     let x = try image(2)
     var steps = 0
-    _ = try engine.run(
-      ["x": x], fetch: ["y"],
-      progress: Progress { _, _ in
-        steps += 1; return true
-      })
+    _ = try engine.run(["x": x], fetch: ["y"], progress: Progress { _, _ in steps += 1; return true })
     #expect(steps >= 4)
     for last in 0..<steps {
       var asked = 0
       let failure = #expect(throws: Failure.self) {
-        try engine.run(
-          ["x": x], fetch: ["y"],
-          progress: Progress { _, _ in
-            asked += 1; return asked <= last
-          })
+        try engine.run(["x": x], fetch: ["y"], progress: Progress { _, _ in asked += 1; return asked <= last })
       }
       #expect(failure?.kind == .cancelled)
       #expect(asked == last + 1)

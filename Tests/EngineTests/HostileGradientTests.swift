@@ -68,10 +68,8 @@ import Transforms
           graph.node(
             operation[0], domain: operation[1], (0..<count).map { "x\($0)" }, outputs,
             rank > 2
-              ? [
-                "kernel_shape": .ints([Int](repeating: 1, count: rank - 2)), "hidden_size": .int(extent),
-                "num_groups": .int(1), "size": .int(3), "blocksize": .int(1), "to": .int(1),
-              ] : [:])
+              ? ["kernel_shape": .ints([Int](repeating: 1, count: rank - 2)), "hidden_size": .int(extent),
+                 "num_groups": .int(1), "size": .int(3), "blocksize": .int(1), "to": .int(1)] : [:])
           try differentiate(graph, outputs)
         }
       }

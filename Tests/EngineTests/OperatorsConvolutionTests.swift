@@ -44,8 +44,7 @@ struct FusedConvolution: Sendable, CustomTestStringConvertible {
           return low + (1 - low) * Float(state >> 40) / Float(1 << 24)
         }, shape)
     }
-    let norm =
-      try isNormalized
+    let norm = try isNormalized
       ? [random(4, vector), random(5, vector), random(6, vector), random(7, vector, from: 0.5)]
       : [Tensor?](repeating: nil, count: 4)
     let x = try random(1, [batch, channels, size[0], size[1]])
@@ -72,8 +71,7 @@ struct FusedConvolution: Sendable, CustomTestStringConvertible {
                   let ix = column * strides[1] - pads[1] + kx * dilations[1]
                   guard iy >= 0, iy < size[0], ix >= 0, ix < size[1] else { continue }
                   let channel = m / perGroup * own + c
-                  sum +=
-                    x[((n * channels + channel) * size[0] + iy) * size[1] + ix]
+                  sum += x[((n * channels + channel) * size[0] + iy) * size[1] + ix]
                     * w[((m * own + c) * kernel[0] + ky) * kernel[1] + kx]
                 }
               }

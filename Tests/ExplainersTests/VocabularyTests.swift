@@ -12,8 +12,7 @@ private func vocabulary(_ words: String, _ vectors: [Float], size: Int) throws -
 
 @Test func wordsAreNearestByCosineAndOfEqualOnesTheFirstComesFirst() throws {
   let words = try vocabulary("long\nzero\nshort\naside\nété", [4, 0, 0, 0, 1, 0, 1, 1, -1, 0], size: 2)
-  let found = try words.nearest(
-    4, to: [2, 0, 0, 0, 0, 3], kernels: .init(.portable), parallel: .serial, progress: .unwatched)
+  let found = try words.nearest(4, to: [2, 0, 0, 0, 0, 3], kernels: .init(.portable), parallel: .serial, progress: .unwatched)
   #expect(found[0].map { words[$0.index] } == ["long", "short", "aside", "été"])
   #expect(found[0].map(\.similarity) == [1, 1, Float(0.5.squareRoot()), -1])
   #expect(found[1].isEmpty)  // an embedding of zero length is similar to nothing
@@ -31,8 +30,7 @@ private func vocabulary(_ words: String, _ vectors: [Float], size: Int) throws -
   let vectors = (0..<count * size).map { _ in next() }
   let embeddings = (0..<rows * size).map { _ in next() }
   let words = try vocabulary((0..<count).map { "w\($0)" }.joined(separator: "\n"), vectors, size: size)
-  let found = try words.nearest(
-    7, to: embeddings, kernels: .init(Kernels.available[0]), parallel: Parallel(threads: 3), progress: .unwatched)
+  let found = try words.nearest(7, to: embeddings, kernels: .init(Kernels.available[0]), parallel: Parallel(threads: 3), progress: .unwatched)
   func cosine(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
     let (a, b) = (a.map { Double($0) }, b.map { Double($0) })
     func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }

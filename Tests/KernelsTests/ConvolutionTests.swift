@@ -129,21 +129,20 @@ extension Kernels.Convolution {
 }
 
 struct ConvolutionTests {
-  static let cases: [Kernels.Convolution] =
-    [
-      .init(9, 8, 16, to: 64, kernel: (1, 1)),
-      .init(5, 7, 5, to: 9, kernel: (1, 1), stride: (2, 2)),
-      .init(7, 7, 20, to: 33, kernel: (3, 3), pads: (1, 1, 1, 1)),
-      .init(11, 6, 9, to: 17, kernel: (3, 2), stride: (2, 1), pads: (0, 1, 2, 0)),
-      .init(10, 12, 12, to: 70, kernel: (3, 3), pads: (2, 2, 2, 2), dilation: (2, 3)),
-      .init(23, 19, 3, to: 13, kernel: (7, 7), stride: (2, 2), pads: (3, 3, 3, 3)),
-      .init(6, 5, 1, to: 3, kernel: (2, 4), stride: (1, 3), pads: (1, 4, 0, 1)),
-      .init(4, 9, 3, to: 8, kernel: (3, 3), stride: (3, 4), pads: (2, 1, 1, 2), dilation: (2, 1)),
-      .init(8, 8, 24, to: 36, kernel: (3, 3), pads: (1, 1, 1, 1), groups: 2),
-      .init(6, 6, 12, to: 6, kernel: (3, 3), pads: (1, 1, 1, 1), groups: 3),
-      .init(1, 40, 10, to: 100, kernel: (1, 5), pads: (0, 2, 0, 2)),
-      .init(40, 41, 18, to: 10, kernel: (3, 3), pads: (1, 1, 1, 1)),
-    ] + patched
+  static let cases: [Kernels.Convolution] = [
+    .init(9, 8, 16, to: 64, kernel: (1, 1)),
+    .init(5, 7, 5, to: 9, kernel: (1, 1), stride: (2, 2)),
+    .init(7, 7, 20, to: 33, kernel: (3, 3), pads: (1, 1, 1, 1)),
+    .init(11, 6, 9, to: 17, kernel: (3, 2), stride: (2, 1), pads: (0, 1, 2, 0)),
+    .init(10, 12, 12, to: 70, kernel: (3, 3), pads: (2, 2, 2, 2), dilation: (2, 3)),
+    .init(23, 19, 3, to: 13, kernel: (7, 7), stride: (2, 2), pads: (3, 3, 3, 3)),
+    .init(6, 5, 1, to: 3, kernel: (2, 4), stride: (1, 3), pads: (1, 4, 0, 1)),
+    .init(4, 9, 3, to: 8, kernel: (3, 3), stride: (3, 4), pads: (2, 1, 1, 2), dilation: (2, 1)),
+    .init(8, 8, 24, to: 36, kernel: (3, 3), pads: (1, 1, 1, 1), groups: 2),
+    .init(6, 6, 12, to: 6, kernel: (3, 3), pads: (1, 1, 1, 1), groups: 3),
+    .init(1, 40, 10, to: 100, kernel: (1, 5), pads: (0, 2, 0, 2)),
+    .init(40, 41, 18, to: 10, kernel: (3, 3), pads: (1, 1, 1, 1)),
+  ] + patched
 
   /// Those that Winograd's algorithm computes.
   static let patched: [Kernels.Convolution] = [

@@ -51,8 +51,7 @@ struct PrecisionTests {
     }
   }
 
-  @Test(
-    "A convolution is that of rounded factors, with the same bits for any threads and batch",
+  @Test("A convolution is that of rounded factors, with the same bits for any threads and batch",
     arguments: rounding, convolutions.indices)
   func convolution(kernels: Kernels, index: Int) {
     var c = Self.convolutions[index]

@@ -57,8 +57,7 @@ struct AxesTests {
     #expect(tokens[2].grid == TokenGrid(rows: 8, columns: 6))
     let windows = try #require(image.reshaped(to: [1, 48, 2, 4, 3, 2]))
     #expect(windows.map(\.kind) == [nil, .channel, .row, .row, .column, .column])
-    let back = try #require(
-      [windows[0], windows[2], windows[3], windows[4], windows[5], windows[1]].reshaped(to: [1, 8, 6, 48]))
+    let back = try #require([windows[0], windows[2], windows[3], windows[4], windows[5], windows[1]].reshaped(to: [1, 8, 6, 48]))
     #expect(back.map(\.kind) == [nil, .row, .column, .channel])
     #expect(image.reshaped(to: [1, 9, 256]) == nil)
   }

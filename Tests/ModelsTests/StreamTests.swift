@@ -103,8 +103,7 @@ private struct Squares: InputStream {
     let failure = #expect(throws: Failure.self) {
       try model.forEachBatch(
         of: Squares(count: 2), feeding: model.value(named: "Mul"), fetch: [model.value(named: "Relu")], Call(),
-        .unwatched
-      ) { _ in }
+        .unwatched) { _ in }
     }
     #expect(failure?.kind == .invalidArgument)
     #expect(failure?.message.contains("the input \"x\" is needed, but not fed") == true)
@@ -142,22 +141,18 @@ private struct Squares: InputStream {
   @Test func progressGoesToTheEndAndStopsAnywhere() throws {
     let model = try pooling()
     var reports: [UInt64] = []
-    _ = try run(
-      model, Squares(count: 9),
-      Progress { done, total in
-        reports.append(done * 1000 / total)
-        return true
-      })
+    _ = try run(model, Squares(count: 9), Progress { done, total in
+      reports.append(done * 1000 / total)
+      return true
+    })
     #expect(reports == reports.sorted() && reports.last == 1000 && reports.count > 9)
     for last in 0..<reports.count {
       var asked = 0
       let failure = #expect(throws: Failure.self) {
-        try run(
-          model, Squares(count: 9),
-          Progress { _, _ in
-            asked += 1
-            return asked <= last
-          })
+        try run(model, Squares(count: 9), Progress { _, _ in
+          asked += 1
+          return asked <= last
+        })
       }
       #expect(failure?.kind == .cancelled && asked == last + 1)
     }
