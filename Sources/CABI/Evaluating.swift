@@ -100,8 +100,7 @@ public func limpid_evaluation_create(
     let judged = try array(options.metrics, options.metric_count, "metrics").map {
       try string($0.name, "the name of a use")
     }
-    let classes = try ModelClasses(
-      model, output: call.output, isNeeded: judged.isEmpty || !judged.allSatisfy(MetricUse.judgesWords))
+    let classes = try ModelClasses(model, output: call.output, isNeeded: MetricUse.needScores(judged))
     var data =
       try options.data.map { try DataSet(String(name: $0), options.dataOptions(judged), classes: classes) } ?? DataSet()
     if let name = try optionalString(options.data_name, "data_name") { data.path = name }
@@ -249,9 +248,6 @@ public func limpid_evaluation_show_image(
   boundary {
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
     let image = try Image(copying: required(image, "image").pointee.pixelView())
-    guard evaluation.data.samples.indices.contains(index) else {
-      throw Failure(.notFound, "there is no sample \(index); there are \(evaluation.data.samples.count)")
-    }
     try evaluation.offer(index, image)
   }
 }

@@ -33,6 +33,13 @@ final class ExplanationHandle: Handled {
     parameters = (explanations.first?.parameters ?? []).map { ParameterReading($0.name, $0.value) }
   }
 
+  func required(_ index: Int) throws -> Explanation {
+    guard let explanation = explanations[checked: index] else {
+      throw Failure(.notFound, "there is no explanation \(index); there are \(explanations.count)")
+    }
+    return explanation
+  }
+
   /// An empty view past the end. Throws where there is no memory for the map.
   func map(_ index: Int, _ progress: Progress) throws -> limpid_map_view {
     guard let explanation = explanations[checked: index] else { return limpid_map_view() }
@@ -190,9 +197,7 @@ public func limpid_explanation_map_with(
   boundary {
     let handle = try ExplanationHandle.required(explanation, "explanation")
     let out = try required(out, "out")
-    guard handle.explanations.indices.contains(index) else {
-      throw Failure(.notFound, "there is no explanation \(index); there are \(handle.explanations.count)")
-    }
+    _ = try handle.required(index)
     out.pointee = try handle.map(index, Progress(options, only: "a map"))
   }
 }

@@ -63,9 +63,7 @@ public func limpid_explanation_render(
 ) -> limpid_status {
   boundary {
     let handle = try ExplanationHandle.required(explanation, "explanation")
-    guard let explanation = handle.explanations[checked: index] else {
-      throw Failure(.notFound, "there is no explanation \(index); there are \(handle.explanations.count)")
-    }
+    let explanation = try handle.required(index)
     let image = try image.map { try $0.pointee.pixelView() }
     let out = try required(out, "out")
     out.pointee = ImageHandle(try handle.draw(explanation, over: image, Rendering(options), Progress(options))).handle()

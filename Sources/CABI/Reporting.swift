@@ -46,9 +46,7 @@ private func grouped(
     try progress.advance(0, of: 1)
     try locating("item \(i)") {
       let handle = try ExplanationHandle.required(item.explanation, "explanation")
-      guard var explanation = handle.explanations[checked: item.index] else {
-        throw Failure(.notFound, "there is no explanation \(item.index); there are \(handle.explanations.count)")
-      }
+      var explanation = try handle.required(item.index)
       let name = try optionalString(item.name, "name")
       let view = try item.image.pixelView()
       guard (view.width, view.height) == (explanation.field.width, explanation.field.height) else {

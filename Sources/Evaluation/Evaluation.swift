@@ -206,7 +206,7 @@ public final class Evaluation {
     if isFirst { warn?("\(text) (said of the first such image only)") }
   }
 
-  private func sample(_ index: Int) throws -> Sample {
+  func sample(_ index: Int) throws -> Sample {
     guard data.samples.indices.contains(index) else {
       throw Failure(.notFound, "there is no sample \(index); there are \(data.samples.count)")
     }

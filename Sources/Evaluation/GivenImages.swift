@@ -68,8 +68,12 @@ extension Evaluation {
     return given.withLock { $0[index] != nil }
   }
 
-  /// An image of a sample that has a record is shown by the report, if its record is one to show.
-  public func offer(_ index: Int, _ image: Image) throws { try offer(index, .pixels(image)) }
+  /// An image of a sample that has a record is shown by the report, if its record is one to show. Throws `notFound`
+  /// where there is no such sample.
+  public func offer(_ index: Int, _ image: Image) throws {
+    _ = try sample(index)
+    try offer(index, .pixels(image))
+  }
 
   func offer(_ index: Int, _ source: GivenImages.Source) throws {
     guard files == nil, !isPending(index) else { return }

@@ -68,6 +68,10 @@ public struct MetricUse: Sendable {
     (try? Metrics.named(MethodUse.base(of: name)))?.draws.contains { $0.name == "words" } ?? false
   }
 
+  /// Whether metrics of these names need a model with scores of classes: all do that do not judge words, and so does
+  /// judging by none.
+  public static func needScores(_ names: [String]) -> Bool { names.isEmpty || !names.allSatisfy(judgesWords) }
+
   public let better: Direction
   /// Whether it is of the classifier, and not of explanations.
   var isOfScores: Bool { metric.reads == .scores }
@@ -185,7 +189,7 @@ public struct Plan: Sendable {
   var scoreMetrics: [MetricUse] { metrics.filter(\.isOfScores) }
 
   /// Whether the model must have scores of classes: not for words alone.
-  public var needsScores: Bool { metrics.isEmpty || !metrics.allSatisfy { $0.reads("words") } }
+  public var needsScores: Bool { MetricUse.needScores(metrics.map(\.name)) }
 
   /// nil where no method reads them, and where there are none.
   func digestOfStatistics(_ model: Model) throws -> String? {

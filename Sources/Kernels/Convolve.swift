@@ -6,10 +6,9 @@ extension Kernels {
   public func convolutionWorkspace(_ c: Convolution, _ packing: Packing, threads: Int) -> Int {
     switch packing.order {
     case .byChannel: return 0
-    case .points: if let winograd = Winograd(c, self) { return winograd.workspace(threads: threads) }
-    case .panels, .rows: break
+    case .points(let height): return Winograd(c, height, self).workspace(threads: threads)
+    case .panels, .rows: return Windows(c, packing, self, threads: threads).slotBytes * max(1, threads)
     }
-    return Windows(c, packing, self, threads: threads).slotBytes * max(1, threads)
   }
 
   /// `packed`: weights as `packing`, which is of this convolution and these kernels. The workspace is 64-byte aligned.
@@ -23,10 +22,9 @@ extension Kernels {
   ) {
     switch packing.order {
     case .byChannel: return convolveDepthwise(c, input, packed, into: output, epilogue, parallel)
-    case .points:
-      if let winograd = Winograd(c, self) {
-        return winograd.run(self, input, packed, into: output, epilogue, workspace: workspace, parallel)
-      }
+    case .points(let height):
+      return Winograd(c, height, self).run(
+        self, input, packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }
     let columns = packing.columns

@@ -36,8 +36,7 @@ struct Winograd {
 
   private let valueRow, valuePlane, productRow, productPlane: Int
 
-  init?(_ c: Kernels.Convolution, _ kernels: Kernels) {
-    guard let height = kernels.patchHeight(c) else { return nil }
+  init(_ c: Kernels.Convolution, _ height: PatchHeight, _ kernels: Kernels) {
     self.c = c
     self.height = height
     (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)

@@ -52,10 +52,9 @@ public struct Analysis: Sendable {
   ) -> [ValueID]? {
     let producers = emitter.graph.producers()
     let starts = attentions.compactMap { producers[$0] }
-    let groups = emitter.passages(from: input, to: target).reduce(into: [[ValueID]](repeating: [], count: starts.count))
-    {
-      groups, value in
-      guard let place = producers[value], let block = starts.lastIndex(where: { $0 < place }) else { return }
+    var groups = [[ValueID]](repeating: [], count: starts.count)
+    for value in emitter.passages(from: input, to: target) {
+      guard let place = producers[value], let block = starts.lastIndex(where: { $0 < place }) else { continue }
       groups[block].append(value)
     }
     guard let count = groups.first?.count, count > 0, groups.count > 1,

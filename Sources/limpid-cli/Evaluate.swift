@@ -110,8 +110,7 @@ struct Evaluate: Command {
   func run() throws {
     let model = try Model.load(model, threads: threads, options)
     let call = try options.call()
-    let classes = try ModelClasses(
-      model, output: call.output, isNeeded: metrics.isEmpty || !metrics.allSatisfy(MetricUse.judgesWords))
+    let classes = try ModelClasses(model, output: call.output, isNeeded: MetricUse.needScores(metrics))
     let data = try DataSet(data, dataOptions, classes: classes)
     let plan = try plan(model, call, data)
     Console.error(
