@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Images
 import Tensors
 import Testing
@@ -26,15 +27,27 @@ private func png(_ width: UInt32, _ height: UInt32, depth: UInt8 = 8, color: UIn
     + chunk("IEND", [])
 }
 
-/// `body` must fail as an image does, and not take long over it.
+/// What this thread has computed so far, in seconds, whatever else the machine does.
+private func ownSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+}
+
+/// `body` must fail as an image does, and not take long over it: the work is that of the shortest of several runs. (A
+/// virtual machine's host may stop it in one, and that counts as its own time.)
 private func expectRefusal(_ what: String, _ body: () throws -> Void) {
-  let clock = ContinuousClock()
-  var failed: Failure?
-  let time = clock.measure { failed = failure(of: body) }
-  #expect(
-    failed?.kind == .invalidImage || failed?.kind == .unsupported, "\(what): \(String(describing: failed))")
-  #expect(failed?.message.isEmpty == false)
-  #expect(time < .seconds(1), "\(what)")
+  var least = Double.infinity
+  // After a short one there is nothing to be learnt.
+  for _ in 0..<3 where least >= 1 {
+    let start = ownSeconds()
+    let failed = failure(of: body)
+    least = min(least, ownSeconds() - start)
+    #expect(
+      failed?.kind == .invalidImage || failed?.kind == .unsupported, "\(what): \(String(describing: failed))")
+    #expect(failed?.message.isEmpty == false)
+  }
+  #expect(least < 1, "\(what)")
 }
 
 @Suite struct BadImageTests {
@@ -106,8 +119,7 @@ private func expectRefusal(_ what: String, _ body: () throws -> Void) {
     func next(_ bound: Int) -> Int {
       (0..<3).reduce(0) { sum, _ in sum << 8 | Int(random.next() ?? 0) } % bound
     }
-    let end = ContinuousClock.now + .seconds(0.6)
-    for _ in 0..<400 where ContinuousClock.now < end {
+    for _ in 0..<100 {
       var mutated = bytes
       for _ in 0...next(3) {
         // Half of the mutations hit the headers.

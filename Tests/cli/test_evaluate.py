@@ -4,12 +4,12 @@ import csv
 import hashlib
 import json
 import os
+import pathlib
 import pty
 import re
 import signal
 import sqlite3
 import subprocess
-import time
 
 import numpy as np
 import pytest
@@ -78,20 +78,44 @@ def results(folder):
     return [(folder / name).read_bytes() for name in ("results.json", "results.csv", "images.csv", "curves.csv")]
 
 
+@pytest.fixture(scope="session")
+def stops(tmp_path_factory):
+    """What makes a program stop after each page that it writes into its store."""
+    library = tmp_path_factory.mktemp("stops") / "stops.so"
+    source = pathlib.Path(__file__).with_name("stops.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+def go_on(process):
+    """Lets the program run until it stops again; whether it did, rather than end."""
+    process.send_signal(signal.SIGCONT)
+    found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if found.si_code == os.CLD_STOPPED:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    return found.si_code == os.CLD_STOPPED
+
+
+def begin(case, stops, store, count, *words):
+    """Starts the program, and returns when it has stopped (SIGSTOP) and keeps the records of `count` images or more."""
+    process = subprocess.Popen(
+        [PROGRAM, *words], cwd=case.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "LD_PRELOAD": str(stops)})
+    while go_on(process):
+        if done(store) >= count:
+            return process
+    raise AssertionError(process.communicate())
+
+
 @pytest.mark.parametrize("workers", ["1", "3"])
-def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(case, workers):
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(case, stops, workers):
     make_folders(case, per_class=6)
     whole = case.run(*RUN, "--report", "whole")
     assert whole.returncode == 0, whole.stderr
-    process = subprocess.Popen(
-        [PROGRAM, *RUN, "--report", "killed", "--threads", "1", "--workers", workers], cwd=case.folder, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
     store = case.folder / "killed/store.sqlite"
-    until = time.monotonic() + 60
-    while time.monotonic() < until and done(store) < 5:
-        time.sleep(0.002)
+    process = begin(case, stops, store, 5, *RUN, "--report", "killed", "--threads", "1", "--workers", workers)
     process.kill()
-    process.wait()
+    process.communicate()
     before = done(store)
     assert 5 <= before < 30 and not (case.folder / "killed/results.json").exists()
     again = case.run(*RUN, "--report", "killed", "--workers", workers)
@@ -221,14 +245,12 @@ def resamples(count, number, seed):
     return np.array([row(i) for i in range(number)])
 
 
-def test_ctrl_c_keeps_what_is_done(case):
+def test_ctrl_c_keeps_what_is_done(case, stops):
     make_folders(case, per_class=6)
-    process = subprocess.Popen(
-        [PROGRAM, *RUN, "--report", "a", "--threads", "1"], cwd=case.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    until = time.monotonic() + 60
-    while time.monotonic() < until and done(case.folder / "a/store.sqlite") < 3:
-        time.sleep(0.002)
+    process = begin(case, stops, case.folder / "a/store.sqlite", 3, *RUN, "--report", "a", "--threads", "1")
     process.send_signal(signal.SIGINT)
+    while go_on(process):
+        pass
     out, _ = process.communicate()
     assert process.returncode == 130 and b"of 30 images are done" in out
     document = json.loads((case.folder / "a/results.json").read_text())

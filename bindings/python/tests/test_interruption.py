@@ -33,12 +33,22 @@ def long_call():
 """
 
 
+# A thread that stops the call, and what the process has computed by then, all its threads together: of what a stalling
+# machine takes, that knows little. `stopped_soon` is asked where the call has ended.
+STOPPING = """
+at = []
+def stop(number):
+    at.append(time.process_time())
+    os.kill(os.getpid(), number)
+def stopped_soon():
+    return time.process_time() - at[0] < 10
+"""
+
+
 def run_long_call(body):
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", LONG_CALL + body], capture_output=True, text=True, timeout=60, env=os.environ)
-    assert time.monotonic() - start < 30
-    return done
+    # Left alone, it would take hours; the limit is for calls that cannot be stopped at all.
+    return subprocess.run(
+        [sys.executable, "-c", LONG_CALL + STOPPING + body], capture_output=True, text=True, timeout=600, env=os.environ)
 
 
 @pytest.fixture
@@ -92,11 +102,14 @@ def test_a_handler_runs_during_the_call_and_its_exception_ends_it(model):
     images = np.zeros((20000, 3, 32, 32), np.float32)
     before = signal.signal(signal.SIGALRM, ring)
     try:
-        # Again and again, because Python drops an exception that is raised in a finalizer.
-        signal.setitimer(signal.ITIMER_REAL, 0.02, 0.5)
         with pytest.raises(Alarm):
-            while True:
-                model.classify(images, batch_size=1)
+            try:
+                # Again and again, because Python drops an exception that is raised in a finalizer.
+                signal.setitimer(signal.ITIMER_REAL, 0.02, 0.5)
+                while True:
+                    model.classify(images, batch_size=1)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -104,33 +117,32 @@ def test_a_handler_runs_during_the_call_and_its_exception_ends_it(model):
 
 def test_ctrl_c_ends_a_long_call():
     done = run_long_call("""
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
+    threading.Timer(0.3, stop, [signal.SIGINT]).start()
     long_call()
 except KeyboardInterrupt:
-    print("stopped")
+    print("stopped", stopped_soon())
 """)
-    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped True\n", "", 0)
 
 
 def test_ctrl_c_ends_a_single_call_inside_of_it():
     done = run_long_call("""
 images = np.broadcast_to(np.zeros((3, 32, 32), np.float32), (200000, 3, 32, 32))
-threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-start = time.monotonic()
 try:
+    threading.Timer(1.0, stop, [signal.SIGINT]).start()
     while True:
         model.classify(list(images[:2000]) * 100, batch_size=1)
 except KeyboardInterrupt:
-    print("stopped")
+    print("stopped", stopped_soon())
 """)
-    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped True\n", "", 0)
 
 
 def test_sys_exit_in_a_handler_ends_the_program():
     done = run_long_call("""
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7 if stopped_soon() else 8))
+threading.Timer(0.3, stop, [signal.SIGTERM]).start()
 long_call()
 """)
     assert (done.stderr, done.returncode) == ("", 7)
@@ -151,15 +163,28 @@ def test_one_model_serves_many_threads_with_the_same_bits(model, tensor):
 
 
 def test_other_threads_run_during_a_call(model):
+    """Were the interpreter's lock held, there would be a turn before the call and one behind it. Of one call another thread may
+    miss much, where the machine stalls; not of a hundred."""
     images = np.zeros((3000, 3, 32, 32), np.float32)
-    turns, over = 0, threading.Event()
-    worker = threading.Thread(target=lambda: (model.classify(images, batch_size=1), over.set()))
+    turns, most, over = 0, 0, threading.Event()
+
+    def work():
+        nonlocal most
+        for _ in range(100):
+            before = turns
+            model.classify(images, batch_size=1)
+            most = max(most, turns - before)
+            if most > 3:
+                break
+        over.set()
+
+    worker = threading.Thread(target=work)
     worker.start()
     while not over.is_set():
         turns += 1
         time.sleep(0.0005)
     worker.join()
-    assert turns > 3
+    assert most > 3
 
 
 def large_png():
