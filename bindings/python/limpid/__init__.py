@@ -21,7 +21,8 @@ from ._images import read_image
 from ._log import set_log_handler
 from ._library import library as _library, names as _names
 from ._measurement import Measurement, Metric, measure_maps as measure, metrics
-from ._model import Info, Method, Model, Scores, Value
+from ._model import Model
+from ._model_facts import Info, Method, Scores, Value
 from ._options import Parameter
 from ._version import __version__
 

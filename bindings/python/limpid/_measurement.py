@@ -18,8 +18,9 @@ from ._tensors import Feeds, view_array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ._classes import Classes
     from ._images import Images
-    from ._model import Classes, Model
+    from ._loaded import LoadedModel
 
     #: Explanations, or arrays of maps.
     Maps = Union[Explanation, Sequence[Explanation], ArrayLike]
@@ -103,7 +104,7 @@ def measure_maps(
 
 
 def measure(
-    model: Optional[Model], x: Optional[Images], maps: Optional[Maps], metric: str, classes: Optional[Classes],
+    model: Optional[LoadedModel], x: Optional[Images], maps: Optional[Maps], metric: str, classes: Optional[Classes],
     explain: Union[str, Mapping[str, Any], None], progress: Optional[Progress], parameters: Mapping[str, Any],
     draws: Optional[Mapping[str, Any]], **options: Any,
 ) -> Measurement:
@@ -180,7 +181,7 @@ def _count(maps: Optional[NDArray[Any]], metric: Optional[Metric]) -> int:
 
 
 def _class_indices(
-    model: Optional[Model], classes: Optional[Classes], images: int, count: int,
+    model: Optional[LoadedModel], classes: Optional[Classes], images: int, count: int,
 ) -> Optional[ctypes.Array[ctypes.c_int32]]:
     """The C array with a class for each map; None for the predicted ones."""
     if classes is None:

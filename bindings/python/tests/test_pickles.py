@@ -104,6 +104,15 @@ def test_exceptions_come_back(tmp_path):
         assert getattr(back, "filename", None) == getattr(caught.value, "filename", None)
 
 
+def test_what_was_pickled_before_is_found(model):
+    """The modules that earlier pickles name."""
+    for kind in (limpid.Model, limpid.Info, limpid.Method, limpid.Scores, limpid.Value):
+        assert kind.__module__ == "limpid._model"
+    old = b"climpid._model\nInfo\n(Vm\nVscouter\nI3\nI32\nI32\nI3\ntR."
+    assert pickle.loads(old) == limpid.Info("m", "scouter", 3, 32, 32, 3)
+    assert model.__reduce__()[0].__module__ == "limpid._model" and limpid.Evaluation.__module__ == "limpid._evaluation"
+
+
 def test_values_come_back(model):
     (value,) = pickle.loads(pickle.dumps(model.inputs))
     assert (value, value.shape, value.dtype) == ("input", model.inputs[0].shape, np.float32)
