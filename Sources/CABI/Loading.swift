@@ -32,8 +32,7 @@ extension Precision {
     case LIMPID_PRECISION_FAST: self = .fast
     case LIMPID_PRECISION_BFLOAT16: self = .bfloat16
     default:
-      let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(.invalidArgument, "\(precision.rawValue) is no limpid_precision; there are \(known)")
+      throw Failure(.invalidArgument, "\(precision.rawValue) is no limpid_precision; there are \(Precision.known)")
     }
   }
 }

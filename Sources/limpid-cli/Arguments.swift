@@ -1,5 +1,6 @@
 import Documents
 import Kernels
+import Models
 import Tensors
 
 /// An option of a command: "--top N".
@@ -127,12 +128,7 @@ struct Arguments {
   }
 
   func precision() throws -> Precision {
-    guard let text = text("precision") else { return .float32 }
-    guard let precision = Precision(rawValue: text) else {
-      let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(.invalidArgument, "--precision is \(quoted(text)); it must be one of \(known)")
-    }
-    return precision
+    try text("precision").map { try Precision(named: $0, "--precision") } ?? .float32
   }
 
   func threads() throws -> Int? { try integer("threads", in: 1...1024) }
