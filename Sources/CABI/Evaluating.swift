@@ -14,17 +14,19 @@ private let running = "running an evaluation"
 final class EvaluationHandle: Handled {
   let evaluation: Evaluation
   let summary: Summary.Options
-  private var paths: [Int: CText] = [:]
+  /// Callers borrow them.
+  private let paths = Guarded([Int: CText]())
 
   init(_ evaluation: Evaluation, _ summary: Summary.Options) {
     (self.evaluation, self.summary) = (evaluation, summary)
   }
 
   func path(_ index: Int) -> UnsafePointer<CChar>? {
-    if let known = paths[index] { return known.base }
-    let text = evaluation.data.samples[checked: index]?.file.map { CText(name: $0) }
-    paths[index] = text
-    return text?.base
+    let path = evaluation.data.samples[checked: index]?.file
+    return paths.withLock { paths in
+      if paths[index] == nil { paths[index] = path.map { CText(name: $0) } }
+      return paths[index]
+    }?.base
   }
 }
 
@@ -156,16 +158,22 @@ public func limpid_evaluation_set_files(
 ) -> limpid_status {
   boundary {
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
-    evaluation.files = files.map { files in
-      { index in
-        var data: UnsafeRawPointer?
-        var size = 0
-        guard files(user, index, &data, &size) == 0, size >= 0 else {
-          throw Failure(.io, "the caller cannot give its file")
-        }
-        return data.map { Array(UnsafeRawBufferPointer(start: $0, count: size)) }
-      }
+    evaluation.files = files.map { FileSource(give: $0, user: user).file }
+  }
+}
+
+/// The caller's way to a file. Workers ask it one at a time; whether any thread may, is the caller's to know.
+private struct FileSource: @unchecked Sendable {
+  let give: limpid_file_fn
+  let user: UnsafeMutableRawPointer?
+
+  @Sendable func file(_ index: Int) throws -> [UInt8]? {
+    var data: UnsafeRawPointer?
+    var size = 0
+    guard give(user, index, &data, &size) == 0, size >= 0 else {
+      throw Failure(.io, "the caller cannot give its file")
     }
+    return data.map { Array(UnsafeRawBufferPointer(start: $0, count: size)) }
   }
 }
 
@@ -181,8 +189,7 @@ public func limpid_evaluation_sample_path(_ evaluation: OpaquePointer?, _ index:
 
 @c @implementation
 public func limpid_evaluation_is_done(_ evaluation: OpaquePointer?, _ index: Int) -> Int32 {
-  guard let record = EvaluationHandle.object(evaluation)?.evaluation.records[index] else { return 0 }
-  return record.failure == nil ? 1 : 0
+  EvaluationHandle.object(evaluation)?.evaluation.isPending(index) == false ? 1 : 0
 }
 
 @c @implementation

@@ -7,19 +7,19 @@ import Tensors
 
 /// A plan, on a data set: what is done with each image, what was found so far, and what that comes to.
 ///
-/// Any thread may `evaluate`; the rest is for one at a time.
+/// Any thread may use it, whatever the others do with it. What is summed up meanwhile is what was found by then.
 public final class Evaluation {
   public let model: Model
   public let plan: Plan
-  public private(set) var data: DataSet
   /// The plan and the model, as results have them.
   public let settings: JSON
   /// Names them.
   public let fingerprint: String
   /// Of what is kept beside the model, where methods read that.
   private let statistics: String?
-  /// Gives the file of a sample whose bytes the caller has; nil for one that the data set can read itself.
-  public var files: ((_ index: Int) throws -> [UInt8]?)?
+  /// What changes, and the lock that it is behind.
+  private var state: State
+  private let turn = Guarded(())
   /// Of samples whose files the caller gave when they were evaluated.
   let given = Guarded(GivenImages())
   /// One thread at a time asks for them.
@@ -27,26 +27,46 @@ public final class Evaluation {
   private let told = Mutex(false)
   /// Told, on whichever thread, where images may not be what was meant.
   public var warn: (@Sendable (String) -> Void)?
-  /// What was found, by sample; failed ones too.
-  public private(set) var records: [Int: Record] = [:]
-  /// What is not kept with every record.
-  private(set) var totals: Totals
-  private var store: Store?
-  /// Which samples have a key: several where a list names an image twice.
-  private var places: [String: [Int]] = [:]
+
+  private struct State {
+    var data: DataSet
+    var files: (@Sendable (_ index: Int) throws -> [UInt8]?)?
+    var records: [Int: Record] = [:]
+    var totals: Totals
+    var store: Store?
+    /// Which samples have a key: several where a list names an image twice.
+    var places: [String: [Int]] = [:]
+
+    func isPending(_ index: Int) -> Bool { records[index].map { $0.failure != nil } ?? true }
+  }
 
   public init(_ model: Model, _ plan: Plan, _ data: DataSet) throws {
     self.model = model
     self.plan = plan
-    self.data = data
+    state = State(data: data, totals: Totals(plan))
     statistics = try plan.digestOfStatistics(model)
     settings = try plan.json(model)
-    totals = Totals(plan)
     fingerprint = String(Digest(settings.line).text.prefix(32))
-    for (i, sample) in data.samples.enumerated() { places[sample.key, default: []].append(i) }
+    for (i, sample) in data.samples.enumerated() { state.places[sample.key, default: []].append(i) }
     guard data.format != DataSet.memory else { return }
     try check(data)
   }
+
+  /// Short, and without a call of the caller's: it holds up the others, and forks.
+  private func withState<R: Sendable>(_ body: (inout State) throws -> R) rethrows -> R {
+    try turn.withLock { _ in try body(&state) }
+  }
+
+  public var data: DataSet { withState { $0.data } }
+  /// Gives the file of a sample whose bytes the caller has; nil for one that the data set can read itself.
+  public var files: (@Sendable (_ index: Int) throws -> [UInt8]?)? {
+    get { withState { $0.files } }
+    set { withState { $0.files = newValue } }
+  }
+  /// What was found, by sample; failed ones too.
+  public var records: [Int: Record] { withState { $0.records } }
+  /// What is not kept with every record.
+  var totals: Totals { withState { $0.totals } }
 
   /// Before anything runs, what the data set lacks.
   private func check(_ data: DataSet) throws {
@@ -90,9 +110,11 @@ public final class Evaluation {
         throw Failure(.invalidArgument, "\(quoted(sample.name)): there is no class \(truth)")
       }
     }
-    data.samples.append(sample)
-    places[sample.key, default: []].append(data.samples.count - 1)
-    return data.samples.count - 1
+    return withState { state in
+      state.data.samples.append(sample)
+      state.places[sample.key, default: []].append(state.data.samples.count - 1)
+      return state.data.samples.count - 1
+    }
   }
 
   /// Says in words what each box of a sample of the caller's is.
@@ -104,20 +126,23 @@ public final class Evaluation {
         .invalidArgument,
         "\(words.count) words for the \(boxes.count) boxes of \(quoted(sample.name)); give one for each")
     }
-    places[sample.key]?.removeAll { $0 == index }
-    data.samples[index].things = zip(words, boxes).map { Thing(name: $0, box: $1) }
-    places[data.samples[index].key, default: []].append(index)
+    withState { state in
+      state.places[state.data.samples[index].key]?.removeAll { $0 == index }
+      state.data.samples[index].things = zip(words, boxes).map { Thing(name: $0, box: $1) }
+      state.places[state.data.samples[index].key, default: []].append(index)
+    }
   }
 
   /// Says of a sample's file what is another text where the file is another, by which a store tells whether its record
   /// holds still.
   public func stamp(_ index: Int, _ stamp: String) throws {
-    _ = try sample(index)
-    data.samples[index].givenStamp = stamp
+    let key = try sample(index).key
     // A store that is open may have its record.
-    if isPending(index), let bytes = try store?.record(data.samples[index].key, stamp: stamp) {
-      _ = try bytes.withUnsafeBytes { try take(Record($0, of: plan, fingerprint)) }
+    let bytes = try withState { state in
+      state.data.samples[index].givenStamp = stamp
+      return state.isPending(index) ? try state.store?.record(key, stamp: stamp) : nil
     }
+    if let bytes { _ = try bytes.withUnsafeBytes { try take(Record($0, of: plan, fingerprint)) } }
   }
 
   var classCount: Int? { (try? model.requiredScores(plan.call.output))?.classCount }
@@ -168,7 +193,7 @@ public final class Evaluation {
 
   /// Where nobody can be asked for it again.
   private func wait(_ index: Int, _ source: GivenImages.Source) {
-    guard files == nil, case .caller = data.samples[index].source else { return }
+    guard files == nil, case .caller? = try? sample(index).source else { return }
     given.withLock { $0.wait(index, source) }
   }
 
@@ -207,10 +232,12 @@ public final class Evaluation {
   }
 
   func sample(_ index: Int) throws -> Sample {
-    guard data.samples.indices.contains(index) else {
-      throw Failure(.notFound, "there is no sample \(index); there are \(data.samples.count)")
+    try withState { state in
+      guard state.data.samples.indices.contains(index) else {
+        throw Failure(.notFound, "there is no sample \(index); there are \(state.data.samples.count)")
+      }
+      return state.data.samples[index]
     }
-    return data.samples[index]
   }
 
   /// From now on keeps records in a file, and takes those that it has of samples whose files have not changed since.
@@ -219,10 +246,11 @@ public final class Evaluation {
   public func open(store path: String) throws {
     let opened = try Store(path, fingerprint: fingerprint, settings: settings)
     try opened.forEach { key, stamp, bytes in
-      guard let index = places[key]?.first, stamp == data.samples[index].stamp else { return }
+      let sample = withState { state in state.places[key]?.first.map { state.data.samples[$0] } }
+      guard let sample, stamp == sample.stamp else { return }
       _ = try locating("the store \(quoted(path))") { try take(Record(bytes, of: plan, fingerprint)) }
     }
-    store = opened
+    withState { $0.store = opened }
   }
 
   /// Takes a record down, and keeps it in the store. A sample that has one keeps it, unless that is of a failure.
@@ -231,25 +259,29 @@ public final class Evaluation {
     for index in indices {
       if let source = given.withLock({ $0.take(index) }) { try offer(index, source) }
     }
-    if let store, let first = indices.first { try store.put(record, stamp: data.samples[first].stamp) }
+    guard let first = indices.first else { return }
+    let stamp = try sample(first).stamp
+    try withState { try $0.store?.put(record, stamp: stamp) }
   }
 
   /// Returns the samples that the record is new for.
   private func take(_ record: Record) throws -> [Int] {
-    guard let indices = places[record.key] else {
-      throw Failure(.notFound, "the data set has no \(quoted(record.name)) with these annotations")
+    try withState { state in
+      guard let indices = state.places[record.key] else {
+        throw Failure(.notFound, "the data set has no \(quoted(record.name)) with these annotations")
+      }
+      let new = indices.filter(state.isPending)
+      for index in new {
+        state.records[index] = record.slim
+        state.totals.add(record)
+      }
+      return new
     }
-    let new = indices.filter { records[$0] == nil || records[$0]?.failure != nil }
-    for index in new {
-      records[index] = record.slim
-      totals.add(record)
-    }
-    return new
   }
 
   public func add(bytes: UnsafeRawBufferPointer) throws { try add(Record(bytes, of: plan, fingerprint)) }
 
   /// Samples without a record, in their order, and those that failed.
-  public var pending: [Int] { data.samples.indices.filter(isPending) }
-  func isPending(_ index: Int) -> Bool { records[index].map { $0.failure != nil } ?? true }
+  public var pending: [Int] { withState { state in state.data.samples.indices.filter(state.isPending) } }
+  public func isPending(_ index: Int) -> Bool { withState { $0.isPending(index) } }
 }

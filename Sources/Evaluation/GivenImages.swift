@@ -64,7 +64,7 @@ struct GivenImages {
 extension Evaluation {
   /// Whether the image of a sample can be read, to be shown.
   func isAtHand(_ index: Int) -> Bool {
-    guard case .caller = data.samples[index].source, files == nil else { return true }
+    guard case .caller? = try? sample(index).source, files == nil else { return true }
     return given.withLock { $0[index] != nil }
   }
 

@@ -666,7 +666,7 @@ LIMPID_API void limpid_measurement_free(limpid_measurement *measurement);
 /* ---- Evaluating over data sets --------------------------------------------------------- */
 
 /** Methods and metrics over a data set: what is done with each image, and what was found so far. It keeps what it needs of
-    its model. Any threads may call limpid_evaluation_evaluate at once; every other function is for one at a time. */
+    its model. Any threads may use it at once; what is summed up while records are added is what was found by then. */
 typedef struct limpid_evaluation limpid_evaluation;
 
 /** A method or a metric with its settings. */
