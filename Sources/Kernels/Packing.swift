@@ -132,6 +132,8 @@ extension Kernels {
     _ source: UnsafeRawPointer, as packing: Packing, _ places: Places, scale: [Float]?,
     into target: UnsafeMutableRawPointer, _ parallel: Parallel
   ) {
+    // There may be more groups than anybody waits for, of nothing.
+    guard packing.byteCount > 0 else { return }
     let target = target.assumingMemoryBound(to: Float.self)
     func packAll(_ scale: UnsafePointer<Float>?) {
       for group in 0..<packing.groups {

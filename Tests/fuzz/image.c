@@ -21,19 +21,28 @@ static void encode(const lp_image *image) {
   lp_image again;
   if (size > ENCODED_PIXELS || (image->kind != LP_GRAY8 && image->kind != LP_RGB8)) return;
   if (lp_encode_png(image->samples, image->width, image->height, channels, unwatched, &png, message) != LP_OK) abort();
-  if (lp_decode_png(png.data, png.size, MAX_SIDE, MAX_PIXELS, unwatched, &again, message) != LP_OK) abort();
+  if (lp_decode_png(png.data, png.size, MAX_SIDE, MAX_PIXELS, LP_KEEP_COLORS, unwatched, &again, message) != LP_OK) abort();
   if (again.kind != image->kind || memcmp(again.samples, image->samples, size * channels) != 0) abort();
   lp_free(again.samples);
   lp_free(png.data);
 }
 
+/* The signatures decide in the library; here the first byte does, so that all decoders see all inputs. What is kept of an image,
+ * its length says. WebP is tried where the machine has libwebp. */
+static lp_status decode(const uint8_t *data, size_t size, lp_image *image, char *message) {
+  const lp_kept kept = (lp_kept)(size % 3);
+  switch (size > 0 ? data[0] : 0) {
+    case 0x89: return lp_decode_png(data, size, MAX_SIDE, MAX_PIXELS, kept, unwatched, image, message);
+    case 'R': return lp_decode_webp(data, size, MAX_SIDE, MAX_PIXELS, kept, unwatched, image, message);
+    default: return lp_decode_jpeg(data, size, MAX_SIDE, MAX_PIXELS, unwatched, image, message);
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char message[LP_MESSAGE_SIZE] = "";
   lp_image image;
-  /* The signatures decide in the library; here the first byte does, so that both decoders see all inputs. */
-  const int is_png = size > 0 && data[0] == 0x89;
   memset(&image, 0, sizeof image);
-  if ((is_png ? lp_decode_png : lp_decode_jpeg)(data, size, MAX_SIDE, MAX_PIXELS, unwatched, &image, message) == LP_OK) {
+  if (decode(data, size, &image, message) == LP_OK) {
     if (!image.samples || image.width < 1 || image.height < 1) abort();
     encode(&image);
     lp_free(image.samples);
