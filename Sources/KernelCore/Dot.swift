@@ -3,8 +3,10 @@ public struct TransposedProduct {
   public var rows, depth: Int
   public var a: UnsafePointer<Float>
   public var aStride: Int
-  /// Floats [columns, depth] at any address.
+  /// The floats of one column after the other, at any address.
   public var weights: UnsafeRawPointer
+  /// From one column to the next.
+  public var weightStride: Int
   public var output: UnsafeMutablePointer<Float>
   public var outputStride: Int
   public var bias: UnsafePointer<Float>?
@@ -14,7 +16,7 @@ public struct TransposedProduct {
 
   public init(
     rows: Int, depth: Int, a: UnsafePointer<Float>, aStride: Int, weights: UnsafeRawPointer,
-    output: UnsafeMutablePointer<Float>, outputStride: Int, bias: UnsafePointer<Float>?,
+    weightStride: Int, output: UnsafeMutablePointer<Float>, outputStride: Int, bias: UnsafePointer<Float>?,
     residual: UnsafePointer<Float>?, low: Float, high: Float
   ) {
     self.rows = rows
@@ -22,6 +24,7 @@ public struct TransposedProduct {
     self.a = a
     self.aStride = aStride
     self.weights = weights
+    self.weightStride = weightStride
     self.output = output
     self.outputStride = outputStride
     self.bias = bias
@@ -55,10 +58,10 @@ extension Lanes {
     let a0 = UnsafeRawPointer(p.a + r &* p.aStride)
     let a1 = UnsafeRawPointer(p.a + min(r &+ 1, p.rows &- 1) &* p.aStride)
     let a2 = UnsafeRawPointer(p.a + min(r &+ 2, p.rows &- 1) &* p.aStride)
-    let w0 = p.weights + 4 &* p.depth &* n
-    let w1 = w0 + 4 &* p.depth &* min(1, columns &- 1)
-    let w2 = w0 + 4 &* p.depth &* min(2, columns &- 1)
-    let w3 = w0 + 4 &* p.depth &* min(3, columns &- 1)
+    let w0 = p.weights + 4 &* p.weightStride &* n
+    let w1 = w0 + 4 &* p.weightStride &* min(1, columns &- 1)
+    let w2 = w0 + 4 &* p.weightStride &* min(2, columns &- 1)
+    let w3 = w0 + 4 &* p.weightStride &* min(3, columns &- 1)
     var row0 = FourSums<Self>()
     var row1 = FourSums<Self>()
     var row2 = FourSums<Self>()
@@ -92,10 +95,10 @@ extension Lanes {
   @inlinable @inline(__always)
   static func transposedRow(_ p: TransposedProduct, _ r: Int, _ n: Int, _ columns: Int) {
     let a = UnsafeRawPointer(p.a + r &* p.aStride)
-    let w0 = p.weights + 4 &* p.depth &* n
-    let w1 = w0 + 4 &* p.depth &* min(1, columns &- 1)
-    let w2 = w0 + 4 &* p.depth &* min(2, columns &- 1)
-    let w3 = w0 + 4 &* p.depth &* min(3, columns &- 1)
+    let w0 = p.weights + 4 &* p.weightStride &* n
+    let w1 = w0 + 4 &* p.weightStride &* min(1, columns &- 1)
+    let w2 = w0 + 4 &* p.weightStride &* min(2, columns &- 1)
+    let w3 = w0 + 4 &* p.weightStride &* min(3, columns &- 1)
     var sums = FourSums<Self>()
     var k = 0
     while k < p.depth {

@@ -69,8 +69,8 @@ extension Kernels {
   ) {
     let clamp = epilogue.activation?.clampRange
     let product = TransposedProduct(
-      rows: rows, depth: depth, a: a, aStride: aStride, weights: w, output: c, outputStride: cStride,
-      bias: epilogue.bias, residual: epilogue.residual, low: clamp?.lowerBound ?? -.infinity,
+      rows: rows, depth: depth, a: a, aStride: aStride, weights: w, weightStride: depth, output: c,
+      outputStride: cStride, bias: epilogue.bias, residual: epilogue.residual, low: clamp?.lowerBound ?? -.infinity,
       high: clamp?.upperBound ?? .infinity)
     parallel.forEach((columns + 3) / 4, grain: max(1, Self.elementGrain / (4 * max(1, depth)))) { range in
       let range = 4 * range.lowerBound..<min(columns, 4 * range.upperBound)

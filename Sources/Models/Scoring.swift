@@ -43,6 +43,11 @@ public struct Scoring: Sendable {
     }
   }
 
+  /// Those that the scores of `classes` are made of; nil: all.
+  public func logits(of classes: [Int]) -> [Int]? {
+    quantity == .logit && !head.isSingle ? Set(classes).sorted() : nil
+  }
+
   /// The derivative of the score of class `index` by each of the logits.
   public func gradient(_ logits: [Float], class index: Int) -> [Float] {
     if head.isSingle, logits.count == 1 {

@@ -37,7 +37,9 @@ struct AblationCAM: Explainer {
         : [Float](repeating: 0, count: channels.count)
       let whole = scoring(subject.logits)
       var weights = subject.classes.map { _ in [Float](repeating: 0, count: maps.channels) }
-      let tail = try ChannelTail(request, layer, of: subject, value, channels, to: ablated, progress)
+      let tail = try ChannelTail(
+        request, layer, of: subject, value, channels, to: ablated, reading: scoring.logits(of: subject.classes),
+        progress)
       try tail.forEach(progress) { i, logits in
         let scores = scoring(logits)
         for (c, index) in subject.classes.enumerated() {

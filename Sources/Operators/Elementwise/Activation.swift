@@ -1,11 +1,11 @@
 public import Graph
-import Kernels
+public import Kernels
 import Tensors
 
 /// An activation function by its ONNX name: a node of its own, or the end of a fused convolution, or a part of a
 /// recurrent cell.
 public struct Activation {
-  let function: Kernels.Unary
+  public let function: Kernels.Unary
 
   /// Each activation's parameters in order, with their defaults.
   private static let parameters: [String: KeyValuePairs<String, Float>] = [
@@ -33,7 +33,7 @@ public struct Activation {
   }
 
   /// The function that a node of this operator computes.
-  init(_ name: String, of node: Node) throws { try self.init(name, Self.parameters(of: node) ?? []) }
+  public init(_ name: String, of node: Node) throws { try self.init(name, Self.parameters(of: node) ?? []) }
 
   /// `values` in the order of the operator's parameters; missing ones take their defaults. `Clip` (low, high) and
   /// `RoundToSteps` are known here too.

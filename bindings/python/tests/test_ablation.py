@@ -62,6 +62,67 @@ def test_weights_are_those_of_whole_tails(pooled, layers, form, tmp_path):
             np.testing.assert_allclose(found.details["weights"], expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
 
 
+class Classifier:
+    """As VGG's: maps, flattened, and three fully connected layers, wider than a panel of weights; `run` is the judge."""
+
+    WIDTHS = (SIDE * SIDE * MAPS, 150, 70, 21)
+
+    def __init__(self, path, form, activation="Relu", dead=()):
+        n = Network(seed=8)
+        bias = n.normal(MAPS)
+        bias[list(dead)] = -100
+        maps = n("Relu", n("Conv", "x", n.normal(MAPS, 3, 3, 3), bias, pads=[1, 1, 1, 1]), to="maps")
+        value, self.steps, self.activation = n("Flatten", maps), [], activation
+        for i, (rows, columns) in enumerate(zip(self.WIDTHS, self.WIDTHS[1:])):
+            weights, bias = n.normal(rows, columns) / np.float32(rows**0.5), n.normal(columns)
+            if form == "matmul":
+                value = n("Identity", n("Add", bias, n("MatMul", value, weights)))
+            else:
+                value = gemm(n, value, weights, bias, form == "transposed")
+            if i < 2:
+                value = n(activation, value)
+            self.steps.append((weights.astype(np.float64), bias.astype(np.float64)))
+        n.save(path, {"x": ("float32", ["N", 3, SIDE, SIDE])}, {value: ("float32", ["N", self.WIDTHS[-1]])})
+
+    def run(self, maps):
+        value = maps.reshape(len(maps), -1)
+        for i, (weights, bias) in enumerate(self.steps):
+            value = value @ weights + bias
+            if i < 2:
+                value = np.tanh(value) if self.activation == "Tanh" else np.maximum(value, 0)
+        return value
+
+
+@pytest.mark.parametrize("activation", ["Relu", "Tanh"])
+@pytest.mark.parametrize("form", ["plain", "transposed", "matmul"])
+def test_fully_connected_layers_up_to_the_scores(form, activation, tmp_path):
+    """One class alone, all of them, and by probability; channels that are 0 everywhere weigh exactly nothing."""
+    dead = (2, MAPS - 1)
+    net = Classifier(tmp_path / "model.onnx", form, activation, dead)
+    x = np.random.default_rng(4).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
+    maps = limpid.Model(tmp_path / "model.onnx").fetch(x, ["maps"])["maps"].astype(np.float64)
+    forms = np.repeat(maps, MAPS, axis=0)
+    forms[np.arange(MAPS), np.arange(MAPS)] = 0
+    whole, parts = net.run(maps)[0], net.run(forms)
+
+    def softmax(z):
+        powers = np.exp(z - z.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+    found = {}
+    for threads in (1, 2, 3):
+        for batch in (0, 1, 4):
+            model = limpid.Model(tmp_path / "model.onnx", threads=threads)
+            for of, scores in (("logit", lambda z: z), ("probability", softmax)):
+                maps = model.explain(x[0], "ablation-cam", [20, 3, 20], of=of, batch_size=batch)
+                weights = np.array([one.details["weights"] for one in maps])
+                y, changed = scores(whole)[[20, 3, 20]], scores(parts)[:, [20, 3, 20]]
+                expected = ((y - changed) / abs(y)).T
+                np.testing.assert_allclose(weights, expected, rtol=1e-3, atol=2e-5 * abs(expected).max())
+                assert not weights[:, dead].any()
+                assert (found.setdefault(of, weights) == weights).all()
+
+
 def test_infinite_elements_run_through_whole_tails(tmp_path):
     """A difference of infinities is none; whole sums of the other channels are."""
     tail = Tail(tmp_path / "model.onnx", True, 1, "plain")
