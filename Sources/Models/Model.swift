@@ -87,7 +87,11 @@ public final class Model: Sendable {
     input = wrapped?.planes ?? format?.declaration
     inputSize = Self.inputSize(format, metadata)
     try format?.checkLevels(metadata.preprocessing)
-    let heads = try ScoreHeads(engine.graph, metadata, Self.traced(engine, input, format, inputSize, progress), format)
+    let traced = try Self.traced(engine, input, format, inputSize, progress)
+    // What makes probabilities of scores does not depend on the size of the image.
+    let usual = (channels: inputSize.channels ?? 3, height: inputSize.height ?? 224, width: inputSize.width ?? 224)
+    let tail = try traced ?? Self.traced(engine, input, format, usual, isSure: false, progress)
+    let heads = ScoreHeads(engine.graph, metadata, traced, tail: tail, format)
     foundScores = Result { try heads.find() }.mapError { $0 as? Failure ?? Failure(.internal, "\($0)") }
     chosenScores = graph.outputs.map { output in
       (
@@ -150,7 +154,7 @@ public final class Model: Sendable {
   /// the image's size, or the shape of another input, is open. On this thread alone: loading starts no others.
   private static func traced(
     _ engine: Engine, _ input: Declaration?, _ format: InputFormat?,
-    _ size: (channels: Int?, height: Int?, width: Int?), _ progress: Progress
+    _ size: (channels: Int?, height: Int?, width: Int?), isSure: Bool = true, _ progress: Progress
   ) throws -> Emitter? {
     guard let input, let format, let channels = size.channels, let height = size.height, let width = size.width else {
       return nil
@@ -162,7 +166,7 @@ public final class Model: Sendable {
     let fetches = engine.graph.outputs.map(\.value)
     do {
       return try engine.trace(feeds: feeds, fetches: fetches, parallel: .serial, progress: progress)
-    } catch let failure as Failure where !others.isEmpty && failure.kind != .cancelled {
+    } catch let failure as Failure where !(others.isEmpty && isSure) && failure.kind != .cancelled {
       // What the other inputs hold may decide.
       return nil
     }

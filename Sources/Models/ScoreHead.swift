@@ -41,15 +41,16 @@ struct ScoreHeads {
   /// Images in the batch that the shapes are for.
   private let rows: Int
 
-  init(_ graph: Graph, _ metadata: Metadata, _ traced: Emitter?, _ format: InputFormat?) {
+  /// `traced` is what is known of images of the model's own size, `tail` of these or others.
+  init(_ graph: Graph, _ metadata: Metadata, _ traced: Emitter?, tail known: Emitter?, _ format: InputFormat?) {
     self.graph = graph
     self.metadata = metadata
     self.traced = traced
     takesOneImage = format?.batch == 1
     rows = format?.batch ?? 1
     tail = ScoreTail(
-      traced?.graph ?? graph, shape: { traced?.operands[$0]?.shape.dimensions },
-      constants: { traced?.operands[$0]?.constant ?? graph.constants[$0] })
+      known?.graph ?? graph, rows: rows, shape: { known?.operands[$0]?.shape.dimensions },
+      constants: { known?.operands[$0]?.constant ?? graph.constants[$0] })
   }
 
   /// The output `wanted`, which may have an extent in space. Throws where it has no scores.
@@ -87,10 +88,15 @@ struct ScoreHeads {
 
   private func head(_ output: Declaration) -> ScoreHead {
     let found = tail.find(output.value)
-    let role = metadata.role(of: graph.name(of: output.value)).flatMap { $0.isScore ? $0 : nil }
+    let name = graph.name(of: output.value)
+    guard let role = metadata.role(of: name), role.isScore else {
+      return ScoreHead(
+        output: found.scores, name: name, kind: found.kind ?? .logits, logits: found.logits, count: count(output))
+    }
+    // What the file says is said of the output's own numbers.
+    let isOwn = found.scores == output.value
     return ScoreHead(
-      output: output.value, name: graph.name(of: output.value), kind: role ?? found.kind ?? .logits,
-      logits: found.logits, count: count(output))
+      output: output.value, name: name, kind: role, logits: isOwn ? found.logits : output.value, count: count(output))
   }
 
   private func count(_ output: Declaration) -> Int? {

@@ -4,34 +4,89 @@ import Tensors
 
 /// The end of a graph before an output: softmax or sigmoid, perhaps spelled out, and what only moves numbers.
 struct ScoreTail {
-  typealias Found = (kind: Metadata.Role?, logits: ValueID)
+  struct Found {
+    /// nil where nothing shows that the value holds probabilities.
+    var kind: Metadata.Role?
+    /// What they were made from, `scores` where it is not to be had.
+    var logits: ValueID
+    /// The value itself, or where it is that many times as large, in percent for example, the probabilities.
+    var scores: ValueID
+  }
 
   private let graph: Graph
   private let producers: [ValueID: Int]
   private let shape: (ValueID) -> [Int]?
   private let constants: (ValueID) -> Tensor?
+  private let rows: Int
 
-  /// `shape` and `constants` are what is known of the values of the graph.
-  init(_ graph: Graph, shape: @escaping (ValueID) -> [Int]?, constants: @escaping (ValueID) -> Tensor?) {
+  /// `shape` and `constants` are what is known of the values of the graph, for batches of `rows` images.
+  init(
+    _ graph: Graph, rows: Int, shape: @escaping (ValueID) -> [Int]?, constants: @escaping (ValueID) -> Tensor?
+  ) {
     self.graph = graph
+    self.rows = rows
     producers = graph.producers()
     self.shape = shape
     self.constants = constants
   }
 
-  /// What `output` is, and the logits that it was made from, itself where they are not to be had; nil kind where
-  /// nothing shows that it holds probabilities.
+  private var bounds: ValueBounds {
+    ValueBounds(shape: shape, constants: constants, producer: producer, opset: graph.opset(of:))
+  }
+
   func find(_ output: ValueID) -> Found {
+    let facts = bounds.of(output)
     let value = moved(output)
-    if let node = producer(value),
-      let found = named(node) ?? softmax(node) ?? sigmoid(node) ?? logSoftmax(node) ?? pair(node, output)
-    {
+    if let node = producer(value) {
+      if let logits = softmaxed(node) {
+        if shape(output) == nil || isWhole(output, facts) || isExponentialOfWhole(node) {
+          return Found(kind: .probabilities, logits: logits, scores: output)
+        }
+        // Several that are exclusive among themselves: no one normalisation makes them of all logits.
+        return Found(kind: .independentProbabilities, logits: output, scores: output)
+      }
+      if let logits = sigmoid(node) {
+        return Found(kind: .independentProbabilities, logits: logits, scores: output)
+      }
+      if let found = logarithm(node, output) { return found }
+    }
+    if facts.isShare || facts.range.lowerBound >= -1 && facts.range.upperBound <= 1.0001 && isWhole(output, facts) {
+      // Rounding may take a sum of shares just past 1. Differences of what falls with the class come to 1 as well.
+      return Found(
+        kind: isWhole(output, facts) ? .probabilities : .independentProbabilities, logits: output, scores: output)
+    }
+    return multiple(value) ?? Found(kind: nil, logits: output, scores: output)
+  }
+
+  /// Whether an image's numbers come to 1.
+  private func isWhole(_ value: ValueID, _ facts: ValueBounds.Facts) -> Bool {
+    guard let mean = facts.mean?.known, let count = bounds.count(value) else { return false }
+    return abs(mean * count / Double(max(1, rows)) - 1) < 1e-3
+  }
+
+  /// Whether `node` is the exponential of a log-softmax over all that an image has.
+  private func isExponentialOfWhole(_ node: Node) -> Bool {
+    guard node.operation == "Exp", let source = input(node), let inner = producer(moved(source)) else { return false }
+    if inner.operation == "LogSoftmax" { return whole(inner) != nil }
+    return logSums(inner).flatMap { bounds.count($0) } == Double(max(1, rows))
+  }
+
+  /// Probabilities times a factor: percent.
+  private func multiple(_ value: ValueID) -> Found? {
+    guard let node = producer(value), ["Mul", "Div"].contains(node.operation), node.inputs.count == 2 else {
+      return nil
+    }
+    for (a, b) in [(0, 1), (1, 0)] where a == 0 || node.operation == "Mul" {
+      guard let inner = input(node, a), let number = bounds.uniform(input(node, b)), number > 0 else { continue }
+      let factor = node.operation == "Mul" ? number : 1 / number
+      let found = find(inner)
+      guard found.kind == .probabilities || found.kind == .independentProbabilities && abs(factor - 100) < 1e-3,
+        // One number from 0 to 100 may as well be what the model tells.
+        shape(inner)?.dropFirst().contains(where: { $0 > 1 }) ?? true
+      else { continue }
       return found
     }
-    let range = ValueRange(constants: constants, producer: producer).of(output)
-    // Rounding may take a sum of shares just past 1.
-    if let range, range.lowerBound >= 0, range.upperBound <= 1.0001 { return (.independentProbabilities, output) }
-    return (nil, output)
+    return nil
   }
 
   private func producer(_ value: ValueID?) -> Node? { value.flatMap { producers[$0] }.map { graph.nodes[$0] } }
@@ -40,8 +95,29 @@ struct ScoreTail {
   /// `value` before all nodes that change neither its numbers nor, but for extents of 1, their order.
   private func moved(_ value: ValueID) -> ValueID {
     var current = value
-    while let node = producer(current), let source = input(node), node.onlyMoves { current = source }
+    while let node = producer(current), let source = node.onlyMoves ? input(node) : unchanged(node) { current = source }
     return current
+  }
+
+  /// What a node leaves as it is: x · 1, x + 0, the larger of a share and a small number.
+  private func unchanged(_ node: Node) -> ValueID? {
+    guard let x = input(node) else { return nil }
+    switch node.operation {
+    case "Relu", "Abs": return bounds.of(x).range.lowerBound >= 0 ? x : nil
+    case "Div", "Sub": return bounds.uniform(input(node, 1)) == (node.operation == "Div" ? 1 : 0) ? x : nil
+    case "Mul", "Add", "Max", "Min":
+      guard node.inputs.count == 2,
+        let place = [1, 0].first(where: { bounds.uniform(input(node, $0)) != nil }),
+        let number = bounds.uniform(input(node, place)), let other = input(node, 1 - place)
+      else { return nil }
+      switch node.operation {
+      case "Mul": return number == 1 ? other : nil
+      case "Add": return number == 0 ? other : nil
+      case "Max": return bounds.of(other).range.lowerBound >= number - 1e-3 ? other : nil
+      default: return bounds.of(other).range.upperBound <= number + 1e-3 ? other : nil
+      }
+    default: return nil
+    }
   }
 
   private func maker(_ value: ValueID?, _ operations: String...) -> Node? {
@@ -49,95 +125,124 @@ struct ScoreTail {
     return node
   }
 
-  private func named(_ node: Node) -> Found? {
-    guard let source = input(node) else { return nil }
-    switch node.operation {
-    case "Softmax": return (isOverClasses(node) ? .probabilities : .independentProbabilities, source)
-    case "LogSoftmax": return (.logProbabilities, source)
-    case "Sigmoid", "HardSigmoid": return (.independentProbabilities, source)
-    case "Log":
-      guard let inner = producer(moved(source)) else { return nil }
-      return (named(inner) ?? softmax(inner) ?? sigmoid(inner)).map { (.logProbabilities, $0.logits) }
-    case "Exp":
-      guard let inner = producer(moved(source)) else { return nil }
-      if inner.operation == "LogSoftmax" {
-        return input(inner).map { (isOverClasses(inner) ? .probabilities : .independentProbabilities, $0) }
-      }
-      return logSoftmax(inner).map { (.probabilities, $0.logits) }
-    default: return nil
+  private func logarithm(_ node: Node, _ output: ValueID) -> Found? {
+    if node.operation == "LogSoftmax" {
+      return Found(kind: .logProbabilities, logits: whole(node) ?? output, scores: output)
     }
-  }
-
-  /// Whether the shares of all that an image has come to 1; so too where shapes are not known.
-  private func isOverClasses(_ node: Node) -> Bool {
-    guard let source = input(node), let shape = shape(source), shape.count > 1,
-      let axis = try? node.int("axis", default: graph.opset(of: node) < 13 ? 1 : -1)
-    else { return true }
-    let first = axis < 0 ? axis + shape.count : axis
-    guard shape.indices.contains(first) else { return true }
-    let together = graph.opset(of: node) < 13 ? shape[first...].reduce(1, *) : shape[first]
-    return together == shape[1...].reduce(1, *) || first == 0 && shape[0] == 1
-  }
-
-  /// exp(z) / Σ exp(z), z perhaps less its maximum.
-  private func softmax(_ node: Node) -> Found? {
-    let parts: [(ValueID?, ValueID?)]
-    switch node.operation {
-    case "Div": parts = [(input(node), input(node, 1))]
-    case "Mul":
-      parts = [(0, 1), (1, 0)].map { a, b in
-        (input(node, a), maker(input(node, b), "Reciprocal").flatMap { input($0) })
-      }
-    default: return nil
+    if let logits = logSoftmax(node) { return Found(kind: .logProbabilities, logits: logits, scores: output) }
+    if node.operation == "Log", let source = input(node) {
+      let inner = find(source)
+      guard inner.kind == .probabilities || inner.kind == .independentProbabilities else { return nil }
+      // The sigmoid of an independent one's logit is no function of its logarithm's softmax.
+      let isSoftmax = inner.kind == .probabilities && inner.logits != source
+      return Found(kind: .logProbabilities, logits: isSoftmax ? inner.logits : output, scores: output)
     }
-    for (above, below) in parts {
-      guard let power = maker(above, "Exp"), let sum = maker(below, "ReduceSum", "ReduceL1"),
-        maker(input(sum), "Exp")?.outputs == power.outputs
-      else { continue }
-      return shifted(input(power)).map { (.probabilities, $0) }
+    // −log(1 + exp(−z)), the logarithm of a sigmoid
+    if let inner = maker(negated(node.outputs.first ?? nil), "Softplus"), negated(input(inner)) != nil {
+      return Found(kind: .logProbabilities, logits: output, scores: output)
     }
     return nil
   }
 
-  /// z − log Σ exp(z), z perhaps less its maximum; or z − (max + log Σ exp(z − max)).
-  private func logSoftmax(_ node: Node) -> Found? {
-    guard node.operation == "Sub", let z = input(node) else { return nil }
+  /// The logits of a LogSoftmax over all that an image has.
+  private func whole(_ node: Node) -> ValueID? {
+    guard let source = input(node), let shape = shape(source), shape.count > 1,
+      let axis = try? node.int("axis", default: graph.opset(of: node) < 13 ? 1 : -1)
+    else { return input(node) }
+    let first = axis < 0 ? axis + shape.count : axis
+    guard shape.indices.contains(first) else { return source }
+    let together = graph.opset(of: node) < 13 ? shape[first...].reduce(1, *) : shape[first]
+    return together * max(1, rows) == shape.reduce(1, *) ? source : nil
+  }
+
+  /// z of softmax(z): the operator, exp(z) / Σ exp(z), or the exponential of its logarithm.
+  private func softmaxed(_ node: Node) -> ValueID? {
+    switch node.operation {
+    case "Softmax": return input(node)
+    case "Exp":
+      guard let source = input(node), let inner = producer(moved(source)) else { return nil }
+      return inner.operation == "LogSoftmax" ? input(inner) : logSoftmax(inner)
+    case "LpNormalization":
+      guard (try? node.int("p", default: 2)) == 1 else { return nil }
+      return shifted(exponent(input(node)))
+    case "Div": return softmax(input(node), input(node, 1))
+    case "Mul":
+      return [(0, 1), (1, 0)].lazy.compactMap { a, b in inverted(input(node, b)).flatMap { softmax(input(node, a), $0) }
+      }
+      .first
+    default: return nil
+    }
+  }
+
+  /// exp(z) / Σ exp(z), z perhaps less its maximum.
+  private func softmax(_ above: ValueID?, _ below: ValueID?) -> ValueID? {
+    guard let above, let exponent = exponent(above), let sum = bounds.sum(below), moved(sum.of) == moved(above) else {
+      return nil
+    }
+    return shifted(exponent)
+  }
+
+  /// What `value` is the exponential of.
+  private func exponent(_ value: ValueID?) -> ValueID? {
+    if let power = maker(value, "Exp") { return input(power) }
+    guard let power = maker(value, "Pow"), let base = bounds.uniform(input(power)), abs(base - 2.718281828) < 1e-4
+    else {
+      return nil
+    }
+    return input(power, 1)
+  }
+
+  /// What `value` is one over.
+  private func inverted(_ value: ValueID?) -> ValueID? {
+    if let node = maker(value, "Reciprocal") { return input(node) }
+    if let node = maker(value, "Pow"), isAll(-1, input(node, 1)) { return input(node) }
+    if let node = maker(value, "Div"), isAll(1, input(node)) { return input(node, 1) }
+    return nil
+  }
+
+  /// z of z − log Σ exp(z), z perhaps less its maximum; or of z − (max + log Σ exp(z − max)).
+  private func logSoftmax(_ node: Node) -> ValueID? {
+    guard node.operation == "Sub", let z = input(node), let sums = logSums(node), let sum = producer(moved(sums)),
+      let source = input(sum)
+    else { return nil }
+    let summed = sum.operation == "ReduceLogSumExp" ? source : exponent(source)
+    return summed.map(shifted) == shifted(z) ? shifted(z) : nil
+  }
+
+  /// What a subtraction takes from z: the sums, or their logarithms where an operator makes these at once.
+  private func logSums(_ node: Node) -> ValueID? {
+    guard node.operation == "Sub" else { return nil }
     var below = input(node, 1)
     if let sum = maker(below, "Add"),
       let log = [0, 1].first(where: { maker(input(sum, 1 - $0), "ReduceMax") != nil }).flatMap({ input(sum, $0) })
     {
       below = log
     }
-    if let sum = maker(below, "ReduceLogSumExp", "ReduceLogSum"), let source = input(sum) {
-      let inner = sum.operation == "ReduceLogSum" ? maker(source, "Exp").flatMap { input($0) } : source
-      return inner.map(shifted) == shifted(z) ? shifted(z).map { (.logProbabilities, $0) } : nil
-    }
-    guard let log = maker(below, "Log"), let sum = maker(input(log), "ReduceSum", "ReduceL1"),
-      let power = maker(input(sum), "Exp"), shifted(input(power)) == shifted(z)
-    else { return nil }
-    return shifted(z).map { (.logProbabilities, $0) }
+    if maker(below, "ReduceLogSumExp", "ReduceLogSum") != nil { return below }
+    guard let log = maker(below, "Log"), maker(input(log), "ReduceSum", "ReduceL1") != nil else { return nil }
+    return input(log)
   }
 
-  /// 1 / (1 + exp(−z)), or exp(z) / (1 + exp(z))
-  private func sigmoid(_ node: Node) -> Found? {
-    let below: ValueID?
-    var above: Node?
+  /// z of sigmoid(z): the operator, 1 / (1 + exp(−z)), exp(z) / (1 + exp(z)), or 1 − sigmoid(−z).
+  private func sigmoid(_ node: Node) -> ValueID? {
     switch node.operation {
-    case "Reciprocal": below = input(node)
+    case "Sigmoid", "HardSigmoid": return input(node)
+    case "Reciprocal": return onePlusExponential(input(node)).flatMap { negated($0) }
+    case "Pow" where isAll(-1, input(node, 1)): return onePlusExponential(input(node)).flatMap { negated($0) }
+    case "Sub" where isAll(1, input(node)):
+      return maker(input(node, 1), "Sigmoid").flatMap { negated(input($0)) }
     case "Div":
-      below = input(node, 1)
-      above = maker(input(node), "Exp")
-      guard above != nil || isAll(1, input(node)) else { return nil }
-    case "Pow" where isAll(-1, input(node, 1)): below = input(node)
+      guard let power = onePlusExponential(input(node, 1)) else { return nil }
+      if isAll(1, input(node)) { return negated(power) }
+      return exponent(input(node)) == power ? power : nil
     default: return nil
     }
-    guard let sum = maker(below, "Add"),
-      let power = [(0, 1), (1, 0)].lazy.compactMap({ a, b in
-        isAll(1, input(sum, a)) ? maker(input(sum, b), "Exp") : nil
-      }).first
-    else { return nil }
-    if let above { return above.outputs == power.outputs ? input(power).map { (.independentProbabilities, $0) } : nil }
-    return negated(input(power)).map { (.independentProbabilities, $0) }
+  }
+
+  /// x of 1 + exp(x)
+  private func onePlusExponential(_ value: ValueID?) -> ValueID? {
+    guard let sum = maker(value, "Add") else { return nil }
+    return [(0, 1), (1, 0)].lazy.compactMap { a, b in isAll(1, input(sum, a)) ? exponent(input(sum, b)) : nil }.first
   }
 
   /// What `value` is the negative of.
@@ -150,29 +255,29 @@ struct ScoreTail {
     return nil
   }
 
-  /// [1 − p, p] of one probability.
-  private func pair(_ node: Node, _ output: ValueID) -> Found? {
-    guard node.operation == "Concat", node.inputs.count == 2 else { return nil }
-    for (a, b) in [(0, 1), (1, 0)] {
-      guard let rest = maker(input(node, a), "Sub"), isAll(1, input(rest)), let chosen = input(rest, 1),
-        let p = input(node, b), moved(chosen) == moved(p), find(p).kind == .independentProbabilities
-      else { continue }
-      return (.probabilities, output)
-    }
-    return nil
+  private func isAll(_ number: Double, _ value: ValueID?) -> Bool {
+    bounds.uniform(value.map { constants($0) == nil ? moved($0) : $0 }) == number
   }
 
-  private func isAll(_ number: Float, _ value: ValueID?) -> Bool {
-    guard let value, let tensor = try? constants(moved(value))?.computed(), tensor.type == .float32, tensor.count > 0
-    else { return false }
-    return tensor.array(of: Float.self).allSatisfy { $0 == number }
-  }
-
-  /// `value`, or what it is less its maximum.
+  /// `value`, or what it is less its maximum or mean: the same softmax.
   private func shifted(_ value: ValueID?) -> ValueID? {
     guard let value else { return nil }
-    guard let node = maker(value, "Sub"), maker(input(node, 1), "ReduceMax") != nil else { return value }
-    return input(node)
+    if let node = maker(value, "Sub"), let z = input(node), isLevel(input(node, 1), of: z) { return z }
+    if let node = maker(value, "Add"),
+      let pair = [(0, 1), (1, 0)].first(where: { a, b in
+        negated(input(node, b)).map { level in input(node, a).map { isLevel(level, of: $0) } ?? false } ?? false
+      })
+    {
+      return input(node, pair.0)
+    }
+    return value
+  }
+
+  /// Whether `value` is the largest number or the mean of `z`.
+  private func isLevel(_ value: ValueID?, of z: ValueID) -> Bool {
+    guard let node = maker(value, "ReduceMax", "ReduceMean", "TopK") else { return false }
+    guard let source = input(node), moved(source) == moved(z) else { return false }
+    return node.operation != "TopK" || bounds.integers(input(node, 1)) == [1]
   }
 }
 

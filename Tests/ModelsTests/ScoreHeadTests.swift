@@ -23,7 +23,7 @@ struct ScoreHeadTests {
       graph.nodes.append(Node(operation, inputs: [last], outputs: [next]))
       last = next
     }
-    let found = ScoreTail(graph, shape: { _ in [2, 5] }, constants: { _ in nil }).find(last)
+    let found = ScoreTail(graph, rows: 2, shape: { _ in [2, 5] }, constants: { _ in nil }).find(last)
     #expect(found.kind == kind)
     #expect(found.logits == (kind == nil ? last : logits))
   }
@@ -41,7 +41,7 @@ struct ScoreHeadTests {
     let power = add("Exp", shifted)
     let sum = add("ReduceSum", power)
     let last = add("Div", power, sum)
-    let found = ScoreTail(graph, shape: { $0 == sum ? [2, 1] : [2, 5] }, constants: { _ in nil }).find(last)
+    let found = ScoreTail(graph, rows: 2, shape: { $0 == sum ? [2, 1] : [2, 5] }, constants: { _ in nil }).find(last)
     #expect(found.kind == .probabilities)
     #expect(found.logits == logits)
   }

@@ -39,8 +39,15 @@ def run(options):
     entries = {
         "limpid.format": "1",
         "limpid.preprocess": steps.text,
-        _ROLE + output.name: _role(model, known, output, stated, present),
     }
+    role = _role(model, known, output, stated, present)
+    if role:
+        entries[_ROLE + output.name] = role
+    elif len(model.graph.output) == 1:
+        conversion.say(f"what {output.name} holds is left to the runtime; --scores {output.name}=KIND says it")
+    else:
+        raise ConversionError(f"what does {output.name} hold? Say it: --scores {output.name}=KIND, one of "
+                              + ", ".join(scores.KINDS))
     if "limpid.layers" not in present or options.layers or _chosen_by_annotate(present):
         entries["limpid.layers"] = "\n".join(_layers(known, options.layers))
     if options.labels:
@@ -84,7 +91,7 @@ def scored(present):
 
 
 def _role(model, known, output, stated, present):
-    """An entry that exists; else what the user states; else what the graph computes."""
+    """An entry that exists; else what the user states; else what the graph computes, None where that is open."""
     entry = present.get(_ROLE + output.name)
     if entry is not None and entry not in scores.KINDS:
         raise ConversionError(f"the model says {_ROLE}{output.name} = {entry[:40]}, which is no kind of class scores: "
@@ -93,7 +100,7 @@ def _role(model, known, output, stated, present):
         if stated not in (None, entry):
             conversion.say(f"note: the model says already that {output.name} has {entry}, which stays")
         return entry
-    return stated or scores.kind(model, known, output.name)
+    return stated or scores.sure_kind(model, known, output.name)
 
 
 def _labels(path, count):

@@ -17,6 +17,10 @@ _HARMLESS = {"Identity", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "U
     "Clip",
              "QuantizeLinear", "DequantizeLinear"}
 _SOFTMAX, _SIGMOID = {"Softmax", "QLinearSoftmax"}, {"Sigmoid", "HardSigmoid", "QLinearSigmoid"}
+_PRODUCTS = {"Gemm", "MatMul", "Conv", "FusedConv", "FusedMatMul", "FusedGemm", "QLinearConv", "QLinearMatMul", "QGemm",
+             "MatMulInteger", "ConvInteger", "MatMulNBits", "Einsum"}
+_PLAIN = {"Add", "Sub", "Mul", "Div", "Sum", "Mean", "Relu", "LeakyRelu", "Neg", "Concat", "ReduceMean", "ReduceSum",
+          "GlobalAveragePool", "GlobalMaxPool", "AveragePool", "MaxPool", "BatchNormalization", "QLinearAdd"}
 _MOST_STEPS = 64
 
 
@@ -82,6 +86,14 @@ def kind(model, known, name):
     return _Graph(model, known).kind(name)
 
 
+def sure_kind(model, known, name):
+    """The kind; None where nothing normalises by a form that is known here, and the numbers may yet be probabilities:
+    the runtime, which follows what numbers can be, then judges."""
+    graph = _Graph(model, known)
+    found = graph.kind(name)
+    return found if found != "logits" or graph.is_plain(name) else None
+
+
 class _Graph:
     """The nodes of a model by what they make."""
 
@@ -101,6 +113,16 @@ class _Graph:
         if self.is_log_softmax(node):
             return "log_probabilities"
         return "logits"
+
+    def is_plain(self, name, depth=0):
+        """Whether products with weights make the numbers, and nothing behind these bounds them."""
+        node = self.maker(name)
+        if node is None or depth > _MOST_STEPS:
+            return node is None
+        if node.op_type in _PRODUCTS:
+            return self.kind(self.operand(node, 0)) != "probabilities"
+        inputs = [i for i in node.input if i and constant(self.model, i) is None]
+        return node.op_type in _PLAIN and all(self.is_plain(i, depth + 1) for i in inputs)
 
     def maker(self, name):
         """The node that makes a value, behind those that leave its numbers what they are."""

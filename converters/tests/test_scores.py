@@ -109,9 +109,27 @@ def test_scores_of_a_convolution_are_classes_too(annotate, tmp_path, tail, outpu
     assert status == 0 and found["limpid.output.y"] == kind and found["limpid.labels"] == "a\nb\nc\nd\ne", said
 
 
-def test_a_softmax_over_the_batch_is_none(annotate):
-    status, said, found = annotate([node("Softmax", ["z"], ["y"], axis=0)], inputs=[("x", FLOAT, [2, 3, 8, 8])])
-    assert status == 0 and found["limpid.output.y"] == "logits", said
+OPEN = {
+    "a softmax over the batch": [node("Softmax", ["z"], ["y"], axis=0)],
+    "a mean of two softmaxes": SOFTMAX + [node("Neg", ["z"], ["m"]), node("Softmax", ["m"], ["q"]),
+                                          node("Mean", ["p", "q"], ["y"])],
+    "classes mixed behind a softmax": SOFTMAX + [node("MatMul", ["p", "square"], ["y"])],
+    "in percent": SOFTMAX + [node("Mul", ["p", "hundred"], ["y"])],
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_is_left_to_the_runtime(annotate, monkeypatch, name):
+    monkeypatch.setitem(CONSTANTS, "square", np.eye(5, dtype=np.float32))
+    monkeypatch.setitem(CONSTANTS, "hundred", np.float32(100))
+    two = [("x", FLOAT, [2, 3, 8, 8])]
+    status, said, found = annotate(OPEN[name], inputs=two)
+    assert status == 0 and "limpid.output.y" not in found and "left to the runtime" in said, said
+    _, said, found = annotate(OPEN[name], "--scores", "y=values", inputs=two)
+    assert found["limpid.output.y"] == "values", said
+    outputs = [("y", FLOAT, ["N", 5]), ("z", FLOAT, ["N", 5])]
+    status, said, _ = annotate(OPEN[name], "--logits", "y", inputs=two, outputs=outputs)
+    assert status and "--scores y=KIND" in said
 
 
 @pytest.mark.parametrize("kind",

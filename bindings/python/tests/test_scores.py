@@ -37,6 +37,32 @@ def spelled(n, z, shift=False, product=False):
     return n("Mul", n("Reciprocal", total), power) if product else n("Div", power, total)
 
 
+def total(n, x):
+    return n("ReduceSum", x, np.array([1]), keepdims=1)
+
+
+def shares(n, x, below):
+    return n("Div", x, below(x))
+
+
+def stacked(n, z):
+    return n("Concat", *[n("Unsqueeze", soft(n, z), np.array([0])) for z in (z, n("Neg", z))], axis=0)
+
+
+def steps(n, z):
+    """Of P(class > k), which fall with k, the P(class = k)."""
+    score = n("Slice", z, np.array([0]), np.array([1]), np.array([1]))
+    falling = n("Sigmoid", n("Add", score, np.float32([2, 1, 0, -1])))
+    row = n("Mul", score, np.float32(0))
+    return n("Sub", n("Concat", n("Add", row, one(1)), falling, axis=1), n("Concat", falling, row, axis=1))
+
+
+def stable(n, z):
+    power = n("Exp", n("Neg", n("Abs", z)))
+    below = n("Add", power, one(1))
+    return n("Where", n("GreaterOrEqual", z, np.float32(0)), n("Div", one(1), below), n("Div", power, below))
+
+
 def log_spelled(n, z, form="sum"):
     if form == "together":
         return n("Sub", z, n("ReduceLogSumExp", z, axes=[1], keepdims=1))
@@ -86,6 +112,35 @@ PROBABILITIES = {
     "spelled out, reciprocal": lambda n, z: spelled(n, z, product=True),
     "exp of log-softmax": lambda n, z: n("Exp", n("LogSoftmax", z, axis=1)),
     "exp of its spelling": lambda n, z: n("Exp", log_spelled(n, z)),
+    "a mean of two": lambda n, z: n("Mul", n("Add", soft(n, z), soft(n, n("Neg", z))), np.float32(0.5)),
+    "a mean of two, stacked": lambda n, z: n(
+        "Mul", n("ReduceSum", stacked(n, z), np.array([0]), keepdims=0), np.float32(0.5)),
+    "a weighted mean": lambda n, z: n("Add", n("Mul", soft(n, z), np.float32(0.3)),
+                                      n("Mul", soft(n, n("Neg", z)), np.float32(0.7))),
+    "times 1, plus 0": lambda n, z: n(
+        "Div", n("Add", n("Mul", soft(n, z), one(CLASSES)), np.zeros(CLASSES, np.float32)), np.float32(1)),
+    "within bounds": lambda n, z: n("Min", n("Max", soft(n, z), np.float32(1e-7)), np.float32(1)),
+    "rectified": lambda n, z: n("Relu", n("Abs", soft(n, z))),
+    "of transposed logits": lambda n, z: n(
+        "Transpose", n("Softmax", n("Transpose", z, perm=[1, 0]), axis=0), perm=[1, 0]),
+    "in another order": lambda n, z: n("Gather", soft(n, z), np.array([4, 3, 0, 1, 2]), axis=1),
+    "shifted by a sum": lambda n, z: spelled(n, n("Add", z, n("Neg", n("ReduceMax", z, axes=[1], keepdims=1)))),
+    "shifted by its mean": lambda n, z: spelled(n, n("Sub", z, n("ReduceMean", z, axes=[1], keepdims=1))),
+    "shifted by the first of TopK": lambda n, z: spelled(
+        n, n("Sub", z, n("TopK", z, np.array([1]), axis=1, outputs=2))),
+    "sums by a product": lambda n, z: shares(n, n("Exp", z), lambda e: n("MatMul", e, one(CLASSES, 1))),
+    "sums and a little": lambda n, z: shares(n, n("Exp", z), lambda e: n("Add", total(n, e), np.float32(1e-9))),
+    "sums that are not 0": lambda n, z: shares(n, n("Exp", z), lambda e: n("Clip", total(n, e), np.float32(1e-12))),
+    "power of e": lambda n, z: shares(n, n("Pow", np.float32(np.e), z), lambda e: total(n, e)),
+    "LpNormalization": lambda n, z: n("LpNormalization", n("Exp", z), p=1, axis=1),
+    "sigmoids, normalised": lambda n, z: shares(n, n("Sigmoid", z), lambda e: total(n, e)),
+    "evidence": lambda n, z: shares(n, n("Add", n("Softplus", z), np.float32(1)), lambda e: total(n, e)),
+    "geometric mean, normalised": lambda n, z: shares(
+        n, n("Sqrt", n("Mul", soft(n, z), soft(n, n("Neg", z)))), lambda e: total(n, e)),
+    "mixed classes": lambda n, z: n("MatMul", soft(n, z), softmax(np.eye(CLASSES) * 3).astype(np.float32)),
+    "smoothed": lambda n, z: n("Add", n("Mul", soft(n, z), np.float32(0.9)), np.float32(0.1 / CLASSES)),
+    "differences of what falls": lambda n, z: steps(n, z),
+    "the largest": lambda n, z: n("Hardmax", z, axis=1),
 }
 INDEPENDENT = {
     "sigmoid": lambda n, z: n("Sigmoid", z),
@@ -97,10 +152,20 @@ INDEPENDENT = {
     "reciprocal": lambda n, z: logistic(n, z, one(1, 1), "reciprocal"),
     "of e^z": lambda n, z: logistic(n, z, one(1), "other"),
     "by tanh": lambda n, z: n("Mul", n("Add", n("Tanh", n("Mul", z, np.float32(0.5))), np.float32(1)), np.float32(0.5)),
+    "by tanh, divided": lambda n, z: n("Div", n("Add", one(1), n("Tanh", n("Div", z, np.float32(2)))), np.float32(2)),
+    "without overflow": lambda n, z: stable(n, z),
+    "what the opposite leaves": lambda n, z: n("Sub", one(1), n("Sigmoid", n("Neg", z))),
+    "complementary log-log": lambda n, z: n("Sub", one(1), n("Exp", n("Neg", n("Exp", z)))),
+    "any of three": lambda n, z: n("Sub", one(1), n("ReduceProd", n("Sub", one(1), n("Concat", *[
+        n("Unsqueeze", n("Sigmoid", n("Mul", z, np.float32(k))), np.array([2])) for k in (0.5, 1, 2)], axis=2)),
+        axes=[2], keepdims=0)),
+    "yes or no": lambda n, z: cast(n, n("Greater", z, np.float32(0)), TensorProto.FLOAT),
     "a part of a softmax": lambda n, z: sliced(n, soft(n, z)),
-    "a mean of two": lambda n, z: n("Mul", n("Add", soft(n, z), soft(n, n("Neg", z))), np.float32(0.5)),
 }
 LOGARITHMS = {
+    "of a sigmoid": lambda n, z: n("Log", n("Sigmoid", z)),
+    "of a sigmoid, by softplus": lambda n, z: n("Neg", n("Softplus", n("Neg", z))),
+    "of what is not 0": lambda n, z: n("Log", n("Clip", soft(n, z), np.float32(1e-7), np.float32(1))),
     "log-softmax": lambda n, z: n("LogSoftmax", z, axis=1),
     "log of softmax": lambda n, z: n("Log", soft(n, z)),
     "spelled out": log_spelled,
@@ -147,6 +212,29 @@ def test_a_softmax_over_something_else_than_classes_is_of_independent_ones(tmp_p
     model, judge = made(tmp_path / "m.onnx", pairs, classes=6)
     assert model.scores.kind == "independent_probabilities"
     np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], atol=2e-6)
+
+
+def test_the_same_where_it_is_spelled_out(tmp_path):
+    def pairs(n, z):
+        power = n("Exp", n("Reshape", z, np.array([-1, 3, 2])))
+        return n("Reshape", n("Div", power, n("ReduceSum", power, np.array([2]), keepdims=1)), np.array([-1, 6]))
+
+    model, judge = made(tmp_path / "m.onnx", pairs, classes=6)
+    assert model.scores.kind == "independent_probabilities"
+    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], atol=2e-6)
+    why = model.explain(IMAGES[:1], "grad-cam", classes=[2], of="probability")[0]
+    assert abs(why.score - judge(x=IMAGES[:1])[0][0, 2]) < 1e-6  # not the sigmoid of its logit
+
+
+@pytest.mark.parametrize("head, kind", [(soft, "probabilities"), (INDEPENDENT["sigmoid"], "independent_probabilities")])
+def test_percent_are_probabilities(tmp_path, head, kind):
+    model, judge = made(tmp_path / "m.onnx", lambda n, z: n("Mul", head(n, z), np.float32(100)))
+    assert model.scores == (kind, model.outputs[0])
+    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0] / 100, atol=2e-6)
+    stated, judge = made(
+        tmp_path / "m.onnx", lambda n, z: n("Mul", head(n, z), np.float32(100), to="y"),
+        metadata={"limpid.output.y": "values"})
+    np.testing.assert_allclose(stated.classify(IMAGES), judge(x=IMAGES)[0], rtol=1e-5)
 
 
 def test_one_unit(tmp_path):

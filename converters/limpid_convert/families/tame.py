@@ -129,7 +129,9 @@ def _from_model(options):
     classes, role = scores.classes(output), f"limpid.output.{output.name}"
     builder.metadata("limpid.format", 1)
     builder.metadata("limpid.family", NAME)
-    builder.metadata(role, present.get(role) or scores.kind(model, known, output.name))
+    kind = present.get(role) or scores.sure_kind(model, known, output.name)
+    if kind:
+        builder.metadata(role, kind)
     if options.preprocess:
         builder.metadata("limpid.preprocess", preprocessing.parse(options.preprocess).text)
     elif "limpid.preprocess" not in present:
