@@ -70,10 +70,15 @@ let package = Package(
       swiftSettings: instructions(
         "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mavx512bf16", "-mfma", "-mprefer-vector-width=512")),
     .target(
+      name: "KernelsAMX", dependencies: ["KernelCore", "CVectors"],
+      swiftSettings: instructions(
+        "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mfma",
+        "-mprefer-vector-width=512")),
+    .target(
       name: "Kernels",
       dependencies: [
         "Tensors", "Parallel", "KernelCore", "KernelsPortable", "KernelsAVX2", "KernelsAVX512", "KernelsAVX512BFloat16",
-        "COpenBLAS", "CProcessor",
+        "KernelsAMX", "COpenBLAS", "CProcessor",
       ],
       swiftSettings: numeric),
 
@@ -175,7 +180,11 @@ let package = Package(
       swiftSettings: swift,
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"] + reserving, .when(configuration: .release))]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Parallel", "Tensors"], swiftSettings: swift),
+    // Instructions that few processors have, for tests of the kernels that are made of them.
+    .target(name: "CEmulatedTiles", path: "Tests/CEmulatedTiles", cSettings: [.unsafeFlags(["-O2"])]),
+    .testTarget(
+      name: "KernelsTests", dependencies: ["CEmulatedTiles", "CProcessor", "Kernels", "Parallel", "Tensors"],
+      swiftSettings: swift),
     .testTarget(
       name: "ImagesTests", dependencies: ["Images", "Graph", "Parallel", "Tensors"], exclude: ["Fixtures"],
       swiftSettings: swift),

@@ -46,15 +46,6 @@ extension limpid_precision {
       case .bfloat16: LIMPID_PRECISION_BFLOAT16
       }
   }
-
-  /// What weights are multiplied in.
-  init(_ numbers: Packing.Numbers) {
-    self =
-      switch numbers {
-      case .float32: LIMPID_PRECISION_FLOAT32
-      case .bfloat16: LIMPID_PRECISION_BFLOAT16
-      }
-  }
 }
 
 @c @implementation

@@ -163,7 +163,7 @@ public func limpid_model_get_info(
     info.image_input = handle.imageInput?.base
     info.image_layout = handle.imageLayout?.base
     info.precision = limpid_precision(handle.model.kernels.precision)
-    info.computed_precision = limpid_precision(handle.model.kernels.numbers)
+    info.computed_precision = limpid_precision(handle.model.kernels.computedPrecision)
     let reading = handle.model.reading
     info.image_alpha = reading.keepsAlpha ? 1 : 0
     info.image_bits = reading.deep == .kept ? 16 : 8

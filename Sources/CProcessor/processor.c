@@ -1,8 +1,14 @@
 #define _GNU_SOURCE
 #include "processor.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 uint32_t lp_processor_features(void) {
   uint32_t features = 0;
@@ -15,6 +21,21 @@ uint32_t lp_processor_features(void) {
   if ((features & LP_AVX512) && __builtin_cpu_supports("avx512bf16")) features |= LP_AVX512_BF16;
 #endif
   return features;
+}
+
+int lp_tiles_permitted(void) {
+#if defined(__x86_64__)
+  enum { request_permission = 0x1023, tile_data = 18 };
+  unsigned a, b, c, d;
+  const unsigned needed = 1u << 22 | 1u << 24;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & needed) != needed) return 0;
+  const int saved = errno;
+  const long refused = syscall(SYS_arch_prctl, request_permission, tile_data);
+  errno = saved;
+  return refused == 0;
+#else
+  return 0;
+#endif
 }
 
 int lp_available_cores(void) {

@@ -114,7 +114,8 @@ static int most(int helpers) {
   return helpers > others ? helpers : others;
 }
 
-/// Behind the lock: sees to it that `helpers` threads are idle, if it may be. They take no signals of the host's.
+/// Behind the lock: sees to it that `helpers` threads are idle, if it may be. They take no signals of the host's, but those of
+/// their own instructions: blocked, these end the process before a handler of the host's (a sandbox, a crash reporter) sees them.
 static void start(int helpers) {
   pthread_attr_t attributes;
   sigset_t all, before;
@@ -123,7 +124,9 @@ static void start(int helpers) {
   if (threads >= limit || pthread_attr_init(&attributes) != 0) return;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, 1 << 20);
+  static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
   sigfillset(&all);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   while (idle < helpers && threads < limit) {
     pthread_t thread;

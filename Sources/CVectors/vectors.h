@@ -124,6 +124,67 @@ static inline void lp_round_native(const float *p, float *words, long count) {
     __builtin_memcpy(words + i / 2, &last, 4 * (unsigned long)((count - i + 1) / 2));
   }
 }
+/* What the nearest lack; 0 where they are infinite or NaN. */
+typedef unsigned short lp_short16 __attribute__((ext_vector_type(16)));
+typedef unsigned short lp_short32 __attribute__((ext_vector_type(32)));
+LP_INLINE lp_float16 lp_rest16(lp_float16 x, lp_short16 nearest) {
+  const lp_float16 rest = x - (lp_float16)(__builtin_convertvector(nearest, lp_int16) << 16);
+  return lp_abs16(rest) < (lp_float16)__builtin_inff() ? rest : (lp_float16)0.0f;
+}
+/* Rounds a multiple of 32 floats, and likewise what that lacks. */
+static inline void lp_split_native(const float *p, float *words, float *rests, long count) {
+  typedef lp_float16 anywhere __attribute__((aligned(4)));
+  for (long i = 0; i < count; i += 32) {
+    const lp_float16 low = *(const anywhere *)(p + i), high = *(const anywhere *)(p + i + 16);
+    const lp_float16 both = (lp_float16)__builtin_ia32_cvtne2ps2bf16_512(high, low);
+    const lp_short32 nearest = (lp_short32)both;
+    *(anywhere *)(words + i / 2) = both;
+    *(anywhere *)(rests + i / 2) = (lp_float16)__builtin_ia32_cvtne2ps2bf16_512(
+        lp_rest16(high, nearest.hi), lp_rest16(low, nearest.lo));
+  }
+}
+#endif
+
+#if defined(__AMX_BF16__)
+/* Eight tiles of 16 rows of 64 bytes: sums of 32 rows by 32 columns in 0 to 3, 32 rows of operands in 4 and 5, 32 columns of
+ * weights in 6 and 7. Distances are in words. */
+static inline void lp_tiles_begin(void) {
+  static const struct {
+    unsigned char palette, start_row, reserved[14];
+    unsigned short bytes[16];
+    unsigned char rows[16];
+  } shape = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+  _Static_assert(sizeof shape == 64, "as the processor reads it");
+  __builtin_ia32_tile_loadconfig(&shape);
+}
+static inline void lp_tiles_end(void) { __builtin_ia32_tilerelease(); }
+static inline void lp_tiles_zero(void) {
+  __builtin_ia32_tilezero(0);
+  __builtin_ia32_tilezero(1);
+  __builtin_ia32_tilezero(2);
+  __builtin_ia32_tilezero(3);
+}
+static inline void lp_tiles_read_rows(const float *rows, long row, _Bool tall) {
+  __builtin_ia32_tileloadd64(4, rows, 4 * row);
+  if (tall) __builtin_ia32_tileloadd64(5, rows + 16 * row, 4 * row);
+}
+static inline void lp_tiles_read_columns(const float *weights, long row, _Bool wide) {
+  __builtin_ia32_tileloadd64(6, weights, 4 * row);
+  if (wide) __builtin_ia32_tileloadd64(7, weights + 16, 4 * row);
+}
+static inline void lp_tiles_multiply(_Bool tall, _Bool wide) {
+  __builtin_ia32_tdpbf16ps(0, 4, 6);
+  if (wide) __builtin_ia32_tdpbf16ps(1, 4, 7);
+  if (tall) __builtin_ia32_tdpbf16ps(2, 5, 6);
+  if (tall && wide) __builtin_ia32_tdpbf16ps(3, 5, 7);
+}
+/* [32, 32] */
+static inline void lp_tiles_store(float *sums) {
+  __builtin_ia32_tilestored64(0, sums, 128);
+  __builtin_ia32_tilestored64(1, sums + 16, 128);
+  __builtin_ia32_tilestored64(2, sums + 16 * 32, 128);
+  __builtin_ia32_tilestored64(3, sums + 16 * 32 + 16, 128);
+}
 #endif
 
 #endif

@@ -220,7 +220,10 @@ public struct Plan: Sendable {
     let precision: [(String, JSON)] =
       kernels.precision == .float32
       ? []
-      : [("precision", .text(kernels.precision.rawValue)), ("computed_precision", .text(kernels.numbers.rawValue))]
+      : [
+        ("precision", .text(kernels.precision.rawValue)),
+        ("computed_precision", .text(kernels.computedPrecision.rawValue)),
+      ]
     return .object([
       ("limpid", .text(libraryVersion)),
       (

@@ -33,8 +33,9 @@ public struct Block {
 
   /// Row pointers read beyond the last row.
   public static var overrun: Int { 3 }
-  /// Room for output, residual and totals of the tallest and widest tile, and for one row of bias.
-  public static var scratchCount: Int { totalsOffset + 12 * 32 }
+  /// Room for output, residual and totals of the tallest and widest tile, and for one row of bias; or for the 32 rows by
+  /// 32 columns of `TileTable`.
+  public static var scratchCount: Int { max(totalsOffset + 12 * 32, 32 * 32) }
   @inlinable static var totalsOffset: Int { 2 * 12 * 32 + 32 }
 
   public init(

@@ -52,11 +52,6 @@ extension Kernels {
       compute(product, rows, columnRange, Scratch(memory, rows: windows.grid.blockRows), zeros: zeros)
     }
   }
-
-  /// Whether a layer that Winograd's algorithm could compute is faster summed directly in bfloat16, as measured.
-  func isFasterInBFloat16(_ c: Convolution, _ height: PatchHeight) -> Bool {
-    height == .two && roundsToBFloat16(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
-  }
 }
 
 extension Kernels.Convolution {

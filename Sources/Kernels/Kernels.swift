@@ -6,6 +6,7 @@ import KernelsPortable
 import Tensors
 
 #if arch(x86_64)
+  import KernelsAMX
   import KernelsAVX2
   import KernelsAVX512
   import KernelsAVX512BFloat16
@@ -25,11 +26,13 @@ public struct Kernels: Sendable, CustomStringConvertible {
   public let description: String
   /// Whether no convolution is computed by Winograd's algorithm.
   public private(set) var sumsDirectly: Bool
-  /// What was asked for; `numbers` says what comes of it here.
+  /// What was asked for; `computedPrecision` says what comes of it here.
   public internal(set) var precision = Precision.float32
   let table: KernelTable
   /// The loops over bfloat16, where they are wanted and there are any.
   var bfloat16: BFloat16Table?
+  /// The loops over AMX's tiles, likewise.
+  var tiles: TileTable?
 
   /// Throws `unsupported` where the processor lacks the instructions, or the system OpenBLAS.
   public init(_ variant: Variant) throws {
@@ -78,10 +81,26 @@ public struct Kernels: Sendable, CustomStringConvertible {
     return kernels
   }()
 
+  /// For tests: with AMX's loops on any processor, or without them.
+  package func with(tiles isTiled: Bool) -> Kernels {
+    var copy = self
+    copy.tiles = isTiled ? Self.nativeTiles : nil
+    return copy
+  }
+
   /// For processors with AVX512-BF16.
   static var nativeBFloat16: BFloat16Table? {
     #if arch(x86_64)
       tableAVX512BFloat16
+    #else
+      nil
+    #endif
+  }
+
+  /// For processors with AVX512-BF16 and AMX-BF16, in processes that may use them.
+  static var nativeTiles: TileTable? {
+    #if arch(x86_64)
+      tableAMX
     #else
       nil
     #endif

@@ -22,7 +22,7 @@ extension Kernels {
 
   /// Bytes that `multiply` needs on up to `threads` threads.
   public func productWorkspace(rows: Int, _ packing: Packing, threads: Int) -> Int {
-    guard packing.numbers == .bfloat16 else { return 0 }
+    guard packing.roundedWords > 0 else { return 0 }
     return productSlot(productGrid(rows: rows, packing, threads: threads), packing) * max(1, threads)
   }
 
@@ -31,8 +31,7 @@ extension Kernels {
   }
 
   private func productSlot(_ grid: TaskGrid, _ packing: Packing) -> Int {
-    let rounded = packing.numbers == .bfloat16 ? 4 * grid.blockRows * packing.words : 0
-    return (Scratch.byteCount(rows: grid.blockRows, taps: 1) + rounded + 63) / 64 * 64
+    Scratch.byteCount(rows: grid.blockRows, taps: 1, gathering: packing.roundedWords)
   }
 
   /// `c[rows, columns] = a[rows, depth] * packed`, then the epilogue. Strides in floats. The workspace is 64-byte
@@ -54,7 +53,7 @@ extension Kernels {
         for (i, row) in rows.enumerated() { scratch.pointers[i] = a + row * aStride }
         compute(product, rows, columns, scratch, zeros: nil)
       }
-      if packing.numbers == .bfloat16, let workspace { return multiply(workspace + slot * slotBytes) }
+      if packing.roundedWords > 0, let workspace { return multiply(workspace + slot * slotBytes) }
       withUnsafeTemporaryAllocation(byteCount: slotBytes, alignment: 64) { memory in
         if let base = memory.baseAddress { multiply(base) }
       }

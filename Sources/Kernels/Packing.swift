@@ -12,6 +12,9 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
     case float32
     /// Rounded to the nearest; of two neighbouring channels, the first is the lower half of a word.
     case bfloat16
+    /// The nearest of bfloat16, and what it lacks, likewise: in each panel all of the first, then all of the second.
+    /// Only of whole steps of AMX.
+    case splitBFloat16
   }
 
   enum Order: Sendable, Hashable {
@@ -36,8 +39,9 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
   fileprivate let panel: Int
 
   /// Words that have the channels of one tap and column.
-  var words: Int { words(ofChannels: channels) }
-  func words(ofChannels channels: Int) -> Int { numbers == .bfloat16 ? (channels + 1) / 2 : channels }
+  var words: Int { numbers == .bfloat16 ? (channels + 1) / 2 : channels }
+  /// Words that are made of each row's operand of one tap; 0 where operands are read where they lie.
+  var roundedWords: Int { numbers == .float32 ? 0 : words }
 
   /// Words of one group.
   var groupCount: Int {
@@ -67,18 +71,17 @@ extension Kernels {
         numbers: .float32, order: .byChannel, groups: 1, taps: taps, channels: 1, columns: c.outputChannels,
         lastPanel: 0, panel: 1)
     }
-    if let height = patchHeight(c), !(known && isFasterInBFloat16(c, height)) {
+    let numbers = known ? numbers(channels: channels, columns: columns) : .float32
+    if let height = patchHeight(c), !isFaster(numbers, than: height) {
       return packing(.float32, .points(height), groups: c.groups, taps: taps, channels: channels, columns: columns)
     }
-    let isRounded = known && roundsToBFloat16(channels: channels, columns: columns)
-    return packing(
-      isRounded ? .bfloat16 : .float32, .panels, groups: c.groups, taps: taps, channels: channels, columns: columns)
+    return packing(numbers, .panels, groups: c.groups, taps: taps, channels: channels, columns: columns)
   }
 
   /// For a matrix of `depth` rows, each a row of as many columns.
   public func packing(depth: Int, columns: Int, known: Bool) -> Packing {
-    let isRounded = known && roundsToBFloat16(channels: depth, columns: columns)
-    return packing(isRounded ? .bfloat16 : .float32, .panels, groups: 1, taps: 1, channels: depth, columns: columns)
+    let numbers = known ? numbers(channels: depth, columns: columns) : .float32
+    return packing(numbers, .panels, groups: 1, taps: 1, channels: depth, columns: columns)
   }
 
   private func packing(
@@ -163,28 +166,32 @@ extension Kernels {
         let count = min(panel, columns - first)
         let width = count == panel ? panel : packing.lastPanel
         var row = packed + packing.taps * packing.words * first
-        for tap in 0..<packing.taps {
-          for word in 0..<packing.words {
-            func weight(_ place: UnsafeRawPointer, _ n: Int) -> Float {
-              place.loadUnaligned(fromByteOffset: 4 * n * places.column, as: Float.self) * (scale?[first + n] ?? 1)
+        func weight(_ tap: Int, _ channel: Int, _ n: Int) -> Float {
+          let place = tap * places.tap + channel * places.channel + (first + n) * places.column
+          return source.loadUnaligned(fromByteOffset: 4 * place, as: Float.self) * (scale?[first + n] ?? 1)
+        }
+        func fill(_ rows: Int, _ word: (_ tap: Int, _ row: Int, _ column: Int) -> Float) {
+          for tap in 0..<packing.taps {
+            for i in 0..<rows {
+              for n in 0..<count { row[n] = word(tap, i, n) }
+              for n in count..<width { row[n] = 0 }
+              row += width
             }
-            func place(_ channel: Int) -> UnsafeRawPointer {
-              source + 4 * (tap * places.tap + channel * places.channel + first * places.column)
-            }
-            switch packing.numbers {
-            case .float32:
-              let place = place(word)
-              for n in 0..<count { row[n] = weight(place, n) }
-            case .bfloat16:
-              let (lower, upper) = (place(2 * word), 2 * word + 1 < packing.channels ? place(2 * word + 1) : nil)
-              for n in 0..<count {
-                let high = upper.map { UInt32(weight($0, n).bfloat16Bits) } ?? 0
-                row[n] = Float(bitPattern: high << 16 | UInt32(weight(lower, n).bfloat16Bits))
-              }
-            }
-            for n in count..<width { row[n] = 0 }
-            row += width
           }
+        }
+        func pairs(_ part: @escaping (Float) -> UInt16) -> (Int, Int, Int) -> Float {
+          { tap, word, n in
+            let upper = 2 * word + 1 < packing.channels ? part(weight(tap, 2 * word + 1, n)) : 0
+            return Float(bitPattern: UInt32(upper) << 16 | UInt32(part(weight(tap, 2 * word, n))))
+          }
+        }
+        let words = (packing.channels + 1) / 2
+        switch packing.numbers {
+        case .float32: fill(packing.channels, weight)
+        case .bfloat16: fill(words, pairs { $0.bfloat16Bits })
+        case .splitBFloat16:
+          fill(words, pairs { $0.bfloat16Bits })
+          fill(words, pairs { $0.bfloat16Rest })
         }
       }
     }

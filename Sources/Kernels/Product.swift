@@ -1,5 +1,6 @@
 import KernelCore
 import Parallel
+import Tensors
 
 /// A packed matrix, and where its products go.
 struct Product {
@@ -18,14 +19,14 @@ struct Product {
   /// time. Of numbers in bfloat16, whose own rounding is far greater, one run.
   var run: Int {
     let depth = taps * channels
-    if numbers == .bfloat16 { return max(1, depth) }
+    if numbers != .float32 { return max(1, depth) }
     if isInterpolated { return depth < 256 ? 16 : 32 }
     return depth <= 256 ? 32 : depth <= 1024 ? 64 : 128
   }
 }
 
 /// Memory of one task: room for tiles that stick out of the output, then the row pointers, then for OpenBLAS and for
-/// bfloat16 the rows themselves.
+/// bfloat16 the rows themselves, 64-byte aligned.
 struct Scratch {
   let edges: UnsafeMutablePointer<Float>
   let pointers: UnsafeMutablePointer<UnsafePointer<Float>>
@@ -40,11 +41,13 @@ struct Scratch {
     pointerStride = rows + Block.overrun
   }
 
-  static func byteCount(rows: Int, taps: Int) -> Int {
-    4 * Block.scratchCount + taps * (rows + Block.overrun) * MemoryLayout<UnsafePointer<Float>>.stride
+  /// `gathering`: floats or words that are gathered for each row and tap.
+  static func byteCount(rows: Int, taps: Int, gathering words: Int = 0) -> Int {
+    let pointers = 4 * Block.scratchCount + taps * (rows + Block.overrun) * MemoryLayout<UnsafePointer<Float>>.stride
+    // Tiles of rows may stick out below.
+    return pointers.roundedUp(to: 64) + 4 * taps * words * rows.roundedUp(to: TileTable.rows)
   }
 
-  /// What lies behind, for `rows * taps` times the floats or words of a row.
   func gathered(taps: Int) -> UnsafeMutablePointer<Float> {
     (UnsafeMutableRawPointer(edges) + Scratch.byteCount(rows: rows, taps: taps)).assumingMemoryBound(to: Float.self)
   }
@@ -57,24 +60,22 @@ extension Kernels {
     _ product: Product, _ rows: Range<Int>, _ columns: Range<Int>, _ scratch: Scratch, zeros: UnsafePointer<Float>?
   ) {
     if variant == .openblas { return computeBLAS(product, rows, columns, scratch) }
-    let rounding = product.numbers == .bfloat16 ? bfloat16 : nil
-    if let rounding { round(rounding, product, rows.count, scratch, zeros: zeros) }
     // A tile may reach beyond the last row; what it computes there is dropped.
     for tap in 0..<product.taps {
       let end = scratch.pointers + (tap * scratch.pointerStride + rows.count)
       for i in 0..<Block.overrun { end[i] = end[-1] }
     }
+    let multiply = roundOperands(product, rows.count, scratch, zeros: zeros)
     let epilogue = product.epilogue
     let range = epilogue.activation?.clampRange
     let offset = rows.lowerBound * product.stride
     let block = Block(
       rows: rows.count, pointers: scratch.pointers, pointerStride: scratch.pointerStride, zeros: zeros,
-      taps: product.taps, channels: rounding == nil ? product.channels : (product.channels + 1) / 2,
+      taps: product.taps, channels: product.numbers == .float32 ? product.channels : (product.channels + 1) / 2,
       run: product.run, weights: product.weights, columns: product.columns,
       output: product.output + offset, outputStride: product.stride, bias: epilogue.bias,
       residual: epilogue.residual.map { $0 + offset }, low: range?.lowerBound ?? -.infinity,
       high: range?.upperBound ?? .infinity, scratch: scratch.edges)
-    let multiply = rounding?.multiply ?? table.multiply
     guard epilogue.activation != nil, range == nil else {
       return multiply(block, columns.lowerBound, columns.upperBound)
     }
@@ -89,7 +90,21 @@ extension Kernels {
 
   private static var activatedFloats: Int { 32 << 10 }
 
-  /// Rounds the operand of each row and tap to bfloat16, and points to that; zeros are the same in both.
+  /// Brings the operands of all rows into the numbers of the weights, and points to that; returns the loop over them.
+  private func roundOperands(
+    _ product: Product, _ rows: Int, _ scratch: Scratch, zeros: UnsafePointer<Float>?
+  ) -> @Sendable (Block, Int, Int) -> Void {
+    guard product.numbers != .float32 else { return table.multiply }
+    if let tiles, fillsTiles(product.channels) {
+      gather(tiles, product, rows, scratch, zeros: zeros)
+      return product.numbers == .bfloat16 ? tiles.multiply : tiles.multiplySplit
+    }
+    guard let bfloat16 else { return table.multiply }
+    round(bfloat16, product, rows, scratch, zeros: zeros)
+    return bfloat16.multiply
+  }
+
+  /// Zeros are the same in both.
   private func round(
     _ table: BFloat16Table, _ product: Product, _ rows: Int, _ scratch: Scratch, zeros: UnsafePointer<Float>?
   ) {
@@ -101,6 +116,33 @@ extension Kernels {
         pointers[i] = UnsafePointer(next)
         next += (product.channels + 1) / 2
       }
+    }
+  }
+
+  /// As `TileTable` reads them: one row after another, and so the rests.
+  private func gather(
+    _ table: TileTable, _ product: Product, _ rows: Int, _ scratch: Scratch, zeros: UnsafePointer<Float>?
+  ) {
+    let words = product.channels / 2
+    let half = rows.roundedUp(to: TileTable.rows) * words
+    let isSplit = product.numbers == .splitBFloat16
+    var next = scratch.gathered(taps: product.taps)
+    for tap in 0..<product.taps {
+      let pointers = scratch.pointers + tap * scratch.pointerStride
+      for i in 0..<rows {
+        let (row, rest) = (next + i * words, next + (half + i * words))
+        if pointers[i] == zeros {
+          row.update(repeating: 0, count: words)
+          if isSplit { rest.update(repeating: 0, count: words) }
+        } else if isSplit {
+          table.split(pointers[i], row, rest, product.channels)
+        } else {
+          table.round(pointers[i], row, product.channels)
+        }
+      }
+      pointers[0] = UnsafePointer(next)
+      pointers[1] = UnsafePointer(next + half)
+      next += isSplit ? 2 * half : half
     }
   }
 

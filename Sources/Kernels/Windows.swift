@@ -20,7 +20,7 @@ struct Windows {
   init(_ c: Kernels.Convolution, _ packing: Packing, _ kernels: Kernels, threads: Int) {
     self.c = c
     let groupChannels = c.inputChannels / c.groups
-    let isRounded = packing.numbers == .bfloat16
+    let isRounded = packing.roundedWords > 0
     isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8 && !isRounded
     passes = isMerged || kernels.variant == .openblas ? c.batch : 1
     grid = kernels.grid(
@@ -29,9 +29,9 @@ struct Windows {
     taps = isMerged ? c.kernelHeight : c.kernelHeight * c.kernelWidth
     channels = isMerged ? c.kernelWidth * groupChannels : groupChannels
     rowFloats = ((c.outputWidth - 1) * c.strideX + c.kernelWidth) * c.inputChannels
-    let gathers = isRounded || kernels.variant == .openblas
-    let gatheredBytes = gathers ? 4 * grid.blockRows * taps * packing.words(ofChannels: channels) : 0
-    scratchBytes = Windows.aligned(Scratch.byteCount(rows: grid.blockRows, taps: taps) + gatheredBytes)
+    scratchBytes = Scratch.byteCount(
+      rows: grid.blockRows, taps: taps,
+      gathering: kernels.variant == .openblas ? channels : packing.roundedWords)
     // A block may start in the middle of an output row.
     let outputRows = (grid.blockRows + c.outputWidth - 2) / c.outputWidth + 1
     let copyFloats = Windows.rows(c, outputRows) * rowFloats

@@ -72,8 +72,7 @@ struct Winograd {
 
   /// A `Scratch`, pointers to the pixels of a patch, a vector of each point, zeros in place of padding.
   private var slotBytes: Int {
-    let pointers = (Scratch.byteCount(rows: blockPatches, taps: 1) + 63) / 64 * 64
-    return pointers + 36 * 8 + 4 * (PatchPixels.scratchCount + valueRow) + 32
+    Scratch.byteCount(rows: blockPatches, taps: 1) + 36 * 8 + 4 * (PatchPixels.scratchCount + valueRow) + 32
   }
 
   /// Bytes for `threads` threads.
@@ -89,7 +88,7 @@ struct Winograd {
   }
 
   func slot(_ memory: UnsafeMutableRawPointer) -> Slot {
-    let pixels = memory + (Scratch.byteCount(rows: blockPatches, taps: 1) + 63) / 64 * 64
+    let pixels = memory + Scratch.byteCount(rows: blockPatches, taps: 1)
     let vectors = (pixels + 320).assumingMemoryBound(to: Float.self)
     let zeros = vectors + PatchPixels.scratchCount
     zeros.update(repeating: 0, count: valueRow)
@@ -250,13 +249,16 @@ extension Kernels {
   /// `Convolution.patchHeight`, but for kernels that sum directly, as OpenBLAS, which has no transforms, does.
   func patchHeight(_ c: Convolution) -> PatchHeight? { sumsDirectly ? nil : c.patchHeight }
 
-  /// The time of a convolution by kernels that do not sum all directly, in terms of direct sums; as measured.
+  /// The time of a convolution by kernels that do not sum all directly, in terms of direct sums; as measured, but for
+  /// split numbers, of which three products are made.
   public func relativeCost(_ c: Convolution) -> Double {
-    let isRounded = roundsToBFloat16(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
-    return switch c.patchHeight {
-    case .four: isRounded ? 0.64 : 0.35
-    case .two: isRounded ? 1 : 0.52
-    case nil: 1
+    let numbers = numbers(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
+    guard let height = c.patchHeight, !isFaster(numbers, than: height) else { return 1 }
+    let ofFloat32 = height == .four ? 0.35 : 0.52
+    return switch numbers {
+    case .float32: ofFloat32
+    case .bfloat16: ofFloat32 / 0.55
+    case .splitBFloat16: min(1, ofFloat32 / 0.5)
     }
   }
 }

@@ -57,8 +57,10 @@ public final class Model: Sendable {
     }
   }
 
-  /// What weights are multiplied in: what the processor makes of the precision that was asked for.
-  public var computedPrecision: Precision { model.kernels.numbers == .bfloat16 ? .bfloat16 : .float32 }
+  /// What the processor makes of the precision that was asked for.
+  public var computedPrecision: Precision {
+    Precision(rawValue: model.kernels.computedPrecision.rawValue) ?? .float32
+  }
   /// The names of the classes, by index; empty where the file has none.
   public var labels: [String] { model.metadata.labels }
   /// nil where it depends on what is fed.

@@ -65,4 +65,10 @@ extension Float {
     if isNaN { return UInt16(bits >> 16) | 0x40 }
     return UInt16((bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
   }
+
+  /// What the nearest bfloat16 lacks, as the nearest bfloat16 of that; 0 where the nearest is infinite or NaN.
+  public var bfloat16Rest: UInt16 {
+    let nearest = Float(bitPattern: UInt32(bfloat16Bits) << 16)
+    return nearest.isFinite ? (self - nearest).bfloat16Bits : 0
+  }
 }

@@ -57,3 +57,7 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible, ExpressibleByA
 
   public var description: String { "[" + dimensions.map(String.init).joined(separator: "×") + "]" }
 }
+
+extension Int {
+  public func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
+}

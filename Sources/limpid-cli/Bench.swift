@@ -200,7 +200,8 @@ private struct Report {
   var json: JSON {
     var members: [(String, JSON)] = [
       ("model", .text(path)), ("input", .text(input)), ("kernels", .text(kernels.variant.rawValue)),
-      ("precision", .text(kernels.precision.rawValue)), ("computed_precision", .text(kernels.numbers.rawValue)),
+      ("precision", .text(kernels.precision.rawValue)),
+      ("computed_precision", .text(kernels.computedPrecision.rawValue)),
       ("processor", .texts(Kernels.native.map(\.rawValue))), ("cores", .integer(Parallel.available.threads)),
       ("threads", .integer(threads)), ("batch", .integer(batch)), ("rounds", .integer(rounds)),
       ("load_ms", .number(1000 * measured.load)), ("first_run_ms", .number(1000 * measured.first)),

@@ -5,13 +5,13 @@ import Testing
 /// Products in bfloat16: by the code that AVX-512 runs, compiled for any processor, and by its instructions where
 /// there are any.
 private let rounding: [Kernels] = {
-  let native = (try? Kernels(.avx512))?.within(.bfloat16)
-  return [Kernels.emulatedBFloat16] + (native.map { $0.numbers == .bfloat16 ? [$0] : [] } ?? [])
+  let native = (try? Kernels(.avx512))?.within(.bfloat16).with(tiles: false)
+  return [Kernels.emulatedBFloat16] + (native.map { $0.computedPrecision == .bfloat16 ? [$0] : [] } ?? [])
 }()
 
 extension Float {
   /// The nearest number of eight bits, ties to even.
-  fileprivate var rounded8: Float { Float(bitPattern: (bitPattern + 0x7fff + (bitPattern >> 16) & 1) & 0xffff_0000) }
+  var rounded8: Float { Float(bitPattern: (bitPattern + 0x7fff + (bitPattern >> 16) & 1) & 0xffff_0000) }
 }
 
 struct PrecisionTests {
@@ -28,7 +28,7 @@ struct PrecisionTests {
 
   @Test("A product is that of rounded factors, summed in float32", arguments: rounding)
   func multiply(kernels: Kernels) {
-    #expect(kernels.precision == .bfloat16 && kernels.numbers == .bfloat16)
+    #expect(kernels.precision == .bfloat16 && kernels.computedPrecision == .bfloat16)
     for (i, size) in Self.sizes.enumerated() {
       let product = MatrixTests.Product(size, seed: i + 1)
       let whole = product.run(kernels)
@@ -92,13 +92,16 @@ struct PrecisionTests {
 
   @Test("Where the processor has nothing faster, a precision is float32, and says so", arguments: variants)
   func fallback(kernels: Kernels) {
-    let fast = kernels.within(.fast)
-    #expect(fast.precision == .fast && fast.numbers == .float32)
-    #expect(fast.precisionNote == "fast is computed as float32: nothing faster is known within its bound")
+    let fast = kernels.within(.fast).with(tiles: false)
+    #expect(fast.precision == .fast && fast.computedPrecision == .float32)
+    #expect(
+      fast.precisionNote
+        == "fast is computed as float32: it needs a processor with AMX, and this one runs the kernels "
+        + kernels.description)
     #expect(kernels.within(.float32).precisionNote == nil)
     if kernels.variant == .avx512 { return }
     let rounded = kernels.within(.bfloat16)
-    #expect(rounded.precision == .bfloat16 && rounded.numbers == .float32)
+    #expect(rounded.precision == .bfloat16 && rounded.computedPrecision == .float32)
     #expect(
       rounded.precisionNote
         == "bfloat16 is computed as float32: it needs a processor with AVX512-BF16, and this one runs the kernels "
@@ -110,7 +113,7 @@ struct PrecisionTests {
 
 extension MatrixTests.Product {
   /// The same of rounded factors.
-  fileprivate var rounded: Self {
+  var rounded: Self {
     var copy = self
     copy.a = a.map(\.rounded8)
     copy.b = b.map(\.rounded8)
@@ -119,7 +122,7 @@ extension MatrixTests.Product {
 }
 
 extension ConvolutionCase {
-  fileprivate var rounded: Self {
+  var rounded: Self {
     var copy = self
     copy.input = input.map(\.rounded8)
     copy.weights = weights.map(\.rounded8)

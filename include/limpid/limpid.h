@@ -195,7 +195,8 @@ typedef struct limpid_model limpid_model;
 /** A bound on the error of the logits, relative, against float64. The processor's fastest kernel that
     keeps the bound is used; where it has none but float32, all are float32: limpid_model_info.computed_precision.
     In bfloat16 both factors of products with known weights of many channels are rounded, in gradients too; sums are
-    float32, and so is all else (docs/performance.md). Networks whose float32 is worse than 1e-5 may leave the bounds. */
+    float32, and so is all else (docs/performance.md). Networks whose float32 is worse than 1e-5 may leave the bounds.
+    On processors with AMX, FAST and BFLOAT16 ask the system to let this process use it (docs/robustness.md). */
 typedef enum limpid_precision {
   LIMPID_PRECISION_DEFAULT = 0,  /* float32 */
   LIMPID_PRECISION_FLOAT32 = 1,  /* every product and sum in float32 */
@@ -249,7 +250,7 @@ typedef struct limpid_model_info {
   const char *image_input;  /* the name of the input that an image goes to; NULL where it has none */
   const char *image_layout; /* "nchw", "nhwc", "chw", "hwc" or "nhw"; NULL likewise */
   limpid_precision precision;          /* as it was loaded; never DEFAULT */
-  limpid_precision computed_precision; /* what that comes to on this processor: FLOAT32 or BFLOAT16 */
+  limpid_precision computed_precision; /* what that comes to on this processor: the same, or FLOAT32 */
   /* How image files are read for it (limpid_image_options), as its preprocessing says: `alpha` and `depth 16`. */
   int32_t image_alpha;
   int32_t image_bits; /* 8 or 16 */

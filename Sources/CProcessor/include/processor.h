@@ -12,6 +12,10 @@ enum {
 
 uint32_t lp_processor_features(void);
 
+/* Whether the processor has AMX-TILE and AMX-BF16, and the system lets this process use tiles, for which it is asked: from then on
+ * signal frames have room for them. The system refuses where the stack for signals of a thread is too small for that. */
+int lp_tiles_permitted(void);
+
 /* The number of cores that this process may use; at least 1. */
 int lp_available_cores(void);
 

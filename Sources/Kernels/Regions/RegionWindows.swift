@@ -129,12 +129,11 @@ private struct RegionWindows {
     self.c = c
     taps = c.kernelHeight * c.kernelWidth
     (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
-    let isRounded = packing.numbers == .bfloat16
+    let rounded = packing.roundedWords
     grid = kernels.grid(
       rows: pixels, columns: columns,
-      rowFloats: isRounded ? taps * packing.words : channels * c.strideX * c.strideY, threads: threads)
-    let roundedBytes = isRounded ? 4 * grid.blockRows * taps * packing.words : 0
-    scratchBytes = (Scratch.byteCount(rows: grid.blockRows, taps: taps) + roundedBytes + 63) / 64 * 64
+      rowFloats: rounded > 0 ? taps * rounded : channels * c.strideX * c.strideY, threads: threads)
+    scratchBytes = Scratch.byteCount(rows: grid.blockRows, taps: taps, gathering: rounded)
     slotBytes = scratchBytes + (4 * channels + 63) / 64 * 64
   }
 

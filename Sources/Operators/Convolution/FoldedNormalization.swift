@@ -69,7 +69,3 @@ struct ChannelAffine: Sendable {
     shift = gamma.indices.map { Float(((bias?[$0] ?? 0) - mean[$0]) * factors[$0] + beta[$0]) }
   }
 }
-
-extension Int {
-  func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
-}

@@ -83,7 +83,8 @@ enum Gemm {
         form = .fed(alpha: alpha, byteCount: size.roundedUp(to: 64))
         return
       }
-      if isInPlace && product.packing.numbers == .float32 {
+      // Read once for a few rows, weights cost the time of memory, which split numbers do not save.
+      if isInPlace && product.packing.numbers != .bfloat16 {
         form = .inPlace(constant)
         return
       }
