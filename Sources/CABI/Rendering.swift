@@ -124,12 +124,12 @@ public func limpid_encode_png(
 public func limpid_encode_png_with(
   _ image: UnsafePointer<limpid_image_view>?, _ options: UnsafePointer<limpid_image_options>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
-) -> limpid_status { encode(image, options, out) { try $0.encodePNG($1) } }
+) -> limpid_status { encode(image, options, out) { try $0.encodeWhole($1) } }
 
 @c @implementation
 public func limpid_save_png(
   _ image: UnsafePointer<limpid_image_view>?, _ path: UnsafePointer<CChar>?
-) -> limpid_status { save(image, path) { try $0.encodePNG(.unwatched) } }
+) -> limpid_status { save(image, path) { try $0.encodeWhole(.unwatched) } }
 
 @c @implementation
 public func limpid_encode_jpeg(

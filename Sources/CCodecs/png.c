@@ -167,20 +167,23 @@ static void sink_write(png_structp png, png_bytep from, size_t count) {
 static void sink_flush(png_structp png) { (void)png; }
 
 static lp_status try_write(png_structp png, png_infop info, sink *s, const uint8_t *pixels, uint32_t width,
-                           uint32_t height, uint32_t channels) {
+                           uint32_t height, uint32_t channels, uint32_t bytes) {
   if (setjmp(s->out)) return LP_NO_MEMORY;
   const int color = channels == 1   ? PNG_COLOR_TYPE_GRAY
                     : channels == 3 ? PNG_COLOR_TYPE_RGB
                                     : PNG_COLOR_TYPE_RGB_ALPHA;
   png_set_write_fn(png, s, sink_write, sink_flush);
-  png_set_IHDR(png, info, width, height, 8, color, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+  png_set_IHDR(png, info, width, height, 8 * (int)bytes, color, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                PNG_FILTER_TYPE_DEFAULT);
   // Said explicitly, so that the bytes do not depend on how libpng was configured. Level 3 takes a third of the
   // time of the usual 6 and makes photographs a tenth larger.
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_ALL_FILTERS);
   png_set_compression_level(png, 3);
   png_write_info(png, info);
-  const size_t row = (size_t)width * channels;
+  // Files have the high byte first.
+  const uint16_t probe = 1;
+  if (bytes == 2 && *(const uint8_t *)&probe) png_set_swap(png);
+  const size_t row = (size_t)width * channels * bytes;
   for (uint32_t y = 0; y < height; y++) {
     png_write_row(png, pixels + row * y);
     if (s->watch.advance(s->watch.context, row)) return LP_STOPPED;
@@ -189,17 +192,27 @@ static lp_status try_write(png_structp png, png_infop info, sink *s, const uint8
   return LP_OK;
 }
 
-lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+static lp_status encode(const void *pixels, uint32_t width, uint32_t height, uint32_t channels, uint32_t bytes,
                         lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
   sink s = {.watch = watch, .message = message};
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, sink_error, ignore_warning);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   lp_status status = LP_NO_MEMORY;
-  if (info) status = try_write(png, info, &s, pixels, width, height, channels);
+  if (info) status = try_write(png, info, &s, pixels, width, height, channels, bytes);
   png_destroy_write_struct(&png, &info);
   if (status == LP_OK) *out = (lp_bytes){s.data, s.size};
   else free(s.data);
   return status;
+}
+
+lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
+                        lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
+  return encode(pixels, width, height, channels, 1, watch, out, message);
+}
+
+lp_status lp_encode_png16(const uint16_t *samples, uint32_t width, uint32_t height, uint32_t channels,
+                          lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]) {
+  return encode(samples, width, height, channels, 2, watch, out, message);
 }
 
 void lp_free(void *memory) { free(memory); }

@@ -2,10 +2,16 @@ import Tensors
 
 /// Text files of lines.
 public enum TextFile {
-  /// The lines, without their ends (LF, CR LF); a last empty one is left out. What is no UTF-8 is kept as in names.
+  /// The lines, without their ends (LF, CR LF; CR where there is no LF); a last empty one is left out. Text is UTF-8, or
+  /// UTF-16 with a mark of its order; what is neither is kept as in names.
   public static func lines(_ path: String) throws -> [String] {
     let file = try Storage(path: path.systemName)
-    var lines = file.withBytes { $0.split(separator: 0x0A, omittingEmptySubsequences: false).map(text) }
+    return file.withBytes { lines(wide($0).map { Array($0.utf8) } ?? Array($0)) }
+  }
+
+  private static func lines(_ bytes: [UInt8]) -> [String] {
+    let end: UInt8 = bytes.contains(0x0A) ? 0x0A : 0x0D
+    var lines = bytes.split(separator: end, omittingEmptySubsequences: false).map(text)
     if lines.last?.isEmpty == true { lines.removeLast() }
     if let first = lines.first, first.hasPrefix("\u{FEFF}") {
       lines[0] = String(String.UnicodeScalarView(first.unicodeScalars.dropFirst()))
@@ -13,7 +19,21 @@ public enum TextFile {
     return lines
   }
 
-  private static func text(_ line: Slice<UnsafeRawBufferPointer>) -> String {
+  /// Text of UTF-16 that begins with the mark of its order, as some systems' shells and spreadsheets write it.
+  private static func wide(_ bytes: UnsafeRawBufferPointer) -> String? {
+    guard bytes.count >= 2, bytes.count % 2 == 0 else { return nil }
+    let isLittle = bytes[0] == 0xFF && bytes[1] == 0xFE
+    guard isLittle || bytes[0] == 0xFE && bytes[1] == 0xFF else { return nil }
+    let (low, high) = isLittle ? (0, 1) : (1, 0)
+    var units: [UInt16] = []
+    for i in stride(from: 2, to: bytes.count, by: 2) {
+      let upper = UInt16(bytes[i + high]), lower = UInt16(bytes[i + low])
+      units.append(upper << 8 | lower)
+    }
+    return String(decoding: units, as: UTF16.self)
+  }
+
+  private static func text(_ line: ArraySlice<UInt8>) -> String {
     let bytes = line.last == 0x0D ? line.dropLast() : line
     if let text = String(validating: bytes, as: UTF8.self) { return text }
     return String(name: bytes.filter { $0 != 0 }.map { CChar(truncatingIfNeeded: $0) } + [0])

@@ -158,7 +158,11 @@ public final class Evaluation {
     var clock = Stopwatch()
     do {
       let image = try clock.measure("read") {
-        try bytes.map { bytes in try locating(quoted(sample.name)) { try decoded(bytes, progress.polling) } }
+        try bytes.map { bytes in
+          try locating(quoted(sample.name)) {
+            try decoded(bytes, as: isDeep(index) ? Reading(deep: .kept) : plan.reading, progress.polling)
+          }
+        }
           ?? self.image(index, progress.polling)
       }
       let record = try Examination(self, sample, image).record(&clock, progress)
@@ -212,14 +216,18 @@ public final class Evaluation {
     let given = try files.flatMap { files in
       try locating(quoted(sample.name)) { try asking.withLock { _ in try files(index) } }
     }
-    guard let bytes = given ?? self.given.withLock({ $0[index] }) else {
-      return try sample.image(plan.reading, progress, warn: tell)
+    let kept = given.map { GivenImages.File(bytes: $0, isDeep: isDeep(index)) } ?? self.given.withLock { $0[index] }
+    guard let file = kept else { return try sample.image(plan.reading, progress, warn: tell) }
+    let reading = file.isDeep ? Reading(deep: .kept) : plan.reading
+    return try file.bytes.withUnsafeBytes { bytes in
+      try locating(quoted(sample.name)) { try decoded(bytes, as: reading, progress) }
     }
-    return try bytes.withUnsafeBytes { bytes in try locating(quoted(sample.name)) { try decoded(bytes, progress) } }
   }
 
-  private func decoded(_ bytes: UnsafeRawBufferPointer, _ progress: Progress) throws -> Image {
-    try Image.decode(bytes, as: plan.reading, progress, warn: tell)
+  private func isDeep(_ index: Int) -> Bool { given.withLock { $0.deep.contains(index) } }
+
+  private func decoded(_ bytes: UnsafeRawBufferPointer, as reading: Reading, _ progress: Progress) throws -> Image {
+    try Image.decode(bytes, as: reading, progress, warn: tell)
   }
 
   /// Tells of what is lost by how an image is read; of one image, since thousands are often of one kind.

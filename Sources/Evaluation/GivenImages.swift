@@ -23,21 +23,29 @@ struct GivenImages {
       }
     }
 
-    /// As a file that loses nothing that is shown: of samples of 16 bits it has the high bytes.
-    var file: [UInt8] {
+    /// As a file that loses nothing: the report explains what was evaluated.
+    var file: File {
       get throws {
         switch self {
-        case .file(let bytes): bytes
-        case .pixels(let image): Array(try image.encodePNG(.unwatched))
+        case .file(let bytes): File(bytes: bytes, isDeep: false)
+        case .pixels(let image): File(bytes: Array(try image.encodeWhole(.unwatched)), isDeep: image.deep != nil)
         }
       }
     }
   }
 
-  private var waiting: [(index: Int, source: Source)] = []
-  private var files: [Int: [UInt8]] = [:]
+  struct File {
+    let bytes: [UInt8]
+    /// Whether its 16 bits are kept, however files of the data set are read.
+    let isDeep: Bool
+  }
 
-  subscript(index: Int) -> [UInt8]? { files[index] }
+  /// Samples whose files, which the caller gives, have all bits of arrays of 16, however other files are read.
+  var deep: Set<Int> = []
+  private var waiting: [(index: Int, source: Source)] = []
+  private var files: [Int: File] = [:]
+
+  subscript(index: Int) -> File? { files[index] }
   var indices: [Int] { files.keys.sorted() }
 
   /// An image that was evaluated.
@@ -55,7 +63,7 @@ struct GivenImages {
   }
 
   /// Keeps it, nil: not, and of the others only `wanted`.
-  mutating func keep(_ index: Int, _ file: [UInt8]?, wanted: Set<Int>) {
+  mutating func keep(_ index: Int, _ file: File?, wanted: Set<Int>) {
     files = files.filter { wanted.contains($0.key) }
     if let file { files[index] = file }
   }
@@ -72,6 +80,7 @@ extension Evaluation {
   /// where there is no such sample.
   public func offer(_ index: Int, _ image: Image) throws {
     _ = try sample(index)
+    if image.deep != nil { given.withLock { _ = $0.deep.insert(index) } }
     try offer(index, .pixels(image))
   }
 

@@ -64,8 +64,13 @@ final class Store {
   /// The first thing that differs, in words.
   private static func difference(_ old: JSON, _ new: JSON, _ place: String) -> String? {
     if old.line == new.line { return nil }
-    if let a = old.members, let b = new.members, a.map(\.0) == b.map(\.0) {
-      return zip(a, b).lazy.compactMap { difference($0.1, $1.1, place.isEmpty ? $0.0 : "\(place).\($0.0)") }.first
+    if let a = old.members, let b = new.members, !a.isEmpty, !b.isEmpty {
+      // What is written only where it was chosen is missing in one of them.
+      let names = a.map(\.0) + b.map(\.0).filter { name in !a.contains { $0.0 == name } }
+      return names.lazy.compactMap { name in
+        let inside = place.isEmpty ? name : "\(place).\(name)"
+        return difference(old[name] ?? .text("not set"), new[name] ?? .text("not set"), inside)
+      }.first
     }
     if let a = old.list, let b = new.list, a.count == b.count {
       return zip(a, b).lazy.compactMap { difference($0, $1, "\(place) \($1["name"]?.string ?? "")".trimmed) }.first

@@ -12,6 +12,17 @@ extension Image {
     }
   }
 
+  /// A PNG file of all that an image has: of 16 bits where it has such.
+  public func encodeWhole(_ progress: Progress) throws -> Buffer<UInt8> {
+    guard let deep else { return try encodePNG(progress) }
+    return try encoded(progress) { _, watch, encoded, message in
+      deep.samples.withUnsafeBufferPointer {
+        lp_encode_png16(
+          $0.baseAddress, UInt32(width), UInt32(height), UInt32(deep.channels), watch, &encoded, message)
+      }
+    }
+  }
+
   /// A JPEG file, grey or RGB: alpha is dropped. The same pixels always give the same bytes. `quality` is libjpeg's, 1
   /// to 100; photographs take a tenth of their PNG file at 85. Throws `unsupported` for a side above 65,500.
   public func encodeJPEG(quality: Int = 85, _ progress: Progress) throws -> Buffer<UInt8> {

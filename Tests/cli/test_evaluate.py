@@ -175,6 +175,7 @@ def test_a_store_of_other_settings_is_refused_and_says_what_differs(case):
         (("--method", "rise", "--parameter", "masks=20", "--seed", "1"), "methods rise.seed was 0, and is 1"),
         (("--method", "rise", "--parameter", "masks=20", "--preprocess", "resize exact 16 16 nearest; scale 1/255"),
          "model.preprocessing"),
+        (("--method", "rise", "--parameter", "masks=20", "--high-byte"), "not set"),
     ]:
         result = case.run(*words, *change)
         assert result.returncode == 1 and message in result.stderr

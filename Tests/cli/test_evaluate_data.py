@@ -64,7 +64,20 @@ def test_lists(case, lines, expected):
     assert truths(rows) == expected and document["data"]["format"] == "list"
 
 
+@pytest.mark.parametrize("text", ["a.png 2\rb c.png 1\r", "a.png 2\nb c.png 1\n", "a.png,2\r\nb c.png,1"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_lists_of_other_systems(case, text, encoding):
+    for name in ("a.png", "b c.png"):
+        picture(case.folder / "images" / name)
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    (case.folder / "list.txt").write_bytes(mark + text.encode(encoding))
+    _, rows, _ = evaluate(case, "--data", "list.txt", "--images", "images")
+    assert truths(rows) == {"a.png": [2], "b c.png": [1]}
+
+
 def test_lists_that_are_none_are_refused(case):
+    (case.folder / "list.txt").write_bytes(b"a.png 1\n\0b.png 1\n")
+    assert "line 2" in evaluate(case, "--data", "list.txt", "--format", "list", code=1)
     (case.folder / "list.txt").write_text("a.png 1\nb.png\n")
     assert "line 2" in evaluate(case, "--data", "list.txt", "--format", "list", code=1)
     (case.folder / "list.txt").write_text("a.png,7\n")

@@ -129,6 +129,18 @@ def _first(*kinds):
     return build
 
 
+def _described(kind):
+    """A call whose result is only named."""
+    return lambda args, spend: _Described(kind)
+
+
+def _fraction(args, spend):
+    """Of text, or of numerator and denominator."""
+    if len(args) == 2 and all(type(a) is int for a in args):
+        return f"{args[0]}/{args[1]}"
+    return _arguments("fractions.Fraction", args, str)[0]
+
+
 def _encode(args, spend):
     text, codec = _arguments("_codecs.encode", args, str, str)
     if codec not in ("latin1", "latin-1"):
@@ -221,7 +233,10 @@ _CALLS = {
     "numpy.dtype": _numpy_type,
     "uuid.UUID": lambda args, spend: _Described("uuid.UUID"),
     "decimal.Decimal": _first(str),
-    "fractions.Fraction": _first(str),
+    "fractions.Fraction": _fraction,
+    "torch._utils._rebuild_sparse_tensor": _described("a sparse tensor"),
+    "torch._utils._rebuild_qtensor": _described("a quantised tensor"),
+    "torch._utils._rebuild_meta_tensor_no_storage": _described("a tensor without values"),
     "datetime.datetime": _moment(datetime.datetime, 10),
     "datetime.date": _moment(datetime.date, 4),
     "datetime.time": _moment(datetime.time, 6),
@@ -242,7 +257,8 @@ _DICTIONARIES = (
 #: Names that stand for themselves: they are only ever arguments.
 _MARKS = ("numpy.ndarray", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
           "torch.per_tensor_affine", "torch.contiguous_format", "torch.channels_last", "torch.preserve_format",
-          "torch.strided")
+          "torch.strided", "builtins.Ellipsis", "__builtin__.Ellipsis", "builtins.NotImplemented",
+          "__builtin__.NotImplemented")
 
 
 def _allowed():
@@ -266,6 +282,8 @@ def _allowed():
     for name in _DICTIONARIES:
         table[name] = Constructor(name, calls.get(name, _dictionary), dict)
     table["argparse.Namespace"] = Constructor("argparse.Namespace", lambda args, spend: Namespace(), Namespace)
+    table["torch.torch_version.TorchVersion"] = Constructor(
+        "torch.torch_version.TorchVersion", _first(str), takes_arguments=True)
     table["uuid.UUID"].new = lambda: _Described("uuid.UUID")
     table.update({name: name for name in _MARKS})
     table.update({f"torch.{name}": kind for name, kind in element_types.BY_NAME.items()})

@@ -26,11 +26,12 @@ _LARGEST_KEY, _DEEPEST_KEY = 64, 4
 class Constructor:
     """A function that a checkpoint may call: `build(args, spend)` makes a plain value from plain values.
 
-    `spend(n)` charges the pickle's budget; a constructor that copies n values calls it first.
+    `spend(n)` charges the pickle's budget; a constructor that copies n values calls it first. `new()` makes an object
+    of a class, of no arguments unless `takes_arguments`; then it is `build`.
     """
 
-    def __init__(self, name, build, new=None):
-        self.name, self.build, self.new = name, build, new
+    def __init__(self, name, build, new=None, takes_arguments=False):
+        self.name, self.build, self.new, self.takes_arguments = name, build, new, takes_arguments
 
 
 class Inert:
@@ -210,6 +211,8 @@ class Machine:
 
     def _new_object(self):
         arguments, kind = self._pop(), self._pop()
+        if isinstance(kind, Constructor) and kind.takes_arguments and type(arguments) is tuple:
+            return self._push(kind.build(arguments, self._spend))
         if not isinstance(kind, Constructor) or kind.new is None or arguments != ():
             raise self._malformed("an object of something that is no class")
         self._push(kind.new())

@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import numpy as np
+import pickles
 import pytest
 from checkpoints import write_zip
 from conftest import DATA
@@ -227,3 +228,22 @@ def test_the_family_is_judged_before_options_are_asked_for(tmp_path, command):
     assert "under names that begin with 'student.': give --prefix student." in said(inside, "lcam")
     assert "give --variant" in said(inside, "lcam", "--prefix", "student.")
     assert "it has conv1.weight, bn1.bias" in said(STATE, "scouter")
+
+
+def test_versions_fractions_and_tensors_of_other_kinds_beside_it_are_data(tmp_path):
+    beside = {
+        "version": b"ctorch.torch_version\nTorchVersion\n" + pickles.text("2.9.0") + b"\x85\x81",
+        "fraction": b"cfractions\nFraction\nK\x01K\x03\x86R",
+        "text": b"cfractions\nFraction\n" + pickles.text("1/3") + b"\x85R",
+        "dots": b"c__builtin__\nEllipsis\n", "none": b"cbuiltins\nNotImplemented\n",
+        "sparse": b"ctorch._utils\n_rebuild_sparse_tensor\n)R", "steps": b"ctorch._utils\n_rebuild_qtensor\n)R",
+        "empty": b"ctorch._utils\n_rebuild_meta_tensor_no_storage\n)R",
+    }
+    body = b"}(" + b"".join(pickles.text(name) + value for name, value in beside.items()) + b"u"
+    found = checkpoint.read(str(pickles.write(tmp_path / "a.pth", body))).root
+    assert found["version"] == "2.9.0" and found["fraction"] == found["text"] == "1/3"
+    assert [repr(found[name]) for name in ("sparse", "steps", "empty")] == [
+        "a sparse tensor", "a quantised tensor", "a tensor without values"]
+    broken = b"}" + pickles.text("v") + b"ctorch.torch_version\nTorchVersion\nK\x01\x85\x81s"
+    with pytest.raises(ConversionError, match="arguments of the wrong kind"):
+        checkpoint.read(str(pickles.write(tmp_path / "b.pth", broken)))

@@ -573,6 +573,7 @@ LIMPID_API limpid_status limpid_explanation_render(const limpid_explanation *exp
 /** Colours any map, over an image, around `options->field` of which it stays as it is, or alone (`image` NULL). */
 LIMPID_API limpid_status limpid_render(const limpid_map_view *map, const limpid_image_view *image,
                                        const limpid_render_options *options, limpid_image **out);
+/** A PNG file; of LIMPID_PIXEL_GRAY16 and LIMPID_PIXEL_RGB16 one of 16 bits. */
 LIMPID_API limpid_status limpid_encode_png(const limpid_image_view *image, limpid_bytes **out);
 LIMPID_API limpid_status limpid_save_png(const limpid_image_view *image, const char *path);
 /** `quality`: 1 to 100, as libjpeg counts; 0: 85. Alpha is dropped. LIMPID_ERROR_UNSUPPORTED for a side above 65,500. */
@@ -724,7 +725,8 @@ LIMPID_API limpid_status limpid_evaluation_stamp_sample(limpid_evaluation *evalu
     where the data set can read the file itself. Returns 0; anything else: the file cannot be had. */
 typedef int32_t (*limpid_file_fn)(void *user, size_t index, const void **data, size_t *size);
 /** Where the files of samples come from that the caller has, wherever one is read and not given: in limpid_evaluation_run,
-    and for the images of the report. NULL: from nowhere. */
+    and for the images of the report. NULL: from nowhere. A file is read as the options say, but with all bits where
+    limpid_evaluation_show_image gave the sample's image as one of 16 bits, also from within `files`. */
 LIMPID_API limpid_status limpid_evaluation_set_files(limpid_evaluation *evaluation, limpid_file_fn files, void *user);
 /** How many samples there are. */
 LIMPID_API size_t limpid_evaluation_count(const limpid_evaluation *evaluation);

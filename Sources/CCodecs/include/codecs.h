@@ -71,6 +71,9 @@ lp_status lp_decode_webp(const uint8_t *data, size_t size, uint32_t max_side, ui
 /// Encode touching rows of 1 (grey), 3 (RGB) or 4 (RGBA) bytes a pixel. The same pixels give the same bytes.
 lp_status lp_encode_png(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels,
                         lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]);
+/// The same of 1 or 3 numbers of 16 bits a pixel.
+lp_status lp_encode_png16(const uint16_t *samples, uint32_t width, uint32_t height, uint32_t channels,
+                          lp_watch watch, lp_bytes *out, char message[LP_MESSAGE_SIZE]);
 
 /// The same of 1 (grey) or 3 (RGB) bytes a pixel; `quality` from 1 to 100 as libjpeg has it, chroma halved.
 lp_status lp_encode_jpeg(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t channels, int quality,

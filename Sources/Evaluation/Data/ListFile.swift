@@ -20,6 +20,9 @@ struct ListFile {
         throw Failure(
           .invalidArgument, "line \(number + 1), \(quoted(line)), is not like the first: a path, and its class")
       }
+      guard !line.utf8.contains(0) else {
+        throw Failure(.invalidArgument, "line \(number + 1), \(quoted(line)), has a NUL, which no name has")
+      }
       entries.append(entry)
     }
     if let label = entries.first?.label, entries.count > 1, Self.titles.contains(label.lowercased()) {

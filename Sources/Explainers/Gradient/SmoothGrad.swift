@@ -7,8 +7,8 @@ import Transforms
 /// copies of the image with normal noise. Squares: Hooker et al., NeurIPS 2019; variance: Adebayo et al., NeurIPS 2018
 /// (by n, not n − 1).
 ///
-/// `std` is in the units that the model is fed in. Image i draws its noise from stream i, copy after copy. captum takes
-/// the absolute value of each gradient before all else; our default keeps the sign.
+/// `std` is in the units that the model is fed in. Every image has the noise of stream 0, copy after copy. captum
+/// takes the absolute value of each gradient before all else; our default keeps the sign.
 struct SmoothGrad: Explainer {
   enum Statistic: String, CaseIterable {
     case mean = "smoothgrad"
@@ -44,7 +44,9 @@ struct SmoothGrad: Explainer {
     let colors: Attribution.Colors = try settings.choice("colors")
     let noise = try Noise(request, samples: settings.integer("samples"), std: Float(settings.number("std")))
     let share = 1 / Float(noise.samples)
-    return try request.explainInputs(InputVariants(count: noise.samples, change: noise.add), moments: 2) {
+    return try request.explainInputs(
+      InputVariants(count: noise.samples) { _, sample, values in try noise.add(sample, values) }, moments: 2
+    ) {
       sum, gradient, _ in
       let count = gradient.count
       for i in 0..<count {

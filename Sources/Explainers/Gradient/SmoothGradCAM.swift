@@ -43,7 +43,7 @@ struct SmoothGradCAM: Explainer {
       var powers = classes.map { _ in activations.map { Powers(like: $0) } }
       let stream = Variants(count: noise.samples, shape: shape, image: image) { sample, memory in
         memory.update(from: prepared.data.assumingMemoryBound(to: Float.self), count: shape.count)
-        try noise.add(image, sample, UnsafeMutableBufferPointer(start: memory, count: shape.count))
+        try noise.add(sample, UnsafeMutableBufferPointer(start: memory, count: shape.count))
       }
       let taps = layers.map(\.value)
       try request.model.forEachBackward(

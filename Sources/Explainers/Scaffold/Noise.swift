@@ -2,8 +2,8 @@ import Explanations
 import Models
 import Tensors
 
-/// Normal noise added to copies of an image: draws that the caller feeds, else those of the documented generator, image
-/// i from stream i, copy after copy.
+/// Normal noise added to copies of an image: draws that the caller feeds, else those of the documented generator, copy
+/// after copy from stream 0. Every image has the same, so that its map is the one that it has alone.
 struct Noise {
   static let draw = Draw(
     "noise", "[samples, channels, height, width]: what is added, scaled already; the same for every image.")
@@ -29,8 +29,8 @@ struct Noise {
     }
   }
 
-  /// Adds the noise of copy `sample` of image `image`.
-  func add(_ image: Int, _ sample: Int, _ values: UnsafeMutableBufferPointer<Float>) throws {
+  /// Adds the noise of copy `sample`.
+  func add(_ sample: Int, _ values: UnsafeMutableBufferPointer<Float>) throws {
     let first = sample * values.count
     if let given {
       guard given.count == samples * values.count else {
@@ -40,7 +40,7 @@ struct Noise {
       for i in values.indices { values[i] += given[first + i] }
       return
     }
-    RandomNumbers(seed: seed, stream: UInt64(image)).normal(first..<first + values.count) { i, value in
+    RandomNumbers(seed: seed).normal(first..<first + values.count) { i, value in
       values[i - first] += std * value
     }
   }

@@ -40,15 +40,15 @@ struct Perturbations {
   func values(
     _ subject: Subject, _ sample: Int, draw: (inout [Double], RandomNumbers) -> Void
   ) throws -> [Double] {
-    let place = subject.index * samples + sample
     if let given {
+      let place = subject.index * samples + sample
       guard given.count == count * samples * subject.count else {
         throw Failure(.invalidArgument, "the draws \"perturbation\" are for images of another size")
       }
       return Array(given[place * subject.count..<(place + 1) * subject.count])
     }
     var values = [Double](repeating: 0, count: subject.count)
-    draw(&values, RandomNumbers(seed: seed, stream: UInt64(place)))
+    draw(&values, RandomNumbers(seed: seed, stream: UInt64(sample)))
     return values
   }
 }

@@ -210,7 +210,7 @@ def _is_bytes(x: object) -> bool:
 def _array_image(array: NDArray[Any], form: ImageForm) -> Image:
     if array.dtype in _PIXELS:
         return view_pixels(array)
-    if array.dtype in (np.float32, np.float16, np.float64):
+    if array.dtype.newbyteorder("=") in (np.float32, np.float16, np.float64):
         return _tensor_image(array.astype(np.float32, copy=False), form)
     raise InvalidArgument(
         f"an array of {array.dtype} {list(array.shape)} is no image: pixels are uint8 or uint16 [height, width, 3], "

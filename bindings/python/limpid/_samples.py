@@ -135,6 +135,8 @@ class Samples:
         """The file of a sample that the library cannot open."""
         pixels = self._pixels(index)
         if pixels is not None:
+            if pixels.view.format in (_abi.GRAY16, _abi.RGB16):  # so that all bits of the file are read
+                library.limpid_evaluation_show_image(self._handle, index, ctypes.byref(pixels.view))
             out = ctypes.c_void_p()
             library.limpid_encode_png(ctypes.byref(pixels.view), ctypes.byref(out))
             return taken(out.value)

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import struct
 import zlib
 
@@ -205,3 +206,22 @@ def test_evaluations_read_as_they_are_told(tmp_path, caplog):
         told = [r.message for r in caplog.records if "cut off" in r.message]
         assert len(told) == (0 if options else 1), told
     assert len(set(scores.values())) > 1
+
+
+def test_a_report_explains_all_bits_of_arrays(tmp_path):
+    network = Network()
+    y = network.logits("x", 1)
+    network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 1, 16, 16])}, {y: ("float32", ["N", 5])},
+                 {"limpid.preprocess": "depth 16\ngray\nresize exact 16 16 bilinear\nscale 1/300"})
+    # Their high bytes are all 0 or 1.
+    arrays = [np.random.default_rng(i).integers(0, 300, (16, 16)).astype(np.uint16) for i in range(2)]
+    for i, array in enumerate(arrays):
+        pillow.fromarray(array).save(tmp_path / f"{i}.png")
+    pages = []
+    files = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for name, data in (("files", files), ("arrays", arrays), ("stream", iter(arrays))):
+        limpid.evaluate(str(tmp_path / "m.onnx"), data, ["saliency"], ["deletion"], report=tmp_path / name,
+                        store=False, bits=16)
+        text = (tmp_path / name / "report.html").read_text()
+        pages.append(sorted(re.findall(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+", text)))
+    assert len(pages[0]) > 2 and pages[1] == pages[0] and pages[2] == pages[0]

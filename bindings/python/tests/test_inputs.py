@@ -33,7 +33,7 @@ def test_a_path_and_its_bytes(model, red, expected, tmp_path):
         model.classify(io.StringIO("x"))
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float64])
+@pytest.mark.parametrize("kind", [np.float16, np.float64, ">f2", ">f4", ">f8"])
 def test_tensors_of_other_floating_point_types(model, tensor, kind):
     np.testing.assert_array_equal(model.classify(tensor.astype(kind)), model.classify(tensor))
 
