@@ -13,13 +13,15 @@ struct Arena {
   private(set) var offsets: [Int]
   private(set) var byteCount = 0
 
-  init(_ buffers: [Buffer]) {
+  /// `ask` is called once in a while, and throws to stop.
+  init(_ buffers: [Buffer], ask: () throws -> Void) rethrows {
     offsets = [Int](repeating: 0, count: buffers.count)
     var placed: [Int] = []
     let bySize = buffers.indices.sorted {
       (buffers[$1].byteCount, $0) < (buffers[$0].byteCount, $1)
     }
     for i in bySize where buffers[i].byteCount > 0 {
+      if placed.count % 1024 == 1023 { try ask() }
       let size = (buffers[i].byteCount + 63) & ~63
       var offset = 0
       for other in placed where buffers[other].life.overlaps(buffers[i].life) {
@@ -28,7 +30,11 @@ struct Arena {
       }
       offsets[i] = offset
       byteCount = max(byteCount, offset + size)
-      let position = placed.firstIndex { offsets[$0] > offset } ?? placed.count
+      var (position, end) = (0, placed.count)
+      while position < end {
+        let middle = (position + end) / 2
+        if offsets[placed[middle]] > offset { end = middle } else { position = middle + 1 }
+      }
       placed.insert(i, at: position)
     }
   }

@@ -1,5 +1,6 @@
 import Graph
 import Operators
+import Parallel
 import Tensors
 
 /// The end of planning: which buffers share memory, and where each lies.
@@ -34,8 +35,9 @@ extension PlanBuilder {
       }
     }
     let shared = shareMemory(drafts, &lives)
-    let arena = Arena(
-      bufferSizes.indices.map { .init(byteCount: lives[$0] == nil ? 0 : bufferSizes[$0], life: lives[$0] ?? 0...0) })
+    let arena = try Arena(
+      bufferSizes.indices.map { .init(byteCount: lives[$0] == nil ? 0 : bufferSizes[$0], life: lives[$0] ?? 0...0) }
+    ) { try progress.polling.advance(0, of: 1) }
     func location(_ place: Place) -> Plan.Location {
       switch place {
       case .feed(let i): .feed(i)

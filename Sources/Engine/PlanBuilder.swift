@@ -82,8 +82,11 @@ struct PlanBuilder {
   private var traced: [Node]?
 
   private static let nothing: @Sendable (Invocation) throws -> Void = { _ in }
-  /// Laying out memory takes quadratic time; more than ten times what the largest classifiers need.
-  private static let bufferLimit = 32768
+  /// Laying out memory takes quadratic time; fifty times what the largest classifiers need, and what gradients of
+  /// recurrent cells do over two thousand steps.
+  private static let bufferLimit = 1 << 17
+  /// What a step itself takes beside its results, about.
+  private static let stepByteCount = 2048
 
   init(
     graph: Graph, kernels: Kernels, parallel: Parallel, weights: PackedWeights, limit: MemoryLimit, pool: BlockPool,
@@ -251,6 +254,7 @@ struct PlanBuilder {
     guard bufferSizes.count < Self.bufferLimit else {
       throw Failure(.unsupported, "the graph needs more than \(Self.bufferLimit) steps")
     }
+    try limit.check(Self.stepByteCount * bufferSizes.count, for: "a plan of \(bufferSizes.count) steps")
     bufferSizes.append(operand.byteCount)
     return bufferSizes.count - 1
   }

@@ -104,7 +104,7 @@ extension RegionalPlan {
       maps.indices.map { i in
         Arena.Buffer(
           byteCount: max(64, 4 * lists[i].count * maps[i].channels), life: max(0, i - 1)...max(max(0, i - 1), ends[i]))
-      })
+      }, ask: {})
   }
 
   private func workspace(_ lists: [RegionList]) throws -> Int {

@@ -18,7 +18,13 @@ extension Kernels {
     public let steps: [Step]
 
     /// `steps` read no value that is not there yet; there is at least one.
-    public init(_ steps: [Step]) { self.steps = steps }
+    public init(_ steps: [Step]) { self.steps = Self.isSilu(steps) ? [.unary(.silu, 0)] : steps }
+
+    /// Whether this is `x * sigmoid(x)`, which has code of the same bits.
+    private static func isSilu(_ steps: [Step]) -> Bool {
+      steps.count == 2 && steps[0] == .unary(.sigmoid, 0)
+        && [(0, 1), (1, 0)].contains { steps[1] == .binary(.multiply, .value($0), .value($1)) }
+    }
 
     /// Square root, square and cube of value `x` as steps behind `count` others; nil for other powers.
     public static func power(_ exponent: Float, of x: Int, after count: Int) -> [Step]? {
@@ -33,13 +39,14 @@ extension Kernels {
   }
 
   /// Elements that are taken through all steps before the next ones: their values stay in the first-level cache.
-  private static var pieceCount: Int { 512 }
+  private static var pieceCount: Int { 1024 }
 
   /// Each step does to each element what it would do to a whole tensor, so the bits are those of separate passes.
   func compose(
     _ composition: Composition, _ x: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, count: Int
   ) {
     let (steps, piece) = (composition.steps, min(count, Self.pieceCount))
+    if steps.count == 1, case .unary(let function, 0) = steps[0] { return unaryRow(function, x, output, count) }
     withUnsafeTemporaryAllocation(of: Float.self, capacity: steps.count * piece) { memory in
       guard let values = memory.baseAddress else { return }
       for first in stride(from: 0, to: count, by: Self.pieceCount) {
@@ -48,7 +55,7 @@ extension Kernels {
         for (i, step) in steps.enumerated() {
           let target = i == steps.count - 1 ? output + first : values + i * piece
           switch step {
-          case .unary(let function, let operand): unary(function, value(operand), into: target, count: n, .serial)
+          case .unary(let function, let operand): unaryRow(function, value(operand), target, n)
           case .binary(let op, .value(let a), .value(let b)): binaryRow(op, value(a), 1, value(b), 1, target, n)
           case .binary(let op, .value(let a), .constant(var b)): binaryRow(op, value(a), 1, &b, 0, target, n)
           case .binary(let op, .constant(var a), .value(let b)): binaryRow(op, &a, 0, value(b), 1, target, n)

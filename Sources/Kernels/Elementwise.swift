@@ -44,17 +44,20 @@ extension Kernels {
     _ parallel: Parallel
   ) {
     parallel.forEach(count, grain: Self.elementGrain) { range in
-      let first = range.lowerBound
-      if case .steps(let factor, let divisor, let low, let high, let step) = op {
-        let form = Rounding(factor: factor, divisor: divisor, low: low, high: high, step: step)
-        table.roundToSteps(form, x + first, output + first, range.count)
-      } else if case .composed(let composition) = op {
-        compose(composition, x + first, into: output + first, count: range.count)
-      } else if let (function, a, b) = op.vectorFunction {
-        table.unary(function, a, b, x + first, output + first, range.count)
-      } else {
-        for i in range { output[i] = op.scalar(x[i]) }
-      }
+      unaryRow(op, x + range.lowerBound, output + range.lowerBound, range.count)
+    }
+  }
+
+  func unaryRow(_ op: Unary, _ x: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ n: Int) {
+    if case .steps(let factor, let divisor, let low, let high, let step) = op {
+      let form = Rounding(factor: factor, divisor: divisor, low: low, high: high, step: step)
+      table.roundToSteps(form, x, output, n)
+    } else if case .composed(let composition) = op {
+      compose(composition, x, into: output, count: n)
+    } else if let (function, a, b) = op.vectorFunction {
+      table.unary(function, a, b, x, output, n)
+    } else {
+      for i in 0..<n { output[i] = op.scalar(x[i]) }
     }
   }
 

@@ -318,6 +318,11 @@ def recurrences(c):
               outputs=3 if name == "LSTM" else 2)
         c.add(name, inputs[:1] + [Weight(w.array[:1]) for w in inputs[1:]] + [None, c.x(1, n, h)],
               {"hidden_size": h}, outputs=3 if name == "LSTM" else 2)
+    # As long as an image read pixel by pixel.
+    for name, gates, d in (("LSTM", 4, 1), ("GRU", 3, 2), ("RNN", 1, 1)):
+        weights = [c.x(d, gates * 4, i) for i in (2, 4)]
+        c.add(name, [c.x(784, 1, 2), *map(Weight, weights)],
+              {"hidden_size": 4, "direction": "forward" if d == 1 else "bidirectional"}, outputs=3 if name == "LSTM" else 2)
 
 
 def attention(c):

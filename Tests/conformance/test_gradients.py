@@ -111,11 +111,11 @@ def test_a_refusal_names_node_and_operator():
     random = np.random.default_rng(0)
     weights = [numpy_helper.from_array(random.normal(size=(1, 6, n)).astype(np.float32), name) for n, name in ((3, "w"), (2, "r"))]
     graph = helper.make_graph(
-        [helper.make_node("GRU", ["x", "w", "r"], ["y"], name="long", hidden_size=2)], "g", [floats("x", 513, 1, 3)],
-        [floats("y", 513, 1, 1, 2)], weights)
+        [helper.make_node("GRU", ["x", "w", "r"], ["y"], name="long", hidden_size=2)], "g", [floats("x", 2049, 1, 3)],
+        [floats("y", 2049, 1, 1, 2)], weights)
     ours = limpid.Model(serialized(graph))
-    with pytest.raises(limpid.Unsupported, match='GRU "long": its gradient is supported for up to 512 steps; here are 513'):
-        ours.run_gradient({"x": np.zeros((513, 1, 3), np.float32)}, "y", ["x"])
+    with pytest.raises(limpid.Unsupported, match='GRU "long": its gradient is supported for up to 2048 steps; here are 2049'):
+        ours.run_gradient({"x": np.zeros((2049, 1, 3), np.float32)}, "y", ["x"])
 
 
 def serialized(graph, opset=17):

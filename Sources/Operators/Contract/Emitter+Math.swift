@@ -29,10 +29,15 @@ extension Emitter {
       ? value : try self("Transpose", value, attributes: ["perm": .ints(permutation)])
   }
 
-  /// The last two axes exchanged.
+  /// The last two axes exchanged; once for all that multiply by it, as the steps of a recurrent cell do, where it has no
+  /// gradient.
   public mutating func transposed(_ value: ValueID) throws -> ValueID {
+    let isShared = !active.contains(value)
+    if isShared, let known = transposes[value] { return known }
     let rank = try shape(value).count
-    return try transpose(value, Array(0..<rank - 2) + [rank - 1, rank - 2])
+    let result = try transpose(value, Array(0..<rank - 2) + [rank - 1, rank - 2])
+    if isShared { transposes[value] = result }
+    return result
   }
 
   /// A reduction that keeps the axes, with extent 1. `operation` is ReduceSum, ReduceMean, …

@@ -15,6 +15,8 @@ public struct Emitter: Sendable {
   public private(set) var operands: [ValueID: Operand]
   /// The values whose gradients are wanted while a rule writes, for rules that would else write much for nothing.
   public var active: Set<ValueID> = []
+  /// Of values without gradients, what `transposed` made of them.
+  var transposes: [ValueID: ValueID] = [:]
   private let kernels: Kernels
   private let parallel: Parallel
 

@@ -8,13 +8,15 @@ struct RecurrentExpansion {
   /// By direction, then in the order of the operator.
   private let activations: [[(name: String, attributes: [String: Attribute])]]
 
+  private static let mostSteps = 2048
+
   static func rule(_ kind: Recurrent.Kind) -> GradientRule {
     .decomposed { e, node in
       let settings = try Recurrent.settings(e.request(node), kind)
       let steps = settings.time * settings.directions.count
-      // Each step is some twenty nodes, forward and backward.
-      guard steps <= 512 else {
-        throw Failure(.unsupported, "its gradient is supported for up to 512 steps; here are \(steps)")
+      // Each step is some sixty nodes, forward and backward: 2,048 steps are planned in three seconds.
+      guard steps <= mostSteps else {
+        throw Failure(.unsupported, "its gradient is supported for up to \(mostSteps) steps; here are \(steps)")
       }
       return try RecurrentExpansion(settings, node).emit(&e)
     }
@@ -61,8 +63,11 @@ struct RecurrentExpansion {
     var all = try e("MatMul", e.reshape(x, [s.time * s.batch, s.input]), weights)
     if let biases { all = try e.add(all, biases[0]) }
     let steps = try split(&e, e.reshape(all, [s.time, s.batch, width]), axis: 0, into: s.time)
+    // A GRU's gates are multiplied apart, by the same weights in each step.
+    let parts = s.kind == .gated ? 3 : 1
     var cell = Cell(
-      recurrent: recurrent, bias: biases?[1],
+      recurrent: parts == 1 ? [recurrent] : try split(&e, recurrent, axis: 1, into: parts),
+      bias: try biases.map { parts == 1 ? [$0[1]] : try split(&e, $0[1], axis: 0, into: parts) },
       peepholes: s.hasPeepholes ? try split(&e, part(&e, 7, direction, [3 * s.hidden]), axis: 0, into: 3) : nil,
       h: try state(&e, 5, s.hasHidden, direction), c: try state(&e, 6, s.hasCell, direction))
     var results = [ValueID?](repeating: nil, count: s.time)
@@ -92,8 +97,9 @@ struct RecurrentExpansion {
   // MARK: One step
 
   private struct Cell {
-    let recurrent: ValueID
-    let bias: ValueID?
+    /// Of all gates together; of a GRU's gates one by one.
+    let recurrent: [ValueID]
+    let bias: [ValueID]?
     /// Of the gates i, o, f.
     let peepholes: [ValueID]?
     /// [batch, hidden] each.
@@ -115,11 +121,10 @@ struct RecurrentExpansion {
     }
     switch s.kind {
     case .plain:
-      return (try activated(&e, 0, e.add(gates, fromState(&e, cell.h, cell.recurrent, cell.bias))), cell.c)
+      return (try activated(&e, 0, e.add(gates, fromState(&e, cell.h, cell.recurrent[0], cell.bias?[0]))), cell.c)
     case .gated:
       let input = try split(&e, gates, axis: 1, into: 3)
-      let weights = try split(&e, cell.recurrent, axis: 1, into: 3)
-      let bias = try cell.bias.map { try split(&e, $0, axis: 0, into: 3) }
+      let (weights, bias) = (cell.recurrent, cell.bias)
       let update = try activated(&e, 0, e.add(input[0], fromState(&e, cell.h, weights[0], bias?[0])))
       let reset = try activated(&e, 0, e.add(input[1], fromState(&e, cell.h, weights[1], bias?[1])))
       let past =
@@ -129,7 +134,7 @@ struct RecurrentExpansion {
       let candidate = try activated(&e, 1, e.add(input[2], past))
       return (try e.add(e.multiply(e.oneMinus(update), candidate), e.multiply(update, cell.h)), cell.c)
     case .memory:
-      var gate = try split(&e, e.add(gates, fromState(&e, cell.h, cell.recurrent, cell.bias)), axis: 1, into: 4)
+      var gate = try split(&e, e.add(gates, fromState(&e, cell.h, cell.recurrent[0], cell.bias?[0])), axis: 1, into: 4)
       if let peepholes = cell.peepholes {
         gate[0] = try e.add(gate[0], e.multiply(peepholes[0], cell.c))
         gate[2] = try e.add(gate[2], e.multiply(peepholes[2], cell.c))
