@@ -60,6 +60,29 @@ extension Kernels {
     }
   }
 
+  /// Bytes that `multiplySerially` needs.
+  public func serialScratch(rows: Int, _ packing: Packing) -> Int {
+    productSlot(productGrid(rows: rows, packing, threads: 1), packing)
+  }
+
+  /// As `multiply`, on this thread alone: for products that are over before memory is had from the system. `memory` is
+  /// 64-byte aligned, of `serialScratch` bytes.
+  public func multiplySerially(
+    rows: Int, _ a: UnsafePointer<Float>, stride aStride: Int, _ packed: UnsafePointer<Float>, as packing: Packing,
+    into c: UnsafeMutablePointer<Float>, stride cStride: Int, _ epilogue: Epilogue, memory: UnsafeMutableRawPointer
+  ) {
+    let product = Product(
+      taps: 1, channels: packing.channels, columns: packing.columns, numbers: packing.numbers, weights: packed,
+      output: c, stride: cStride, epilogue: epilogue)
+    let grid = productGrid(rows: rows, packing, threads: 1)
+    let scratch = Scratch(memory, rows: grid.blockRows)
+    for task in 0..<grid.count {
+      let (rows, columns) = grid[task]
+      for (i, row) in rows.enumerated() { scratch.pointers[i] = a + row * aStride }
+      compute(product, rows, columns, scratch, zeros: nil)
+    }
+  }
+
   /// `c[rows, columns] = a[rows, depth] * transpose(w[columns, depth])`, then the epilogue: fully connected layers,
   /// whose weights are read where they lie (at any address).
   public func multiplyTransposed(

@@ -34,21 +34,32 @@ struct GateProduct: Sendable {
     }
   }
 
+  /// Bytes that a run of so many rows on one thread needs.
+  func serialScratch(rows: Int) -> Int {
+    packed == nil ? 0 : kernels.serialScratch(rows: rows, packing)
+  }
+
+  private var packing: Packing { kernels.packing(depth: depth, columns: columns.count, known: false) }
+
   /// Whether runs do without the input.
   var isPacked: Bool { packed != nil }
 
   /// `target[row, column] = x[row] · weights[column] + bias[column]`, of the wanted columns; rows of x touch, those of
-  /// the result are `width` apart. `bias` is that of all gates.
+  /// the result are `width` apart. `bias` is that of all gates. With `memory`, of `serialScratch`, on this thread alone.
   func run(
     _ run: Invocation, _ direction: Int, rows: Int, _ x: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-    into target: UnsafeMutablePointer<Float>, _ parallel: Parallel
+    into target: UnsafeMutablePointer<Float>, memory: UnsafeMutableRawPointer? = nil, _ parallel: Parallel
   ) {
     let epilogue = Kernels.Epilogue(bias: bias.map { $0 + columns.lowerBound })
     if let packed {
-      let packing = kernels.packing(depth: depth, columns: columns.count, known: false)
+      let weights = UnsafePointer(packed[direction].base.assumingMemoryBound(to: Float.self))
+      let target = target + columns.lowerBound
+      if let memory {
+        return kernels.multiplySerially(
+          rows: rows, x, stride: depth, weights, as: packing, into: target, stride: width, epilogue, memory: memory)
+      }
       return kernels.multiply(
-        rows: rows, x, stride: depth, UnsafePointer(packed[direction].base.assumingMemoryBound(to: Float.self)),
-        as: packing, into: target + columns.lowerBound, stride: width, epilogue, parallel)
+        rows: rows, x, stride: depth, weights, as: packing, into: target, stride: width, epilogue, parallel)
     }
     let weights: UnsafePointer<Float> = run.input(input) + (direction * width + columns.lowerBound) * depth
     kernels.multiplyTransposed(

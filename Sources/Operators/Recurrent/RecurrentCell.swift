@@ -31,17 +31,24 @@ struct RecurrentCell: Sendable {
   /// Floats of one state [batch, hidden].
   private var state: Int { s.batch * s.hidden }
 
-  /// Bytes: what the input adds to the gates [time, batch, gates], what the state adds [batch, gates], the states h
-  /// and c, the state after the reset gate, and x by time where it comes by batch.
+  /// Bytes, of the products of one step.
+  private var productScratch: Int {
+    max(fromStates.serialScratch(rows: s.batch), fromResetStates?.serialScratch(rows: s.batch) ?? 0)
+      .roundedUp(to: 64)
+  }
+
+  /// Bytes: of the products of one step, what the input adds to the gates [time, batch, gates], what the state adds
+  /// [batch, gates], the states h and c, the state after the reset gate, and x by time where it comes by batch.
   func workspace() throws -> Int {
     let shape = try Shape(checking: [s.time + 1, s.batch, width])
     let input = try Shape(checking: [s.batchFirst ? s.time : 0, s.batch, s.input])
-    return 4 * (shape.count + 3 * state + input.count)
+    return productScratch + 4 * (shape.count + 3 * state + input.count)
   }
 
   func run(_ run: Invocation, _ direction: Int) throws {
     if s.batch == 0 || s.hidden == 0 { return }
-    let fromInput = run.workspace.assumingMemoryBound(to: Float.self)
+    let memory = run.workspace
+    let fromInput = (memory + productScratch).assumingMemoryBound(to: Float.self)
     let fromState = fromInput + s.time * s.batch * width
     let h = fromState + s.batch * width
     let c = h + state
@@ -62,12 +69,13 @@ struct RecurrentCell: Sendable {
           body(b, t, fromInput + (t * s.batch + b) * width)
         }
       }
-      fromStates.run(run, direction, rows: s.batch, h, bias: stateBias, into: fromState, .serial)
+      fromStates.run(run, direction, rows: s.batch, h, bias: stateBias, into: fromState, memory: memory, .serial)
       if let fromResetStates {
         forEachSequence { b, _, gates in
           reset(direction, gates, fromState + b * width, h + b * s.hidden, into: scratch + b * s.hidden)
         }
-        fromResetStates.run(run, direction, rows: s.batch, scratch, bias: stateBias, into: fromState, .serial)
+        fromResetStates.run(
+          run, direction, rows: s.batch, scratch, bias: stateBias, into: fromState, memory: memory, .serial)
       }
       forEachSequence { b, t, gates in
         let h = h + b * s.hidden
@@ -148,8 +156,7 @@ struct RecurrentCell: Sendable {
 
   private func openGates(_ direction: Int, _ gates: Buffer, _ fromState: Buffer) {
     add(fromState, to: gates, 2 * s.hidden)
-    activate(gates, direction, 0)
-    activate(gates + s.hidden, direction, 0)
+    activate(gates, direction, 0, gates: 2)
   }
 
   private func advanceGated(_ direction: Int, _ gates: Buffer, _ fromState: Buffer, _ h: Buffer) {
@@ -179,12 +186,18 @@ struct RecurrentCell: Sendable {
         forget[i] += peepholes[2 * n + i] * c[i]
       }
     }
-    activate(input, direction, 0)
-    activate(forget, direction, 0)
+    if peepholes == nil {
+      activate(input, direction, 0, gates: 3)
+    } else {
+      activate(input, direction, 0)
+      activate(forget, direction, 0)
+    }
     activate(candidate, direction, 1)
     for i in 0..<n { c[i] = (s.couplesForget ? 1 - input[i] : forget[i]) * c[i] + input[i] * candidate[i] }
-    if let peepholes { for i in 0..<n { output[i] += peepholes[n + i] * c[i] } }
-    activate(output, direction, 0)
+    if let peepholes {
+      for i in 0..<n { output[i] += peepholes[n + i] * c[i] }
+      activate(output, direction, 0)
+    }
     // The gates are not needed any more, so the activated cell state goes there.
     s.kernels.unary(s.activations[direction][2], c, into: candidate, count: n, .serial)
     for i in 0..<n { h[i] = output[i] * candidate[i] }
@@ -194,8 +207,9 @@ struct RecurrentCell: Sendable {
     for i in 0..<count { target[i] += summand[i] }
   }
 
-  private func activate(_ values: Buffer, _ direction: Int, _ which: Int) {
-    if let clip = s.clip { s.kernels.unary(.clip(-clip, clip), values, into: values, count: s.hidden, .serial) }
-    s.kernels.unary(s.activations[direction][which], values, into: values, count: s.hidden, .serial)
+  private func activate(_ values: Buffer, _ direction: Int, _ which: Int, gates: Int = 1) {
+    let count = gates * s.hidden
+    if let clip = s.clip { s.kernels.unary(.clip(-clip, clip), values, into: values, count: count, .serial) }
+    s.kernels.unary(s.activations[direction][which], values, into: values, count: count, .serial)
   }
 }
