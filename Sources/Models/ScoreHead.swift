@@ -76,8 +76,11 @@ struct ScoreHeads {
     let open = marked.isEmpty ? graph.outputs.filter { metadata.role(of: graph.name(of: $0.value)) == nil } : marked
     let possible = open.filter(isScores)
     if possible.count == 1 { return head(possible[0]) }
-    let ending = possible.filter { head($0).kind.isNormalized }
-    if ending.count == 1 { return head(ending[0]) }
+    let normalized = possible.map(head).filter(\.kind.isNormalized)
+    // A softmax or sigmoid goes before what merely lies between 0 and 1, as the largest probability does.
+    let ending = normalized.filter { $0.logits != $0.output }
+    if ending.count == 1 { return ending[0] }
+    if ending.isEmpty, normalized.count == 1 { return normalized[0] }
     if open.count == 1 { try checkShape(open[0]) }
     throw Failure(
       .invalidArgument,
@@ -87,7 +90,12 @@ struct ScoreHeads {
   }
 
   private func head(_ output: Declaration) -> ScoreHead {
-    let found = tail.find(output.value)
+    var found = tail.find(output.value)
+    // Values inside the body of an If have no place in the graph itself.
+    if found.logits.index >= graph.valueCount { found.logits = found.scores }
+    if found.scores.index >= graph.valueCount {
+      found = ScoreTail.Found(kind: .values, logits: output.value, scores: output.value)
+    }
     let name = graph.name(of: output.value)
     guard let role = metadata.role(of: name), role.isScore else {
       return ScoreHead(
@@ -121,7 +129,7 @@ struct ScoreHeads {
 
   /// [N, classes], or such with more axes of extent 1; without N where the model takes one image.
   private func isScores(_ output: Declaration) -> Bool {
-    guard output.type.computed == .float32 else { return false }
+    guard output.type.computed == .float32, !tail.isRanked(output.value) else { return false }
     if let shape = shape(output.value) {
       if takesOneImage, shape.count == 1 { return true }
       return shape.count >= 2 && shape[1...].count { $0 != 1 } <= 1
@@ -140,6 +148,7 @@ struct ScoreHeads {
         + (rank > 2
           ? ": it has an extent in space, and its positions are no classes; name it as `output` to explain a class over "
             + "its positions" : "")
+        + (tail.isRanked(output.value) ? ": the largest numbers by rank (TopK), not by class" : "")
         + "; scores are floating-point [N, classes]")
   }
 

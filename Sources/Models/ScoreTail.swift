@@ -58,6 +58,9 @@ struct ScoreTail {
     return multiple(value) ?? Found(kind: nil, logits: output, scores: output)
   }
 
+  /// Whether the numbers of `output` are the largest of others, by their rank.
+  func isRanked(_ output: ValueID) -> Bool { producer(moved(output))?.operation == "TopK" }
+
   /// Whether an image's numbers come to 1.
   private func isWhole(_ value: ValueID, _ facts: ValueBounds.Facts) -> Bool {
     guard let mean = facts.mean?.known, let count = bounds.count(value) else { return false }

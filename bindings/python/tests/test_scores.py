@@ -325,3 +325,56 @@ class TestSeveralOutputs:
         model, expected = heads(tmp_path / "m.onnx", {"limpid.output.age": "logits"})
         assert model.scores == ("logits", "age")
         np.testing.assert_allclose(model.classify(IMAGES), softmax(expected["age"]), atol=2e-6)
+
+
+def outputs(path, build):
+    """A model with the outputs {name: extents} that `build` adds to a network, and its judge."""
+    network = Network()
+    made = build(network, network("Mul", network.logits("x", 3, CLASSES), np.float32(0.2)))
+    shapes = {name: ("float32", ["N", *extents]) for name, extents in made.items()}
+    judge = network.save(path, {"x": ("float32", ["N", 3, 12, 10])}, shapes)
+    return limpid.Model(path), dict(zip(made, judge(x=IMAGES)))
+
+
+def test_a_softmax_goes_before_what_lies_between_0_and_1(tmp_path):
+    def build(n, z):
+        n("Softmax", z, axis=1, to="p")
+        n("ReduceMax", "p", axes=[1], keepdims=1, to="confidence")
+        n("Clip", z, np.float32(0), np.float32(1), to="features")
+        n("TopK", "p", np.array([3]), axis=1, outputs=2, to="largest")
+        return {"confidence": [1], "largest": [3], "p": [CLASSES], "features": [CLASSES]}
+
+    model, judged = outputs(tmp_path / "m.onnx", build)
+    assert model.scores == ("probabilities", "p")
+    np.testing.assert_allclose(model.classify(IMAGES), judged["p"], atol=2e-6)
+
+
+def test_the_largest_by_rank_are_no_classes(tmp_path):
+    def build(n, z):
+        n("TopK", n("Softmax", z, axis=1), np.array([3]), axis=1, outputs=2, to="largest")
+        return {"largest": [3]}
+
+    model, _ = outputs(tmp_path / "m.onnx", build)
+    with pytest.raises(limpid.InvalidArgument, match="by rank .TopK., not by class"):
+        model.classify(IMAGES)
+
+
+@pytest.mark.parametrize("factor", [1, 100])
+@pytest.mark.parametrize("size", [(12, 10), ("h", "w")], ids=["fixed", "open"])
+def test_a_softmax_inside_of_a_branch(tmp_path, factor, size):
+    network = Network()
+    z = network("Mul", network.logits("x", 3, CLASSES), np.float32(0.2))
+    weights, number = network.weight(network.normal(CLASSES, CLASSES)), network.weight(np.float32(factor))
+    nodes = [helper.make_node("MatMul", [z, weights], ["a"]), helper.make_node("Softmax", ["a"], ["b"], axis=1),
+             helper.make_node("Mul", ["b", number], ["c"])]
+    value = helper.make_tensor_value_info
+    branches = {
+        "then_branch": helper.make_graph(nodes, "then", [], [value("c", TensorProto.FLOAT, None)]),
+        "else_branch": helper.make_graph(
+            [helper.make_node("Identity", [z], ["d"])], "else", [], [value("d", TensorProto.FLOAT, None)])}
+    network("If", np.array(True), to="y", **branches)
+    judge = network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, *size])}, {"y": ("float32", ["N", CLASSES])})
+    model = limpid.Model(tmp_path / "m.onnx")
+    assert model.scores.kind == ("probabilities" if factor == 1 else "values")
+    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], rtol=1e-4)
+    assert np.isfinite(model.explain(IMAGES[:1], "saliency")[0].map).all()
