@@ -35,8 +35,8 @@ public struct Block {
   public static var overrun: Int { 3 }
   /// Room for output, residual and totals of the tallest and widest tile, and for one row of bias; or for the 32 rows by
   /// 32 columns of `TileTable`.
-  public static var scratchCount: Int { max(totalsOffset + 12 * 32, 32 * 32) }
-  @inlinable static var totalsOffset: Int { 2 * 12 * 32 + 32 }
+  public static var scratchCount: Int { max(totalsOffset + 13 * 32, 32 * 32) }
+  @inlinable static var totalsOffset: Int { 2 * 13 * 32 + 32 }
 
   public init(
     rows: Int, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int, zeros: UnsafePointer<Float>?,
@@ -143,24 +143,30 @@ extension Lanes {
       high: splat(b.high))
   }
 
-  /// All rows of one panel. A few tall tiles, as registers allow, and then the lower ones that fit: four rows take as
-  /// long as two or one, and what a tile computes beyond the last row is dropped. The last two tiles each ask for a
-  /// half of the next panel, so that it does not come from memory while the first tile waits.
+  /// All rows of one panel. A few tall tiles, as registers allow, some of them a row taller where that saves a low one;
+  /// then the lower ones that fit: four rows take as long as two or one, and what a tile computes beyond the last row is
+  /// dropped. The last two tiles each ask for a half of the next panel, so that it does not come from memory while the
+  /// first tile waits.
   @inlinable @inline(__always)
   static func panel<Row: Sums>(_: Row.Type, _ b: Block, _ n: Int) where Row.L == Self {
-    typealias Two = Stack<TileRow<Row>, TileRow<Row>>
+    typealias One = TileRow<Row>
+    typealias Two = Stack<One, One>
     typealias Four = Stack<Two, Two>
     typealias Six = Stack<Four, Two>
+    typealias Twelve = Stack<Six, Six>
     let depth = b.taps &* b.channels
     let next = b.weights + depth &* (n &+ Row.width)
-    let tallest = hasTallTiles ? 12 : 6
+    let tallest = hasTallTiles ? 13 : 6
     var r = 0
     while r < b.rows {
       let left = b.rows &- r
       let ahead: UnsafePointer<Float>? =
         r == 0 || left > 2 &* tallest ? nil : left > tallest ? next + depth &* (Row.width / 2) : next
-      if hasTallTiles && left > 8 {
-        tile(Stack<Six, Six>.self, b, r, n, ahead)
+      if hasTallTiles && left > 12 && left % 12 > 0 && left % 12 <= left / 12 {
+        tile(Stack<Twelve, One>.self, b, r, n, ahead)
+        r = r &+ 13
+      } else if hasTallTiles && left > 8 {
+        tile(Twelve.self, b, r, n, ahead)
         r = r &+ 12
       } else if left == 5 || left == 6 || left > 8 {
         tile(Six.self, b, r, n, ahead)
@@ -172,30 +178,13 @@ extension Lanes {
     }
   }
 
-  /// `ahead`: weights of which as many cache lines are asked for as half the panel has.
+  /// `ahead`: weights of which a cache line is asked for with each summand.
   @inlinable @inline(__always)
   static func tile<T: Tile>(
     _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ ahead: UnsafePointer<Float>?
   ) where T.Row.L == Self {
-    // Where totals are taken depends on the place in the sum alone, also where a tap is skipped: the bits of an output
-    // are those of any tile.
-    let totals = b.scratch + Block.totalsOffset
-    let (tapRun, channelRun) = (max(1, b.run / max(1, b.channels)), min(b.run, b.channels))
-    var ahead = ahead
-    var sums = T(b.pointers + r)
-    var (tap, k) = (0, 0)
-    while tap < b.taps {
-      let (lastTap, last) = (min(tap &+ tapRun, b.taps), min(k &+ channelRun, b.channels))
-      sums = sum(T.self, b, r, n, tap..<lastTap, k..<last, &ahead)
-      let isFirst = tap == 0 && k == 0
-      (tap, k) = last == b.channels ? (lastTap, 0) : (tap, last)
-      if tap < b.taps {
-        sums.keep(at: totals, adding: !isFirst)
-      } else if !isFirst {
-        sums.take(from: totals)
-      }
-    }
     let rows = min(T.rows, b.rows &- r)
+    let sums = sum(T.self, b, r, n, ahead)
     if n &+ T.Row.width <= b.columns {
       let offset = r &* b.outputStride &+ n
       sums.store(
@@ -208,27 +197,27 @@ extension Lanes {
     }
   }
 
-  /// The sum over some taps and channels (all of these, where taps are more than one). `ahead` moves on by a line with
-  /// each summand.
+  /// All sums of a tile. Where a run ends depends on the place in the sum alone, also where a tap is skipped: the bits
+  /// of an output are those of any tile.
   @inlinable @inline(__always)
   static func sum<T: Tile>(
-    _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ taps: Range<Int>, _ channels: Range<Int>,
-    _ ahead: inout UnsafePointer<Float>?
+    _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ ahead: UnsafePointer<Float>?
   ) -> T where T.Row.L == Self {
-    var pointers = b.pointers + (taps.lowerBound &* b.pointerStride &+ r)
+    let totals = b.scratch + Block.totalsOffset
+    let (tapRun, channelRun) = (max(1, b.run / max(1, b.channels)), min(b.run, b.channels))
+    var (pointers, weights) = (b.pointers + r, b.weights + b.taps &* b.channels &* n)
+    var ahead = ahead
     var sums = T(pointers)
-    var weights =
-      b.weights + ((b.taps &* b.channels) &* n &+ (taps.lowerBound &* b.channels &+ channels.lowerBound) &* T.Row.width)
-    var tap = taps.lowerBound
-    while tap < taps.upperBound {
-      sums.read(from: pointers)
-      pointers += b.pointerStride
-      var k = channels.lowerBound
-      if sums.reads(only: b.zeros) {
-        weights += channels.count &* T.Row.width
-      } else if let first = ahead {
-        var next = first
-        while k < channels.upperBound {
+    var isPadding = sums.reads(only: b.zeros)
+    var hasTotals = false
+    var (tapsLeft, tapsOfRun, k) = (b.taps, tapRun, 0)
+    while tapsLeft > 0 {
+      let last = min(k &+ channelRun, b.channels)
+      if isPadding {
+        weights += (last &- k) &* T.Row.width
+        k = last
+      } else if var next = ahead {
+        while k < last {
           lp_prefetch(next)
           next += T.Row.width / 2
           sums.add(k, weights)
@@ -237,14 +226,28 @@ extension Lanes {
         }
         ahead = next
       } else {
-        while k < channels.upperBound {
+        while k < last {
           sums.add(k, weights)
           weights += T.Row.width
           k = k &+ 1
         }
       }
-      tap = tap &+ 1
+      var isRun = true
+      if k == b.channels {
+        (tapsLeft, tapsOfRun, k) = (tapsLeft &- 1, tapsOfRun &- 1, 0)
+        if tapsLeft == 0 { break }
+        pointers += b.pointerStride
+        sums.read(from: pointers)
+        isPadding = sums.reads(only: b.zeros)
+        isRun = tapsOfRun == 0
+      }
+      if isRun {
+        sums.keep(at: totals, adding: hasTotals)
+        sums.clear()
+        (hasTotals, tapsOfRun) = (true, tapRun)
+      }
     }
+    if hasTotals { sums.take(from: totals) }
     return sums
   }
 

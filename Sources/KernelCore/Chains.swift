@@ -4,8 +4,10 @@ extension Lanes {
   @inlinable @inline(__always)
   static func chains(_ rounds: Int, _ factor: Float, _ summand: Float) -> Float {
     let (x, y) = (splat(factor), splat(summand))
-    var (a, b, c, d, e, f) = (x, y, x + y, x + x, y + y, x - y)
-    var (g, h, i, j, k, l) = (a + y, b + y, c + y, d + y, e + y, f + y)
+    // Each from another number: of two that start alike the compiler makes one.
+    var (a, b, c, d) = (x, x + y, x - y, x * y)
+    var (e, f, g, h) = (a + d, b + d, c + d, d + d)
+    var (i, j, k, l) = (e * e, f * f, g * g, h * h)
     for _ in 0..<rounds {
       a = fma(y, a, x)
       b = fma(y, b, x)

@@ -12,6 +12,8 @@ public protocol Tile {
   mutating func add(_ k: Int, _ weights: UnsafePointer<Float>)
   /// Writes the sums to `totals` ([rows, columns]), in addition to what lies there or in its place.
   func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool)
+  /// From now on sums of nothing yet.
+  mutating func clear()
   /// Adds the totals to the sums.
   mutating func take(from totals: UnsafePointer<Float>)
   /// Stores the first `rows` rows.
@@ -81,6 +83,9 @@ public struct TileRow<Row: Sums>: Tile {
   }
 
   @inlinable @inline(__always)
+  public mutating func clear() { sums = Row() }
+
+  @inlinable @inline(__always)
   public mutating func take(from totals: UnsafePointer<Float>) { sums.take(from: totals) }
 
   @inlinable @inline(__always)
@@ -127,6 +132,12 @@ public struct Stack<Top: Tile, Bottom: Tile>: Tile where Top.Row == Bottom.Row {
   public func keep(at totals: UnsafeMutablePointer<Float>, adding: Bool) {
     top.keep(at: totals, adding: adding)
     bottom.keep(at: totals + Top.rows &* Row.width, adding: adding)
+  }
+
+  @inlinable @inline(__always)
+  public mutating func clear() {
+    top.clear()
+    bottom.clear()
   }
 
   @inlinable @inline(__always)
