@@ -11,6 +11,12 @@ extension Lanes {
     return fma(splat(c0), pairs, x)
   }
 
+  /// The same by Horner's scheme, where nothing waits for the result: `rest` is the factor of x⁴.
+  @inlinable @inline(__always)
+  static func polynomial(_ x: V, _ c0: Float, _ c1: Float, _ c2: Float, _ c3: Float, _ rest: V) -> V {
+    fma(splat(c0), fma(splat(c1), fma(splat(c2), fma(splat(c3), rest, x), x), x), x)
+  }
+
   @inlinable @inline(__always)
   static func line(_ x: V, _ c0: Float, _ c1: Float) -> V { fma(splat(c0), splat(c1), x) }
 
@@ -87,10 +93,18 @@ extension Lanes {
     return V.pick(splat(1), lessThan: size, large, else: small)
   }
 
+  /// `max(x, 0) - |x| Φ(-|x|)`, Φ that of the normal distribution: a rational function, fitted on 0...5.5 so that
+  /// the largest error of the product (5e-8) is least, and 0 beyond.
   @inlinable @inline(__always)
   static func gelu(_ x: V) -> V {
-    let half = x * splat(0.5)
-    return fma(half, half, erf(x * splat(0.707_106_78)))
+    let size = V.magnitude(x)
+    let numerator = polynomial(
+      size, 0.5, -0.474_602_5, 0.181_541_38, -0.034_959_37, line(size, 0.003_387_126_8, -1.320_086_2e-4))
+    let higher = polynomial(
+      size, 0.022_502_858, -0.001_112_261_9, 0.003_334_078, -8.066_211_6e-4, splat(2.439_923_8e-4))
+    let denominator = polynomial(size, 1, -0.151_346_58, 0.242_671_43, -0.010_987_242, higher)
+    let excess = V.pick(size, lessThan: splat(5.5), size * numerator / denominator, else: splat(0))
+    return V.pick(x, lessThan: splat(0), splat(0), else: x) - excess
   }
 
   @inlinable @inline(__always)

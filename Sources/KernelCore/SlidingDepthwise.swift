@@ -1,46 +1,125 @@
-/// A depthwise convolution of stride 1 at eight neighbouring output pixels, or four where registers are few: each pixel
-/// of the input is loaded once for all taps of a row of the kernel.
+/// A depthwise convolution of stride 1 at neighbouring output pixels, in one row of the output or in two: an input pixel
+/// is then loaded once for the taps of both.
 ///
 /// Sums and results are those of `DepthwiseStrip`, added in the same order.
 public struct DepthwiseSlide {
-  /// [rows, `Lanes.slidePixels` + width - 1]: where the channels of the input pixels start.
+  /// Rows of the input, counted from the one under the kernel's first row at the upper output row.
+  public var rows: Range<Int>
+  /// [rows, pointerStride]: where the channels of the input pixels start; `Lanes.slidePixels` + width - 1 are read.
   public var pointers: UnsafePointer<UnsafePointer<Float>>
+  public var pointerStride: Int
   /// How many of the output pixels are stored.
   public var pixels: Int
-  /// Of the kernel, those that lie in the image.
-  public var rows: Int
-  public var width, channels: Int
-  /// [rows, width, channels]
+  /// Of the kernel.
+  public var height, width: Int
+  public var channels: Int
+  /// [height, width, channels]
   public var weights: UnsafePointer<Float>
   public var bias: UnsafePointer<Float>?
   /// Laid out as the output.
   public var residual: UnsafePointer<Float>?
+  /// The upper row.
   public var output: UnsafeMutablePointer<Float>
+  /// From there to the lower row, if that is wanted.
+  public var lowerRow: Int?
   public var low, high: Float
 
   public init(
-    pointers: UnsafePointer<UnsafePointer<Float>>, pixels: Int, rows: Int, width: Int, channels: Int,
-    weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?,
-    output: UnsafeMutablePointer<Float>, low: Float, high: Float
+    rows: Range<Int>, pointers: UnsafePointer<UnsafePointer<Float>>, pointerStride: Int, pixels: Int, height: Int,
+    width: Int, channels: Int, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    residual: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>, lowerRow: Int?, low: Float, high: Float
   ) {
-    self.pointers = pointers
-    self.pixels = pixels
     self.rows = rows
+    self.pointers = pointers
+    self.pointerStride = pointerStride
+    self.pixels = pixels
+    self.height = height
     self.width = width
     self.channels = channels
     self.weights = weights
     self.bias = bias
     self.residual = residual
     self.output = output
+    self.lowerRow = lowerRow
     self.low = low
     self.high = high
   }
 }
 
-extension Lanes {
-  /// Output pixels of a `DepthwiseSlide`.
+/// A vector of each of some neighbouring pixels.
+@usableFromInline protocol PixelVectors {
+  associatedtype L: Lanes
+  static var count: Int { get }
+  /// Zeros.
+  init()
+  /// The first `rest` of the channels from `c` on.
+  init(_ pointers: UnsafePointer<UnsafePointer<Float>>, _ c: Int, first rest: Int)
+  mutating func add(_ weight: L.V, _ pixels: Self)
+  func forEach(_ body: (_ pixel: Int, _ sum: L.V) -> Void)
+}
+
+@usableFromInline struct OnePixel<L: Lanes>: PixelVectors {
+  @usableFromInline var vector: L.V
+
   @inlinable @inline(__always)
-  static var slidePixels: Int { hasTallTiles ? 8 : 4 }
+  static var count: Int { 1 }
+
+  @inlinable @inline(__always)
+  init() { vector = L.splat(0) }
+
+  @inlinable @inline(__always)
+  init(_ pointers: UnsafePointer<UnsafePointer<Float>>, _ c: Int, first rest: Int) {
+    vector = L.load(pointers[0] + c, first: rest)
+  }
+
+  @inlinable @inline(__always)
+  mutating func add(_ weight: L.V, _ pixels: Self) { vector = L.fma(vector, weight, pixels.vector) }
+
+  @inlinable @inline(__always)
+  func forEach(_ body: (_ pixel: Int, _ sum: L.V) -> Void) { body(0, vector) }
+}
+
+@usableFromInline struct Pixels<Left: PixelVectors, Right: PixelVectors>: PixelVectors where Left.L == Right.L {
+  @usableFromInline typealias L = Left.L
+  @usableFromInline var left: Left
+  @usableFromInline var right: Right
+
+  @inlinable @inline(__always)
+  static var count: Int { Left.count &+ Right.count }
+
+  @inlinable @inline(__always)
+  init() {
+    left = Left()
+    right = Right()
+  }
+
+  @inlinable @inline(__always)
+  init(_ pointers: UnsafePointer<UnsafePointer<Float>>, _ c: Int, first rest: Int) {
+    left = Left(pointers, c, first: rest)
+    right = Right(pointers + Left.count, c, first: rest)
+  }
+
+  @inlinable @inline(__always)
+  mutating func add(_ weight: L.V, _ pixels: Self) {
+    left.add(weight, pixels.left)
+    right.add(weight, pixels.right)
+  }
+
+  @inlinable @inline(__always)
+  func forEach(_ body: (_ pixel: Int, _ sum: L.V) -> Void) {
+    left.forEach(body)
+    right.forEach { body(Left.count &+ $0, $1) }
+  }
+}
+
+extension Lanes {
+  @usableFromInline typealias TwoPixels = Pixels<OnePixel<Self>, OnePixel<Self>>
+  @usableFromInline typealias FourPixels = Pixels<TwoPixels, TwoPixels>
+  @usableFromInline typealias SevenPixels = Pixels<FourPixels, Pixels<TwoPixels, OnePixel<Self>>>
+
+  /// Output pixels of a row of a `DepthwiseSlide`.
+  @inlinable @inline(__always)
+  static var slidePixels: Int { hasTallTiles ? SevenPixels.count : FourPixels.count }
 
   @inlinable @inline(__always)
   static func depthwise(_ s: DepthwiseSlide) {
@@ -56,73 +135,62 @@ extension Lanes {
   @inlinable @inline(__always)
   static func slide(_ s: DepthwiseSlide, _ c: Int, _ rest: Int) {
     if hasTallTiles {
-      slideEight(s, c, rest)
+      slide(SevenPixels.self, s, c, rest)
     } else {
-      slideFour(s, c, rest)
+      slide(FourPixels.self, s, c, rest)
     }
   }
 
   @inlinable @inline(__always)
-  static func slideEight(_ s: DepthwiseSlide, _ c: Int, _ rest: Int) {
-    var left = FourSums<Self>()
-    var right = FourSums<Self>()
-    var p = s.pointers
-    var w = s.weights + c
-    for _ in 0..<s.rows {
-      var x0 = load(p[0] + c, first: rest)
-      var x1 = load(p[1] + c, first: rest)
-      var x2 = load(p[2] + c, first: rest)
-      var x3 = load(p[3] + c, first: rest)
-      var x4 = load(p[4] + c, first: rest)
-      var x5 = load(p[5] + c, first: rest)
-      var x6 = load(p[6] + c, first: rest)
-      p += 7
-      for _ in 0..<s.width {
-        let x7 = load(p[0] + c, first: rest)
-        let weight = load(w, first: rest)
-        left.add(weight, x0, x1, x2, x3)
-        right.add(weight, x4, x5, x6, x7)
-        (x0, x1, x2, x3, x4, x5, x6) = (x1, x2, x3, x4, x5, x6, x7)
-        p += 1
-        w += s.channels
+  static func slide<P: PixelVectors>(_: P.Type, _ s: DepthwiseSlide, _ c: Int, _ rest: Int) where P.L == Self {
+    var (upper, lower) = (P(), P())
+    var line = s.pointers
+    let kernelRow = s.width &* s.channels
+    for row in s.rows {
+      var w = s.weights + (row &* kernelRow &+ c)
+      let end = line + s.width
+      var p = line
+      if s.lowerRow == nil || row == 0 {
+        while p < end {
+          upper.add(load(w, first: rest), P(p, c, first: rest))
+          p += 1
+          w += s.channels
+        }
+      } else if row == s.height {
+        w -= kernelRow
+        while p < end {
+          lower.add(load(w, first: rest), P(p, c, first: rest))
+          p += 1
+          w += s.channels
+        }
+      } else {
+        while p < end {
+          let x = P(p, c, first: rest)
+          upper.add(load(w, first: rest), x)
+          lower.add(load(w - kernelRow, first: rest), x)
+          p += 1
+          w += s.channels
+        }
       }
+      line += s.pointerStride
     }
-    store(left, s, 0, c, rest)
-    store(right, s, 4, c, rest)
+    store(upper, s, c, rest, at: c)
+    if let row = s.lowerRow { store(lower, s, c, rest, at: row &+ c) }
   }
 
+  /// Stores the sums of the pixels that are there, the first of them `place` floats behind the output's start.
   @inlinable @inline(__always)
-  static func slideFour(_ s: DepthwiseSlide, _ c: Int, _ rest: Int) {
-    var sums = FourSums<Self>()
-    var p = s.pointers
-    var w = s.weights + c
-    for _ in 0..<s.rows {
-      var x0 = load(p[0] + c, first: rest)
-      var x1 = load(p[1] + c, first: rest)
-      var x2 = load(p[2] + c, first: rest)
-      p += 3
-      for _ in 0..<s.width {
-        let x3 = load(p[0] + c, first: rest)
-        sums.add(load(w, first: rest), x0, x1, x2, x3)
-        (x0, x1, x2) = (x1, x2, x3)
-        p += 1
-        w += s.channels
-      }
-    }
-    store(sums, s, 0, c, rest)
-  }
-
-  /// Stores the sums of the pixels from `first` on, as far as they are there.
-  @inlinable @inline(__always)
-  static func store(_ sums: FourSums<Self>, _ s: DepthwiseSlide, _ first: Int, _ c: Int, _ rest: Int) {
-    var pixel = first
-    while pixel < min(first &+ 4, s.pixels) {
-      let place = pixel &* s.channels &+ c
-      var sum = sums[pixel &- first]
-      if let bias = s.bias { sum = sum + load(bias + c, first: rest) }
-      if let residual = s.residual { sum = sum + load(residual + place, first: rest) }
-      store(clamp(sum, splat(s.low), splat(s.high)), s.output + place, first: rest)
-      pixel = pixel &+ 1
+  static func store<P: PixelVectors>(
+    _ sums: P, _ s: DepthwiseSlide, _ c: Int, _ rest: Int, at place: Int
+  ) where P.L == Self {
+    let bias = s.bias.map { load($0 + c, first: rest) }
+    sums.forEach { pixel, sum in
+      guard pixel < s.pixels else { return }
+      let place = place &+ pixel &* s.channels
+      var v = sum
+      if let bias { v = v + bias }
+      if let residual = s.residual { v = v + load(residual + place, first: rest) }
+      store(clamp(v, splat(s.low), splat(s.high)), s.output + place, first: rest)
     }
   }
 }

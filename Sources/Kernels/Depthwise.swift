@@ -9,24 +9,31 @@ extension Kernels {
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
   ) {
     let slides = c.strideX == 1 && c.dilationX == 1
+    // Two rows of the output have all rows of the input but one in common.
+    let height = slides && c.strideY == 1 && c.dilationY == 1 ? 2 : 1
+    let strips = (c.outputHeight + height - 1) / height
     let taps = c.kernelHeight * c.kernelWidth
-    let pointerCount = slides ? c.kernelHeight * (table.slidePixels + c.kernelWidth - 1) : 4 * taps
+    let pointerCount = slides ? min(c.kernelHeight + height - 1, c.inputHeight) * slideStride(c) : 4 * taps
     let pointerBytes = MemoryLayout<UnsafePointer<Float>>.stride * pointerCount
-    parallel.forEach(c.batch * c.outputHeight) { rows in
+    parallel.forEach(c.batch * strips) { range in
       withUnsafeTemporaryAllocation(byteCount: pointerBytes + 4 * c.outputChannels, alignment: 64) { memory in
         guard let base = memory.baseAddress else { return }
         let pointers = base.assumingMemoryBound(to: UnsafePointer<Float>.self)
         let zeros = (base + pointerBytes).assumingMemoryBound(to: Float.self)
         zeros.update(repeating: 0, count: c.outputChannels)
-        for row in rows {
+        for strip in range {
+          let (image, y) = (strip / strips, strip % strips * height)
+          let rows = y..<min(y + height, c.outputHeight)
           if slides {
-            slide(c, row: row, input, weights, into: output, epilogue, pointers, zeros)
+            slide(c, image, rows, input, weights, into: output, epilogue, pointers, zeros)
           } else {
-            step(c, row: row, input, weights, into: output, epilogue, pointers, zeros)
+            step(
+              c, row: image * c.outputHeight + y, input, weights, into: output, epilogue, pointers, zeros)
           }
-          let first = row * c.outputWidth
+          let first = (image * c.outputHeight + y) * c.outputWidth
           applyUnclamped(
-            epilogue, output, stride: c.outputChannels, first..<first + c.outputWidth, 0..<c.outputChannels)
+            epilogue, output, stride: c.outputChannels, first..<first + rows.count * c.outputWidth,
+            0..<c.outputChannels)
         }
       }
     }
@@ -51,32 +58,42 @@ extension Kernels {
     }
   }
 
-  /// One row of the output, as many pixels at a time as registers allow, of the kernel's rows that lie in the image.
+  /// Pixels of an input row that the slides of an output row read, padding included.
+  private func slideStride(_ c: Convolution) -> Int {
+    (c.outputWidth + table.slidePixels - 1) / table.slidePixels * table.slidePixels + c.kernelWidth - 1
+  }
+
+  /// One or two rows of the output of an image, as many pixels at a time as registers allow, from the rows of the input
+  /// that there are.
   private func slide(
-    _ c: Convolution, row: Int, _ input: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
-    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue,
+    _ c: Convolution, _ image: Int, _ rows: Range<Int>, _ input: UnsafePointer<Float>,
+    _ weights: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue,
     _ pointers: UnsafeMutablePointer<UnsafePointer<Float>>, _ zeros: UnsafePointer<Float>
   ) {
     let clamp = epilogue.activation?.clampRange
-    let image = input + row / c.outputHeight * c.inputHeight * c.inputWidth * c.inputChannels
-    let top = row % c.outputHeight * c.strideY - c.padTop
-    let inside = (0..<c.kernelHeight).filter { (0..<c.inputHeight).contains(top + $0 * c.dilationY) }
-    for x in stride(from: 0, to: c.outputWidth, by: table.slidePixels) {
-      var next = pointers
-      for ky in inside {
-        let line = image + (top + ky * c.dilationY) * c.inputWidth * c.inputChannels
-        for ix in x - c.padLeft..<x - c.padLeft + table.slidePixels + c.kernelWidth - 1 {
-          next.pointee = ix >= 0 && ix < c.inputWidth ? line + ix * c.inputChannels : zeros
-          next += 1
-        }
-      }
-      let place = (row * c.outputWidth + x) * c.outputChannels
+    let picture = input + image * c.inputHeight * c.inputWidth * c.inputChannels
+    let top = rows.lowerBound * c.strideY - c.padTop
+    let inside = Pooling.inside(top, c.dilationY, c.kernelHeight + rows.count - 1, c.inputHeight)
+    let rowFloats = c.outputWidth * c.outputChannels
+    let stride = slideStride(c)
+    for (i, row) in inside.enumerated() {
+      let line = picture + (top + row * c.dilationY) * c.inputWidth * c.inputChannels
+      let pointers = pointers + i * stride
+      let first = min(max(0, c.padLeft), stride)
+      let end = max(first, min(c.padLeft + c.inputWidth, stride))
+      pointers.update(repeating: zeros, count: first)
+      for j in first..<end { pointers[j] = line + (j - c.padLeft) * c.inputChannels }
+      (pointers + end).update(repeating: zeros, count: stride - end)
+    }
+    for x in Swift.stride(from: 0, to: c.outputWidth, by: table.slidePixels) {
+      let place = (image * c.outputHeight + rows.lowerBound) * rowFloats + x * c.outputChannels
       table.slide(
         DepthwiseSlide(
-          pointers: pointers, pixels: min(table.slidePixels, c.outputWidth - x), rows: inside.count,
-          width: c.kernelWidth, channels: c.outputChannels,
-          weights: weights + (inside.first ?? 0) * c.kernelWidth * c.outputChannels, bias: epilogue.bias,
-          residual: epilogue.residual.map { $0 + place }, output: output + place, low: clamp?.lowerBound ?? -.infinity,
+          rows: inside, pointers: pointers + x, pointerStride: stride,
+          pixels: min(table.slidePixels, c.outputWidth - x), height: c.kernelHeight, width: c.kernelWidth,
+          channels: c.outputChannels, weights: weights, bias: epilogue.bias,
+          residual: epilogue.residual.map { $0 + place }, output: output + place,
+          lowerRow: rows.count > 1 ? rowFloats : nil, low: clamp?.lowerBound ?? -.infinity,
           high: clamp?.upperBound ?? .infinity))
     }
   }

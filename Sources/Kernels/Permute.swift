@@ -60,7 +60,7 @@ struct Permutation {
     let isCopy = lastOfSource == axes.count - 1
     let outer = axes.indices.filter { $0 != axes.count - 1 && $0 != lastOfSource }.map { axes[$0] }
     let across = axes[lastOfSource]
-    let strip = isCopy ? 1 : 16
+    let strip = isCopy ? 1 : max(16, 512 / max(1, last.extent))
     let strips = isCopy ? 1 : (across.extent + strip - 1) / strip
     let count = outer.reduce(strips) { $0 * $1.extent }
     parallel.forEach(count, grain: max(1, Kernels.elementGrain / (last.extent * strip))) { tasks in
@@ -85,11 +85,19 @@ struct Permutation {
     }
   }
 
-  /// Copies a strip of `rows` rows of up to 16 neighbours to as many columns.
+  /// Copies a strip of `rows` rows of neighbours to as many columns.
   private func transpose<T: BitwiseCopyable>(
     _ source: UnsafePointer<T>, _ sourceStride: Int, _ output: UnsafeMutablePointer<T>, _ outputStride: Int,
     rows: Int, columns: Int
   ) {
+    if rows < 8 {
+      // As an image's colours: long rows to short columns.
+      for row in 0..<rows {
+        let (from, to) = (source + row &* sourceStride, output + row)
+        for column in 0..<columns { to[column &* outputStride] = from[column] }
+      }
+      return
+    }
     for first in stride(from: 0, to: rows, by: 16) {
       let end = min(rows, first + 16)
       for column in 0..<columns {

@@ -111,11 +111,18 @@ struct Windows {
       (target + left).update(from: picture + y * inputRow + skipped, count: middle)
       (target + left + middle).update(repeating: 0, count: rowFloats - left - middle)
     }
+    let firstX = pixels.lowerBound - firstY * c.outputWidth
     for ky in 0..<c.kernelHeight {
-      for (i, pixel) in pixels.enumerated() {
-        let row = (pixel / c.outputWidth - firstY) * c.strideY + ky * c.dilationY
-        let place = copy + (row * rowFloats + pixel % c.outputWidth * c.strideX * c.inputChannels)
-        scratch.pointers[ky * scratch.pointerStride + i] = UnsafePointer(place)
+      let pointers = scratch.pointers + ky * scratch.pointerStride
+      var line = copy + ky * c.dilationY * rowFloats
+      var x = firstX
+      for i in 0..<pixels.count {
+        pointers[i] = UnsafePointer(line + x * c.strideX * c.inputChannels)
+        x += 1
+        if x == c.outputWidth {
+          x = 0
+          line += c.strideY * rowFloats
+        }
       }
     }
   }

@@ -10,7 +10,7 @@ struct MatrixTests {
   static let sizes = [
     Size(rows: 1, depth: 1, columns: 1), Size(rows: 7, depth: 13, columns: 5), Size(rows: 50, depth: 33, columns: 70),
     Size(rows: 3, depth: 100, columns: 129), Size(rows: 301, depth: 8, columns: 16),
-    Size(rows: 8, depth: 0, columns: 9),
+    Size(rows: 8, depth: 0, columns: 9), Size(rows: 26, depth: 300, columns: 40),
   ]
 
   /// A product with room between the rows of both operands.

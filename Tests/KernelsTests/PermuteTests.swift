@@ -6,7 +6,7 @@ struct PermuteTests {
   static let cases: [(shape: [Int], permutation: [Int])] = [
     ([], []), ([5], [0]), ([3, 4], [1, 0]), ([2, 3, 35, 18], [0, 2, 3, 1]), ([2, 17, 19, 3], [0, 3, 1, 2]),
     ([2, 3, 4, 5, 6], [4, 2, 0, 3, 1]), ([1, 40, 1, 33], [3, 0, 1, 2]), ([6, 5, 4], [1, 0, 2]),
-    ([3, 0, 2], [2, 1, 0]),
+    ([3, 0, 2], [2, 1, 0]), ([2, 3, 30, 41], [0, 2, 3, 1]),
   ]
 
   @Test("A permuted tensor has each element in its place", arguments: cases)
