@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLimpid
 import CThread
+import Parallel
 import Tensors
 
 /// Runs the body of a C function that can fail; a failure becomes its status and this thread's last error.
 func boundary(_ body: () throws -> Void) -> limpid_status {
   clearReserve()
   do {
-    try body()
+    try computing(body)
     return LIMPID_OK
   } catch {
     let failure = error as? Failure ?? Failure(.internal, "an unexpected error: \(error)")

@@ -170,7 +170,7 @@ private struct FileSource: @unchecked Sendable {
   @Sendable func file(_ index: Int) throws -> [UInt8]? {
     var data: UnsafeRawPointer?
     var size = 0
-    guard give(user, index, &data, &size) == 0, size >= 0 else {
+    guard calling({ give(user, index, &data, &size) }) == 0, size >= 0 else {
       throw Failure(.io, "the caller cannot give its file")
     }
     return data.map { Array(UnsafeRawBufferPointer(start: $0, count: size)) }

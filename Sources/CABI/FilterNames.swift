@@ -62,7 +62,7 @@ extension ImageSet {
     guard count >= 0 else { throw Failure(.invalidArgument, "image_count is out of range") }
     self.init(count: count) { index, lend in
       var view = limpid_image_view()
-      guard source(user, index, &view) == 0 else { throw Progress.cancelled }
+      guard calling({ source(user, index, &view) }) == 0 else { throw Progress.cancelled }
       try withImages(&view, 1, for: model) { images in
         for image in images { try lend(image) }
       }

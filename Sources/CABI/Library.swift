@@ -61,5 +61,5 @@ func log(_ level: limpid_log_level, _ message: @autoclosure () -> String) {
   // The handler is called outside of the lock, so that it may set another one.
   let handler = logHandler.withLock { $0 }
   guard let function = handler.function, level.rawValue <= handler.level.rawValue else { return }
-  message().withCString { function(handler.user, level, $0) }
+  message().withCString { text in calling { function(handler.user, level, text) } }
 }

@@ -68,7 +68,7 @@ extension Progress {
       return
     }
     let user = options.user
-    self.init { done, total in report(user, done, total) == 0 }
+    self.init { done, total in calling { report(user, done, total) == 0 } }
   }
 
   /// Of calls that read nothing else of their options.

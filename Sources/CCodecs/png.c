@@ -57,7 +57,7 @@ static uint32_t checksum(const uint8_t *data, size_t size) {
 
 /// Pillow reads the checksums up to the pixels, and none from there on: zlib has one of its own for those.
 static lp_status check_head(const source *s) {
-  for (size_t at = 8; s->size - at >= 12;) {
+  for (size_t at = 8; at + 12 <= s->size;) {
     const size_t length = big_endian(s->data + at);
     const uint8_t *kind = s->data + at + 4;
     if (length > s->size - at - 12 || !memcmp(kind, "IDAT", 4)) return LP_OK;

@@ -94,6 +94,7 @@ static int help(uint32_t *seen) {
 }
 
 static void *serve(void *unused) {
+  lp_reset_arithmetic();
   // A new thread has the affinity of the one that made it, which may be bound to a core of its own.
   cpu_set_t cores;
   if (sched_getaffinity(getpid(), sizeof cores, &cores) == 0) sched_setaffinity(0, sizeof cores, &cores);

@@ -32,7 +32,7 @@ public struct LimpidError: Error, Sendable, CustomStringConvertible {
 /// The library's failures, as `LimpidError`.
 func translated<R>(_ body: () throws -> R) throws -> R {
   do {
-    return try body()
+    return try computing(body)
   } catch let failure as Failure {
     throw LimpidError(failure)
   }
@@ -64,6 +64,6 @@ extension Progress {
       self = .unwatched
       return
     }
-    self.init { done, total in report(total > 0 ? Double(done) / Double(total) : 1) }
+    self.init { done, total in calling { report(total > 0 ? Double(done) / Double(total) : 1) } }
   }
 }

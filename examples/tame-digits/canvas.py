@@ -49,3 +49,22 @@ def paint_all(digits, labels, count, random):
     painted = [paint(digits[i], random) for i in chosen]
     pictures = np.stack([picture for picture, _ in painted]).transpose(0, 3, 1, 2).astype(np.float32) / 255
     return pictures, labels[chosen], np.stack([ink for _, ink in painted])
+
+
+def box(ink):
+    """bool [height, width]: the smallest rectangle around the ink."""
+    rows, columns = np.flatnonzero(ink.max(1) > 128), np.flatnonzero(ink.max(0) > 128)
+    inside = np.zeros(ink.shape, bool)
+    inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return inside
+
+
+def sheet(rows, scale=2, gap=4):
+    """Rows of uint8 [SIDE, SIDE, 3] on one image, `scale` times as large, of 256 colours."""
+    side = SIDE * scale
+    large = Image.new("RGB", (max(map(len, rows)) * (side + gap) - gap, len(rows) * (side + gap) - gap), "white")
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            image = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+            large.paste(image, (x * (side + gap), y * (side + gap)))
+    return large.quantize(256)

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "arithmetic.h"
+
 /* This thread's last error message, UTF-8; "" at first. Swift has no thread-local variables. */
 const char *lp_message(void);
 

@@ -18,7 +18,7 @@ enum ConvTranspose {
         [constant], as: "ConvTranspose \(phases.key)", byteCount: phases.packedByteCount
       ) {
         let storage = try Storage(byteCount: phases.packedByteCount)
-        phases.pack(constant.data, into: storage.base, request.parallel)
+        try phases.pack(constant.data, into: storage.base, request.parallel)
         return storage
       }
     }
@@ -34,7 +34,7 @@ enum ConvTranspose {
       multiplyAdds: try request.input(0).shape.count * g.columns * g.kernel.reduce(1, *)
     ) { run in
       if isEmpty { return }
-      if packed == nil { phases.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
+      if packed == nil { try phases.pack(run.input(1, as: UInt8.self), into: run.workspace, run.parallel) }
       phases.run(
         run.input(0), packed: packed?.base ?? run.workspace, bias: hasBias ? run.input(2) : nil, into: run.output(),
         workspace: run.workspace + fedSize, run.parallel)

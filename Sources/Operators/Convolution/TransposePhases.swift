@@ -79,14 +79,16 @@ struct TransposePhases: Sendable {
     kernels.convolutionWorkspace(phase.convolution, phase.packing, threads: threads)
   }
 
-  /// `source` is [channels of all groups, columns, kernel], perhaps misaligned.
-  func pack(_ source: UnsafeRawPointer, into target: UnsafeMutableRawPointer, _ parallel: Parallel) {
+  /// `source` is [channels of all groups, columns, kernel], perhaps misaligned. Throws where there is no memory for the
+  /// weights of a phase.
+  func pack(_ source: UnsafeRawPointer, into target: UnsafeMutableRawPointer, _ parallel: Parallel) throws {
     let g = geometry
     let window = g.kernel[0] * g.kernel[1]
-    for phase in phases where !phase.taps.isEmpty {
+    // There may be more groups than anybody waits for, of nothing.
+    for phase in phases where !phase.taps.isEmpty && g.columns * g.channels > 0 {
       let count = phase.taps.count
       // As a convolution has them: [columns of all groups, channels, taps].
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: g.groups * g.columns * g.channels * count) { weights in
+      let ordered = try Buffer<Float>(count: g.groups * g.columns * g.channels * count) { weights in
         var next = 0
         for group in 0..<g.groups {
           for column in 0..<g.columns {
@@ -101,7 +103,9 @@ struct TransposePhases: Sendable {
             }
           }
         }
-        guard let base = weights.baseAddress else { return }
+      }
+      ordered.withUnsafeBufferPointer {
+        guard let base = $0.baseAddress else { return }
         kernels.pack(UnsafeRawPointer(base), as: phase.packing, into: target + phase.offset, parallel)
       }
     }
