@@ -10,6 +10,14 @@ public func checkReserve() throws {
 /// Forgets what an earlier call of this thread's host met.
 public func clearReserve() { _ = lp_took_reserve() }
 
+/// Throws where the system has no memory for `count` times `size` bytes: what Swift's own containers are about to hold,
+/// which end the process where they want more than the reserve has. The bytes are given back at once; should another
+/// thread take them first, there is the reserve.
+public func requireMemory(_ count: Int, of size: Int = 1) throws {
+  let (byteCount, overflow) = count.multipliedReportingOverflow(by: size)
+  _ = try Storage(byteCount: overflow ? .max : byteCount)
+}
+
 /// A block of bytes: owned, or borrowed from an object that it keeps alive (a memory-mapped file).
 ///
 /// Written only by whoever created it, before it is shared.

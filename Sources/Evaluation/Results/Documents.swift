@@ -66,13 +66,16 @@ extension Evaluation {
   }
 
   /// A line for each image: what the model says of it, and a column for each method and metric.
-  public func imageTable() -> String {
+  public func imageTable() throws -> String {
     let (methods, metrics) = (plan.methods, plan.explanationMetrics)
     let columns =
       plan.scoreMetrics.map(\.name)
       + methods.flatMap { method in
         ["\(method.name) class"] + metrics.map { "\(method.name) \($0.name)" }
       }
+    let records = records
+    // A text grows by doubling; a number is as long as 24 characters.
+    try requireMemory(records.count, of: 3 * 24 * (8 + columns.count))
     var text = CSV.line(
       ["index", "name", "truth", "predicted", "probability", "truth_probability", "truth_rank"] + columns + ["failed"])
     for i in data.samples.indices {

@@ -12,7 +12,7 @@ extension Evaluation {
     let curves = curveTable(summary)
     return [
       ("results.json", { try self.document(summary).document }), ("results.csv", { self.summaryTable(summary) }),
-      ("images.csv", { self.imageTable() }), ("timing.json", { self.timing().document }),
+      ("images.csv", { try self.imageTable() }), ("timing.json", { self.timing().document }),
     ] + (curves.map { text in [("curves.csv", { text })] } ?? [])
       + [("report.html", { try self.page(summary, source, progress) })]
   }

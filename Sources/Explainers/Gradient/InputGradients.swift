@@ -91,7 +91,11 @@ extension ExplanationRequest {
             results.note(scores[0], image)
           }
           let classes = wanted ?? []
-          if sums.isEmpty { sums = classes.map { _ in [Float](repeating: 0, count: moments * shape.count) } }
+          if sums.isEmpty {
+            // Sums and maps of each class.
+            try requireMemory(4 * moments * shape.count + 8 * (shape.count / max(1, shape[0])), of: classes.count)
+            sums = classes.map { _ in [Float](repeating: 0, count: moments * shape.count) }
+          }
           return try targetWeights(batch, batch.items.map { _ in classes }, target.weights)
         }
       ) { batch, round, gradients in

@@ -46,6 +46,7 @@ struct AISE: Explainer {
     let epsilon = try settings.number("epsilon")
     return try request.explainEach(.none) { subject, progress in
       let filling = try baseline.values(of: subject, request)
+      try requireMemory(subject.pixels, of: 8 * (subject.classes.count + 2))
       var rounds = 0
       return try subject.classes.map { index in
         var sum = [Double](repeating: 0, count: subject.pixels)

@@ -30,6 +30,8 @@ struct Occlusion: Explainer {
       let windows = try SlidingWindows(request, subject)
       let filling = try Self.filling(request, subject)
       let size = subject.shape.count
+      // Sums and maps of each class.
+      try requireMemory(8 * (size + subject.pixels), of: subject.classes.count)
       var sums = subject.classes.map { _ in [Double](repeating: 0, count: size) }
       var counts = [Int32](repeating: 0, count: size)
       var whole = scoring(subject.logits)

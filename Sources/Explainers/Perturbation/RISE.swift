@@ -44,6 +44,8 @@ struct RISE: Explainer {
       let masks = try RandomMasks(request, subject.height, subject.width, compat)
       let filling = try baseline.values(of: subject, request)
       let tolerance = try request.settings.number("tolerance")
+      // Sums and maps of each class, the sum of all masks, and the divisors.
+      try requireMemory(subject.pixels, of: 8 * ((tolerance > 0 ? 3 : 2) * subject.classes.count + 2))
       var sums = subject.classes.map { _ in MaskedSums(count: subject.pixels, hasSquares: tolerance > 0) }
       var total = [Double](repeating: 0, count: subject.pixels)
       var kept = KeptMasks(masks, request.call)

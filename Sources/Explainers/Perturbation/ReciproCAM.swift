@@ -36,6 +36,7 @@ struct ReciproCAM: Explainer {
       let isToken = layer.arrangement == .tokens || layer.arrangement == .channelsOfTokens
       let isWide = kernel == "gaussian" || (kernel == "auto" && isToken)
       let source = try value.aligned()
+      try requireMemory(rows * columns, of: 12 * subject.classes.count)
       var grids = subject.classes.map { _ in [Float](repeating: 0, count: rows * columns) }
       try tail.forEach(count: rows * columns, progress) { q, target in
         let numbers = source.data.assumingMemoryBound(to: Float.self)

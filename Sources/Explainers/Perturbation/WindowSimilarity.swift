@@ -42,6 +42,7 @@ struct WindowSimilarity: Explainer {
       let filling = try Occlusion.filling(request, subject)
       let reference = try Self.reference(request, subject, embedding, progress)
       let size = subject.shape.count
+      try requireMemory(size, of: 12)
       var sums = [Double](repeating: 0, count: size)
       var counts = [Int32](repeating: 0, count: size)
       var whole = metric.similarity(try subject.values[0].floats().array(of: Float.self), reference)

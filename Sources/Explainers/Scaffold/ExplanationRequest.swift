@@ -70,14 +70,15 @@ public struct ExplanationRequest {
     }
   }
 
-  /// Throws where explanations like this one, one for each wanted class, would take more than the memory limit. A
-  /// caller's handle holds each grid once more.
+  /// Throws where explanations like this one, one for each wanted class, would take more than the memory limit, or than
+  /// the system has. A caller's handle holds each grid once more.
   func checkMemory(ofAllLike explanation: Explanation) throws {
     let details = explanation.details.reduce(0) { $0 + $1.tensor.byteCount }
     let size = 2 * MemoryLayout<Float>.stride * explanation.grid.values.count + details
     let count = classes.reduce(0) { $0 + $1.count }
     let (all, overflow) = size.multipliedReportingOverflow(by: count)
     try model.engine.limit.check(overflow ? .max : all, for: "\(count) explanations")
+    try requireMemory(all)
   }
 
   /// What the caller feeds under `name`, as `Call.draw`.

@@ -1,5 +1,6 @@
 import Explanations
 import Models
+import Parallel
 import Tensors
 
 /// An image cut into connected parts of like colour.
@@ -19,10 +20,12 @@ struct Superpixels {
   /// What the caller feeds, else what SLIC finds.
   init(_ request: ExplanationRequest, _ subject: Subject) throws {
     guard let given = try request.draw("segments", [subject.height, subject.width]) else {
+      // Labels, distances, pieces, and the colours twice.
+      try requireMemory(subject.pixels, of: 32 + 8 * subject.channels)
       let slic = SLIC(
         subject, count: try request.settings.integer("segments"),
         compactness: try request.settings.number("compactness"))
-      (labels, count) = Self.numbered(slic.connected())
+      (labels, count) = Self.numbered(try slic.connected(request.progress.polling))
       return
     }
     let numbers = given.array(of: Float.self)
@@ -73,7 +76,7 @@ private struct SLIC {
   /// A centre: row, column, colours.
   private typealias Centre = [Double]
 
-  private func assigned() -> [Int] {
+  private func assigned(_ progress: Progress) throws -> [Int] {
     let rows = max(1, Int((Double(height) / spacing).rounded()))
     let columns = max(1, Int((Double(width) / spacing).rounded()))
     var centres = (0..<rows * columns).map { i -> Centre in
@@ -87,6 +90,7 @@ private struct SLIC {
     for _ in 0..<10 {
       var best = [Double](repeating: .infinity, count: labels.count)
       for (k, centre) in centres.enumerated() {
+        try progress.advance(0, of: 1)
         let (y, x) = (Int(centre[0]), Int(centre[1]))
         for row in max(0, y - reach)...min(height - 1, y + reach) {
           for column in max(0, x - reach)...min(width - 1, x + reach) {
@@ -121,8 +125,8 @@ private struct SLIC {
   }
 
   /// Every part in one piece; small pieces are given to the one that came before beside them.
-  func connected() -> [Int] {
-    let labels = assigned()
+  func connected(_ progress: Progress) throws -> [Int] {
+    let labels = try assigned(progress)
     let smallest = Int(spacing * spacing / 4)
     var result = [Int](repeating: -1, count: labels.count)
     var next = 0

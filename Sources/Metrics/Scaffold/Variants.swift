@@ -153,6 +153,8 @@ private final class VariantStream: InputStream {
     image = (number, input)
     let shape = shapes[number]
     let subject = Subject(index: index, input: input, channels: shape[0], height: shape[1], width: shape[2])
+    // The order of the pixels, their places in it, and what is put in their stead.
+    try requireMemory(shape[1] * shape[2], of: 32)
     let made = (subject, try prepare(subject))
     current = made
     return made

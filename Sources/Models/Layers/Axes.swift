@@ -86,7 +86,7 @@ extension [Axis] {
       var open = extent
       var factors: [Axis.Factor] = []
       while open > 1 {
-        guard let next = rest.popFirst() else { return nil }
+        guard let next = rest.popFirst(), next.extent > 0 else { return nil }
         if open % next.extent == 0 {
           factors.append(next)
           open /= next.extent

@@ -210,3 +210,17 @@ def test_what_is_of_a_wrong_kind_is_refused_by_an_exception_of_ours(model, tenso
         result = call(model, tensor)
         list(result)
     assert isinstance(caught.value, (ValueError, LookupError, NotImplementedError)) and len(str(caught.value)) > 10
+
+
+@pytest.mark.parametrize("shape", [[2, 0, 4], [0, 3, 8, 8], [1, 3, 0, 8], [1, 3, 8, 0], [0, 0, 0, 0]])
+@pytest.mark.parametrize("operator", ["ReduceSum", "Flatten", "Relu", "ReduceMax"])
+def test_inputs_without_elements_are_no_end_of_the_process(operator, shape):
+    made = onnx.helper.make_model(onnx.helper.make_graph(
+        [onnx.helper.make_node(operator, ["x"], ["y"])], "empty",
+        [onnx.helper.make_tensor_value_info("x", 1, shape)], [onnx.helper.make_tensor_value_info("y", 1, None)]),
+        opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    x = np.zeros(shape, np.float32)
+    expected = ReferenceEvaluator(made).run(None, {"x": x})[0] if operator != "ReduceMax" else None
+    found = limpid.Model(made).run({"x": x})["y"]
+    if expected is not None:
+        assert found.shape == expected.shape and np.array_equal(found, expected)
