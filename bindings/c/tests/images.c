@@ -103,7 +103,8 @@ static long ask(size_t i, double *longest) {
   static double apart[MOST];
   long count = -1;
   for (long k = 0; k < MOST; k++) apart[k] = 1e9;
-  for (int run = 0; run < RUNS; run++) {
+  /* Under valgrind nothing is measured. */
+  for (int run = 0; run < (getenv("WRAPPER") ? 1 : RUNS); run++) {
     struct watch watch = {now(), apart, 0, -1};
     CHECK(calls[i].run(&watch) == LIMPID_OK);
     passed(&watch);

@@ -213,8 +213,10 @@ def test_what_is_of_a_wrong_kind_is_refused_by_an_exception_of_ours(model, tenso
 
 
 @pytest.mark.parametrize("shape", [[2, 0, 4], [0, 3, 8, 8], [1, 3, 0, 8], [1, 3, 8, 0], [0, 0, 0, 0]])
-@pytest.mark.parametrize("operator", ["ReduceSum", "Flatten", "Relu", "ReduceMax"])
+@pytest.mark.parametrize("operator", ["ReduceSum", "Transpose", "Relu", "ReduceMax"])
 def test_inputs_without_elements_are_no_end_of_the_process(operator, shape):
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
     made = onnx.helper.make_model(onnx.helper.make_graph(
         [onnx.helper.make_node(operator, ["x"], ["y"])], "empty",
         [onnx.helper.make_tensor_value_info("x", 1, shape)], [onnx.helper.make_tensor_value_info("y", 1, None)]),
