@@ -25,6 +25,7 @@ enum { NOT_TRIED = 77, MAPS = 3, MOST = 96 };
 static const char *const methods[MAPS] = {"grad-cam", "rise", "smooth-grad"};
 static const limpid_parameter few[MAPS] = {{"sign", 1}, {"masks", 32}, {"samples", 4}};
 static unsigned char pixels[32 * 32 * 3];
+static limpid_image_view view; /* of them, the same for all threads */
 
 struct found {
   float scores[3];
@@ -32,7 +33,6 @@ struct found {
 };
 
 static struct found use(const limpid_model *model, limpid_progress_fn progress) {
-  limpid_image_view view = quarter(pixels, 1);
   struct found found;
   limpid_run_options options = LIMPID_RUN_OPTIONS_INIT;
   memset(&found, 0, sizeof found);
@@ -287,6 +287,7 @@ static const struct {
 
 int main(int argc, char **argv) {
   int bad = 0;
+  view = quarter(pixels, 1);
   if (argc > 1 && !strcmp(argv[1], "limited")) return limited();
   for (size_t i = 0; i < COUNT(cases); i++) {
     int status;
