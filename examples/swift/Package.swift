@@ -5,7 +5,7 @@ import PackageDescription
 /// `liblimpid.so` does, in place of its end: Swift's runtime is inside the program, and its allocations go where Limpid has a
 /// reserve for them. Without them everything else is the same.
 let reserving: [String] =
-  ["-static-stdlib"]
+  ["-static-stdlib", "-use-ld=lld"]
   + ["swift_slowAlloc", "swift_slowDealloc", "malloc_usable_size"].flatMap { ["-Xlinker", "--wrap=\($0)"] }
 
 let package = Package(
