@@ -77,15 +77,13 @@ extension RegionalPlan {
       if lists[source].regions == wanted.regions { return UnsafeRawPointer(maps.parts) }
       let gathered = free.assumingMemoryBound(to: Float.self)
       maps.gather(wanted, into: gathered)
-      free += Self.aligned(4 * wanted.count * maps.channels)
+      free += (4 * wanted.count * maps.channels).roundedUp(to: 64)
       return UnsafeRawPointer(gathered)
     }
     try run(Invocation(inputs: inputs, outputs: [output], workspace: free, parallel: plan.parallel))
   }
 
   // MARK: Memory
-
-  private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) & ~63 }
 
   /// Bytes of a run: of regions, and of the whole values behind them in two orders.
   func byteCount(_ lists: [RegionList]) throws -> Int {
@@ -113,7 +111,9 @@ extension RegionalPlan {
       switch part.kind {
       case .windows(let step): return max(most, step.workspace(max(1, pixels)))
       case .pixels(let operation):
-        let gathered = part.inputs.compactMap { $0 }.reduce(0) { $0 + Self.aligned(4 * pixels * maps[$1].channels) }
+        let gathered = part.inputs.compactMap { $0 }.reduce(0) {
+          $0 + (4 * pixels * maps[$1].channels).roundedUp(to: 64)
+        }
         return max(most, gathered + (try operation.step(max(1, pixels)).workspace))
       }
     }

@@ -1,5 +1,6 @@
 import KernelCore
 public import Parallel
+import Tensors
 
 /// Products with a matrix that is not packed, of which only some rows or columns are wanted.
 extension Kernels {
@@ -19,7 +20,7 @@ extension Kernels {
   /// Columns that are packed together.
   private var pickedWidth: Int { variant == .openblas ? 64 : panelWidth }
 
-  private func pickedSlot(depth: Int) -> Int { (4 * depth * pickedWidth + 63) / 64 * 64 }
+  private func pickedSlot(depth: Int) -> Int { (4 * depth * pickedWidth).roundedUp(to: 64) }
 
   /// Bytes that `multiply(rows:_:stride:_:depth:columns:…)` needs on up to `threads` threads.
   public func pickedWorkspace(depth: Int, threads: Int) -> Int { pickedSlot(depth: depth) * max(1, threads) }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// Finds the operands of a convolution: for each output pixel and each tap, where the channels start.
 ///
 /// Taps read the input where it lies, or zeros. With few channels, though, each row of the kernel is one tap of
@@ -35,15 +37,13 @@ struct Windows {
     // A block may start in the middle of an output row.
     let outputRows = (grid.blockRows + c.outputWidth - 2) / c.outputWidth + 1
     let copyFloats = Windows.rows(c, outputRows) * rowFloats
-    slotBytes = scratchBytes + Windows.aligned(4 * (isMerged ? copyFloats : channels))
+    slotBytes = scratchBytes + (4 * (isMerged ? copyFloats : channels)).roundedUp(to: 64)
   }
 
   /// Input rows under `outputRows` neighbouring rows of the output.
   private static func rows(_ c: Kernels.Convolution, _ outputRows: Int) -> Int {
     (outputRows - 1) * c.strideY + (c.kernelHeight - 1) * c.dilationY + 1
   }
-
-  private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
   /// Fills in the pointers for the output pixels `pixels` of a pass, whose first image is `picture`; returns what
   /// pointers to padding equal.

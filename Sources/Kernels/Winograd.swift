@@ -1,5 +1,6 @@
 import KernelCore
 import Parallel
+import Tensors
 
 extension Kernels.Convolution {
   /// How high the patches are of which Winograd's algorithm makes the output, or nil where the sums are direct.
@@ -61,7 +62,7 @@ struct Winograd {
   private static let sharedFloats = 1 << 21
 
   /// Whole vectors of any width.
-  private static func rounded(_ floats: Int) -> Int { (floats + 15) / 16 * 16 }
+  private static func rounded(_ floats: Int) -> Int { floats.roundedUp(to: 16) }
 
   /// An odd number of cache lines: the points of one patch then fall into different sets of the first-level cache.
   private static func plane(_ floats: Int) -> Int { (floats + 15) / 16 / 2 * 32 + 16 }

@@ -33,7 +33,7 @@
     /// Sums of 32 rows and one panel into the scratch memory.
     @inline(__always)
     private static func sum(_ b: Block, _ isSplit: Bool, _ r: Int, _ n: Int, _ width: Int) {
-      let (isTall, isWide) = (b.rows &- r > TileTable.rows, width > TileTable.rows)
+      let (isTall, isWide) = (b.rows &- r > TileTable.rows, width > count)
       let half = b.taps &* b.channels &* width
       var weights = b.weights + (isSplit ? 2 : 1) &* b.taps &* b.channels &* n
       lp_tiles_zero()

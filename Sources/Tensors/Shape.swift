@@ -59,5 +59,6 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible, ExpressibleByA
 }
 
 extension Int {
+  @inlinable
   public func roundedUp(to multiple: Int) -> Int { (self + multiple - 1) / multiple * multiple }
 }

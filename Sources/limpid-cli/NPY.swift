@@ -11,7 +11,7 @@ extension Tensor {
     var header = "{'descr': '\(description)', 'fortran_order': False, 'shape': \(shape), }"
     // The data begin at a multiple of 64, after a newline.
     let before = 10
-    let end = (before + header.utf8.count + 1 + 63) / 64 * 64
+    let end = (before + header.utf8.count + 1).roundedUp(to: 64)
     header += String(repeating: " ", count: end - before - header.utf8.count - 1) + "\n"
     let length = UInt16(header.utf8.count)
     return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 0xFF), UInt8(length >> 8)] + Array(header.utf8)

@@ -43,27 +43,16 @@ struct PrecisionTests {
 
   @Test("A row does not depend on the other rows", arguments: rounding)
   func rowsAlone(kernels: Kernels) {
-    let product = MatrixTests.Product(Self.sizes[2], seed: 3)
-    let all = product.run(kernels)
-    for row in 0..<product.size.rows {
-      let one = MatrixTests.Product(product, row: row)
-      expectSame(one.run(kernels), Array(all[row * product.cStride..<(row + 1) * product.cStride]), "row \(row)")
-    }
+    MatrixTests.Product(Self.sizes[2], seed: 3).expectRowsAlone(kernels)
   }
 
   @Test("A convolution is that of rounded factors, with the same bits for any threads and batch",
     arguments: rounding, convolutions.indices)
   func convolution(kernels: Kernels, index: Int) {
-    var c = Self.convolutions[index]
-    let one = ConvolutionCase(c, seed: index + 1)
-    #expect(kernels.packing(c, known: true).numbers == .bfloat16)
-    expect(one.run(kernels), one.rounded.expected(), "\(c)")
-    expectSame(one.run(kernels, misaligned: true), one.run(kernels), "misaligned weights")
-    c.batch = 3
-    let test = ConvolutionCase(c, seed: index, activation: .relu)
-    let whole = test.run(kernels)
-    for threads in 2...3 { expectSame(test.run(kernels, threads: threads), whole, "\(threads) threads") }
-    expectSame(test.part(0, 1).run(kernels) + test.part(1, 2).run(kernels, threads: 2), whole, "1 + 2 images")
+    let one = ConvolutionCase(Self.convolutions[index], seed: index + 1)
+    #expect(kernels.packing(one.c, known: true).numbers == .bfloat16)
+    expect(one.run(kernels), one.rounded.expected(), "\(one.c)")
+    one.expectSameBits(kernels, seed: index)
   }
 
   @Test("The emulated instructions have the bits of the processor's")
@@ -112,6 +101,15 @@ struct PrecisionTests {
 }
 
 extension MatrixTests.Product {
+  /// That a row of the product does not depend on the other rows.
+  func expectRowsAlone(_ kernels: Kernels) {
+    let all = run(kernels)
+    for row in 0..<size.rows {
+      let one = MatrixTests.Product(self, row: row)
+      expectSame(one.run(kernels), Array(all[row * cStride..<(row + 1) * cStride]), "row \(row)")
+    }
+  }
+
   /// The same of rounded factors.
   var rounded: Self {
     var copy = self
@@ -122,6 +120,17 @@ extension MatrixTests.Product {
 }
 
 extension ConvolutionCase {
+  /// That wherever the weights lie, and for any threads and batch, the bits are the same.
+  func expectSameBits(_ kernels: Kernels, seed: Int) {
+    expectSame(run(kernels, misaligned: true), run(kernels), "misaligned weights")
+    var c = c
+    c.batch = 3
+    let test = ConvolutionCase(c, seed: seed, activation: .relu)
+    let whole = test.run(kernels)
+    for threads in 2...3 { expectSame(test.run(kernels, threads: threads), whole, "\(threads) threads") }
+    expectSame(test.part(0, 1).run(kernels) + test.part(1, 2).run(kernels, threads: 2), whole, "1 + 2 images")
+  }
+
   var rounded: Self {
     var copy = self
     copy.input = input.map(\.rounded8)

@@ -63,26 +63,15 @@ struct TileTests {
 
   @Test("A row does not depend on the other rows", arguments: tiled)
   func rowsAlone(kernels: Kernels) {
-    let product = MatrixTests.Product(Self.sizes[2], seed: 3)
-    let all = product.run(kernels)
-    for row in 0..<product.size.rows {
-      let one = MatrixTests.Product(product, row: row)
-      expectSame(one.run(kernels), Array(all[row * product.cStride..<(row + 1) * product.cStride]), "row \(row)")
-    }
+    MatrixTests.Product(Self.sizes[2], seed: 3).expectRowsAlone(kernels)
   }
 
   @Test("A convolution has the same bits for any threads and batch", arguments: tiled, convolutions.indices)
   func convolution(kernels: Kernels, index: Int) {
-    var c = Self.convolutions[index]
-    let one = ConvolutionCase(c, seed: index + 1)
-    #expect(kernels.packing(c, known: true).numbers == (kernels.isSplit ? .splitBFloat16 : .bfloat16))
-    expect(one.run(kernels), expected(kernels, one.rounded.expected(), one.expected()), "\(c)")
-    expectSame(one.run(kernels, misaligned: true), one.run(kernels), "misaligned weights")
-    c.batch = 3
-    let test = ConvolutionCase(c, seed: index, activation: .relu)
-    let whole = test.run(kernels)
-    for threads in 2...3 { expectSame(test.run(kernels, threads: threads), whole, "\(threads) threads") }
-    expectSame(test.part(0, 1).run(kernels) + test.part(1, 2).run(kernels, threads: 2), whole, "1 + 2 images")
+    let one = ConvolutionCase(Self.convolutions[index], seed: index + 1)
+    #expect(kernels.packing(one.c, known: true).numbers == (kernels.isSplit ? .splitBFloat16 : .bfloat16))
+    expect(one.run(kernels), expected(kernels, one.rounded.expected(), one.expected()), "\(one.c)")
+    one.expectSameBits(kernels, seed: index)
   }
 
   @Test("Infinities and NaN stay what they are", arguments: tiled)

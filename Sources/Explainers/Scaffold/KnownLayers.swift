@@ -97,7 +97,7 @@ extension KnownLayers.Layer {
     let source = values.data.assumingMemoryBound(to: Float.self)
     let met = Self.met(source, rows: rows, depth: depth)
     // Rows that are a power of two apart would push each other out of the cache.
-    let stride = (met.count + 15) / 16 * 16 + 16
+    let stride = met.count.roundedUp(to: 16) + 16
     let operand = try Tensor(.float32, Shape(checking: [rows, stride]))
     let workspace = try Storage(byteCount: kernels.pickedWorkspace(depth: met.count, threads: parallel.threads))
     let packed = operand.data.assumingMemoryBound(to: Float.self)

@@ -84,7 +84,7 @@ struct KnownProduct {
   ) {
     // Whole vectors of any width; what does not grow in them is 0.
     let longest = places.reduce(1) { max($0, $1.count) }
-    let length = min(depth, (longest + 15) / 16 * 16)
+    let length = min(depth, longest.roundedUp(to: 16))
     let firsts = places.map { min($0.first ?? 0, depth - length) }
     var changes = [Float](repeating: 0, count: places.count * length)
     for (row, places) in places.enumerated() {

@@ -1,5 +1,6 @@
 import KernelCore
 public import Parallel
+import Tensors
 
 /// Convolutions and pools of regions: the kernels of whole maps, with pointers into the image's maps or into the parts
 /// that differ. So each output is summed in the same order, and has the same bits as in a run of the whole form.
@@ -134,7 +135,7 @@ private struct RegionWindows {
       rows: pixels, columns: columns,
       rowFloats: rounded > 0 ? taps * rounded : channels * c.strideX * c.strideY, threads: threads)
     scratchBytes = Scratch.byteCount(rows: grid.blockRows, taps: taps, gathering: rounded)
-    slotBytes = scratchBytes + (4 * channels + 63) / 64 * 64
+    slotBytes = scratchBytes + (4 * channels).roundedUp(to: 64)
   }
 
   func point(
