@@ -194,8 +194,8 @@ _run = POINTER(RunOptions)
 ImageCallback = CFUNCTYPE(c_int32, c_void_p, c_size_t, POINTER(ImageView))
 
 
-class Status(c_int32):
-    """Result type of the functions that can fail; such a call raises instead of returning."""
+class Status:
+    """Stands for the result type, c_int32, of the functions that can fail; such a call raises instead of returning."""
 
 
 # name: (result, parameters), in the order of the header
@@ -328,12 +328,13 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
 
 def declare(library: CDLL) -> None:
     """Gives every function of a loaded library its types, and those that can fail their exceptions."""
-    def checked(status: Any, function: Any, arguments: Any) -> None:
-        check(library, status.value)
+    def checked(status: int, function: Any, arguments: Any) -> None:
+        if status != 0:
+            check(library, status)
 
     for name, (result, parameters) in PROTOTYPES.items():
         function = getattr(library, name)
         function.argtypes = parameters
-        function.restype = result
+        function.restype = c_int32 if result is Status else result
         if result is Status:
             function.errcheck = checked

@@ -11,7 +11,7 @@ from ._interruption import Interruption, Progress
 from ._library import library
 from ._loaded import LoadedModel
 from ._options import name_array, run_options
-from ._tensors import Feeds, NativeTensors
+from ._tensors import Feeds, taken_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class Differentiating(LoadedModel):
             library.limpid_gradient(
                 self._handle, batch.views, len(batch), indices, per_image, wanted, len(wanted), options,
                 ctypes.byref(out))
-        arrays = NativeTensors(out.value).arrays()
+        arrays = taken_arrays(out)
         return arrays[wrt] if isinstance(wrt, str) else arrays
 
     def run_gradient(
@@ -84,4 +84,4 @@ class Differentiating(LoadedModel):
             options = run_options(interruption, threads=threads)
             library.limpid_run_gradient(
                 self._handle, fed.views, len(fed), target.views, wanted, len(wanted), options, ctypes.byref(out))
-        return NativeTensors(out.value).arrays()
+        return taken_arrays(out)

@@ -14,6 +14,7 @@ from . import _abi
 from ._errors import InvalidArgument, InvalidType
 from ._interruption import Interruption
 from ._library import Handle, PathLike, library, naming_file
+from ._tensors import address
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -250,5 +251,6 @@ def _view(array: NDArray[Any], width: int, height: int, format: int) -> Image:
     if array.size == 0:
         raise InvalidArgument(f"an image without pixels: {list(array.shape)}")
     array = np.ascontiguousarray(array)
-    address, _ = array.__array_interface__["data"]  # quicker than array.ctypes
-    return Image(_abi.ImageView(pixels=address, width=width, height=height, format=format), array)
+    view = _abi.ImageView()
+    view.pixels, view.width, view.height, view.format = address(array), width, height, format
+    return Image(view, array)

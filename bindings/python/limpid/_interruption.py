@@ -59,8 +59,11 @@ class Interruption:
         # ctypes frees a callback with its last reference, so it is kept as long as this object.
         needed = self._defers or progress is not None
         self.callback = _abi.ProgressCallback(self._report) if needed else _abi.ProgressCallback()
-        #: The same for what goes before the call, as reading its images: asks whether to go on, and reports nothing done.
-        self.asking = _abi.ProgressCallback(self._ask) if needed else _abi.ProgressCallback()
+
+    @functools.cached_property
+    def asking(self) -> Any:
+        """The same for what goes before the call, as reading its images: asks whether to go on, and reports nothing done."""
+        return _abi.ProgressCallback(self._ask) if self.callback else _abi.ProgressCallback()
 
     def _report(self, user: Any, done: int, total: int) -> int:
         try:

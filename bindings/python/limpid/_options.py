@@ -68,8 +68,12 @@ def run_options(
     """The options of a call; what they point to lives as long as they do."""
     # Only what is given is set: each field costs, and most calls give none.
     fields: Dict[str, Any] = {"progress": interruption.callback}
-    fields.update((name, value) for name, value in (("seed", seed), ("threads", threads), ("batch_size", batch_size))
-                  if value != 0)
+    if seed != 0:
+        fields["seed"] = seed
+    if threads != 0:
+        fields["threads"] = threads
+    if batch_size != 0:
+        fields["batch_size"] = batch_size
     keep = []
     if parameters:
         fields.update(_parameters(parameters))

@@ -15,7 +15,7 @@ from ._loaded import LoadedModel
 from ._model_facts import Scores
 from ._options import name_array, run_options
 from ._streams import STREAMED, chunks
-from ._tensors import Feeds, NativeTensors
+from ._tensors import Feeds, address, taken_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,11 +51,10 @@ class Running(LoadedModel):
             batch = self._batch(x, interruption)
             count = self._class_count(output) or self._open_class_count(batch, output, feeds)
             result = np.empty((len(batch), count), np.float32)
-            address, _ = result.__array_interface__["data"]  # quicker than result.ctypes
             options = run_options(
                 interruption, threads=threads, batch_size=batch_size, output=output, feeds=feeds)
             library.limpid_classify(
-                self._handle, batch.views, len(batch), options, address, result.size)
+                self._handle, batch.views, len(batch), options, address(result), result.size)
         return result[0] if batch.single else result
 
     def _open_class_count(self, batch: Batch, output: Optional[str], feeds: Optional[Arrays]) -> int:
@@ -68,7 +67,7 @@ class Running(LoadedModel):
         library.limpid_fetch(
             self._handle, batch.views, len(batch), name_array([name]), 1, run_options(Interruption(None), feeds=feeds),
             ctypes.byref(out))
-        count = int(NativeTensors(out.value).arrays()[name].size // len(batch))
+        count = int(taken_arrays(out)[name].size // len(batch))
         # A single score decides between two classes, where it is no value of its own.
         is_value = self._scores is not None and self._scores == Scores("values", name)
         return 2 if count == 1 and not is_value else count
@@ -85,7 +84,7 @@ class Running(LoadedModel):
             options = run_options(interruption, threads=threads, batch_size=batch_size, feeds=feeds)
             library.limpid_fetch(
                 self._handle, batch.views, len(batch), wanted, len(wanted), options, ctypes.byref(out))
-        return NativeTensors(out.value).arrays()
+        return taken_arrays(out)
 
     def run(
         self, feeds: Arrays, names: Optional[Names] = None, *, threads: int = 0, progress: Optional[Progress] = None,
@@ -101,7 +100,7 @@ class Running(LoadedModel):
             options = run_options(interruption, threads=threads)
             library.limpid_run(
                 self._handle, fed.views, len(fed), wanted, len(wanted), options, ctypes.byref(out))
-        return NativeTensors(out.value).arrays()
+        return taken_arrays(out)
 
     def preprocess(self, x: ImageLike, *, progress: Optional[Progress] = None) -> Drawing:
         """The image as the model sees it, resized and cropped: a Pillow image, or without Pillow an array."""

@@ -13,10 +13,10 @@ from ._errors import InvalidArgument, InvalidType
 from ._filters import FilterName, NativeFilterNames, Source
 from ._images import is_stream
 from ._interruption import Interruption, Progress
-from ._library import library
+from ._library import Handle, library
 from ._loaded import LoadedModel
 from ._options import run_options
-from ._tensors import NativeTensors
+from ._tensors import arrays_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,7 @@ class Surveying(LoadedModel):
             else:
                 batch = self._batch(images, interruption)
                 library.limpid_estimate(self._handle, batch.views, len(batch), options, ctypes.byref(out))
-        found = NativeTensors(out.value)
+        found = Handle(out.value, library.limpid_tensors_free)
         if save:
-            library.limpid_store_statistics(self._handle, out.value, None if save is True else os.fsencode(save))
-        return found.arrays()
+            library.limpid_store_statistics(self._handle, found, None if save is True else os.fsencode(save))
+        return arrays_of(found)
