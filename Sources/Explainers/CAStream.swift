@@ -22,7 +22,7 @@ struct CAStream: Explainer {
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let outputs = try stages(request)
     let head = try request.settings.integer("head")
-    return try request.explain(fetching: outputs.map { try request.model.value(named: $0) }) { tensors, classes, _ in
+    return try request.explain(fetching: outputs.map { try request.model.value(named: $0) }) { tensors, classes in
       let maps = try zip(outputs, tensors).map { name, tensor in
         try TokenAttention(tensor, named: name, count: classes.count, head: head)
       }

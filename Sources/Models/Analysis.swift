@@ -120,24 +120,12 @@ public struct Analysis: Sendable {
   }
 }
 
-/// Analyses that were made, the last ones used first.
-final class Analyses: Sendable {
+extension Analysis {
+  /// What an analysis is good for.
   struct Key: Hashable {
     let target: ValueID
     let feeds: [ValueID]
     let shapes: [Shape]
-  }
-
-  private let made = Guarded<[(key: Key, analysis: Analysis)]>([])
-
-  func analysis(for key: Key, _ make: () throws -> Analysis) rethrows -> Analysis {
-    if let known = made.withLock({ made in made.first { $0.key == key }?.analysis }) { return known }
-    let analysis = try make()
-    made.withLock { made in
-      made.insert((key, analysis), at: 0)
-      if made.count > 4 { made.removeLast() }
-    }
-    return analysis
   }
 }
 
@@ -149,8 +137,8 @@ extension Model {
     let input = try imageInput()
     let rows = declaredBatch ?? 1
     let feeds = try feeds(for: shape, rows: rows, head, call)
-    let key = Analyses.Key(target: head.logits, feeds: feeds.map(\.value), shapes: feeds.map(\.shape))
-    return try analyses.analysis(for: key) {
+    let key = Analysis.Key(target: head.logits, feeds: feeds.map(\.value), shapes: feeds.map(\.shape))
+    return try analyses.value(key) {
       let emitter = try engine.trace(feeds: feeds, fetches: [head.logits], parallel: .serial, progress: .unwatched)
       return try Analysis(
         emitter, marked: metadata.layers.first.map { try (value: value(named: $0), name: $0) }, input: input,

@@ -47,8 +47,9 @@ public final class Model: Sendable {
   public let classCount: Int?
   /// Set once the graph turned out to work for one image at a time only, whatever it declares.
   let takesOneImage = Atomic<Bool>(false)
-  let backwardPasses = BackwardPasses()
-  let analyses = Analyses()
+  let backwardPasses = Recent<BackwardPass.Key, TwoPartRun>()
+  let rowSelections = Recent<RowSelection.Key, TwoPartRun>()
+  let analyses = Recent<Analysis.Key, Analysis>(capacity: 4)
   let knownDigest = Guarded<String?>(nil)
   /// Those of layers, as they were read last.
   package let knownStatistics = Guarded<KeptTensors?>(nil)

@@ -148,7 +148,7 @@ def test_a_constant_map_is_zero_and_marked(tmp_path):
     ("attn.fuser.weight.0 branch", "no value named"),
     ("attn.fuser.weight.0 logits", '"logits" are no weights'),
     ("attn.fuser.weight.0 classifier.3.bias", "are for different classes"),
-    ("attn.fuser.bias", "is needed, but not fed"),
+    ("attn.fuser.bias", r"the bias is float32 of shape \[1\]"),
 ])
 def test_metadata_that_lies_is_an_error(tmp_path, names, message):
     import limpid

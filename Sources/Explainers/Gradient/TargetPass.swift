@@ -76,17 +76,17 @@ extension ExplanationRequest {
 
   /// For each round, what the logits of a batch are multiplied by; images with fewer classes get 0.
   func targetWeights(
-    _ batch: BackwardBatch, _ classes: [[Int]], _ derivative: (_ logits: [Float], _ index: Int) throws -> [Float]
+    _ batch: EarlyBatch, _ classes: [[Int]], _ derivative: (_ logits: [Float], _ index: Int) throws -> [Float]
   ) throws -> [Tensor] {
     let logits = try LogitRows(batch.early[1], count: batch.items.count)
     return try (0..<(classes.map(\.count).max() ?? 0)).map { round in
-      var weights = [Float](repeating: 0, count: batch.target.shape.count)
+      var weights = [Float](repeating: 0, count: batch.late.shape.count)
       for (row, wanted) in classes.enumerated() where round < wanted.count {
         for (i, weight) in try derivative(logits[row], wanted[round]).enumerated() {
           weights[row * logits.count + i] = weight
         }
       }
-      return try Tensor(weights, batch.target.shape)
+      return try Tensor(weights, batch.late.shape)
     }
   }
 }

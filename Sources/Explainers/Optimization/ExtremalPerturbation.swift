@@ -179,14 +179,14 @@ private struct ExtremalSearch {
       request.call, progress,
       weights: { batch in
         let rows = try LogitRows(batch.early[0], count: batch.items.count)
-        var all = [Float](repeating: 0, count: batch.target.shape.count)
+        var all = [Float](repeating: 0, count: batch.late.shape.count)
         for (row, item) in batch.items.enumerated() {
           let sign = sides[item % sides.count].sign
           let (value, weights) = margin(rows[row], index)
           values[item / sides.count] += Double(sign) * value
           for (k, weight) in weights.enumerated() { all[row * rows.count + k] = sign * weight }
         }
-        return [try Tensor(all, batch.target.shape)]
+        return [try Tensor(all, batch.late.shape)]
       }
     ) { batch, _, found in
       let found = found[0].array(of: Float.self)

@@ -149,13 +149,13 @@ private struct MaskSearch {
       progress,
       weights: { batch in
         let rows = try LogitRows(batch.early[0], count: batch.items.count)
-        var all = [Float](repeating: 0, count: batch.target.shape.count)
+        var all = [Float](repeating: 0, count: batch.late.shape.count)
         for row in batch.items.indices {
           for (k, value) in scoring.gradient(rows[row], class: index).enumerated() {
             all[row * rows.count + k] = value / divisor
           }
         }
-        return [try Tensor(all, batch.target.shape)]
+        return [try Tensor(all, batch.late.shape)]
       }
     ) { batch, _, gradients in
       let found = gradients[0].array(of: Float.self)

@@ -62,7 +62,7 @@ struct LayerDeepLIFT: Explainer {
       return try subject.classes.map { index in
         // Both halves, so that what varies together has one multiplier.
         let weights = scoring.gradient(rows[0], class: index)
-        return try Tensor(weights + weights, backward.target.shape)
+        return try Tensor(weights + weights, backward.late.shape)
       }
     } _: { _, gradients in
       guard let activations else { throw Failure(.internal, "a gradient came before its layer") }

@@ -1,6 +1,7 @@
 import Explanations
 import Graph
 import Models
+import Operators
 import Parallel
 import Tensors
 
@@ -16,77 +17,69 @@ extension ExplanationRequest {
   func explainWithClassMaps(of method: String) throws -> [Explanation] {
     let output = model.metadata.parameter("output", of: method) ?? "attention"
     let isSpread = try settings.word("normalize") == "map"
-    guard let rows = try ClassRows(model, output, model.metadata.parameter("class_weights", of: method)) else {
-      return try explain(fetching: [model.value(named: output)]) { tensors, classes, _ in
-        let maps = try OutputMaps(tensors[0], named: output, count: classes.count)
-        return try classes.enumerated().map { i, wanted in
-          try wanted.map { Self.shown(try maps.grid(i, $0), isSpread) }
-        }
-      }
+    func shown(_ grid: Heatmap) -> DrawnGrid { isSpread ? (grid.spread, 0...1) : (grid, grid.range) }
+    let weights = model.metadata.parameter("class_weights", of: method)
+    if let rows = try model.rowSelection(of: output, by: weights), try canRunInTwoParts() {
+      return try explain(output, rows, shown)
     }
-    // The rest of the model is small beside what comes before it.
-    return try explain(fetching: rows.features, bodyCost: 0.1) { features, classes, progress in
-      var places: [Int: Int] = [:]
-      for c in classes.joined() where places[c] == nil { places[c] = places.count }
-      guard !places.isEmpty else { return classes.map { _ in [] } }
-      let maps = try rows.maps(of: places.sorted { $0.value < $1.value }.map(\.key), features, call, progress)
-      return try classes.enumerated().map { i, wanted in
-        try wanted.map { Self.shown(try maps.grid(i, places[$0]!), isSpread) }
-      }
+    return try explain(fetching: [model.value(named: output)]) { tensors, classes in
+      let maps = try OutputMaps(tensors[0], named: output, count: classes.count)
+      return try classes.enumerated().map { i, wanted in try wanted.map { shown(try maps.grid(i, $0)) } }
     }
   }
 
-  private static func shown(_ grid: Heatmap, _ isSpread: Bool) -> (grid: Heatmap, range: ClosedRange<Float>) {
-    isSpread ? (grid.spread, 0...1) : (grid, grid.range)
+  /// False where shapes depend on the values that are fed; then the maps of all classes are made.
+  private func canRunInTwoParts() throws -> Bool {
+    guard let first = images.first else { return true }
+    do {
+      _ = try model.analysis(for: model.preparedShape(of: first), requiredScores(), call)
+    } catch let failure as Failure where failure.kind == .unsupported {
+      return false
+    }
+    return true
   }
-}
 
-/// Computes the maps of some classes only.
-///
-/// The maps of all classes cost as much as a good part of the classifier: TAME's last 1×1 convolutions have a row of
-/// weights for each of a thousand classes. The rest of the model behind the features that they read is run with the
-/// rows of the wanted classes in place of all.
-struct ClassRows {
-  /// What the convolutions read.
-  let features: [ValueID]
-  private let model: Model
-  private let output: String
-  private let weights: [(value: ValueID, tensor: Tensor)]
-
-  /// nil where `names` is: the metadata does not name weights with a row for each class.
-  init?(_ model: Model, _ output: String, _ names: String?) throws {
-    guard let names = names?.split(separator: " ").map(String.init), !names.isEmpty else { return nil }
-    let graph = model.graph
-    let values = try names.map { try model.value(named: $0) }
-    let weights = try zip(names, values).map { name, value in
-      guard let tensor = graph.constants[value], tensor.shape.rank > 0, tensor.shape[0] > 0 else {
-        throw Failure(.invalidModel, "the class weights \(quoted(name)) are no weights of the model")
+  /// Runs the part of the model behind the scores with the rows of the wanted classes in place of all.
+  private func explain(
+    _ output: String, _ selection: RowSelection, _ shown: (Heatmap) -> DrawnGrid
+  ) throws -> [Explanation] {
+    let head = try requiredScores()
+    var explanations: [Explanation] = []
+    var known: (scores: Scores, classes: [[Int]], rows: [Int])?
+    try model.forEachInTwoParts(
+      of: model.stream(images, progress), fetches: [head.output, model.value(named: output)], call, progress,
+      run: { items, feeds in
+        try model.run(
+          selection, count: rowCount(items, selection), feeds: feeds, early: [head.output], model.parallel(for: call))
+      },
+      late: { batch in
+        let scores = try Scores(batch.early[0], count: batch.items.count, of: head)
+        let classes = try batch.items.enumerated().map { row, image in try resolvedClasses(image, scores, row: row) }
+        let rows = Set(classes.joined()).sorted()
+        known = (scores, classes, rows)
+        return rows.isEmpty ? [] : [try selection.rows(rows, of: batch.late.shape[0])]
       }
-      return (value: value, tensor: tensor)
+    ) { batch, _, fetched in
+      guard let known else { throw Failure(.internal, "a map came before its scores") }
+      let maps = try OutputMaps(fetched[0], named: output, count: batch.items.count)
+      guard maps.channels == batch.late.shape[0] else {
+        throw Failure(
+          .invalidModel, "the class weights give \(maps.channels) maps for \(batch.late.shape[0]) classes")
+      }
+      let grids = try known.classes.enumerated().map { i, wanted in
+        try wanted.map { index in shown(try maps.grid(i, known.rows.firstIndex(of: index) ?? 0)) }
+      }
+      try add(grids, of: known.classes, known.scores, batch.items, to: &explanations)
     }
-    guard weights.allSatisfy({ $0.tensor.shape[0] == weights[0].tensor.shape[0] }) else {
-      throw Failure(
-        .invalidModel, "the class weights \(names.map(quoted).joined(separator: ", ")) are for different classes")
-    }
-    var features: [ValueID] = []
-    for node in graph.nodes where node.inputs.dropFirst().contains(where: { $0.map(values.contains) ?? false }) {
-      if let input = node.inputs[0], !features.contains(input) { features.append(input) }
-    }
-    self.model = model
-    self.output = output
-    self.features = features
-    self.weights = weights
+    return explanations
   }
 
-  /// The maps of `classes` in this order, from the values of `features`.
-  func maps(of classes: [Int], _ features: [Tensor], _ call: Call, _ progress: Progress) throws -> OutputMaps {
-    let given = zip(self.features, features).map { (value: $0, tensor: $1) }
-    let rows = try weights.map { (value: $0.value, tensor: try $0.tensor.rows(classes)) }
-    let maps = try model.run(given + rows, fetch: [model.value(named: output)], call, progress)[0]
-    let result = try OutputMaps(maps, named: output, count: features.first?.shape.dimensions.first ?? 0)
-    guard result.channels == classes.count else {
-      throw Failure(.invalidModel, "the class weights give \(result.channels) maps for \(classes.count) classes")
-    }
-    return result
+  /// Room for the classes that are wanted of some images, as a power of two, so that few plans are made.
+  private func rowCount(_ items: [Int], _ selection: RowSelection) -> Int {
+    let wanted = items.flatMap { classes[$0] }
+    let most = min(Set(wanted.compactMap(\.self)).count + wanted.count { $0 == nil }, selection.rowCount)
+    var count = 1
+    while count < most { count *= 2 }
+    return min(count, selection.rowCount)
   }
 }

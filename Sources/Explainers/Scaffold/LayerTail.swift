@@ -151,14 +151,14 @@ struct LayerTail {
       let tensor = try written(start..<end, write)
       try backward.run(
         [tensor] + held.map(\.tensor), parallel: parallel, progress: progress.range(start..<end, of: count),
-        weights: { early in
+        late: { early in
           let logits = try LogitRows(early[0], count: rows)
-          var all = [Float](repeating: 0, count: backward.target.shape.count)
+          var all = [Float](repeating: 0, count: backward.late.shape.count)
           for i in start..<end {
             let own = try weights(i, logits[i - start])
             for (k, value) in own.enumerated() { all[(i - start) * logits.count + k] = value }
           }
-          return [try Tensor(all, backward.target.shape)]
+          return [try Tensor(all, backward.late.shape)]
         }
       ) { _, gradients in
         let gradient = try gradients[0].aligned()

@@ -9,7 +9,7 @@ extension ExplanationRequest {
   /// Channel `channel(class)` of the value `output`, which is [images, channels, height, width]. The range is that
   /// over all channels of the image.
   func explainWithOutput(_ output: String, channel: (Int) -> Int) throws -> [Explanation] {
-    try explain(fetching: [model.value(named: output)]) { tensors, classes, _ in
+    try explain(fetching: [model.value(named: output)]) { tensors, classes in
       let maps = try OutputMaps(tensors[0], named: output, count: classes.count)
       return try classes.enumerated().map { i, wanted in
         let range = maps.range(i)
@@ -19,36 +19,43 @@ extension ExplanationRequest {
   }
 
   /// Runs the model and lets `draw` make the maps of a batch from the fetched values and the classes of each image.
-  /// `bodyCost` is what that takes where the run of the batch is 1.
   func explain(
-    fetching values: [ValueID],
-    bodyCost: Double = 0,
-    _ draw: ([Tensor], [[Int]], Progress) throws -> [[(grid: Heatmap, range: ClosedRange<Float>)]]
+    fetching values: [ValueID], _ draw: ([Tensor], [[Int]]) throws -> [[DrawnGrid]]
   ) throws -> [Explanation] {
     let head = try requiredScores()
     var explanations: [Explanation] = []
     try model.forEachBatch(
-      of: model.stream(images, progress), fetch: [head.output] + values, call, progress, bodyCost: bodyCost
+      of: model.stream(images, progress), fetch: [head.output] + values, call, progress
     ) { batch in
       let scores = try Scores(batch.tensors[0], count: batch.count, of: head)
       let classes = try batch.items.enumerated().map { row, image in
         try resolvedClasses(image, scores, row: row)
       }
-      let maps = try draw(Array(batch.tensors[1...]), classes, batch.progress)
-      for (i, wanted) in classes.enumerated() {
-        let image = batch.items[i]
-        let field = try model.field(of: images[image])
-        for (c, map) in zip(wanted, maps[i]) {
-          explanations.append(
-            Explanation(
-              image: image, classIndex: c, score: scores[i][c], grid: map.grid, range: map.range, field: field))
-          if explanations.count == 1 { try checkMemory(ofAllLike: explanations[0]) }
-        }
-      }
+      let maps = try draw(Array(batch.tensors[1...]), classes)
+      try add(maps, of: classes, scores, batch.items, to: &explanations)
     }
     return explanations
   }
+
+  /// The explanations of a batch of images, whose scores are in the same order.
+  func add(
+    _ maps: [[DrawnGrid]], of classes: [[Int]], _ scores: Scores, _ items: [Int],
+    to explanations: inout [Explanation]
+  ) throws {
+    for (i, image) in items.enumerated() {
+      let field = try model.field(of: images[image])
+      for (c, map) in zip(classes[i], maps[i]) {
+        explanations.append(
+          Explanation(
+            image: image, classIndex: c, score: scores[i][c], grid: map.grid, range: map.range, field: field))
+        if explanations.count == 1 { try checkMemory(ofAllLike: explanations[0]) }
+      }
+    }
+  }
 }
+
+/// A map, and the range that its colours span.
+typealias DrawnGrid = (grid: Heatmap, range: ClosedRange<Float>)
 
 /// The maps of a batch of images, [count, channels, height, width]. Only those that are asked for are copied.
 struct OutputMaps {
