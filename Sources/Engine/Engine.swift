@@ -13,7 +13,6 @@ public final class Engine: Sendable {
   private let weights: PackedWeights
   private let pool: BlockPool
   private let plans = Guarded<[Entry]>([])
-  private let direct = Guarded<Engine?>(nil)
   private let regional = Guarded<[(key: Key, plan: RegionalPlan)]>([])
   private let flattened = Guarded<[(key: Key, engine: Engine)]>([])
 
@@ -39,9 +38,9 @@ public final class Engine: Sendable {
     pool = BlockPool()
   }
 
-  private init(_ graph: Graph, sharing other: Engine, kernels: Kernels? = nil) {
+  private init(_ graph: Graph, sharing other: Engine) {
     self.graph = graph
-    self.kernels = kernels ?? other.kernels
+    kernels = other.kernels
     limit = other.limit
     weights = other.weights
     pool = other.pool
@@ -51,34 +50,22 @@ public final class Engine: Sendable {
   /// shared.
   public func extended(to graph: Graph) -> Engine { Engine(graph, sharing: self) }
 
-  /// An engine of the same graph that sums all convolutions directly, made once; nil with kernels that have no such
-  /// sums.
-  private func summingDirectly() -> Engine? {
-    guard !kernels.sumsDirectly, let kernels = kernels.summingDirectly else {
-      return kernels.summingDirectly == nil ? nil : self
-    }
-    return direct.withLock { known in
-      if known == nil { known = Engine(graph, sharing: self, kernels: kernels) }
-      return known
-    }
-  }
-
   /// A plan that runs forms of one image by the regions in which they differ from it; `feeds` are for one image. nil
-  /// where that cannot be done. Everything runs in an engine that sums all convolutions directly.
+  /// where that cannot be done.
   public func regionalPlan(
     feeds: [(value: ValueID, type: ElementType, shape: Shape)], image: ValueID, fetches: [ValueID],
     parallel: Parallel, progress: Progress
   ) throws -> RegionalPlan? {
-    guard let engine = summingDirectly() else { return nil }
+    guard kernels.hasRegions else { return nil }
     let key = Key(
       feeds: [image] + feeds.map(\.value), types: feeds.map(\.type), shapes: feeds.map(\.shape), fetches: fetches,
       threads: parallel.threads)
     if let known = regional.withLock({ made in made.first { $0.key == key }?.plan }) { return known }
     var builder = PlanBuilder(
-      graph: joined(fetched: Set(fetches), fed: Set(feeds.map(\.value))), kernels: engine.kernels, parallel: parallel,
+      graph: joined(fetched: Set(fetches), fed: Set(feeds.map(\.value))), kernels: kernels, parallel: parallel,
       weights: weights, limit: limit, pool: pool, progress: progress)
     do {
-      guard let plan = try builder.buildRegional(feeds: feeds, image: image, fetches: fetches, engine) else {
+      guard let plan = try builder.buildRegional(feeds: feeds, image: image, fetches: fetches, self) else {
         return nil
       }
       regional.withLock { made in

@@ -41,8 +41,8 @@ extension PlanBuilder {
 private struct RegionalSearch {
   private(set) var maps: [RegionalPlan.Maps]
   private(set) var parts: [RegionalPlan.Part] = []
-  /// Multiplications of what depends on the image and does not run by regions, summed directly.
-  private(set) var restCost = 0
+  /// What depends on the image and does not run by regions costs, in multiplications of direct sums.
+  private(set) var restCost = 0.0
   private let feed: Int
   private let valueCount: Int
   /// Which maps each buffer holds.
@@ -78,7 +78,7 @@ private struct RegionalSearch {
     guard draft.inputs.contains(where: { depends($0) }) else { return }
     for case .buffer(let buffer)? in draft.outputs { dependent.insert(buffer) }
     guard let part = try part(draft, step) else {
-      restCost += draft.multiplyAdds
+      restCost += draft.wholeCost
       return
     }
     guard case .buffer(let buffer)?? = draft.outputs.first, let location = plan.steps[step].outputs[0],
@@ -101,7 +101,7 @@ private struct RegionalSearch {
     func part(_ kind: RegionalPlan.Part.Kind) -> RegionalPlan.Part {
       RegionalPlan.Part(
         step: step, value: value, inputs: read, output: maps.count, kind: kind, multiplyAdds: draft.multiplyAdds,
-        wholeCost: draft.regional?.wholeCost ?? draft.multiplyAdds)
+        wholeCost: draft.wholeCost)
     }
     if let regional = draft.regional {
       let others = read.indices.filter { read[$0] != nil && $0 != 0 && $0 != regional.residual }
@@ -113,4 +113,9 @@ private struct RegionalSearch {
     let pixels = RegionalPlan.Pixels(definition: definition, request: request, maps: read.map { $0 != nil })
     return try pixels.isRegional(shape, draft.inputs) ? part(.pixels(pixels)) : nil
   }
+}
+
+extension PlanBuilder.Draft {
+  /// In multiplications of direct sums.
+  fileprivate var wholeCost: Double { regional?.wholeCost ?? Double(multiplyAdds) }
 }

@@ -109,7 +109,7 @@ extension RegionalPlan {
     try parts.reduce(0) { most, part in
       let pixels = lists[part.output].count
       switch part.kind {
-      case .windows(let step): return max(most, step.workspace(max(1, pixels)))
+      case .windows(let step): return max(most, step.workspace(lists[part.output]))
       case .pixels(let operation):
         let gathered = part.inputs.compactMap { $0 }.reduce(0) {
           $0 + (4 * pixels * maps[$1].channels).roundedUp(to: 64)

@@ -5,8 +5,9 @@ public import Parallel
 public import Tensors
 
 /// Runs many forms of one image that differ from it in a region each: only what the region reaches is computed again,
-/// with the values of the image elsewhere, by the kernels of whole runs; so the bits are those of whole runs, whose
-/// convolutions are summed directly.
+/// with the values of the image elsewhere, by the kernels of whole runs. So the bits are those of whole runs, but behind
+/// convolutions by Winograd's algorithm: there, what the region does not reach differs in whole runs by rounding, and
+/// here not at all.
 ///
 /// The parts of all forms that run together lie one after the other in one buffer for each value, pixel by pixel, so
 /// that a convolution reads its weights once for all.
@@ -37,7 +38,15 @@ public final class RegionalPlan: Sendable {
     let output: Int
     let kind: Kind
     let multiplyAdds: Int
-    let wholeCost: Int
+    /// In multiplications of direct sums.
+    let wholeCost: Double
+
+    func cost(_ region: Region, of maps: Maps) -> Double {
+      switch kind {
+      case .windows(let step): step.cost(region)
+      case .pixels: wholeCost * Double(region.area) / Double(maps.height * maps.width)
+      }
+    }
   }
 
   /// An operator that works pixel by pixel, planned for as many pixels in a row as there are.
@@ -85,29 +94,28 @@ public final class RegionalPlan: Sendable {
   let frontier: [(value: ValueID, maps: Int)]
   /// Whether the rest reads the image too.
   public let readsImage: Bool
-  private let restCost: Int
+  private let restCost: Double
   private let fetches: [ValueID]
   let engine: Engine
 
   init(
     _ plan: Plan, image: ValueID, feed: Int, maps: [Maps], parts: [Part], frontier: [(value: ValueID, maps: Int)],
-    readsImage: Bool, restCost: Int, fetches: [ValueID], engine: Engine
+    readsImage: Bool, restCost: Double, fetches: [ValueID], engine: Engine
   ) {
     (self.plan, self.image, self.feed, self.maps, self.parts) = (plan, image, feed, maps, parts)
     (self.frontier, self.readsImage, self.restCost) = (frontier, readsImage, restCost)
     (self.fetches, self.engine) = (fetches, engine)
   }
 
-  /// The multiplications of forms that differ in these regions, in terms of as many whole runs by the fastest kernels.
+  /// What forms that differ in these regions cost, in terms of as many whole runs.
   public func share(of regions: [Region]) -> Double {
-    var some = Double(restCost)
-    var all = Double(restCost)
-    for part in parts { all += Double(part.wholeCost) }
+    var some = restCost
+    var all = restCost
+    for part in parts { all += part.wholeCost }
     for region in regions {
       let found = reached([region])
       for part in parts {
-        let pixels = maps[part.output].height * maps[part.output].width
-        some += Double(part.multiplyAdds) * Double(found[part.output].count) / Double(pixels) / Double(regions.count)
+        some += part.cost(found[part.output].regions[0], of: maps[part.output]) / Double(regions.count)
       }
     }
     return all > 0 ? some / all : 1

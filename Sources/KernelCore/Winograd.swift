@@ -46,8 +46,9 @@ public struct PatchOutputs {
   public var products: UnsafePointer<Float>
   public var pointStride: Int
   public var channels: Int
-  /// The part of the patch that lies in the output.
-  public var rows, columns: Int
+  /// The part of the patch that is written.
+  public var rows, columns: Range<Int>
+  /// Where the patch begins, whether that is written or not.
   public var output: UnsafeMutablePointer<Float>
   /// From one row or pixel of the output to the next.
   public var rowStride, pixelStride: Int
@@ -59,8 +60,9 @@ public struct PatchOutputs {
   public var scratch: UnsafeMutablePointer<Float>
 
   public init(
-    products: UnsafePointer<Float>, pointStride: Int, channels: Int, rows: Int, columns: Int,
-    output: UnsafeMutablePointer<Float>, rowStride: Int, pixelStride: Int, bias: UnsafePointer<Float>?,
+    products: UnsafePointer<Float>, pointStride: Int, channels: Int, rows: Range<Int>,
+    columns: Range<Int>, output: UnsafeMutablePointer<Float>, rowStride: Int, pixelStride: Int,
+    bias: UnsafePointer<Float>?,
     residual: UnsafePointer<Float>?, low: Float, high: Float, scratch: UnsafeMutablePointer<Float>
   ) {
     self.products = products
@@ -223,12 +225,13 @@ extension Lanes {
     }
     let (low, high) = (splat(p.low), splat(p.high))
     let bias = p.bias.map { load($0 + c, first: rest) }
-    var i = 0
-    while i < p.rows {
+    let (left, right) = (p.columns.lowerBound, p.columns.upperBound)
+    var i = p.rows.lowerBound
+    while i < p.rows.upperBound {
       let row = p.scratch + i &* 6 &* count
       let first = i &* p.rowStride &+ c
       FourOutputs.interpolate(Self.self, { load(row + $0 &* count) }) { j, output in
-        guard j < p.columns else { return }
+        guard j >= left, j < right else { return }
         let place = first &+ j &* p.pixelStride
         var v = output
         if let bias { v = v + bias }

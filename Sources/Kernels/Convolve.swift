@@ -24,7 +24,7 @@ extension Kernels {
     case .byChannel: return convolveDepthwise(c, input, packed, into: output, epilogue, parallel)
     case .points(let height):
       return Winograd(c, height, self).run(
-        self, input, packed, into: output, epilogue, workspace: workspace, parallel)
+        self, .whole(input), packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }
     let columns = packing.columns

@@ -24,8 +24,6 @@ public struct Kernels: Sendable, CustomStringConvertible {
 
   public let variant: Variant
   public let description: String
-  /// Whether no convolution is computed by Winograd's algorithm.
-  public private(set) var sumsDirectly: Bool
   /// What was asked for; `computedPrecision` says what comes of it here.
   public internal(set) var precision = Precision.float32
   let table: KernelTable
@@ -58,17 +56,10 @@ public struct Kernels: Sendable, CustomStringConvertible {
     self.variant = variant
     self.table = table
     self.description = description
-    sumsDirectly = variant == .openblas
   }
 
-  /// The same kernels, which sum all convolutions directly: for runs of regions. nil where the bits of sums depend on
-  /// how many rows there are.
-  public var summingDirectly: Kernels? {
-    guard variant != .openblas else { return nil }
-    var copy = self
-    copy.sumsDirectly = true
-    return copy
-  }
+  /// Whether regions of maps can be computed by themselves: the bits of sums must not depend on how many rows there are.
+  public var hasRegions: Bool { variant != .openblas }
 
   /// For tests: the code of AVX-512, without its instructions.
   package static let sixteenLanes = Kernels(.portable, tableSixteenLanes, "16 lanes")

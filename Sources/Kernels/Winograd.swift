@@ -20,7 +20,7 @@ extension Kernels.Convolution {
 
 /// A convolution by Winograd's algorithm: geometry, memory, order of work.
 ///
-/// Patches of all images are numbered through, and taken in blocks: the values of a block at all points, the products
+/// Patches of all images, or of regions of several forms of one, are numbered through, and taken in blocks: the values of a block at all points, the products
 /// point by point, the outputs. Where the weights of all points stay in the second-level cache, a block is a task,
 /// small enough to stay there beside them. Else one block after the other, with all threads, is so large that weights
 /// are seldom read again, and each of the three stages is divided.
@@ -37,14 +37,15 @@ struct Winograd {
 
   private let valueRow, valuePlane, productRow, productPlane: Int
 
-  init(_ c: Kernels.Convolution, _ height: PatchHeight, _ kernels: Kernels) {
+  /// `patches`: how many there are, where they are not those of the whole maps.
+  init(_ c: Kernels.Convolution, _ height: PatchHeight, _ kernels: Kernels, patches some: Int? = nil) {
     self.c = c
     self.height = height
     (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
     packedColumns = kernels.packedCount(depth: 1, columns: columns)
     patchesAcross = (c.outputWidth + 3) / 4
     patchesPerImage = patchesAcross * ((c.outputHeight + height.rawValue - 1) / height.rawValue)
-    patches = patchesPerImage * c.batch
+    patches = some ?? patchesPerImage * c.batch
     (valueRow, productRow) = (Self.rounded(channels), Self.rounded(packedColumns))
     isShared = height.pointCount * channels * packedColumns > Self.cachedWeights
     let patchFloats = height.pointCount * (valueRow + productRow)
@@ -100,22 +101,30 @@ struct Winograd {
 
   // MARK: Order of work
 
+  /// Whose patches these are.
+  enum Maps {
+    /// Images one after the other.
+    case whole(UnsafePointer<Float>)
+    case regions(PatchList, PatchedMaps)
+  }
+
   /// What a call is given.
   private struct Operands {
     let kernels: Kernels
-    let input, packed: UnsafePointer<Float>
+    let maps: Maps
+    let packed: UnsafePointer<Float>
     let output: UnsafeMutablePointer<Float>
     let epilogue: Kernels.Epilogue
     let parallel: Parallel
   }
 
   func run(
-    _ kernels: Kernels, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+    _ kernels: Kernels, _ maps: Maps, _ packed: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Kernels.Epilogue, workspace: UnsafeMutableRawPointer,
     _ parallel: Parallel
   ) {
     let o = Operands(
-      kernels: kernels, input: input, packed: packed, output: output, epilogue: epilogue, parallel: parallel)
+      kernels: kernels, maps: maps, packed: packed, output: output, epilogue: epilogue, parallel: parallel)
     let blocks = (patches + blockPatches - 1) / blockPatches
     func block(_ i: Int) -> Range<Int> { i * blockPatches..<min(patches, (i + 1) * blockPatches) }
     if !isShared && c.groups * blocks >= parallel.threads {
@@ -135,13 +144,13 @@ struct Winograd {
     let values = memory.assumingMemoryBound(to: Float.self)
     let products = values + height.pointCount * valuePlane
     let slot = slot(memory + blockBytes)
-    evaluate(o.kernels, block, o.input, group, values, block.lowerBound, slot)
+    evaluate(o, block, group, values, block.lowerBound, slot)
     for point in 0..<height.pointCount {
       multiply(
         o.kernels, point, 0..<block.count, 0..<packedColumns, values, o.packed + group * groupWeightCount, products,
         slot)
     }
-    interpolate(o.kernels, block, products, block.lowerBound, group, o.output, o.epilogue, slot)
+    interpolate(o, block, products, block.lowerBound, group, slot)
   }
 
   /// Each of the three stages is divided among the threads.
@@ -155,7 +164,7 @@ struct Winograd {
     }
     let parts = (block.count + 11) / 12
     forEachTask(parts, o.parallel) {
-      evaluate(o.kernels, part($0), o.input, group, values, block.lowerBound, slot($1))
+      evaluate(o, part($0), group, values, block.lowerBound, slot($1))
     }
     let grid = TaskGrid(rows: block.count, columns: packedColumns, rowFloats: channels) { rowBlocks in
       let threads = o.parallel.threads
@@ -169,19 +178,22 @@ struct Winograd {
         o.kernels, task / grid.count, rows, columns, values, o.packed + group * groupWeightCount, products, slot(i))
     }
     forEachTask(parts, o.parallel) {
-      interpolate(o.kernels, part($0), products, block.lowerBound, group, o.output, o.epilogue, slot($1))
+      interpolate(o, part($0), products, block.lowerBound, group, slot($1))
     }
   }
 
   // MARK: Stages
 
   private func evaluate(
-    _ kernels: Kernels, _ patches: Range<Int>, _ input: UnsafePointer<Float>, _ group: Int,
-    _ values: UnsafeMutablePointer<Float>, _ first: Int, _ slot: Slot
+    _ o: Operands, _ patches: Range<Int>, _ group: Int, _ values: UnsafeMutablePointer<Float>, _ first: Int,
+    _ slot: Slot
   ) {
     for patch in patches {
-      point(patch, input + group * channels, slot)
-      kernels.table.evaluate(
+      switch o.maps {
+      case .whole(let input): point(patch, input + group * channels, slot)
+      case .regions(let list, let input): list.point(patch, of: input, c, firstChannel: group * channels, slot)
+      }
+      o.kernels.table.evaluate(
         height,
         PatchPixels(
           pointers: slot.pixels, channels: channels, values: values + (patch - first) * valueRow,
@@ -219,38 +231,57 @@ struct Winograd {
   }
 
   private func interpolate(
-    _ kernels: Kernels, _ patches: Range<Int>, _ products: UnsafePointer<Float>, _ first: Int, _ group: Int,
-    _ output: UnsafeMutablePointer<Float>, _ epilogue: Kernels.Epilogue, _ slot: Slot
+    _ o: Operands, _ patches: Range<Int>, _ products: UnsafePointer<Float>, _ first: Int, _ group: Int, _ slot: Slot
   ) {
-    let clamp = epilogue.activation?.clampRange
+    let clamp = o.epilogue.activation?.clampRange
     for patch in patches {
-      let (image, place) = patch.quotientAndRemainder(dividingBy: patchesPerImage)
-      let (y, x) = (place / patchesAcross * height.rawValue, place % patchesAcross * 4)
-      let pixel = (image * c.outputHeight + y) * c.outputWidth + x
-      let offset = pixel * c.outputChannels + group * columns
-      let (rows, across) = (min(height.rawValue, c.outputHeight - y), min(4, c.outputWidth - x))
-      kernels.table.interpolate(
+      let target =
+        switch o.maps {
+        case .whole: target(patch)
+        case .regions(let list, _): list.target(patch)
+        }
+      let offset = target.pixel * c.outputChannels + group * columns
+      o.kernels.table.interpolate(
         height,
         PatchOutputs(
-          products: products + (patch - first) * productRow, pointStride: productPlane, channels: columns, rows: rows,
-          columns: across, output: output + offset, rowStride: c.outputWidth * c.outputChannels,
-          pixelStride: c.outputChannels, bias: epilogue.bias.map { $0 + group * columns },
-          residual: epilogue.residual.map { $0 + offset }, low: clamp?.lowerBound ?? -.infinity,
-          high: clamp?.upperBound ?? .infinity, scratch: slot.vectors))
-      for row in 0..<rows {
-        let first = pixel + row * c.outputWidth
-        kernels.applyUnclamped(
-          epilogue, output + group * columns, stride: c.outputChannels, first..<first + across, 0..<columns)
+          products: products + (patch - first) * productRow, pointStride: productPlane, channels: columns,
+          rows: target.rows, columns: target.columns, output: o.output + offset,
+          rowStride: target.rowPixels * c.outputChannels, pixelStride: c.outputChannels,
+          bias: o.epilogue.bias.map { $0 + group * columns }, residual: o.epilogue.residual.map { $0 + offset },
+          low: clamp?.lowerBound ?? -.infinity, high: clamp?.upperBound ?? .infinity, scratch: slot.vectors))
+      for row in target.rows {
+        let start = target.pixel + row * target.rowPixels
+        o.kernels.applyUnclamped(
+          o.epilogue, o.output + group * columns, stride: c.outputChannels,
+          start + target.columns.lowerBound..<start + target.columns.upperBound, 0..<columns)
       }
     }
+  }
+
+  /// Where the outputs of a patch are written.
+  struct Target {
+    /// The pixel of the output with which the patch begins, were all of it written.
+    let pixel: Int
+    /// What is written of the patch.
+    let rows, columns: Range<Int>
+    /// From one row of the output to the next.
+    let rowPixels: Int
+  }
+
+  private func target(_ patch: Int) -> Target {
+    let (image, place) = patch.quotientAndRemainder(dividingBy: patchesPerImage)
+    let (y, x) = (place / patchesAcross * height.rawValue, place % patchesAcross * 4)
+    return Target(
+      pixel: (image * c.outputHeight + y) * c.outputWidth + x, rows: 0..<min(height.rawValue, c.outputHeight - y),
+      columns: 0..<min(4, c.outputWidth - x), rowPixels: c.outputWidth)
   }
 }
 
 extension Kernels {
-  /// `Convolution.patchHeight`, but for kernels that sum directly, as OpenBLAS, which has no transforms, does.
-  func patchHeight(_ c: Convolution) -> PatchHeight? { sumsDirectly ? nil : c.patchHeight }
+  /// `Convolution.patchHeight`, but for OpenBLAS, which has no transforms.
+  func patchHeight(_ c: Convolution) -> PatchHeight? { variant == .openblas ? nil : c.patchHeight }
 
-  /// The time of a convolution by kernels that do not sum all directly, in terms of direct sums; as measured, but for
+  /// The time of a convolution in terms of direct sums; as measured, but for
   /// split numbers, of which three products are made.
   public func relativeCost(_ c: Convolution) -> Double {
     let numbers = numbers(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)

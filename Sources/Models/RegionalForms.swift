@@ -28,8 +28,7 @@ extension Model {
   private static let leastSaving = 0.2
 
   /// Runs forms of an image, computing again only what their regions reach, and hands `body` the values of `fetches`:
-  /// of the image first, as form nil, then of the forms in order. Same bits as whole runs with direct sums, whatever
-  /// runs together.
+  /// of the image first, as form nil, then of the forms in order. Bits do not depend on what runs together.
   ///
   /// False, and nothing has run, where the graph changes everywhere too early, so that whole runs are as fast, or where
   /// the memory limit has no room for all values of the image.

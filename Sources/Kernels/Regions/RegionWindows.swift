@@ -3,26 +3,45 @@ public import Parallel
 import Tensors
 
 /// Convolutions and pools of regions: the kernels of whole maps, with pointers into the image's maps or into the parts
-/// that differ. So each output is summed in the same order, and has the same bits as in a run of the whole form.
-/// Convolutions are summed directly: in Winograd's algorithm a pixel changes the rounding of outputs that do not depend
-/// on it.
+/// that differ. So each output is summed in the same order, and has the same bits as where the whole is computed of the
+/// form's values; by Winograd's algorithm, from whole patches (`PatchList`).
 extension Kernels {
-  /// Bytes that `convolve(_:regions:…)` needs for a list of `pixels`.
-  public func regionWorkspace(_ c: Convolution, _ packing: Packing, pixels: Int, threads: Int) -> Int {
-    if packing.order == .byChannel { return 0 }
-    return RegionWindows(c, packing, self, pixels: pixels, threads: threads).slotBytes * max(1, threads)
+  /// Bytes that `convolve(_:regions:…)` needs for these regions.
+  public func regionWorkspace(_ c: Convolution, _ packing: Packing, _ wanted: RegionList, threads: Int) -> Int {
+    switch packing.order {
+    case .byChannel: return 0
+    case .points(let height):
+      return Winograd(c, height, self, patches: PatchList(height, wanted).count).workspace(threads: threads)
+    case .panels, .rows:
+      return RegionWindows(c, packing, self, pixels: wanted.count, threads: threads).slotBytes * max(1, threads)
+    }
   }
 
-  /// `packed`: weights as `packing` of kernels that sum directly. `output`: [pixels of `wanted`, channels]; the
-  /// residual of the epilogue is laid out so, and may be the output itself.
+  /// What of computing the whole of a convolution computing a region of its result is.
+  public func regionShare(_ c: Convolution, _ packing: Packing, _ region: Region) -> Double {
+    let whole = Region(rows: 0..<c.outputHeight, columns: 0..<c.outputWidth)
+    if case .points(let height) = packing.order {
+      return Double(PatchList.count(height, region)) / Double(max(1, PatchList.count(height, whole)))
+    }
+    return Double(region.area) / Double(max(1, whole.area))
+  }
+
+  /// `packed`: weights as `packing`. `output`: [pixels of `wanted`, channels]; the residual of the epilogue is laid out
+  /// so, and may be the output itself.
   public func convolve(
     _ c: Convolution, regions wanted: RegionList, of input: PatchedMaps, _ packed: UnsafePointer<Float>,
     as packing: Packing, into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue,
     workspace: UnsafeMutableRawPointer, _ parallel: Parallel
   ) {
     guard wanted.count > 0 else { return }
-    if packing.order == .byChannel {
+    switch packing.order {
+    case .byChannel:
       return convolveDepthwise(c, regions: wanted, of: input, packed, into: output, epilogue, parallel)
+    case .points(let height):
+      let patches = PatchList(height, wanted)
+      return Winograd(c, height, self, patches: patches.count).run(
+        self, .regions(patches, input), packed, into: output, epilogue, workspace: workspace, parallel)
+    case .panels, .rows: break
     }
     let windows = RegionWindows(c, packing, self, pixels: wanted.count, threads: parallel.threads)
     let grid = windows.grid

@@ -22,14 +22,16 @@ public struct RegionalStep: Sendable {
     }
   }
 
-  /// What computing the whole costs in other runs, in multiplications of direct sums.
-  public let wholeCost: Int
+  /// What computing the whole costs, in multiplications of direct sums.
+  public let wholeCost: Double
+  /// What computing a region of the result costs, likewise.
+  public let cost: @Sendable (Region) -> Double
   /// The region of the result that depends on a region of input 0.
   public let reach: @Sendable (Region) -> Region
   /// The input that is added to the result, pixel by pixel.
   public let residual: Int?
-  /// Scratch memory for so many pixels, in bytes.
-  public let workspace: @Sendable (_ pixels: Int) -> Int
+  /// Scratch memory for these regions of the result, in bytes.
+  public let workspace: @Sendable (RegionList) -> Int
   public let run: @Sendable (Invocation) -> Void
 }
 

@@ -63,7 +63,7 @@ enum Conv {
       kernels.convolve(
         c, run.input(0), w, as: packing, into: run.output(), epilogue, workspace: run.workspace + fedSize, run.parallel)
     }
-    if let packed, !biasIsFed, kernels.sumsDirectly, output.shape.rank == 4 {
+    if let packed, !biasIsFed, output.shape.rank == 4 {
       step.regional = regional(
         c, kernels, packed, packing, bias, activation, hasResidual: hasResidual, request.parallel)
     }
@@ -74,12 +74,13 @@ enum Conv {
     _ c: Kernels.Convolution, _ kernels: Kernels, _ packed: Storage, _ packing: Packing, _ bias: Storage?,
     _ activation: Kernels.Unary?, hasResidual: Bool, _ parallel: Parallel
   ) -> RegionalStep {
-    RegionalStep(
-      wholeCost: Int(
-        kernels.relativeCost(c) * Double(c.batch * c.outputHeight * c.outputWidth * c.outputChannels)
-          * Double(c.multiplyAddsPerOutput)),
+    let wholeCost =
+      kernels.relativeCost(c) * Double(c.batch * c.outputHeight * c.outputWidth * c.outputChannels)
+      * Double(c.multiplyAddsPerOutput)
+    return RegionalStep(
+      wholeCost: wholeCost, cost: { wholeCost * kernels.regionShare(c, packing, $0) },
       reach: RegionalStep.reach(c), residual: hasResidual ? residual : nil,
-      workspace: { kernels.regionWorkspace(c, packing, pixels: $0, threads: parallel.threads) }
+      workspace: { kernels.regionWorkspace(c, packing, $0, threads: parallel.threads) }
     ) { run in
       let w = UnsafePointer(packed.base.assumingMemoryBound(to: Float.self))
       let epilogue = Kernels.Epilogue(

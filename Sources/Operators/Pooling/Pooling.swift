@@ -49,7 +49,7 @@ enum Pool {
     }
     if output.rank == 4, !isEmpty {
       step.regional = RegionalStep(
-        wholeCost: 0, reach: RegionalStep.reach(pooling), residual: nil, workspace: { _ in 0 }
+        wholeCost: 0, cost: { _ in 0 }, reach: RegionalStep.reach(pooling), residual: nil, workspace: { _ in 0 }
       ) { run in
         kernels.pool(
           pooling, average: average, regions: run.wanted, of: run.input, into: run.output, run.parallel)

@@ -1,6 +1,8 @@
 """Occlusion computes again only what a window reaches: the same bits as runs of the whole images, whose
 convolutions are summed directly."""
 
+from typing import NamedTuple
+
 import limpid
 import numpy as np
 import pytest
@@ -9,21 +11,62 @@ from networks import Network
 SIDE = 40
 
 
+class Changed(NamedTuple):
+    """A value of a form, the same of the image, and the rows and columns where they may differ; None where everywhere."""
+
+    form: str
+    image: str
+    rows: object = None
+    columns: object = None
+
+
+class Judge(Network):
+    """Runs whole layers, of forms and of their image: where a window does not reach, a convolution's result is the
+    image's."""
+
+    def __call__(self, operator, *inputs, to=None, **attributes):
+        inputs = [Changed("x", "image", "rows", "columns") if i == "x" else i for i in map(self.named, inputs)]
+        changed = [i for i in inputs if isinstance(i, Changed)]
+        if not changed:
+            return self.add(operator, *inputs, to=to, **attributes)
+        form = self.add(operator, *(getattr(i, "form", i) for i in inputs), to=to, **attributes)
+        image = self.add(operator, *(getattr(i, "image", i) for i in inputs), **attributes)
+        if operator == "GlobalAveragePool" or None in (i.rows for i in changed):
+            return Changed(form, image)
+        rows, columns = (self.add("Max", *axis) for axis in list(zip(*changed))[2:])
+        if "kernel_shape" in attributes:
+            rows, columns = self.reached(rows, 0, **attributes), self.reached(columns, 1, **attributes)
+        if operator == "Conv":
+            form = self.add("Where", self.add("Greater", self.add("Min", rows, columns), np.float32(0)), form, image)
+        return Changed(form, image, rows, columns)
+
+    def named(self, x):
+        return self.weight(x) if isinstance(x, (np.ndarray, np.generic)) else x
+
+    def add(self, operator, *inputs, **attributes):
+        return super().__call__(operator, *inputs, **attributes)
+
+    def reached(self, values, axis, kernel_shape, strides, pads=(0,) * 4, dilations=(1, 1), ceil_mode=0, **_):
+        """Of one axis: 1 where a window has a 1."""
+        def along(pair, other):
+            return [pair[k] if k == axis else other for k in (0, 1)]
+
+        begin, end = pads[axis], pads[axis + 2]
+        padded = self.add("Pad", values, np.array([0, 0, *along([begin] * 2, 0), 0, 0, *along([end] * 2, 0)]))
+        return self.add(
+            "MaxPool", padded, kernel_shape=along(kernel_shape, 1), strides=along(strides, 1),
+            dilations=along(dilations, 1), ceil_mode=ceil_mode)
+
+
 def convolution(network, x, inputs, outputs, size=3, stride=1, pads=None, group=1, dilation=1):
-    """A kernel of `size`; with `network.wide` the same with one more row, of zeros: never Winograd's, in the same order."""
     weights = network.normal(outputs, inputs // group, size, size) / np.float32(size * np.sqrt(inputs / group))
-    pads = pads or [size // 2 * dilation] * 4
-    rows = size
-    if network.wide and size == 3:
-        weights, rows = np.pad(weights, ((0, 0), (0, 0), (0, 1), (0, 0))), 4
-        pads = [*pads[:2], pads[2] + dilation, pads[3]]
     return network(
-        "Conv", x, weights.astype(np.float32), network.normal(outputs), kernel_shape=[rows, size], strides=[stride] * 2,
-        pads=pads, group=group, dilations=[dilation] * 2)
+        "Conv", x, weights, network.normal(outputs), kernel_shape=[size] * 2, strides=[stride] * 2,
+        pads=pads or [size // 2 * dilation] * 4, group=group, dilations=[dilation] * 2)
 
 
-def stem(network, maps=32):
-    return network("Relu", convolution(network, "x", 3, maps, 3, 2))
+def stem(network, maps=32, stride=2):
+    return network("Relu", convolution(network, "x", 3, maps, 3, stride))
 
 
 def residuals(n):
@@ -33,6 +76,21 @@ def residuals(n):
         x = n("Relu", n("Add", convolution(n, y, 32, 32), x))
     narrow = convolution(n, x, 32, 48, 1, 2, [0] * 4)
     return n("Relu", n("Add", narrow, convolution(n, x, 32, 48, 3, 2))), 48
+
+
+def low(n):
+    """Patches of two rows."""
+    x = stem(n, stride=3)
+    x = n("Relu", n("Add", convolution(n, convolution(n, x, 32, 48), 48, 32), x))
+    return n("Relu", convolution(n, convolution(n, x, 32, 33, pads=[1, 0, 0, 1]), 33, 40)), 40
+
+
+def cut(n):
+    """Patches that the border cuts, and sides of different lengths."""
+    x = n("Relu", convolution(n, "x", 3, 32, 5, 1, [2, 0, 1, 3]))
+    x = n("HardSwish", convolution(n, x, 32, 40, pads=[0, 2, 2, 0]))
+    x = n("Relu", convolution(n, x, 40, 32, pads=[0] * 4))
+    return convolution(n, n("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), 32, 34, pads=[1, 1, 0, 0]), 34
 
 
 def pools(n):
@@ -88,17 +146,20 @@ def read_twice(n):
     return n("Concat", *parts, axis=1), 67
 
 
-BODIES = [residuals, pools, dilated, depthwise, grouped, gated, normalised, excited, read_twice]
+BODIES = [residuals, low, cut, pools, dilated, depthwise, grouped, gated, normalised, excited, read_twice]
 WINDOWS = [(5, 5, 5, 5), (7, 3, 4, 3), (1, 11, 1, 9), (13, 4, 11, 2)]
 
 
-def made(body, path, wide):
-    network = Network(seed=3)
-    network.wide = wide
+def made(body, path, kind=Network):
+    network = kind(seed=3)
     maps, channels = body(network)
     pooled = network("Flatten", network("GlobalAveragePool", maps))
     network("Gemm", pooled, network.normal(channels, 6), network.normal(6), to="y")
-    network.save(path, {"x": ("float32", ["n", 3, SIDE, SIDE])}, {"y": ("float32", ["n", 6])})
+    inputs = {"x": ("float32", ["n", 3, SIDE, SIDE])}
+    if kind is Judge:
+        inputs |= {"image": inputs["x"], "rows": ("float32", ["n", 1, SIDE, 1]),
+                   "columns": ("float32", ["n", 1, 1, SIDE])}
+    network.save(path, inputs, {"y": ("float32", ["n", 6])})
     return limpid.Model(path)
 
 
@@ -107,46 +168,76 @@ def image():
     return np.random.default_rng(5).normal(size=(3, SIDE, SIDE)).astype(np.float32)
 
 
-def by_whole_runs(model, image, height, width, stride_y, stride_x, index, value):
+def places(height, width, stride_y, stride_x):
     rows, columns = (-(-(SIDE - size) // stride) + 1 for size, stride in ((height, stride_y), (width, stride_x)))
-    places = [(slice(i * stride_y, i * stride_y + height), slice(k * stride_x, k * stride_x + width))
-              for i in range(rows) for k in range(columns)]
-    forms = np.stack([image] * (1 + len(places)))
-    for form, place in zip(forms[1:], places):
-        form[(slice(None), *place)] = value
-    scores = model.fetch(forms, ["y"], batch_size=8)["y"][:, index].astype(np.float64)
+    return [(slice(i * stride_y, i * stride_y + height), slice(k * stride_x, k * stride_x + width))
+            for i in range(rows) for k in range(columns)]
+
+
+def forms(image, windows, value):
+    result = np.stack([image] * len(windows))
+    for form, window in zip(result, windows):
+        form[(slice(None), *window)] = value
+    return result
+
+
+def judged(judge, image, given, windows):
+    """The scores of forms by whole layers."""
+    masks = forms(np.zeros((1, SIDE, SIDE), np.float32), windows, 1)
+    feeds = {"x": given, "image": np.stack([image] * len(windows)), "rows": masks.max(3, keepdims=True),
+             "columns": masks.max(2, keepdims=True)}
+    return np.concatenate([judge.run({n: v[i:i + 8] for n, v in feeds.items()}, ["y"])["y"]
+                           for i in range(0, len(windows), 8)])
+
+
+def attribution(whole, scores, windows):
     sums, counts = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE))
-    for place, score in zip(places, scores[1:]):
-        sums[place] += scores[0] - score
-        counts[place] += 1
+    for window, score in zip(windows, scores.astype(np.float64)):
+        sums[window] += np.float64(whole) - score
+        counts[window] += 1
     return (sums / counts).astype(np.float32)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
-def test_bits_are_those_of_whole_runs(body, window, image, tmp_path):
-    model, judge = made(body, tmp_path / "model.onnx", False), made(body, tmp_path / "judge.onnx", True)
+def test_bits_are_those_of_whole_layers(body, window, image, tmp_path):
+    model, judge = made(body, tmp_path / "model.onnx"), made(body, tmp_path / "judge.onnx", Judge)
     settings = dict(zip(("window_height", "window_width", "stride_y", "stride_x"), window))
     found = model.explain(image, "occlusion", [2], value=0.5, batch_size=5, threads=1, **settings)[0]
-    expected = by_whole_runs(judge, image, *window, 2, 0.5)
+    windows = places(*window)
+    given = forms(image, windows, 0.5)
+    whole = model.fetch(image[None], ["y"])["y"][0]
+    expected = attribution(whole[2], judged(judge, image, given, windows)[:, 2], windows)
     np.testing.assert_array_equal(found.details["attribution"], np.stack([expected] * 3))
+    # Whole runs differ by rounding.
+    close = attribution(whole[2], model.fetch(given, ["y"], batch_size=8)["y"][:, 2], windows)
+    np.testing.assert_allclose(found.details["attribution"][0], close, rtol=0, atol=3e-6 * np.abs(whole).max())
     again = model.explain(image, "occlusion", [2], value=0.5, batch_size=3, threads=2, **settings)[0]
     np.testing.assert_array_equal(found.grid, again.grid)
 
 
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
+def test_covering_with_what_is_there_changes_nothing(body, image, tmp_path):
+    model = made(body, tmp_path / "model.onnx")
+    found = model.explain(
+        image, "occlusion", [1], draws={"baseline": image}, window_height=5, window_width=7, stride_y=5, stride_x=4)
+    np.testing.assert_array_equal(found[0].details["attribution"], np.zeros((3, SIDE, SIDE)))
+
+
 def test_one_colour_at_a_time(image, tmp_path):
-    model = made(residuals, tmp_path / "model.onnx", False)
+    model = made(residuals, tmp_path / "model.onnx")
     found = model.explain(image, "occlusion", [1], window_height=8, window_width=8, window_channels=1)[0]
-    judge = made(residuals, tmp_path / "judge.onnx", True)
     covered = image.copy()
     covered[1, :8, :8] = 0
-    scores = judge.fetch(np.stack([image, covered]), ["y"])["y"][:, 1].astype(np.float64)
+    scores = judged(
+        made(residuals, tmp_path / "judge.onnx", Judge), image, covered[None], [(slice(8), slice(8))])[:, 1]
+    whole = model.fetch(image[None], ["y"])["y"][0, 1]
     # Its first four pixels each way are under no other window.
-    assert found.details["attribution"][1, 0, 0] == np.float32(scores[0] - scores[1])
+    assert found.details["attribution"][1, 0, 0] == np.float32(np.float64(whole) - np.float64(scores[0]))
 
 
 def test_it_can_be_stopped_at_every_step(image, tmp_path):
-    model = made(residuals, tmp_path / "model.onnx", False)
+    model = made(residuals, tmp_path / "model.onnx")
     calls = []
     model.explain(image, "occlusion", [0], progress=lambda done, total: calls.append(done / total) or True)
     assert calls == sorted(calls) and calls[-1] == 1 and len(calls) > 100
@@ -165,13 +256,12 @@ def test_it_can_be_stopped_at_every_step(image, tmp_path):
 
 def test_a_batch_of_one_in_the_graph(image, tmp_path):
     network = Network(seed=3)
-    network.wide = False
     maps, channels = residuals(network)
     flat = network("Reshape", network("GlobalAveragePool", maps), np.array([1, channels]))
     network("Gemm", flat, network.normal(channels, 6), network.normal(6), to="y")
     network.save(tmp_path / "one.onnx", {"x": ("float32", ["n", 3, SIDE, SIDE])}, {"y": ("float32", ["n", 6])})
     found = limpid.Model(tmp_path / "one.onnx").explain(image, "occlusion", [2])[0]
-    expected = made(residuals, tmp_path / "model.onnx", False).explain(image, "occlusion", [2])[0]
+    expected = made(residuals, tmp_path / "model.onnx").explain(image, "occlusion", [2])[0]
     np.testing.assert_array_equal(found.grid, expected.grid)
 
 
@@ -194,7 +284,6 @@ def channel_bodies():
 def test_channels_that_are_ablated_are_run_by_themselves(kind, image, tmp_path):
     """Ablation-CAM beside runs of the whole tail: each channel of the layer set to 0 by a factor that is fed."""
     network = Network(seed=4)
-    network.wide = False
     make, width = channel_bodies()[kind]
     network("Gemm", make(network, kind), network.normal(width, 5), network.normal(5), to="y")
     layer = next(node.output[0] for node in network.nodes[2:] if node.op_type == "Relu")

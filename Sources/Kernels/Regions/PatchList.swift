@@ -1,0 +1,85 @@
+import KernelCore
+
+/// The patches of Winograd's algorithm in which regions have pixels, form after form, row by row: those of whole maps,
+/// which begin at the first pixel. So a pixel of a region has the bits that it has where the whole layer is computed of
+/// the form's values.
+///
+/// Only pixels of regions are written. The others of these patches do not depend on what differs, but their rounding
+/// does: they keep the numbers of the image, or else regions would grow by a patch in each layer.
+struct PatchList {
+  let height: PatchHeight
+  let pixels: RegionList
+  /// In patches; one more than there are regions.
+  private let starts: [Int]
+
+  init(_ height: PatchHeight, _ pixels: RegionList) {
+    (self.height, self.pixels) = (height, pixels)
+    var starts = [0]
+    for region in pixels.regions { starts.append(starts[starts.count - 1] + Self.count(height, region)) }
+    self.starts = starts
+  }
+
+  var count: Int { starts[starts.count - 1] }
+
+  static func count(_ height: PatchHeight, _ region: Region) -> Int {
+    region.isEmpty ? 0 : patches(region.rows, height.rawValue).count * patches(region.columns, 4).count
+  }
+
+  private static func patches(_ range: Range<Int>, _ extent: Int) -> Range<Int> {
+    range.lowerBound / extent..<(range.upperBound + extent - 1) / extent
+  }
+
+  /// The form of a patch, and the pixel of its maps with which the patch begins.
+  private func place(_ patch: Int) -> (form: Int, y: Int, x: Int) {
+    var (form, end) = (0, starts.count - 1)
+    while end - form > 1 {
+      let middle = (form + end) / 2
+      if starts[middle] <= patch { form = middle } else { end = middle }
+    }
+    let region = pixels.regions[form]
+    let across = Self.patches(region.columns, 4)
+    let (row, column) = (patch - starts[form]).quotientAndRemainder(dividingBy: across.count)
+    let first = Self.patches(region.rows, height.rawValue).lowerBound
+    return (form, (first + row) * height.rawValue, (across.lowerBound + column) * 4)
+  }
+
+  /// Fills in where the pixels under a patch are, or zeros.
+  func point(
+    _ patch: Int, of input: PatchedMaps, _ c: Kernels.Convolution, firstChannel: Int, _ slot: Winograd.Slot
+  ) {
+    let (form, y, x) = place(patch)
+    let region = input.list.regions[form]
+    let (top, left) = (y - c.padTop, x - c.padLeft)
+    var next = slot.pixels
+    for iy in top..<top + height.points {
+      let isRow = iy >= 0 && iy < c.inputHeight
+      let whole = input.whole + (isRow ? iy * c.inputWidth * c.inputChannels + firstChannel : 0)
+      let isPart = region.rows.contains(iy)
+      let row = isPart ? input.list.starts[form] + (iy - region.rows.lowerBound) * region.columns.count : 0
+      let part = input.parts + (row * c.inputChannels + firstChannel)
+      let (from, to) = isPart ? (region.columns.lowerBound, region.columns.upperBound) : (0, 0)
+      for ix in left..<left + 6 {
+        if !isRow || ix < 0 || ix >= c.inputWidth {
+          next.pointee = UnsafePointer(slot.zeros)
+        } else if ix >= from && ix < to {
+          next.pointee = part + (ix - from) * c.inputChannels
+        } else {
+          next.pointee = whole + ix * c.inputChannels
+        }
+        next += 1
+      }
+    }
+  }
+
+  func target(_ patch: Int) -> Winograd.Target {
+    let (form, y, x) = place(patch)
+    let region = pixels.regions[form]
+    func written(_ range: Range<Int>, _ first: Int, _ extent: Int) -> Range<Int> {
+      max(0, range.lowerBound - first)..<min(extent, range.upperBound - first)
+    }
+    let across = region.columns.count
+    return Winograd.Target(
+      pixel: pixels.starts[form] + (y - region.rows.lowerBound) * across + x - region.columns.lowerBound,
+      rows: written(region.rows, y, height.rawValue), columns: written(region.columns, x, 4), rowPixels: across)
+  }
+}
