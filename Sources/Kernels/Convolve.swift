@@ -6,7 +6,7 @@ extension Kernels {
   public func convolutionWorkspace(_ c: Convolution, _ packing: Packing, threads: Int) -> Int {
     switch packing.order {
     case .byChannel: return 0
-    case .points(let height): return Winograd(c, height, self).workspace(threads: threads)
+    case .points(let height): return Winograd(c, height, self, threads: threads).workspace(threads: threads)
     case .panels, .rows: return Windows(c, packing, self, threads: threads).slotBytes * max(1, threads)
     }
   }
@@ -23,7 +23,7 @@ extension Kernels {
     switch packing.order {
     case .byChannel: return convolveDepthwise(c, input, packed, into: output, epilogue, parallel)
     case .points(let height):
-      return Winograd(c, height, self).run(
+      return Winograd(c, height, self, threads: parallel.threads).run(
         self, .whole(input), packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }
@@ -35,7 +35,7 @@ extension Kernels {
     }
     let windows = Windows(c, packing, self, threads: parallel.threads)
     let pixels = c.outputHeight * c.outputWidth
-    forEachTask(windows.passes * c.groups * windows.grid.count, parallel) { task, slot in
+    parallel.forEachTask(windows.passes * c.groups * windows.grid.count) { task, slot in
       let (rows, columnRange) = windows.grid[task % windows.grid.count]
       let image = task / windows.grid.count / c.groups
       let group = task / windows.grid.count % c.groups

@@ -35,7 +35,7 @@ extension Kernels {
     guard rows > 0, !depth.isEmpty else { return }
     let width = pickedWidth
     let slotBytes = pickedSlot(depth: depth.count)
-    forEachTask((columns.count + width - 1) / width, parallel) { panel, slot in
+    parallel.forEachTask((columns.count + width - 1) / width) { panel, slot in
       let first = panel * width
       let own = columns[first..<min(columns.count, first + width)]
       let packing = packing(depth: depth.count, columns: own.count, known: false)

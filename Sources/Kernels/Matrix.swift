@@ -46,7 +46,7 @@ extension Kernels {
       output: c, stride: cStride, epilogue: epilogue)
     let grid = productGrid(rows: rows, packing, threads: parallel.threads)
     let slotBytes = productSlot(grid, packing)
-    forEachTask(grid.count, parallel) { task, slot in
+    parallel.forEachTask(grid.count) { task, slot in
       let (rows, columns) = grid[task]
       func multiply(_ memory: UnsafeMutableRawPointer) {
         let scratch = Scratch(memory, rows: grid.blockRows)

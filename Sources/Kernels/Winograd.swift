@@ -20,10 +20,11 @@ extension Kernels.Convolution {
 
 /// A convolution by Winograd's algorithm: geometry, memory, order of work.
 ///
-/// Patches of all images, or of regions of several forms of one, are numbered through, and taken in blocks: the values of a block at all points, the products
-/// point by point, the outputs. Where the weights of all points stay in the second-level cache, a block is a task,
-/// small enough to stay there beside them. Else one block after the other, with all threads, is so large that weights
-/// are seldom read again, and each of the three stages is divided.
+/// Patches of all images, or of regions of several forms of one, are numbered through, and taken in blocks: the values of
+/// a block at all points, the products point by point, the outputs. Where the weights of all points stay in the
+/// second-level cache, a block is a task, small enough to stay there beside them, and each thread gets as many. Else one
+/// block after the other, with all threads, is so large that weights are seldom read again, and each of the three stages
+/// is divided.
 struct Winograd {
   let c: Kernels.Convolution
   let height: PatchHeight
@@ -33,12 +34,15 @@ struct Winograd {
   let packedColumns: Int
   let patchesAcross, patchesPerImage, patches: Int
   let isShared: Bool
-  let blockPatches: Int
+  /// How many blocks, and the patches of the largest.
+  let blocks, blockPatches: Int
 
   private let valueRow, valuePlane, productRow, productPlane: Int
 
   /// `patches`: how many there are, where they are not those of the whole maps.
-  init(_ c: Kernels.Convolution, _ height: PatchHeight, _ kernels: Kernels, patches some: Int? = nil) {
+  init(
+    _ c: Kernels.Convolution, _ height: PatchHeight, _ kernels: Kernels, patches some: Int? = nil, threads: Int
+  ) {
     self.c = c
     self.height = height
     (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
@@ -50,8 +54,10 @@ struct Winograd {
     isShared = height.pointCount * channels * packedColumns > Self.cachedWeights
     let patchFloats = height.pointCount * (valueRow + productRow)
     let wish = isShared ? Self.sharedFloats / patchFloats : Self.ownFloats / patchFloats
-    let blocks = (patches + max(12, wish) - 1) / max(12, wish)
-    blockPatches = max(1, (patches + max(1, blocks) - 1) / max(1, blocks))
+    let fewest = max(1, (patches + max(12, wish) - 1) / max(12, wish))
+    let alike = fewest.roundedUp(to: max(1, threads))
+    blocks = isShared || c.groups % max(1, threads) == 0 || patches < 8 * alike ? fewest : alike
+    blockPatches = max(1, (patches + blocks - 1) / blocks)
     valuePlane = Self.plane(blockPatches * valueRow)
     productPlane = Self.plane(blockPatches * productRow)
   }
@@ -59,7 +65,7 @@ struct Winograd {
   /// Floats of weights that are read again for each block of a task's own, and floats of values and products of a
   /// block, where it is a task's own and where it is shared.
   private static let cachedWeights = 5 << 16
-  private static let ownFloats = 1 << 17
+  private static let ownFloats = 9 << 14
   private static let sharedFloats = 1 << 21
 
   /// Whole vectors of any width.
@@ -125,10 +131,9 @@ struct Winograd {
   ) {
     let o = Operands(
       kernels: kernels, maps: maps, packed: packed, output: output, epilogue: epilogue, parallel: parallel)
-    let blocks = (patches + blockPatches - 1) / blockPatches
-    func block(_ i: Int) -> Range<Int> { i * blockPatches..<min(patches, (i + 1) * blockPatches) }
+    func block(_ i: Int) -> Range<Int> { patches * i / blocks..<patches * (i + 1) / blocks }
     if !isShared && c.groups * blocks >= parallel.threads {
-      return forEachTask(c.groups * blocks, parallel) { task, slot in
+      return parallel.forEachTask(c.groups * blocks) { task, slot in
         computeAlone(block(task % blocks), group: task / blocks, o, workspace + slot * (blockBytes + slotBytes))
       }
     }
@@ -158,27 +163,25 @@ struct Winograd {
     let values = memory.assumingMemoryBound(to: Float.self)
     let products = values + height.pointCount * valuePlane
     func slot(_ i: Int) -> Slot { self.slot(memory + blockBytes + i * slotBytes) }
-    func part(_ i: Int) -> Range<Int> {
-      let first = block.lowerBound + i * 12
-      return first..<min(first + 12, block.upperBound)
+    func patches(_ part: Range<Int>) -> Range<Int> {
+      block.lowerBound + part.lowerBound..<block.lowerBound + part.upperBound
     }
-    let parts = (block.count + 11) / 12
-    forEachTask(parts, o.parallel) {
-      evaluate(o, part($0), group, values, block.lowerBound, slot($1))
+    o.parallel.forEachPart(block.count) {
+      evaluate(o, patches($0), group, values, block.lowerBound, slot($1))
     }
-    let grid = TaskGrid(rows: block.count, columns: packedColumns, rowFloats: channels) { rowBlocks in
+    let grid = TaskGrid(rows: block.count, columns: packedColumns, rowFloats: channels, threads: 1) { rowBlocks in
       let threads = o.parallel.threads
       let chunks = threads == 1 ? 1 : max(1, 4 * threads / (rowBlocks * height.pointCount))
       let panels = (packedColumns + o.kernels.panelWidth - 1) / o.kernels.panelWidth
       return (panels + chunks - 1) / chunks * o.kernels.panelWidth
     }
-    forEachTask(height.pointCount * grid.count, o.parallel) { task, i in
+    o.parallel.forEachTask(height.pointCount * grid.count) { task, i in
       let (rows, columns) = grid[task % grid.count]
       multiply(
         o.kernels, task / grid.count, rows, columns, values, o.packed + group * groupWeightCount, products, slot(i))
     }
-    forEachTask(parts, o.parallel) {
-      interpolate(o, part($0), products, block.lowerBound, group, slot($1))
+    o.parallel.forEachPart(block.count) {
+      interpolate(o, patches($0), products, block.lowerBound, group, slot($1))
     }
   }
 

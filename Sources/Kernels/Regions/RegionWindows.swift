@@ -11,7 +11,8 @@ extension Kernels {
     switch packing.order {
     case .byChannel: return 0
     case .points(let height):
-      return Winograd(c, height, self, patches: PatchList(height, wanted).count).workspace(threads: threads)
+      return Winograd(c, height, self, patches: PatchList(height, wanted).count, threads: threads).workspace(
+        threads: threads)
     case .panels, .rows:
       return RegionWindows(c, packing, self, pixels: wanted.count, threads: threads).slotBytes * max(1, threads)
     }
@@ -39,13 +40,13 @@ extension Kernels {
       return convolveDepthwise(c, regions: wanted, of: input, packed, into: output, epilogue, parallel)
     case .points(let height):
       let patches = PatchList(height, wanted)
-      return Winograd(c, height, self, patches: patches.count).run(
+      return Winograd(c, height, self, patches: patches.count, threads: parallel.threads).run(
         self, .regions(patches, input), packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }
     let windows = RegionWindows(c, packing, self, pixels: wanted.count, threads: parallel.threads)
     let grid = windows.grid
-    forEachTask(c.groups * grid.count, parallel) { task, slot in
+    parallel.forEachTask(c.groups * grid.count) { task, slot in
       let (rows, columnRange) = grid[task % grid.count]
       let group = task / grid.count
       let memory = workspace + slot * windows.slotBytes
