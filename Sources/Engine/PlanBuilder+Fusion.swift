@@ -3,9 +3,9 @@ import Operators
 import Tensors
 
 /// Convolutions and products with constant matrices take over the addition and the activation that alone read their
-/// result, once the shapes are known.
+/// result, once the shapes are known; batch normalisations that are steps of their own, the activation.
 extension PlanBuilder {
-  /// Whether an earlier convolution does the work of `node` from now on.
+  /// Whether an earlier step does the work of `node` from now on.
   mutating func absorb(_ node: Node) throws -> Bool {
     if node.domain == "limpid" {
       if node.operation == Composition.name { return try absorbActivation(node) }
@@ -28,9 +28,19 @@ extension PlanBuilder {
   /// The draft of the convolution or the product that makes `value`, where `value` has no other use and nothing follows
   /// in it yet.
   private func openProduct(making value: ValueID?) -> Int? {
+    openStep(making: value) { isOpenProduct($0, $1) }
+  }
+
+  private func openStep(making value: ValueID?, _ isOpen: (Node, Shape?) -> Bool) -> Int? {
     guard let value, readers[value] == 1, !fetched.contains(value), let maker = makers[value] else { return nil }
     let node = drafts[maker].node
-    return node.attributes["activation"] == nil && isOpenProduct(node, drafts[maker].shape) ? maker : nil
+    return node.attributes["activation"] == nil && isOpen(node, drafts[maker].shape) ? maker : nil
+  }
+
+  /// A batch normalisation by given statistics.
+  private func isOpenNormalization(_ node: Node) -> Bool {
+    node.operation == "BatchNormalization" && ["", "limpid"].contains(node.domain)
+      && node.outputs.dropFirst().allSatisfy { $0 == nil } && (try? node.flag("training_mode")) == false
   }
 
   private func isOpenProduct(_ node: Node, _ result: Shape?) -> Bool {
@@ -88,7 +98,7 @@ extension PlanBuilder {
   }
 
   private mutating func absorbActivation(_ node: Node) throws -> Bool {
-    guard let maker = openProduct(making: node.inputs.first ?? nil),
+    guard let maker = openStep(making: node.inputs.first ?? nil, { isOpenProduct($0, $1) || isOpenNormalization($0) }),
       let parameters = try activationParameters(node)
     else { return false }
     var fused = opened(drafts[maker].node)

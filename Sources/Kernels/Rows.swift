@@ -74,13 +74,23 @@ extension Kernels {
     }
   }
 
-  /// `output[r, c] = x[r, c] * scale[c] + shift[c]`, for batch normalisation. `output` may be `x`.
+  /// `output[r, c] = activation(x[r, c] * scale[c] + shift[c])`, for batch normalisation. `output` may be `x`.
   public func scaleColumns(
     rows: Int, columns: Int, _ x: UnsafePointer<Float>, scale: UnsafePointer<Float>,
-    shift: UnsafePointer<Float>?, into output: UnsafeMutablePointer<Float>, _ parallel: Parallel
+    shift: UnsafePointer<Float>?, _ activation: Unary? = nil, into output: UnsafeMutablePointer<Float>,
+    _ parallel: Parallel
   ) {
+    // Some rows at a time, which the first-level cache still has when the activation reads them.
+    let together = max(1, Self.rowFloats / max(1, columns))
     parallel.forEach(rows, grain: Self.elementGrain / max(1, columns)) { range in
-      for r in range { table.scaleRow(x + r * columns, scale, shift, output + r * columns, columns) }
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: together) {
+        let some = first..<min(first + together, range.upperBound)
+        for r in some { table.scaleRow(x + r * columns, scale, shift, output + r * columns, columns) }
+        let place = output + first * columns
+        if let activation { unaryRow(activation, place, place, some.count * columns) }
+      }
     }
   }
+
+  private static var rowFloats: Int { 4 << 10 }
 }

@@ -3,12 +3,13 @@ import Kernels
 import Parallel
 import Tensors
 
-/// BatchNormalization: by statistics that are given, or of the batch itself.
+/// BatchNormalization: by statistics that are given, or of the batch itself. In our own domain, by given statistics
+/// only, with an activation as an attribute.
 enum BatchNormalization {
-  static let definitions = [
-    OperatorDefinition("BatchNormalization", plan: plan).gradient(NormalizationGradients.batch)
+  static let definitions = ["", "limpid"].map {
+    OperatorDefinition("BatchNormalization", domain: $0, plan: plan).gradient(NormalizationGradients.batch)
       .local { try $0.node.flag("training_mode") ? [] : [.pixel, .channel] }
-  ]
+  }
 
   private static func plan(_ request: Request) throws -> Step {
     for i in 0..<5 { try request.require(i, .float32) }
@@ -23,6 +24,7 @@ enum BatchNormalization {
     }
     let epsilon = try request.node.float("epsilon", default: 1e-5)
     if try request.node.flag("training_mode") { return try planBatch(request, x.shape, epsilon) }
+    let activation = try Activation.fused(into: request.node)
     let layout: Layout = x.shape.rank >= 3 ? .channelsLast : .standard
     let parameters = try (1..<5).compactMap { try request.input($0).constant }
     let known =
@@ -43,8 +45,8 @@ enum BatchNormalization {
       let affine = (known?.base ?? run.workspace).assumingMemoryBound(to: Float.self)
       if known == nil { fold(run, channels, epsilon, into: affine) }
       kernels.scaleColumns(
-        rows: rows, columns: channels, run.input(0), scale: affine, shift: affine + channels, into: run.output(),
-        run.parallel)
+        rows: rows, columns: channels, run.input(0), scale: affine, shift: affine + channels, activation,
+        into: run.output(), run.parallel)
     }
   }
 
