@@ -5,8 +5,12 @@ import Parallel
 import Tensors
 
 extension RegionalPlan {
-  /// The values that the rest of the graph reads, whole, of each form.
-  func frontier(_ forms: Tensor, _ regions: [Region], _ base: Base, _ progress: Progress) throws -> [Tensor] {
+  /// Writes the values that the rest of the graph reads, whole, of `forms` [forms, channels, height, width] into
+  /// `values`, each for more forms, from form `first` on.
+  func run(
+    _ forms: UnsafePointer<Float>, _ regions: [Region], _ base: Base, into values: [Tensor], from first: Int,
+    _ progress: Progress
+  ) throws {
     let lists = reached(regions)
     let arena = arena(lists)
     let workspace = try workspace(lists)
@@ -56,7 +60,9 @@ extension RegionalPlan {
       }
     }
     try progress.advance(parts.count, of: parts.count)
-    return try frontier.map { try whole(patched($0.maps), regions.count) }
+    for (value, source) in zip(values, frontier) {
+      try copyWhole(patched(source.maps), regions.count, into: value, first)
+    }
   }
 
   /// Operands whose regions are not those of the result are brought together first.
@@ -87,7 +93,8 @@ extension RegionalPlan {
 
   /// Bytes of a run: of regions, and of the whole values behind them in two orders.
   func byteCount(_ lists: [RegionList]) throws -> Int {
-    let values = frontier.reduce(0) { $0 + 2 * 4 * maps[$1.maps].shape.count * lists[0].regions.count }
+    let forms = lists[0].regions.count
+    let values = frontier.reduce(0) { $0 + 4 * maps[$1.maps].shape.count * (forms + formsAtOnce(batch: forms)) }
     return arena(lists).byteCount + (try workspace(lists)) + values
   }
 
@@ -122,9 +129,10 @@ extension RegionalPlan {
   // MARK: Layouts
 
   /// The pixels of `list` of images in ONNX order, channels last.
-  private func takeRegions(of forms: Tensor, _ list: RegionList, into target: UnsafeMutablePointer<Float>) {
+  private func takeRegions(
+    of source: UnsafePointer<Float>, _ list: RegionList, into target: UnsafeMutablePointer<Float>
+  ) {
     let (channels, height, width) = (maps[0].channels, maps[0].height, maps[0].width)
-    let source = forms.data.assumingMemoryBound(to: Float.self)
     for (form, region) in list.regions.enumerated() {
       var place = target + list.starts[form] * channels
       for y in region.rows {
@@ -136,16 +144,15 @@ extension RegionalPlan {
     }
   }
 
-  /// The whole maps of all forms, in ONNX order.
-  private func whole(_ maps: PatchedMaps, _ forms: Int) throws -> Tensor {
+  /// Writes the whole maps of `forms` forms, in ONNX order, from form `first` of `result` on.
+  private func copyWhole(_ maps: PatchedMaps, _ forms: Int, into result: Tensor, _ first: Int) throws {
     let shape = try Shape(checking: [forms, maps.channels, maps.height, maps.width])
-    try engine.limit.check(2 * 4 * shape.count, for: "\(forms) values of shape \(shape)")
+    try engine.limit.check(4 * shape.count, for: "\(forms) values of shape \(shape)")
     let lying = try Tensor(.float32, Layout.channelsLast.physical(shape))
     let start = lying.data.assumingMemoryBound(to: Float.self)
     for form in 0..<forms { maps.write(form, into: start + form * maps.height * maps.width * maps.channels) }
-    let result = try Tensor(.float32, shape)
     plan.kernels.copy(
-      lying.data, Operand(.float32, shape, layout: .channelsLast), to: .standard, into: result.data, plan.parallel)
-    return result
+      lying.data, Operand(.float32, shape, layout: .channelsLast), to: .standard,
+      into: result.data + 4 * first * (shape.count / max(1, forms)), plan.parallel)
   }
 }

@@ -150,7 +150,6 @@ public final class RegionalPlan: Sendable {
   public struct Base: Sendable {
     let feeds: [Tensor]
     let block: Storage
-    public let fetched: [Tensor]
   }
 
   /// Runs the image, `feeds` in the order of the plan and in ONNX order of axes.
@@ -159,7 +158,7 @@ public final class RegionalPlan: Sendable {
     feeds[feed] = try channelsLast(feeds[feed])
     let block = try Storage(byteCount: plan.byteCount)
     try plan.run(plan.steps.indices, of: plan.steps.count, feeds, block, progress)
-    return Base(feeds: feeds, block: block, fetched: try plan.fetches.map { try plan.result($0, feeds, block) })
+    return Base(feeds: feeds, block: block)
   }
 
   private func channelsLast(_ tensor: Tensor) throws -> Tensor {
@@ -169,15 +168,41 @@ public final class RegionalPlan: Sendable {
     return result
   }
 
-  /// What is fetched of forms of the image: `forms` is [forms, channels, height, width], each of which differs from the
-  /// image within its region only. `others` are what the rest of the graph is fed beside, for as many forms.
+  /// How many forms may run at once where so many images may: their regions run so many at a time, what is behind them
+  /// for all, where that reads weights for little else, as fully connected layers do.
+  public func formsAtOnce(batch: Int) -> Int {
+    let values = frontier.reduce(0) { $0 + maps[$1.maps].shape.count }
+    return batch > 1 && !readsImage && 4 * values <= maps[0].shape.count ? 4 * batch : batch
+  }
+
+  /// What is fetched of forms of the image, each of which differs from it within its region only; `write` writes form
+  /// `i`, [channels, height, width]. Regions run `batch` forms at a time. `others` are what the rest of the graph is fed
+  /// beside, for as many forms.
   public func run(
-    _ forms: Tensor, regions: [Region], _ base: Base, others: [(value: ValueID, tensor: Tensor)], progress: Progress
+    _ regions: [Region], batch: Int, _ base: Base, others: [(value: ValueID, tensor: Tensor)], progress: Progress,
+    write: (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void
   ) throws -> [Tensor] {
     let shares = progress.parts(Double(max(1, parts.count)), 1)
-    let found = try frontier(forms, regions, base, shares[0])
-    var given = zip(frontier, found).map { (value: $0.value, tensor: $1) } + others
-    if readsImage { given.append((image, forms)) }
+    let forms = readsImage ? regions.count : min(regions.count, max(1, batch))
+    let images = try tensor(of: forms, maps[0].shape, "images")
+    let values = try frontier.map { try tensor(of: regions.count, maps[$0.maps].shape, "values") }
+    let start = images.data.assumingMemoryBound(to: Float.self)
+    for first in stride(from: 0, to: regions.count, by: forms) {
+      let items = first..<min(first + forms, regions.count)
+      for i in items { try write(i, start + (i - first) * maps[0].shape.count) }
+      try run(
+        UnsafePointer(start), Array(regions[items]), base, into: values, from: first,
+        shares[0].range(items, of: regions.count))
+    }
+    var given = zip(frontier, values).map { (value: $0.value, tensor: $1) } + others
+    if readsImage { given.append((image, images)) }
     return try engine.run(given, fetch: fetches, parallel: plan.parallel, progress: shares[1])
+  }
+
+  /// Of one image's shape, for many.
+  private func tensor(of count: Int, _ shape: Shape, _ what: String) throws -> Tensor {
+    let full = try Shape(checking: [count] + shape.dimensions.dropFirst())
+    try engine.limit.check(4 * full.count, for: "\(count) \(what) of shape \(shape)")
+    return try Tensor(.float32, full)
   }
 }

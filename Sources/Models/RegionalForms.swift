@@ -27,20 +27,19 @@ extension Model {
   /// Regions must save at least this part of the multiplications.
   private static let leastSaving = 0.2
 
-  /// Runs forms of an image, computing again only what their regions reach, and hands `body` the values of `fetches`:
-  /// of the image first, as form nil, then of the forms in order. Bits do not depend on what runs together.
+  /// Runs forms of an image, computing again only what their regions reach, and hands `body` the values of `fetches`
+  /// of the forms, in order. Bits do not depend on what runs together.
   ///
   /// False, and nothing has run, where the graph changes everywhere too early, so that whole runs are as fast, or where
   /// the memory limit has no room for all values of the image.
   public func forEachForm(
     _ forms: RegionalForms, fetch fetches: [ValueID], _ call: Call, _ progress: Progress,
-    _ body: (_ items: Range<Int>?, _ tensors: [Tensor]) throws -> Void
+    _ body: (_ items: Range<Int>, _ tensors: [Tensor]) throws -> Void
   ) throws -> Bool {
     guard [nil, 1].contains(declaredBatch), !forms.regions.isEmpty else { return false }
     let image = try imageInput()
     let others = try FurtherInputs(self, call, fetches)
     try checkComplete(Set([image] + others.values), for: fetches)
-    let shape = forms.input.shape
     let own = try others.tensors(for: [forms.image], rows: 1)
     let feeds = [(value: image, tensor: forms.input)] + own
     guard
@@ -50,25 +49,28 @@ extension Model {
       plan.share(of: forms.regions) <= 1 - Self.leastSaving, try plan.fits(forms.regions, batch: batchSize(call))
     else { return false }
     let base = try plan.start(feeds.map(\.tensor), progress: progress.polling)
-    try body(nil, base.fetched)
     func run(_ items: Range<Int>, _ progress: Progress) throws {
-      let full = try Shape(checking: [items.count] + shape.dimensions.dropFirst())
-      try engine.limit.check(full.count * 4, for: "the batch of \(items.count) images")
-      let tensor = try Tensor(.float32, full)
-      let target = tensor.data.assumingMemoryBound(to: Float.self)
-      for (row, i) in items.enumerated() { try forms.write(i, target + row * shape.count) }
       let rows = try others.tensors(for: items.map { _ in forms.image }, rows: items.count)
-      let tensors = try plan.run(tensor, regions: Array(forms.regions[items]), base, others: rows, progress: progress)
+      let tensors = try plan.run(
+        Array(forms.regions[items]), batch: batchSize(call), base, others: rows, progress: progress
+      ) { try forms.write(items.lowerBound + $0, $1) }
       try body(items, tensors)
     }
+    // Who says how many images run at once gets no more.
+    var atOnce = call.batchSize > 0 ? batchSize(call) : plan.formsAtOnce(batch: batchSize(call))
     var start = 0
     while start < forms.regions.count {
-      let items = start..<min(start + batchSize(call), forms.regions.count)
+      let items = start..<min(start + atOnce, forms.regions.count)
       do {
         try run(items, progress.range(items, of: forms.regions.count))
       } catch let failure as Failure where failure.kind == .invalidModel && items.count > 1 {
         // A batch of 1 is written into the graph.
         takesOneImage.store(true, ordering: .relaxed)
+        atOnce = 1
+        continue
+      } catch let failure as Failure where failure.kind == .unsupported && atOnce > batchSize(call) {
+        // Most likely for the memory of the rest.
+        atOnce = batchSize(call)
         continue
       }
       start = items.upperBound

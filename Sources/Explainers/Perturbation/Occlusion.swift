@@ -34,17 +34,13 @@ struct Occlusion: Explainer {
       try requireMemory(8 * (size + subject.pixels), of: subject.classes.count)
       var sums = subject.classes.map { _ in [Double](repeating: 0, count: size) }
       var counts = [Int32](repeating: 0, count: size)
-      var whole = scoring(subject.logits)
+      let whole = scoring(subject.logits)
       let logits = try request.requiredScores().logits
       try request.forEachForm(of: subject, regions: windows.regions, fetch: logits, progress) { i, target in
         target.update(from: subject.start, count: size)
         windows.forEachValue(of: i) { target[$0] = filling[$0] }
       } _: { items, tensor in
-        let rows = try LogitRows(tensor, count: items?.count ?? 1)
-        guard let items else {
-          whole = scoring(rows[0])
-          return
-        }
+        let rows = try LogitRows(tensor, count: items.count)
         for (row, i) in items.enumerated() {
           let scores = scoring(rows[row])
           windows.forEachValue(of: i) { counts[$0] += 1 }

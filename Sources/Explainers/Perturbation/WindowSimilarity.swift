@@ -45,18 +45,13 @@ struct WindowSimilarity: Explainer {
       try requireMemory(size, of: 12)
       var sums = [Double](repeating: 0, count: size)
       var counts = [Int32](repeating: 0, count: size)
-      var whole = metric.similarity(try subject.values[0].floats().array(of: Float.self), reference)
+      let whole = metric.similarity(try subject.values[0].floats().array(of: Float.self), reference)
       try request.forEachForm(of: subject, regions: windows.regions, fetch: embedding, progress) { i, target in
         target.update(from: subject.start, count: size)
         windows.forEachValue(of: i) { target[$0] = filling[$0] }
       } _: { items, tensor in
-        let count = items?.count ?? 1
         let numbers = try tensor.floats().array(of: Float.self)
-        guard numbers.count == count * reference.count else { throw Self.refusal(request, embedding) }
-        guard let items else {
-          whole = metric.similarity(numbers, reference)
-          return
-        }
+        guard numbers.count == items.count * reference.count else { throw Self.refusal(request, embedding) }
         for (row, item) in items.enumerated() {
           let own = Array(numbers[row * reference.count..<(row + 1) * reference.count])
           let loss = whole - metric.similarity(own, reference)

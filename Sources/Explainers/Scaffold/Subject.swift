@@ -77,16 +77,15 @@ extension ExplanationRequest {
   }
 
   /// Runs forms that differ from the image in a region each: by regions where that is faster. `body` gets what `fetch`
-  /// is for forms that ran together; of the image itself too, by the same sums, as nil, where those are not the usual
-  /// ones.
+  /// is for forms that ran together.
   func forEachForm(
     of subject: Subject, regions: [Region], fetch: ValueID, _ progress: Progress,
     write: @escaping (_ i: Int, _ target: UnsafeMutablePointer<Float>) throws -> Void,
-    _ body: (_ items: [Int]?, _ tensor: Tensor) throws -> Void
+    _ body: (_ items: [Int], _ tensor: Tensor) throws -> Void
   ) throws {
     let forms = RegionalForms(of: subject.input, image: subject.image, regions: regions, write: write)
     let isDone = try model.forEachForm(forms, fetch: [fetch], call, progress) { items, tensors in
-      try body(items.map(Array.init), tensors[0])
+      try body(Array(items), tensors[0])
       try progress.polling.advance(0, of: 1)
     }
     if isDone { return }
