@@ -32,6 +32,8 @@ public final class Plan: Sendable {
   }
 
   let feeds: [Operand]
+  /// What comes before the steps, image by image.
+  let opening: Opening?
   let steps: [PlannedStep]
   let fetches: [Fetch]
   /// Of a run in two parts: the steps of the first, and the fetches at its end.
@@ -43,11 +45,12 @@ public final class Plan: Sendable {
   let pool: BlockPool
 
   init(
-    feeds: [Operand], steps: [PlannedStep], fetches: [Fetch], seam: (steps: Int, earlyCount: Int)?,
+    feeds: [Operand], opening: Opening?, steps: [PlannedStep], fetches: [Fetch], seam: (steps: Int, earlyCount: Int)?,
     arenaByteCount: Int, workspaceByteCount: Int, kernels: Kernels, parallel: Parallel, pool: BlockPool
   ) {
     self.seam = seam
     self.feeds = feeds
+    self.opening = opening
     self.steps = steps
     self.fetches = fetches
     self.arenaByteCount = arenaByteCount
@@ -58,7 +61,8 @@ public final class Plan: Sendable {
   }
 
   /// Bytes of working memory of one run, without weights and results.
-  public var byteCount: Int { arenaByteCount + workspaceByteCount }
+  public var byteCount: Int { ownByteCount + (opening?.byteCount ?? 0) }
+  private var ownByteCount: Int { (arenaByteCount + workspaceByteCount).roundedUp(to: 64) }
 
   /// The shapes of the results, in order.
   public var fetchedShapes: [Shape] { fetches.map(\.operand.shape) }
@@ -68,8 +72,11 @@ public final class Plan: Sendable {
     let feeds = try feeds.map { try $0.computed().aligned() }
     let block = try pool.take(byteCount)
     defer { pool.give(block) }
-    try run(steps.indices, of: steps.count, feeds, block, progress)
-    try progress.advance(steps.count, of: steps.count)
+    let before = opening.map { $0.images * $0.plan.steps.count } ?? 0
+    let total = before + steps.count
+    try opening?.run(feeds, block, offset: ownByteCount, of: total, progress)
+    try run(steps.indices, of: total, before: before, feeds, block, progress)
+    try progress.advance(total, of: total)
     return try fetches.map { try result($0, feeds, block) }
   }
 
@@ -93,10 +100,13 @@ public final class Plan: Sendable {
     try progress.advance(1, of: 1)
   }
 
-  /// Runs some steps; for `progress` they are preceded by `before` others than come before them in the plan.
+  /// Runs some steps; for `progress` they are preceded by `before` others than come before them in the plan. Meanwhile
+  /// other threads run as many times the same as make `copies` of it.
   func run(
-    _ range: Range<Int>, of total: Int, before: Int = 0, _ feeds: [Tensor], _ block: Storage, _ progress: Progress
+    _ range: Range<Int>, of total: Int, before: Int = 0, _ feeds: [Tensor], _ block: Storage, _ progress: Progress,
+    _ parallel: Parallel? = nil, copies: Int = 1
   ) throws {
+    let parallel = parallel ?? self.parallel
     for i in range {
       let step = steps[i]
       try progress.advance(before + i, of: total)
@@ -106,7 +116,8 @@ public final class Plan: Sendable {
         workspace: block.base + arenaByteCount, parallel: parallel)
       try locating(step.title) {
         try progress.timing(
-          Profile.Step(index: i, operation: step.operation, title: step.title, shape: step.shape), step.multiplyAdds
+          Profile.Step(index: i, operation: step.operation, title: step.title, shape: step.shape),
+          copies * step.multiplyAdds
         ) { try step.run(invocation) }
       }
     }

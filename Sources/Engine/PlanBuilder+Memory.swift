@@ -6,17 +6,14 @@ import Tensors
 /// The end of planning: which buffers share memory, and where each lies.
 extension PlanBuilder {
   /// `seam` counts the steps before the cut, and the fetches that are taken there. With `keepsAll` every value is there
-  /// at the end of a run.
+  /// at the end of a run. What comes before is run image by image.
   func finish(
-    _ fetches: [ValueID], seam: (steps: Int, earlyCount: Int)?, keepsAll: Bool = false
+    _ fetches: [ValueID], seam: (steps: Int, earlyCount: Int)?, keepsAll: Bool = false,
+    after beginning: Beginning? = nil
   ) throws -> Plan {
-    let drafts = drafts.filter { !$0.isAbsorbed }
-    var lives = [ClosedRange<Int>?](repeating: nil, count: bufferSizes.count)
-    for (i, draft) in drafts.enumerated() {
-      for case .buffer(let buffer)? in draft.inputs + draft.outputs {
-        lives[buffer] = (lives[buffer]?.lowerBound ?? i)...i
-      }
-    }
+    let all = drafts.filter { !$0.isAbsorbed }
+    let drafts = Array(all.dropFirst(beginning?.count ?? 0))
+    var lives = lives(drafts)
     if keepsAll { for i in lives.indices { lives[i] = lives[i].map { $0.lowerBound...drafts.count } } }
     if let seam {
       // Every round reads what was computed before the cut.
@@ -31,46 +28,99 @@ extension PlanBuilder {
       }
       if case .buffer(let buffer)? = known.places[known.operand.layout] {
         let end = seam.map { i < $0.earlyCount ? $0.steps : drafts.count } ?? drafts.count
-        lives[buffer] = lives[buffer]!.lowerBound...max(end, lives[buffer]!.upperBound)
+        lives[buffer] = (lives[buffer]?.lowerBound ?? 0)...max(end, lives[buffer]?.upperBound ?? 0)
       }
     }
-    let shared = shareMemory(drafts, &lives)
-    let arena = try Arena(
-      bufferSizes.indices.map { .init(byteCount: lives[$0] == nil ? 0 : bufferSizes[$0], life: lives[$0] ?? 0...0) }
-    ) { try progress.polling.advance(0, of: 1) }
+    var results: [Int] = []
+    for case .buffer(let buffer)? in all.prefix(beginning?.count ?? 0).flatMap(\.outputs) {
+      guard let life = lives[buffer] else { continue }
+      lives[buffer] = 0...life.upperBound
+      results.append(buffer)
+    }
+    let memory = try memory(of: drafts, &lives)
+    let opening = try beginning.map { try $0.builder.opening($0, results, memory) }
+    try checkLimit(memory, opening, fetches)
+    return Plan(
+      feeds: feeds, opening: opening, steps: planned(drafts, memory),
+      fetches: fetches.map { value in
+        let known = (values[value] ?? constantValue(value))!
+        return Plan.Fetch(
+          operand: known.operand, location: memory.location(known.places[known.operand.layout]!),
+          declared: declaredType(of: value) ?? known.operand.type)
+      },
+      seam: seam, arenaByteCount: memory.byteCount, workspaceByteCount: memory.workspaceByteCount, kernels: kernels,
+      parallel: parallel, pool: pool)
+  }
+
+  /// The steps of one image, after which `results` are brought to where all images' lie.
+  private func opening(_ beginning: Beginning, _ results: [Int], _ target: Memory) throws -> Opening {
+    let drafts = Array(drafts.filter { !$0.isAbsorbed }.prefix(beginning.count))
+    var lives = lives(drafts)
+    for buffer in results { lives[buffer] = lives[buffer].map { $0.lowerBound...drafts.count } }
+    let memory = try memory(of: drafts, &lives)
+    let plan = Plan(
+      feeds: feeds, opening: nil, steps: planned(drafts, memory), fetches: [], seam: nil,
+      arenaByteCount: memory.byteCount, workspaceByteCount: memory.workspaceByteCount, kernels: kernels,
+      parallel: parallel, pool: pool)
+    return Opening(
+      plan: plan, images: beginning.images, isDivided: beginning.isDivided,
+      results: results.map { (memory.offset($0), target.offset($0), bufferSizes[$0]) })
+  }
+
+  /// Where the values of some steps lie.
+  private struct Memory {
+    let arena: Arena
+    /// The buffer whose memory each buffer uses.
+    let owners: [Int]
+    let workspaceByteCount: Int
+
+    var byteCount: Int { arena.byteCount }
+    func offset(_ buffer: Int) -> Int { arena.offsets[owners[buffer]] }
+
     func location(_ place: Place) -> Plan.Location {
       switch place {
       case .feed(let i): .feed(i)
       case .constant(let tensor): .constant(tensor)
-      case .buffer(let buffer): .arena(offset: arena.offsets[shared[buffer]])
+      case .buffer(let buffer): .arena(offset: offset(buffer))
       }
     }
-    let workspace = drafts.map(\.workspace).max() ?? 0
-    try checkLimit(arena.byteCount, workspace, fetches)
-    return Plan(
-      feeds: feeds,
-      steps: drafts.map { draft in
-        Plan.PlannedStep(
-          title: draft.node.title, operation: draft.node.operation, shape: draft.shape,
-          multiplyAdds: draft.multiplyAdds, run: draft.run, inputs: draft.inputs.map { $0.map(location) },
-          outputs: draft.outputs.map { $0.map(location) })
-      },
-      fetches: fetches.map { value in
-        let known = (values[value] ?? constantValue(value))!
-        return Plan.Fetch(
-          operand: known.operand, location: location(known.places[known.operand.layout]!),
-          declared: declaredType(of: value) ?? known.operand.type)
-      },
-      seam: seam, arenaByteCount: arena.byteCount, workspaceByteCount: workspace, kernels: kernels, parallel: parallel,
-      pool: pool)
+  }
+
+  private func memory(of drafts: [Draft], _ lives: inout [ClosedRange<Int>?]) throws -> Memory {
+    let owners = shareMemory(drafts, &lives)
+    let arena = try Arena(
+      bufferSizes.indices.map { .init(byteCount: lives[$0] == nil ? 0 : bufferSizes[$0], life: lives[$0] ?? 0...0) }
+    ) { try progress.polling.advance(0, of: 1) }
+    return Memory(arena: arena, owners: owners, workspaceByteCount: drafts.map(\.workspace).max() ?? 0)
+  }
+
+  /// From where each buffer is first used to where it is last.
+  private func lives(_ drafts: [Draft]) -> [ClosedRange<Int>?] {
+    var lives = [ClosedRange<Int>?](repeating: nil, count: bufferSizes.count)
+    for (i, draft) in drafts.enumerated() {
+      for case .buffer(let buffer)? in draft.inputs + draft.outputs {
+        lives[buffer] = (lives[buffer]?.lowerBound ?? i)...i
+      }
+    }
+    return lives
+  }
+
+  private func planned(_ drafts: [Draft], _ memory: Memory) -> [Plan.PlannedStep] {
+    drafts.map { draft in
+      Plan.PlannedStep(
+        title: draft.node.title, operation: draft.node.operation, shape: draft.shape, multiplyAdds: draft.multiplyAdds,
+        run: draft.run, inputs: draft.inputs.map { $0.map(memory.location) },
+        outputs: draft.outputs.map { $0.map(memory.location) })
+    }
   }
 
   /// All that one run needs: working memory, what the plan keeps, and the results, which a type may make wider.
-  private func checkLimit(_ arena: Int, _ workspace: Int, _ fetches: [ValueID]) throws {
+  private func checkLimit(_ memory: Memory, _ opening: Opening?, _ fetches: [ValueID]) throws {
     let results = fetches.map { value in
       (values[value] ?? constantValue(value)).map { $0.operand.shape.count * 8 } ?? 0
     }
-    let parts = [arena, workspace, foldedByteCount] + results
+    let parts =
+      [memory.byteCount, memory.workspaceByteCount, opening?.byteCount ?? 0, foldedByteCount] + results
     let total = parts.reduce((0, false)) { sum, part in
       let (next, overflow) = sum.0.addingReportingOverflow(part)
       return (next, sum.1 || overflow)

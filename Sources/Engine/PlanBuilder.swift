@@ -107,10 +107,12 @@ struct PlanBuilder {
     feeds declared: [(value: ValueID, type: ElementType, shape: Shape)], known: [ValueID: Tensor],
     fetches: [ValueID], seam: Seam?
   ) throws -> Plan {
+    let original = self
     let live = try prepare(declared, known, fetches)
     guard let seam else {
       for i in live { try add(at: i) }
-      return try finish(fetches, seam: nil)
+      let beginning = isForKnownFeeds ? nil : try beginning(original, declared, fetches: fetches)
+      return try finish(fetches, seam: nil, after: beginning)
     }
     let late = graph.dependents(of: [seam.late])
     let isLate = live.map { graph.read(by: graph.nodes[$0]).contains(where: late.contains) }

@@ -53,6 +53,14 @@ public final class Storage: @unchecked Sendable {
     self.owner = owner
   }
 
+  /// `byteCount` bytes of this, from `offset` on, which stay alive with it; whoever uses this may write them.
+  public func part(from offset: Int, byteCount: Int) throws -> Storage {
+    guard offset >= 0, byteCount >= 0, offset <= self.byteCount - byteCount else {
+      throw Failure(.internal, "\(byteCount) bytes from \(offset) on, of \(self.byteCount)")
+    }
+    return Storage(borrowing: UnsafeRawBufferPointer(start: base + offset, count: byteCount), owner: self)
+  }
+
   /// The bytes of a mapped file.
   public convenience init(mapping file: MappedFile) { self.init(borrowing: file.bytes, owner: file) }
 

@@ -7,6 +7,7 @@ import Tensors
 enum ConvTranspose {
   static let definitions = [
     OperatorDefinition("ConvTranspose", plan: plan).gradient(ConvolutionGradients.transposed)
+      .local(\.localityOfWeighted)
   ]
 
   private static func plan(_ request: Request) throws -> Step {

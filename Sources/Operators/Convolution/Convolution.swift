@@ -7,8 +7,8 @@ import Tensors
 /// variance of a batch normalisation and a residual, each optional; an activation as an attribute.
 enum Conv {
   static let definitions = [
-    OperatorDefinition("Conv", plan: plan).gradient(ConvolutionGradients.conv),
-    OperatorDefinition("Conv", domain: "limpid", plan: plan),
+    OperatorDefinition("Conv", plan: plan).gradient(ConvolutionGradients.conv).local(\.localityOfWeighted),
+    OperatorDefinition("Conv", domain: "limpid", plan: plan).local(\.localityOfWeighted),
   ]
 
   private static let residual = 7

@@ -6,7 +6,7 @@ import Tensors
 
 /// Operators that combine two (or more) operands element by element, brought to one shape.
 enum Binary {
-  static let definitions = elementwise.map { $0.local([.pixel, .channel]) }
+  static let definitions = elementwise.map { $0.local(.element) }
 
   private static let elementwise =
     [

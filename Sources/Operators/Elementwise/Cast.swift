@@ -12,8 +12,8 @@ enum Cast {
         throw Failure(.unsupported, "a cast to element type \(code) is not supported")
       }
       return try plan(request, to: type)
-    }.gradient(passing),
-    OperatorDefinition("CastLike") { try plan($0, to: $0.input(1).type) }.gradient(passing),
+    }.gradient(passing).local(.image),
+    OperatorDefinition("CastLike") { try plan($0, to: $0.input(1).type) }.gradient(passing).local(.image),
   ]
 
   /// Between floating-point types the gradient passes, as if nothing were rounded; through integers there is none.

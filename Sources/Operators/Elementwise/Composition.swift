@@ -16,7 +16,7 @@ public enum Composition {
       return Step(inputs: [x.layout], outputs: [Operand(.float32, x.shape, layout: x.layout)], overwritable: [0]) {
         kernels.unary(function, $0.input(0), into: $0.output(), count: count, $0.parallel)
       }
-    }.local([.pixel, .channel])
+    }.local(.element)
   ]
 
   private static let binary: [String: Kernels.Binary] = [

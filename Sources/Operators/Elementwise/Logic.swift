@@ -4,7 +4,9 @@ import Tensors
 
 /// Comparisons, truth values, bits, and Where.
 enum Logic {
-  static let definitions =
+  static let definitions = elementwise.map { $0.local(.image) }
+
+  private static let elementwise =
     [
       ("Equal", Comparison.equal), ("Greater", .greater), ("GreaterOrEqual", .greaterOrEqual), ("Less", .less),
       ("LessOrEqual", .lessOrEqual),

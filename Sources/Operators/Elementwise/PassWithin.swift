@@ -6,7 +6,7 @@ import Tensors
 /// derivative of what clamps to these bounds, in one pass over memory.
 enum PassWithin {
   static let name = "PassWithin"
-  static let definitions = [OperatorDefinition(name, domain: "limpid", plan: plan)]
+  static let definitions = [OperatorDefinition(name, domain: "limpid", plan: plan).local(.image)]
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)

@@ -5,8 +5,9 @@ import Tensors
 /// QuantizeLinear and DequantizeLinear, with one scale, one for each index of an axis, or one for each block of it.
 enum Quantization {
   static let definitions = [
-    OperatorDefinition("QuantizeLinear", plan: planQuantize).gradient(QuantizationGradients.quantize),
-    OperatorDefinition("DequantizeLinear", plan: planDequantize).gradient(QuantizationGradients.dequantize),
+    OperatorDefinition("QuantizeLinear", plan: planQuantize).gradient(QuantizationGradients.quantize).local(.image),
+    OperatorDefinition("DequantizeLinear", plan: planDequantize).gradient(QuantizationGradients.dequantize).local(
+      .image),
   ]
 
   /// How the elements of input 0 find their scale and zero point.

@@ -15,7 +15,7 @@ public enum RoundToSteps {
       return Step(inputs: [x.layout], outputs: [Operand(.float32, x.shape, layout: x.layout)], overwritable: [0]) {
         kernels.unary(function, $0.input(0), into: $0.output(), count: count, $0.parallel)
       }
-    }.local([.pixel, .channel])
+    }.local(.element)
   ]
 
   public static let name = "RoundToSteps"

@@ -5,7 +5,7 @@ import Tensors
 
 /// Operators that apply a function to each element.
 enum Unary {
-  static let definitions = elementwise.map { $0.local([.pixel, .channel]) }
+  static let definitions = elementwise.map { $0.local(.element) }
 
   private static let elementwise =
     Activation.names.map { name in

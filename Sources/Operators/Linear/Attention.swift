@@ -7,7 +7,7 @@ import Tensors
 /// Attention (version 23 on): softmax(scale · Q Kᵀ + mask) V for each head. Several query heads may share a key head,
 /// keys and values of earlier calls may come before those of this one.
 enum Attention {
-  static let definitions = [OperatorDefinition("Attention", plan: plan).gradient(AttentionGradient.rule)]
+  static let definitions = [OperatorDefinition("Attention", plan: plan).gradient(AttentionGradient.rule).local(.image)]
 
   private static func plan(_ request: Request) throws -> Step {
     let task = try AttentionTask(request)

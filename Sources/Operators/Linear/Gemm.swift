@@ -7,9 +7,13 @@ import Tensors
 /// row that is known beforehand: a residual as input 3, an activation as an attribute.
 enum Gemm {
   static let definitions = [
-    OperatorDefinition("Gemm", plan: plan).gradient(ProductGradients.gemm),
-    OperatorDefinition("Gemm", domain: "limpid", plan: plan),
+    OperatorDefinition("Gemm", plan: plan).gradient(ProductGradients.gemm).local(locality),
+    OperatorDefinition("Gemm", domain: "limpid", plan: plan).local(locality),
   ]
+
+  private static func locality(_ request: Request) throws -> Locality {
+    try request.node.flag("transA") ? [] : request.localityOfWeighted
+  }
 
   private static let residual = 3
 

@@ -12,9 +12,15 @@ enum MatMul {
         throw Failure(.invalidModel, "it has \(request.inputs.count) inputs; expected 2")
       }
       return try plan(request)
-    }.gradient(ProductGradients.matMul),
-    OperatorDefinition("MatMul", domain: "limpid", plan: plan),
+    }.gradient(ProductGradients.matMul).local(locality),
+    OperatorDefinition("MatMul", domain: "limpid", plan: plan).local(locality),
   ]
+
+  /// The first axis of both counts products, or b is a weight.
+  private static func locality(_ request: Request) throws -> Locality {
+    let (a, b) = (try request.input(0).shape.rank, try request.input(1).shape.rank)
+    return a == b && a > 2 ? .image : a > 1 ? request.localityOfWeighted : []
+  }
 
   private static let (bias, residual) = (2, 3)
 

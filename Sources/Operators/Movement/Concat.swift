@@ -7,7 +7,11 @@ import Tensors
 enum Concat {
   static let definitions = [
     OperatorDefinition("Concat", plan: plan).gradient(gradient).local {
-      try $0.axis($0.node.int("axis", default: 1), rank: $0.input(0).shape.rank) == 1 ? .pixel : []
+      switch try $0.axis($0.node.int("axis", default: 1), rank: $0.input(0).shape.rank) {
+      case 0: []
+      case 1: [.pixel, .image]
+      default: .image
+      }
     }
   ]
 

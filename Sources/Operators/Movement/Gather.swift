@@ -6,7 +6,9 @@ import Tensors
 /// Gather, GatherElements and GatherND.
 enum Gather {
   static let definitions = [
-    OperatorDefinition("Gather", plan: planGather).gradient(IndexGradients.gather),
+    OperatorDefinition("Gather", plan: planGather).gradient(IndexGradients.gather).local {
+      try $0.input(1).constant == nil ? [] : $0.locality(alongAxisOr: 0)
+    },
     OperatorDefinition("GatherElements", plan: planElements).gradient(IndexGradients.gatherElements),
     OperatorDefinition("GatherND", plan: planND).gradient(IndexGradients.gatherND),
   ]

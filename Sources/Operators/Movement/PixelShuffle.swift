@@ -5,8 +5,8 @@ import Tensors
 /// DepthToSpace and SpaceToDepth: transpositions of a tensor that is seen with more axes.
 enum PixelShuffle {
   static let definitions = [
-    OperatorDefinition("DepthToSpace", plan: planDepthToSpace).gradient(inverse("SpaceToDepth")),
-    OperatorDefinition("SpaceToDepth", plan: planSpaceToDepth).gradient(inverse("DepthToSpace")),
+    OperatorDefinition("DepthToSpace", plan: planDepthToSpace).gradient(inverse("SpaceToDepth")).local(.image),
+    OperatorDefinition("SpaceToDepth", plan: planSpaceToDepth).gradient(inverse("DepthToSpace")).local(.image),
   ]
 
   private static func inverse(_ operation: String) -> GradientRule {

@@ -9,20 +9,20 @@ enum Shapes {
     OperatorDefinition("Size") { request in
       Step(constants: [try Tensor([Int64(request.input(0).shape.count)], .scalar)], inputCount: 1)
     },
-    OperatorDefinition("Reshape", plan: planReshape).gradient(reshaping).local(.channel),
-    OperatorDefinition("Flatten", plan: planFlatten).gradient(reshaping).local(.channel),
-    OperatorDefinition("Squeeze", plan: planSqueeze).gradient(reshaping).local(.channel),
-    OperatorDefinition("Unsqueeze", plan: planUnsqueeze).gradient(reshaping).local(.channel),
+    OperatorDefinition("Reshape", plan: planReshape).gradient(reshaping).local([.channel, .image]),
+    OperatorDefinition("Flatten", plan: planFlatten).gradient(reshaping).local([.channel, .image]),
+    OperatorDefinition("Squeeze", plan: planSqueeze).gradient(reshaping).local([.channel, .image]),
+    OperatorDefinition("Unsqueeze", plan: planUnsqueeze).gradient(reshaping).local([.channel, .image]),
     OperatorDefinition("Identity") { request in
       let x = try request.input(0)
       return Step(viewing: 0, of: 1, in: x.layout, as: x.withoutConstant)
-    }.gradient(reshaping).local([.pixel, .channel]),
+    }.gradient(reshaping).local(.element),
     // The identity, but for gradients: what scales are found from must not be one of the ways that a value has.
     OperatorDefinition("Detach", domain: "limpid") { request in
       let x = try request.input(0)
       return Step(viewing: 0, of: 1, in: x.layout, as: x.withoutConstant)
     }.gradient(.constant),
-    OperatorDefinition("Dropout", plan: planDropout).gradient(reshaping).local([.pixel, .channel]),
+    OperatorDefinition("Dropout", plan: planDropout).gradient(reshaping).local(.element),
   ]
 
   /// The same numbers in the shape of the input.

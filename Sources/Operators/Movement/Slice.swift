@@ -8,8 +8,9 @@ enum Slice {
       .gradient(
         .unary { e, node, dy in
           try e.scattering(choices(e.request(node)), dy, to: e.shape(e.input(node, 0)))
-        }),
-    OperatorDefinition("Split", plan: planSplit).gradient(splitGradient),
+        }
+      ).local { try $0.locality(choosing: choices($0)) },
+    OperatorDefinition("Split", plan: planSplit).gradient(splitGradient).local { try $0.locality(alongAxisOr: 0) },
   ]
 
   /// The parts that the target does not depend on have the gradient 0.
@@ -118,6 +119,9 @@ enum Slice {
 }
 
 extension Request {
+  /// Images stay apart where the first axis stays whole.
+  func locality(choosing choices: [[Int]?]) -> Locality { choices.first == .some(nil) ? .image : [] }
+
   /// A step that takes `choices` (by ONNX axis; nil is the whole axis, `Selection.fill` the `fill` bytes) of input
   /// 0, in whatever layout that comes.
   func selecting(_ choices: [[Int]?], fill: [UInt8]? = nil) throws -> Step {

@@ -5,17 +5,19 @@ import Tensors
 enum Tiling {
   static let definitions = [
     OperatorDefinition("Expand", plan: planExpand)
-      .gradient(.unary { e, node, dy in try e.sum(dy, to: e.shape(e.input(node, 0))) }),
+      .gradient(.unary { e, node, dy in try e.sum(dy, to: e.shape(e.input(node, 0))) }).local(.image),
     OperatorDefinition("Tile") { try $0.selecting(repeats($0)) }
       .gradient(
-        .unary { e, node, dy in try e.scattering(repeats(e.request(node)), dy, to: e.shape(e.input(node, 0))) }),
+        .unary { e, node, dy in try e.scattering(repeats(e.request(node)), dy, to: e.shape(e.input(node, 0))) }
+      ).local { try $0.locality(choosing: repeats($0)) },
     OperatorDefinition("Pad") { request in
       let (choices, border) = try padding(request)
       return try request.selecting(choices, fill: border == .constant ? fill(request, request.input(0).type) : nil)
     }.gradient(
       .unary { e, node, dy in
         try e.scattering(padding(e.request(node)).choices, dy, to: e.shape(e.input(node, 0)))
-      }),
+      }
+    ).local { try $0.locality(choosing: padding($0).choices) },
   ]
 
   private static func planExpand(_ request: Request) throws -> Step {

@@ -10,7 +10,8 @@ enum Transpose {
         let rank = try e.shape(dy).count
         let permutation = try node.ints("perm") ?? (0..<rank).reversed()
         return try e.transpose(dy, (0..<rank).map { permutation.firstIndex(of: $0) ?? 0 })
-      })
+      }
+    ).local { try $0.node.ints("perm")?.first == 0 ? .image : [] }
   ]
 
   private static func plan(_ request: Request) throws -> Step {

@@ -8,7 +8,9 @@ import Tensors
 /// normalisation as exporters write it in single nodes, over the last axis or over the channels.
 public enum AxisNormalization {
   public static let name = "Normalization"
-  static let definitions = [OperatorDefinition(name, domain: "limpid", plan: plan)]
+  static let definitions = [
+    OperatorDefinition(name, domain: "limpid", plan: plan).local { try $0.locality(alongAxisOr: -1) }
+  ]
 
   private static func plan(_ request: Request) throws -> Step {
     try request.require(0, .float32)

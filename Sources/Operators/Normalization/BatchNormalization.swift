@@ -8,7 +8,7 @@ import Tensors
 enum BatchNormalization {
   static let definitions = ["", "limpid"].map {
     OperatorDefinition("BatchNormalization", domain: $0, plan: plan).gradient(NormalizationGradients.batch)
-      .local { try $0.node.flag("training_mode") ? [] : [.pixel, .channel] }
+      .local { try $0.node.flag("training_mode") ? [] : .element }
   }
 
   private static func plan(_ request: Request) throws -> Step {

@@ -8,19 +8,19 @@ import Tensors
 enum LayerNormalization {
   static let definitions = [
     OperatorDefinition("LayerNormalization") { try planLayer($0, subtractMean: true) }
-      .gradient(NormalizationGradients.layer),
+      .gradient(NormalizationGradients.layer).local { try $0.locality(alongAxisOr: -1) },
     OperatorDefinition("RMSNormalization") { try planLayer($0, subtractMean: false) }
-      .gradient(NormalizationGradients.rootMeanSquare),
+      .gradient(NormalizationGradients.rootMeanSquare).local { try $0.locality(alongAxisOr: -1) },
     OperatorDefinition("InstanceNormalization") { request in
       let x = try request.input(0).shape
       return try planGroups(request, groups: x.rank > 1 ? x[1] : 1)
-    }.gradient(NormalizationGradients.instance),
+    }.gradient(NormalizationGradients.instance).local(.image),
     OperatorDefinition("GroupNormalization") { request in
       guard let groups = try request.node.int("num_groups") else {
         throw Failure(.invalidModel, "num_groups is missing")
       }
       return try planGroups(request, groups: groups)
-    }.gradient(NormalizationGradients.group),
+    }.gradient(NormalizationGradients.group).local(.image),
   ]
 
   private static func planLayer(_ request: Request, subtractMean: Bool) throws -> Step {

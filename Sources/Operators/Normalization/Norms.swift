@@ -7,9 +7,11 @@ import Tensors
 /// LpNormalization, MeanVarianceNormalization and LRN.
 enum Norms {
   static let definitions = [
-    OperatorDefinition("LpNormalization", plan: planLength).gradient(NormGradients.length),
-    OperatorDefinition("MeanVarianceNormalization", plan: planVariance).gradient(NormalizationGradients.meanVariance),
-    OperatorDefinition("LRN", plan: planLocal).gradient(NormGradients.local),
+    OperatorDefinition("LpNormalization", plan: planLength).gradient(NormGradients.length)
+      .local { try $0.locality(alongAxisOr: -1) },
+    OperatorDefinition("MeanVarianceNormalization", plan: planVariance).gradient(NormalizationGradients.meanVariance)
+      .local { try $0.locality(along: $0.axes($0.node.ints("axes") ?? [0, 2, 3], rank: $0.input(0).shape.rank)) },
+    OperatorDefinition("LRN", plan: planLocal).gradient(NormGradients.local).local(.image),
   ]
 
   private static func planLength(_ request: Request) throws -> Step {

@@ -5,7 +5,9 @@ import Tensors
 
 /// Softmax, LogSoftmax and Hardmax.
 enum Softmax {
-  static let definitions = [
+  static let definitions = functions.map { $0.local { try $0.locality(alongAxisOr: $0.opset < 13 ? 1 : -1) } }
+
+  private static let functions = [
     OperatorDefinition("Softmax") { request in
       try plan(request) { kernels, split, run in
         kernels.softmax(

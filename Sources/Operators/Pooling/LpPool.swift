@@ -6,7 +6,7 @@ import Tensors
 
 /// LpPool: the p-norm of each window.
 enum LpPool {
-  static let definitions = [OperatorDefinition("LpPool", plan: plan).gradient(PoolGradients.norm)]
+  static let definitions = [OperatorDefinition("LpPool", plan: plan).gradient(PoolGradients.norm).local(.image)]
 
   private static func plan(_ request: Request) throws -> Step {
     let p = Float(try request.node.int("p", default: 2))

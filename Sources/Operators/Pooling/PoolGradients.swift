@@ -5,7 +5,7 @@ import Tensors
 
 /// Gradients of pools.
 enum PoolGradients {
-  static let definitions = [OperatorDefinition("MaxPoolGradient", domain: "limpid", plan: planMaximum)]
+  static let definitions = [OperatorDefinition("MaxPoolGradient", domain: "limpid", plan: planMaximum).local(.image)]
 
   /// To the first largest element of each window, in the order of the axes.
   static let maximum = GradientRule.emitted { e, node, gradients in

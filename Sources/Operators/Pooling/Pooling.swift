@@ -5,7 +5,7 @@ import Tensors
 
 /// MaxPool, AveragePool and their global forms, over one or two spatial axes.
 enum Pool {
-  static let definitions = pools.map { $0.local(.channel) }
+  static let definitions = pools.map { $0.local([.channel, .image]) }
 
   private static let pools = [
     OperatorDefinition("MaxPool") { try planWindow($0, average: false) }.gradient(PoolGradients.maximum),

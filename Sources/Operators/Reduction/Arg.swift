@@ -4,8 +4,8 @@ import Tensors
 /// ArgMax and ArgMin.
 enum Arg {
   static let definitions = [
-    OperatorDefinition("ArgMax") { try plan($0, largest: true) },
-    OperatorDefinition("ArgMin") { try plan($0, largest: false) },
+    OperatorDefinition("ArgMax") { try plan($0, largest: true) }.local { try $0.locality(alongAxisOr: 0) },
+    OperatorDefinition("ArgMin") { try plan($0, largest: false) }.local { try $0.locality(alongAxisOr: 0) },
   ]
 
   private static func plan(_ request: Request, largest: Bool) throws -> Step {

@@ -11,7 +11,10 @@ enum Reduce {
     ("ReduceLogSum", .logSum), ("ReduceLogSumExp", .logSumExp),
   ].map { name, reduction in
     OperatorDefinition(name) { try plan($0, reduction) }.gradient(ReduceGradients.rule(reduction))
-      .local { try Reduction($0, $0.input(0)).axes.isDisjoint(with: [0, 1]) ? .channel : [] }
+      .local { request in
+        let axes = try Reduction(request, request.input(0)).axes
+        return axes.contains(0) ? [] : axes.contains(1) ? .image : [.channel, .image]
+      }
   }
 
   private static func plan(_ request: Request, _ reduction: Kernels.Reduction) throws -> Step {

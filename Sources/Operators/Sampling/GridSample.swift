@@ -8,7 +8,7 @@ enum GridSample {
   private static let name = "GridSample"
 
   static let definitions = [
-    OperatorDefinition(name, plan: plan).gradient(gradient),
+    OperatorDefinition(name, plan: plan).gradient(gradient).local(.image),
     // With places in pixels.
     OperatorDefinition(name, domain: "limpid", plan: plan).gradient(gradient),
     OperatorDefinition("GridSampleInputGradient", domain: "limpid", plan: planInputGradient),

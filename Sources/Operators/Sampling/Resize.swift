@@ -8,11 +8,11 @@ enum Resize {
     OperatorDefinition("Resize") { request in
       let (rule, axes) = try resizing(request)
       return try plan(request, rule, axes)
-    }.gradient(gradient),
+    }.gradient(gradient).local { try $0.locality(along: Array(resizing($0).1.keys)) },
     OperatorDefinition("Upsample") { request in
       let (rule, axes) = try upsampling(request)
       return try plan(request, rule, axes)
-    }.gradient(gradient),
+    }.gradient(gradient).local { try $0.locality(along: Array(upsampling($0).1.keys)) },
   ]
 
   private static func upsampling(_ request: Request) throws -> (ResizeRule, [Int: ResizeAxis]) {
