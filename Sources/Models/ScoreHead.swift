@@ -9,6 +9,8 @@ public struct ScoreHead: Sendable {
   public let kind: Metadata.Role
   /// The scores before the softmax or sigmoid at the end, in the same order; `output` where there is none.
   public let logits: ValueID
+  /// How probabilities are made of the logits; nil where the numbers are those of `output`.
+  public var link: Link?
   /// Scores of one image: one for each class, or a single one.
   public let count: Int?
   /// Of an output with an extent in space, [N, classes, …]: its positions. Their numbers are no scores of the image,
@@ -56,9 +58,10 @@ struct ScoreHeads {
   /// The output `wanted`, which may have an extent in space. Throws where it has no scores.
   func find(_ wanted: Declaration) throws -> ScoreHead {
     if let shape = shape(wanted.value), shape.count > 2, wanted.type.computed == .float32, !isScores(wanted) {
+      let found = tail.findAlong(axis: 1, wanted.value)
       return ScoreHead(
-        output: wanted.value, name: graph.name(of: wanted.value), kind: .logits, logits: wanted.value, count: shape[1],
-        positions: shape[2...].reduce(1, *))
+        output: wanted.value, name: graph.name(of: wanted.value), kind: found.kind ?? .logits, logits: found.logits,
+        link: found.link, count: shape[1], positions: shape[2...].reduce(1, *))
     }
     try checkShape(wanted)
     return head(wanted)
@@ -92,19 +95,21 @@ struct ScoreHeads {
   private func head(_ output: Declaration) -> ScoreHead {
     var found = tail.find(output.value)
     // Values inside the body of an If have no place in the graph itself.
-    if found.logits.index >= graph.valueCount { found.logits = found.scores }
+    if found.logits.index >= graph.valueCount { found = found.withoutLogits }
     if found.scores.index >= graph.valueCount {
       found = ScoreTail.Found(kind: .values, logits: output.value, scores: output.value)
     }
     let name = graph.name(of: output.value)
     guard let role = metadata.role(of: name), role.isScore else {
       return ScoreHead(
-        output: found.scores, name: name, kind: found.kind ?? .logits, logits: found.logits, count: count(output))
+        output: found.scores, name: name, kind: found.kind ?? .logits, logits: found.logits, link: found.link,
+        count: count(output))
     }
     // What the file says is said of the output's own numbers.
-    let isOwn = found.scores == output.value
+    let isOwn = found.scores == output.value && role.isNormalized
     return ScoreHead(
-      output: output.value, name: name, kind: role, logits: isOwn ? found.logits : output.value, count: count(output))
+      output: output.value, name: name, kind: role, logits: isOwn ? found.logits : output.value,
+      link: isOwn ? found.link : nil, count: count(output))
   }
 
   private func count(_ output: Declaration) -> Int? {

@@ -9,8 +9,12 @@ struct ScoreTail {
     var kind: Metadata.Role?
     /// What they were made from, `scores` where it is not to be had.
     var logits: ValueID
+    /// How; nil where `logits` is `scores`.
+    var link: Link?
     /// The value itself, or where it is that many times as large, in percent for example, the probabilities.
     var scores: ValueID
+
+    var withoutLogits: Found { Found(kind: kind, logits: scores, scores: scores) }
   }
 
   private let graph: Graph
@@ -35,18 +39,59 @@ struct ScoreTail {
   }
 
   func find(_ output: ValueID) -> Found {
+    let found = ending(output)
+    return found.link == nil || hasOneFromEach(found) ? found : found.withoutLogits
+  }
+
+  /// The same of an output with an extent in space, whose scores at each position lie along `axis`.
+  func findAlong(axis: Int, _ output: ValueID) -> Found {
+    var value = output
+    while let node = producer(value), ["Identity", "Cast", "Dropout"].contains(node.operation), node.onlyMoves,
+      let source = input(node)
+    {
+      value = source
+    }
+    let plain = Found(kind: nil, logits: output, scores: output)
+    guard let node = producer(value), let source = input(node), shape(source) == shape(output) else { return plain }
+    switch node.operation {
+    case "Softmax", "LogSoftmax":
+      guard graph.opset(of: node) >= 13, let rank = shape(source)?.count, let own = try? node.int("axis", default: -1),
+        own == axis || own + rank == axis
+      else { return plain }
+      let kind: Metadata.Role = node.operation == "Softmax" ? .probabilities : .logProbabilities
+      return Found(kind: kind, logits: source, link: .softmax, scores: output)
+    case "Sigmoid", "HardSigmoid":
+      return Found(kind: .independentProbabilities, logits: source, link: link(node), scores: output)
+    default: return plain
+    }
+  }
+
+  /// Whether there are as many logits as scores: numbers that are spelled out may be broadcast.
+  private func hasOneFromEach(_ found: Found) -> Bool {
+    if let logits = bounds.count(found.logits), let scores = bounds.count(found.scores) { return logits == scores }
+    var value: ValueID? = found.scores
+    while let node = producer(value), node.onlyMoves { value = input(node) }
+    return ["Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid"].contains(producer(value)?.operation)
+  }
+
+  private func ending(_ output: ValueID) -> Found {
     let facts = bounds.of(output)
     let value = moved(output)
     if let node = producer(value) {
       if let logits = softmaxed(node) {
-        if shape(output) == nil || isWhole(output, facts) || isExponentialOfWhole(node) {
-          return Found(kind: .probabilities, logits: logits, scores: output)
+        let isExclusive = shape(output) == nil || isWhole(output, facts) || isExponentialOfWhole(node)
+        if isExclusive || isWhole(value, bounds.of(value)) {
+          // What is cut off need not come to 1 any more.
+          return Found(
+            kind: isExclusive ? .probabilities : .independentProbabilities, logits: logits,
+            link: cut(.softmax, before: output), scores: output)
         }
         // Several that are exclusive among themselves: no one normalisation makes them of all logits.
         return Found(kind: .independentProbabilities, logits: output, scores: output)
       }
       if let logits = sigmoid(node) {
-        return Found(kind: .independentProbabilities, logits: logits, scores: output)
+        return Found(
+          kind: .independentProbabilities, logits: logits, link: cut(link(node), before: output), scores: output)
       }
       if let found = logarithm(node, output) { return found }
     }
@@ -83,10 +128,12 @@ struct ScoreTail {
       guard let inner = input(node, a), let number = bounds.uniform(input(node, b)), number > 0 else { continue }
       let factor = node.operation == "Mul" ? number : 1 / number
       let found = find(inner)
-      guard found.kind == .probabilities || found.kind == .independentProbabilities && abs(factor - 100) < 1e-3,
-        // One number from 0 to 100 may as well be what the model tells.
-        shape(inner)?.dropFirst().contains(where: { $0 > 1 }) ?? true
-      else { continue }
+      guard found.kind == .probabilities || found.kind == .independentProbabilities else { continue }
+      if found.kind == .independentProbabilities, bounds.count(inner) == Double(max(1, rows)) {
+        // One number from 0 to 100, or to 5, is what the model tells.
+        return Found(kind: .values, logits: value, scores: value)
+      }
+      guard found.kind == .probabilities || abs(factor - 100) < 1e-3 else { continue }
       return found
     }
     return nil
@@ -123,6 +170,26 @@ struct ScoreTail {
     }
   }
 
+  /// `link`, cut off as the Clips do between what it makes and `output`.
+  private func cut(_ link: Link, before output: ValueID) -> Link {
+    var link = link
+    var value = output
+    while let node = producer(value), let source = node.onlyMoves ? input(node) : unchanged(node) {
+      if node.operation == "Clip" {
+        link.bounds = link.bounds.clamped(to: bounds.of(value).range)
+      }
+      value = source
+    }
+    return link
+  }
+
+  /// Of a node that `sigmoid` knows.
+  private func link(_ node: Node) -> Link {
+    guard node.operation == "HardSigmoid" else { return .sigmoid }
+    let (slope, offset) = (try? node.float("alpha", default: 0.2), try? node.float("beta", default: 0.5))
+    return Link(function: .hardSigmoid(slope: Double(slope ?? 0.2), offset: Double(offset ?? 0.5)))
+  }
+
   private func maker(_ value: ValueID?, _ operations: String...) -> Node? {
     guard let value, let node = producer(moved(value)), operations.contains(node.operation) else { return nil }
     return node
@@ -130,15 +197,20 @@ struct ScoreTail {
 
   private func logarithm(_ node: Node, _ output: ValueID) -> Found? {
     if node.operation == "LogSoftmax" {
-      return Found(kind: .logProbabilities, logits: whole(node) ?? output, scores: output)
+      guard let logits = whole(node) else { return Found(kind: .logProbabilities, logits: output, scores: output) }
+      return Found(kind: .logProbabilities, logits: logits, link: .softmax, scores: output)
     }
-    if let logits = logSoftmax(node) { return Found(kind: .logProbabilities, logits: logits, scores: output) }
+    if let logits = logSoftmax(node) {
+      return Found(kind: .logProbabilities, logits: logits, link: .softmax, scores: output)
+    }
     if node.operation == "Log", let source = input(node) {
       let inner = find(source)
       guard inner.kind == .probabilities || inner.kind == .independentProbabilities else { return nil }
       // The sigmoid of an independent one's logit is no function of its logarithm's softmax.
-      let isSoftmax = inner.kind == .probabilities && inner.logits != source
-      return Found(kind: .logProbabilities, logits: isSoftmax ? inner.logits : output, scores: output)
+      let isSoftmax = inner.kind == .probabilities && inner.link != nil
+      return Found(
+        kind: .logProbabilities, logits: isSoftmax ? inner.logits : output, link: isSoftmax ? inner.link : nil,
+        scores: output)
     }
     // −log(1 + exp(−z)), the logarithm of a sigmoid
     if let inner = maker(negated(node.outputs.first ?? nil), "Softplus"), negated(input(inner)) != nil {

@@ -1,11 +1,11 @@
 import Glibc
 
-/// What changed images are scored by: a number for each class, from the logits of one image.
+/// What images are scored by: a number for each class, from the logits of one image, and its derivatives by them.
 public struct Scoring: Sendable {
   public enum Quantity: String, CaseIterable, Sendable {
     /// Before the softmax or sigmoid, even where the model ends in one.
     case logit
-    /// Softmax, or sigmoid where the model gives each class its own.
+    /// As the model makes it of the logits; of a model that ends in logits their softmax, of a single one its sigmoid.
     case probability
     case softmax
     case sigmoid
@@ -20,26 +20,33 @@ public struct Scoring: Sendable {
     self.quantity = quantity
   }
 
+  /// How the quantity is made of logits; nil where the numbers are no logits: the graph ends in nothing that could be
+  /// taken off.
+  private var link: Link? {
+    guard head.link != nil || head.kind == .logits else { return nil }
+    switch quantity {
+    case .softmax where !head.isSingle: return .softmax
+    case .sigmoid, .softmax: return .sigmoid
+    default: return head.link ?? (head.isSingle ? .sigmoid : .softmax)
+    }
+  }
+
   /// The scores of every class, as callers count them.
   public func callAsFunction(_ logits: [Float]) -> [Float] {
-    // The graph ends in no softmax that could be taken off.
-    if head.logits == head.output, head.kind != .logits { return values(of: logits) }
-    if head.isSingle, logits.count == 1 {
-      let z = logits[0]
+    guard let link else { return values(of: logits) }
+    let z = logits.map(Double.init)
+    guard head.isSingle, z.count == 1 else {
       switch quantity {
-      case .logit: return [-z, z]
-      case .logProbability: return [Float(log(logistic(-z))), Float(log(logistic(z)))]
-      case .probability, .softmax, .sigmoid: return [Float(logistic(-z)), Float(logistic(z))]
+      case .logit: return logits
+      case .logProbability: return link.logarithms(z).map { Float($0) }
+      default: return link.probabilities(z).map { Float($0) }
       }
     }
-    let isIndependent = head.kind == .independentProbabilities
+    let sides = [(link.single.rest, -z[0]), (link.single.own, z[0])]
     switch quantity {
-    case .logit: return logits
-    case .sigmoid: return logits.map { Float(logistic($0)) }
-    case .probability where isIndependent: return logits.map { Float(logistic($0)) }
-    case .logProbability where isIndependent: return logits.map { Float(log(logistic($0))) }
-    case .probability, .softmax: return Self.softmax(logits)
-    case .logProbability: return Self.logSoftmax(logits)
+    case .logit: return [-logits[0], logits[0]]
+    case .logProbability: return sides.map { Float($0.logarithms([$1])[0]) }
+    default: return sides.map { Float($0.probabilities([$1])[0]) }
     }
   }
 
@@ -50,56 +57,41 @@ public struct Scoring: Sendable {
 
   /// The derivative of the score of class `index` by each of the logits.
   public func gradient(_ logits: [Float], class index: Int) -> [Float] {
-    if head.isSingle, logits.count == 1 {
-      let side: Float = index == 1 ? 1 : -1
-      let p = head.logits == head.output && head.kind != .logits ? nil : logistic(side * logits[0])
-      return [side * Float(slope(p, ofOne: self(logits)[index]))]
+    let isSingle = head.isSingle && logits.count == 1
+    let (place, side): (Int, Float) = isSingle ? (0, index == 1 ? 1 : -1) : (index, 1)
+    guard quantity != .logit, let link else {
+      var result = [Float](repeating: 0, count: logits.count)
+      result[place] = link == nil ? side * Float(slope(Double(logits[place]), isRest: side < 0)) : side
+      return result
     }
-    var result = [Float](repeating: 0, count: logits.count)
-    if head.logits == head.output, head.kind != .logits {
-      result[index] = Float(slope(nil, ofOne: values(of: logits)[index]))
-    } else if quantity == .logit {
-      result[index] = 1
-    } else if quantity == .sigmoid || (quantity != .softmax && head.kind == .independentProbabilities) {
-      result[index] = Float(slope(logistic(logits[index]), ofOne: 0))
-    } else {
-      let p = Self.softmax(logits)
-      let factor = quantity == .logProbability ? 1 : p[index]
-      for i in result.indices { result[i] = factor * ((i == index ? 1 : 0) - p[i]) }
-    }
-    return result
+    let own = !isSingle ? link : index == 1 ? link.single.own : link.single.rest
+    let z = logits.map { Double(side * $0) }
+    let derivatives = quantity == .logProbability ? own.logarithmGradient(z, place) : own.gradient(z, place)
+    return derivatives.map { side * Float($0) }
   }
 
-  /// By a logit of which `p` is the sigmoid; without one by the value itself, of which `score` was made.
-  private func slope(_ p: Double?, ofOne score: Float) -> Double {
-    guard let p else { return quantity == .logProbability ? exp(-Double(score)) : 1 }
-    switch quantity {
-    case .logit: return 1
-    case .logProbability: return 1 - p
-    case .probability, .softmax, .sigmoid: return p * (1 - p)
+  /// The derivative of what is made of `number`, a probability or its logarithm, by it; of what that leaves its negative.
+  private func slope(_ number: Double, isRest: Bool) -> Double {
+    switch (head.kind, quantity) {
+    case (.logProbabilities, .probability), (.logProbabilities, .softmax), (.logProbabilities, .sigmoid): exp(number)
+    case (.logProbabilities, .logProbability) where isRest: exp(number) / -expm1(number)
+    case (.probabilities, .logProbability), (.independentProbabilities, .logProbability):
+      1 / (isRest ? 1 - number : number)
+    default: 1
     }
   }
 
   public static func softmax(_ logits: [Float]) -> [Float] {
-    let largest = Double(logits.max() ?? 0)
-    let powers = logits.map { exp(Double($0) - largest) }
-    let sum = powers.reduce(0, +)
-    return powers.map { Float($0 / sum) }
+    Link.softmax.probabilities(logits.map(Double.init)).map { Float($0) }
   }
-
-  /// Not the logarithm of the softmax, which may be 0.
-  private static func logSoftmax(_ logits: [Float]) -> [Float] {
-    let largest = Double(logits.max() ?? 0)
-    let sum = logits.reduce(0.0) { $0 + exp(Double($1) - largest) }
-    return logits.map { Float(Double($0) - largest - log(sum)) }
-  }
-
-  private func logistic(_ z: Float) -> Double { 1 / (1 + exp(-Double(z))) }
 
   /// Of numbers that are probabilities already, or none.
   private func values(of numbers: [Float]) -> [Float] {
     var numbers = numbers
-    if head.isSingle, numbers.count == 1, head.kind != .logProbabilities { numbers = [1 - numbers[0], numbers[0]] }
+    if head.isSingle, numbers.count == 1 {
+      let p = Double(numbers[0])
+      numbers = [head.kind == .logProbabilities ? Float(log(-expm1(p))) : 1 - numbers[0], numbers[0]]
+    }
     switch (head.kind, quantity) {
     case (.logProbabilities, .probability), (.logProbabilities, .softmax), (.logProbabilities, .sigmoid):
       return numbers.map { Float(exp(Double($0))) }

@@ -72,11 +72,16 @@ extension ValueBounds {
     // MARK: What numbers become
 
     private func monotone(_ x: ClosedRange<Double>, _ function: (Double) -> Double) -> Facts {
-      Facts(range: function(x.lowerBound)...function(x.upperBound))
+      Facts(range: span(function(x.lowerBound), function(x.upperBound)))
     }
 
     private func hull(_ a: ClosedRange<Double>, _ b: ClosedRange<Double>) -> ClosedRange<Double> {
       min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound)
+    }
+
+    /// All numbers, where the bounds are none.
+    private func span(_ low: Double, _ high: Double) -> ClosedRange<Double> {
+      low <= high ? low...high : -.infinity ... .infinity
     }
 
     private func scaled(_ x: Facts, by factor: Double) -> Facts {
@@ -89,15 +94,16 @@ extension ValueBounds {
     }
 
     private func inverse(_ range: ClosedRange<Double>) -> ClosedRange<Double>? {
-      // A lower bound of 0 may be met.
-      range.lowerBound >= 0 || range.upperBound < 0 ? 1 / range.upperBound...1 / range.lowerBound : nil
+      // A lower bound of 0 may be met, also of −0.
+      if range.lowerBound >= 0 { return span(1 / abs(range.upperBound), 1 / abs(range.lowerBound)) }
+      return range.upperBound < 0 ? span(1 / range.upperBound, 1 / range.lowerBound) : nil
     }
 
     private func products(_ a: ClosedRange<Double>, _ b: ClosedRange<Double>) -> Facts {
       func product(_ x: Double, _ y: Double) -> Double { x == 0 || y == 0 ? 0 : x * y }
       let first = product(a.lowerBound, b.lowerBound), second = product(a.lowerBound, b.upperBound)
       let third = product(a.upperBound, b.lowerBound), last = product(a.upperBound, b.upperBound)
-      return Facts(range: min(first, second, third, last)...max(first, second, third, last))
+      return Facts(range: span(min(first, second, third, last), max(first, second, third, last)))
     }
 
     private func power(_ node: Node, _ x: ClosedRange<Double>) -> Facts? {

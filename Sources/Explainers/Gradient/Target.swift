@@ -1,5 +1,4 @@
 import Explanations
-import Glibc
 import Graph
 import Models
 import Operators
@@ -35,6 +34,7 @@ struct Target {
 
   let head: ScoreHead
   private let quantity: Quantity
+  private let scoring: Scoring
   private let sign: Float
   private let versus: Int?
   private let mask: [Float]?
@@ -53,6 +53,7 @@ struct Target {
     }
     embedding = try request.call.draws["embedding"].map { try $0.floats().array(of: Float.self) }
     quantity = try request.settings.choice("of")
+    scoring = Scoring(head: head, quantity: Scoring.Quantity(rawValue: quantity.rawValue) ?? .logit)
     sign = try request.settings.integer("sign") < 0 ? -1 : 1
     let other = try request.settings.integer("versus")
     versus = other < 0 ? nil : other
@@ -93,53 +94,10 @@ struct Target {
   }
 
   private func own(_ logits: [Float], class index: Int) -> [Float] {
-    var weights = derivative(logits, class: index)
+    var weights = scoring.gradient(logits, class: index)
     if let versus {
-      for (i, weight) in derivative(logits, class: versus).enumerated() { weights[i] -= weight }
+      for (i, weight) in scoring.gradient(logits, class: versus).enumerated() { weights[i] -= weight }
     }
     return sign < 0 ? weights.map { -$0 } : weights
-  }
-
-  private func derivative(_ logits: [Float], class index: Int) -> [Float] {
-    // A single logit z is that of class 1; class 0 has −z.
-    if head.isSingle, logits.count == 1 {
-      let side: Float = index == 1 ? 1 : -1
-      return [side * logistic(side * logits[0])]
-    }
-    var weights = [Float](repeating: 0, count: logits.count)
-    if quantity == .logit || head.kind == .values {
-      weights[index] = 1
-    } else if head.kind.isNormalized, head.logits == head.output {
-      // The numbers are not logits, but what was made of them.
-      weights[index] = slope(of: logits[index])
-    } else if head.kind == .independentProbabilities {
-      weights[index] = logistic(logits[index])
-    } else {
-      let largest = Double(logits.max() ?? 0)
-      let powers = logits.map { exp(Double($0) - largest) }
-      let sum = powers.reduce(0, +)
-      let factor = quantity == .probability ? powers[index] / sum : 1
-      for i in logits.indices { weights[i] = Float(factor * ((i == index ? 1 : 0) - powers[i] / sum)) }
-    }
-    return weights
-  }
-
-  /// The derivative of the quantity by a number of the output, where that is a probability or its logarithm.
-  private func slope(of value: Float) -> Float {
-    switch (head.kind, quantity) {
-    case (.logProbabilities, .probability): Float(exp(Double(value)))
-    case (.logProbabilities, _), (_, .probability): 1
-    default: 1 / value
-    }
-  }
-
-  /// The derivative of the quantity of σ(z) by z.
-  private func logistic(_ z: Float) -> Float {
-    let p = 1 / (1 + exp(-Double(z)))
-    switch quantity {
-    case .logit, .similarity: return 1
-    case .probability: return Float(p * (1 - p))
-    case .logProbability: return Float(1 - p)
-    }
   }
 }
