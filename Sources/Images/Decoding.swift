@@ -120,9 +120,9 @@ extension Image {
     let bytes = try Buffer<UInt8>(count: 3 * width * height) { target in
       deep.samples.withUnsafeBufferPointer { words in
         if deep.channels == 3 {
-          for i in 0..<words.count { target[i] = UInt8(words[i] >> 8) }
+          for i in 0..<words.count { target[i] = DeepPixels.byte(words[i]) }
         } else {
-          for i in 0..<words.count { spread(UInt8(words[i] >> 8), target + 3 * i) }
+          for i in 0..<words.count { spread(DeepPixels.byte(words[i]), target + 3 * i) }
         }
       }
     }

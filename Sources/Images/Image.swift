@@ -7,6 +7,9 @@ public struct DeepPixels: Sendable, Equatable {
   public let channels: Int
   /// [height, width, channels]
   public let samples: Buffer<UInt16>
+
+  /// What a sample is drawn as: 0…65535 brought to 0…255 and rounded.
+  static func byte(_ sample: UInt16) -> UInt8 { UInt8((UInt32(sample) + 128) / 257) }
 }
 
 /// 8-bit pixels, interleaved, rows touching.
@@ -17,7 +20,7 @@ public struct Image: Sendable, Equatable {
   public let channels: Int
   /// [height, width, channels]
   public let pixels: Buffer<UInt8>
-  /// The same in 16 bits, of images that have and keep them; `pixels` are then the high bytes.
+  /// The same in 16 bits, of images that have and keep them; `pixels` are then those rounded.
   public let deep: DeepPixels?
 
   /// Larger sides are refused: JPEG cannot have them, and sums over a line stay small.

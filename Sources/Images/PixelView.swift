@@ -87,7 +87,7 @@ extension Image {
       }
       self.init(
         trusted: view.width, view.height, view.format.channels,
-        try Buffer(samples.lazy.map { UInt8($0 >> 8) }),
+        try Buffer(samples.lazy.map(DeepPixels.byte)),
         deep: DeepPixels(channels: view.format.channels, samples: samples))
       return
     }

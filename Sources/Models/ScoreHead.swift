@@ -11,6 +11,8 @@ public struct ScoreHead: Sendable {
   public let logits: ValueID
   /// How probabilities are made of the logits; nil where the numbers are those of `output`.
   public var link: Link?
+  /// What the numbers of `output` are divided by: 100 where they are percent.
+  var scale = 1.0
   /// Scores of one image: one for each class, or a single one.
   public let count: Int?
   /// Of an output with an extent in space, [N, classes, …]: its positions. Their numbers are no scores of the image,
@@ -95,15 +97,14 @@ struct ScoreHeads {
   private func head(_ output: Declaration) -> ScoreHead {
     var found = tail.find(output.value)
     // Values inside the body of an If have no place in the graph itself.
+    var scale = 1.0
+    if found.scores.index >= graph.valueCount { (scale, found.scores) = (found.factor, output.value) }
     if found.logits.index >= graph.valueCount { found = found.withoutLogits }
-    if found.scores.index >= graph.valueCount {
-      found = ScoreTail.Found(kind: .values, logits: output.value, scores: output.value)
-    }
     let name = graph.name(of: output.value)
     guard let role = metadata.role(of: name), role.isScore else {
       return ScoreHead(
         output: found.scores, name: name, kind: found.kind ?? .logits, logits: found.logits, link: found.link,
-        count: count(output))
+        scale: scale, count: count(output))
     }
     // What the file says is said of the output's own numbers.
     let isOwn = found.scores == output.value && role.isNormalized

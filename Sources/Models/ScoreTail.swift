@@ -11,10 +11,11 @@ struct ScoreTail {
     var logits: ValueID
     /// How; nil where `logits` is `scores`.
     var link: Link?
-    /// The value itself, or where it is that many times as large, in percent for example, the probabilities.
+    /// The value itself, or where it is `factor` times as large, in percent for example, the probabilities.
     var scores: ValueID
+    var factor = 1.0
 
-    var withoutLogits: Found { Found(kind: kind, logits: scores, scores: scores) }
+    var withoutLogits: Found { Found(kind: kind, logits: scores, scores: scores, factor: factor) }
   }
 
   private let graph: Graph
@@ -127,13 +128,14 @@ struct ScoreTail {
     for (a, b) in [(0, 1), (1, 0)] where a == 0 || node.operation == "Mul" {
       guard let inner = input(node, a), let number = bounds.uniform(input(node, b)), number > 0 else { continue }
       let factor = node.operation == "Mul" ? number : 1 / number
-      let found = find(inner)
+      var found = find(inner)
       guard found.kind == .probabilities || found.kind == .independentProbabilities else { continue }
       if found.kind == .independentProbabilities, bounds.count(inner) == Double(max(1, rows)) {
         // One number from 0 to 100, or to 5, is what the model tells.
         return Found(kind: .values, logits: value, scores: value)
       }
       guard found.kind == .probabilities || abs(factor - 100) < 1e-3 else { continue }
+      found.factor *= factor
       return found
     }
     return nil

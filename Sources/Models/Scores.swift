@@ -21,7 +21,8 @@ public struct Scores {
     }
     let kind = head.kind
     self.kind = kind
-    let numbers = tensor.array(of: Float.self)
+    var numbers = tensor.array(of: Float.self)
+    if head.scale != 1 { numbers = numbers.map { Float(Double($0) / head.scale) } }
     if head.positions > 1 {
       // Of a class over all positions: their sum.
       let sums = stride(from: 0, to: numbers.count, by: head.positions).map { first in

@@ -33,7 +33,7 @@ public struct Scoring: Sendable {
 
   /// The scores of every class, as callers count them.
   public func callAsFunction(_ logits: [Float]) -> [Float] {
-    guard let link else { return values(of: logits) }
+    guard let link else { return values(of: logits.map { Float(Double($0) / head.scale) }) }
     let z = logits.map(Double.init)
     guard head.isSingle, z.count == 1 else {
       switch quantity {
@@ -61,7 +61,8 @@ public struct Scoring: Sendable {
     let (place, side): (Int, Float) = isSingle ? (0, index == 1 ? 1 : -1) : (index, 1)
     guard quantity != .logit, let link else {
       var result = [Float](repeating: 0, count: logits.count)
-      result[place] = link == nil ? side * Float(slope(Double(logits[place]), isRest: side < 0)) : side
+      result[place] =
+        link == nil ? side * Float(slope(Double(logits[place]) / head.scale, isRest: side < 0) / head.scale) : side
       return result
     }
     let own = !isSingle ? link : index == 1 ? link.single.own : link.single.rest

@@ -133,7 +133,8 @@ typedef enum limpid_pixel_format {
   LIMPID_PIXEL_RGBA8 = 2, /* alpha is ignored, but by models that take it (limpid_model_info.image_alpha) */
   LIMPID_PIXEL_GRAY8 = 3,
   LIMPID_PIXEL_MODEL_F32 = 4, /* planar float32 [channels of the model, height, width], fed to it as it is */
-  /* Samples of 16 bits in the processor's byte order. Models get all of their bits; drawn and encoded are the high bytes. */
+  /* Samples of 16 bits in the processor's byte order. Models get all of their bits; drawn and in JPEG they are rounded to
+     bytes. */
   LIMPID_PIXEL_GRAY16 = 5,
   LIMPID_PIXEL_RGB16 = 6,
   LIMPID_PIXEL_MAX_ENUM = 0x7fffffff

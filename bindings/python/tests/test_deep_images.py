@@ -184,7 +184,13 @@ def test_explanations_of_16_bits_are_drawn(tmp_path):
     same = model.explain(saved(tmp_path / "g.png", gray), "grad-cam")[0]
     np.testing.assert_array_equal(why.map, same.map)
     why.save(tmp_path / "plain.png", opacity=1e-6)
-    np.testing.assert_array_equal(np.asarray(pillow.open(tmp_path / "plain.png").convert("RGB"))[..., 0], gray >> 8)
+    drawn = np.asarray(pillow.open(tmp_path / "plain.png").convert("RGB"))
+    np.testing.assert_array_equal(drawn[..., 0], np.rint(gray / 257))
+    # White is white, and what the model is fed as a number of 8 bits is drawn as that.
+    for level in (0, 1, 128, 254, 255):
+        flat = np.full((20, 30), 257 * level, np.uint16)
+        model.explain(flat, "grad-cam")[0].save(tmp_path / "flat.png", opacity=1e-6)
+        assert np.asarray(pillow.open(tmp_path / "flat.png").convert("L")).tolist() == [[level] * 30] * 20
     again = pickle.loads(pickle.dumps(why))
     again.save(tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "why.png").read_bytes()

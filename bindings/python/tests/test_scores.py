@@ -375,6 +375,13 @@ def test_a_softmax_inside_of_a_branch(tmp_path, factor, size):
     network("If", np.array(True), to="y", **branches)
     judge = network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, *size])}, {"y": ("float32", ["N", CLASSES])})
     model = limpid.Model(tmp_path / "m.onnx")
-    assert model.scores.kind == ("probabilities" if factor == 1 else "values")
-    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], rtol=1e-4)
-    assert np.isfinite(model.explain(IMAGES[:1], "saliency")[0].map).all()
+    assert model.scores.kind == "probabilities"
+    expected = judge(x=IMAGES)[0] / factor
+    np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
+    for of in ("logit", "probability"):
+        found = model.explain(IMAGES[:1], "grad-cam", classes=[2], of=of)[0]
+        assert np.isfinite(found.map).all() and abs(found.score - expected[0, 2]) < 1e-6
+    change = model.explain(IMAGES[:1], "occlusion", classes=[2], of="probability", window_height=12, window_width=10,
+                           stride_y=12, stride_x=10)[0].grid
+    lost = expected[0, 2] - judge(x=IMAGES[:1] * 0)[0][0, 2] / factor
+    np.testing.assert_allclose(change, 3 * lost, atol=1e-5)
