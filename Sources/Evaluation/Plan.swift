@@ -98,7 +98,7 @@ public enum Target: Sendable {
     case "least": self = .least
     default:
       let count = try output.map(model.requiredScores)?.classCount ?? model.classCount
-      let index = Int(text) ?? model.metadata.labels.firstIndex(of: text)
+      let index = try Int(text) ?? model.classIndex(labelled: text)
       guard let index, index >= 0, index < count ?? Int.max else {
         throw Failure(
           .notFound,

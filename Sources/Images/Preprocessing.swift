@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Tensors
 
-/// From pixels to the tensor that a network reads: the metadata entry `limpid.preprocess`, one step a line.
+/// From pixels to the tensor that a network reads: the metadata entry `limpid.preprocess`, one step a line, or with
+/// semicolons between them.
 ///
 /// First come the steps on 8-bit pixels, then `scale`, then `normalize`; the last two may be missing.
 public struct Preprocessing: Sendable, Equatable {
@@ -13,12 +14,12 @@ public struct Preprocessing: Sendable, Equatable {
   /// Throws `invalidModel`, naming the line, for a line that is none of the forms or in a wrong place.
   public init(parsing text: String) throws {
     var steps: [Step] = []
-    let lines = text.split(omittingEmptySubsequences: false) { ["\n", "\r", "\r\n"].contains($0) }
+    let lines = text.split(omittingEmptySubsequences: false) { ["\n", "\r", "\r\n", ";"].contains($0) }
     for (index, line) in lines.enumerated() where !line.allSatisfy(\.isWhitespace) {
       guard steps.count < Self.mostSteps else {
         throw Failure(.invalidModel, "the preprocessing has more than \(Self.mostSteps) steps")
       }
-      let place = "line \(index + 1) of the preprocessing, \(quoted(String(line)))"
+      let place = "step \(index + 1) of the preprocessing, \(quoted(String(line)))"
       guard let step = Step(parsing: line) else {
         throw Failure(
           .invalidModel,
@@ -45,8 +46,7 @@ public struct Preprocessing: Sendable, Equatable {
   /// What callers give: the name of a usual one, or steps with semicolons or line breaks between them. Throws
   /// `invalidArgument`.
   public init(given text: String) throws {
-    let steps = Self.usual[text] ?? String(text.map { $0 == ";" ? "\n" : $0 })
-    do { try self.init(parsing: steps) } catch let failure as Failure {
+    do { try self.init(parsing: Self.usual[text] ?? text) } catch let failure as Failure {
       let names = Self.usual.keys.sorted().map(quoted).joined(separator: ", ")
       throw Failure(.invalidArgument, "\(failure.message), or one of the names \(names)")
     }

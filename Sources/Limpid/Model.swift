@@ -129,7 +129,7 @@ public final class Model: Sendable {
     case .predicted: return nil
     case .index(let index): return index
     case .label(let label):
-      guard let index = labels.firstIndex(of: label) else {
+      guard let index = try model.classIndex(labelled: label) else {
         throw Failure(.notFound, "there is no class \(quoted(label)); \(suggestion(for: label, among: labels))")
       }
       return index

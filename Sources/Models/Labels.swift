@@ -1,4 +1,18 @@
+import Tensors
+
 extension Model {
+  /// The class of this label, nil where there is none. Throws `invalidArgument` where several have it.
+  public func classIndex(labelled label: String) throws -> Int? {
+    let found = metadata.labels.indices.filter { metadata.labels[$0] == label }
+    guard found.count < 2 else {
+      throw Failure(
+        .invalidArgument,
+        "several classes are labelled \(quoted(label)): \(found.map(String.init).joined(separator: ", ")); give the number "
+          + "of one")
+    }
+    return found.first
+  }
+
   public func label(of index: Int) -> String? {
     metadata.labels.indices.contains(index) ? metadata.labels[index] : nil
   }

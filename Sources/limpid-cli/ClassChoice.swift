@@ -34,7 +34,7 @@ enum ClassChoice {
       return .index(index)
     }
     let labels = model.metadata.labels
-    if let index = labels.firstIndex(of: text) { return .index(index) }
+    if let index = try model.classIndex(labelled: text) { return .index(index) }
     let alike = labels.indices.filter { labels[$0].lowercased() == text.lowercased() }
     if alike.count == 1 { return .index(alike[0]) }
     throw Failure(

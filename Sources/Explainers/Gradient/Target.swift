@@ -54,7 +54,9 @@ struct Target {
     embedding = try request.call.draws["embedding"].map { try $0.floats().array(of: Float.self) }
     quantity = try request.settings.choice("of")
     scoring = Scoring(head: head, quantity: Scoring.Quantity(rawValue: quantity.rawValue) ?? .logit)
-    sign = try request.settings.integer("sign") < 0 ? -1 : 1
+    let side = try request.settings.integer("sign")
+    guard side != 0 else { throw Failure(.invalidArgument, "the parameter \"sign\" is 0; it must be 1 or -1") }
+    sign = Float(side)
     let other = try request.settings.integer("versus")
     versus = other < 0 ? nil : other
     if let versus, let count = head.classCount, versus >= count {

@@ -35,11 +35,20 @@ class Sized(Structure):
         try:
             super().__init__(struct_size=sizeof(type(self)), **fields)
         except TypeError as error:
-            raise InvalidType(f"one of {', '.join(fields)} is of a wrong type: {error}") from None
+            raise self._wrong(fields, error) from None
         for name, value in fields.items():
             # ctypes drops the bits that do not fit
             if isinstance(value, int) and getattr(self, name) != value:
                 raise InvalidArgument(f"{name} is out of range: {value}")
+
+    def _wrong(self, fields: Dict[str, Any], error: TypeError) -> InvalidType:
+        """Which of the fields is of a type that it does not take."""
+        for name, value in fields.items():
+            try:
+                setattr(self, name, value)
+            except TypeError as own:
+                return InvalidType(f"{name} is of a wrong type, {value!r}: {own}")
+        return InvalidType(str(error))
 
 
 class ImageView(Structure):

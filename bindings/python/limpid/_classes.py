@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import operator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Callable, Iterable, List, Optional, Tuple, Union
 
 import numpy as np
@@ -41,7 +42,12 @@ def class_index(labels: Callable[[], List[str]], value: Class) -> int:
     if isinstance(value, str):
         names = labels()
         if value not in names:
-            raise InvalidArgument(f"the model has no class labelled {value!r}")
+            near = get_close_matches(value, names, 1) or [name for name in names if name.lower() == value.lower()]
+            hint = f"; did you mean {near[0]!r}?" if near else "" if names else "; it has no labels: give the class by its index"
+            raise InvalidArgument(f"the model has no class labelled {value!r}{hint}")
+        if names.count(value) > 1:
+            which = ", ".join(str(i) for i, name in enumerate(names) if name == value)
+            raise InvalidArgument(f"several classes are labelled {value!r}: {which}; give the index of one")
         return names.index(value)
     try:
         index = operator.index(value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument
+from ._errors import InvalidType
 from ._interruption import Interruption
 from ._library import encoded
 from ._options import run_options
@@ -29,14 +29,18 @@ def uses_of(given: Uses, what: str) -> NamedUses:
     """[(name, settings)] of names and dicts."""
     if isinstance(given, str):
         given = given.split(",")
+    uses: NamedUses = []
     if isinstance(given, Mapping):
-        return [(str(name), dict(settings or {})) for name, settings in given.items()]
-    uses = []
+        for name, own in given.items():
+            if not isinstance(name, str) or own is not None and not isinstance(own, Mapping):
+                raise InvalidType(f"{what}s by name are names with a dict of settings, or None, each; not {name!r}: {own!r}")
+            uses.append((name, dict(own or {})))
+        return uses
     for use in given:
-        settings: Dict[str, Any] = {what: use} if isinstance(use, str) else dict(use)
+        settings: Dict[str, Any] = {what: use} if isinstance(use, str) else dict(use) if isinstance(use, Mapping) else {}
         name = settings.pop(what, None)
         if not isinstance(name, str):
-            raise InvalidArgument(f"{what}s are names, or dicts with {what!r} and settings; not {use!r}")
+            raise InvalidType(f"{what}s are names, or dicts with {what!r} and settings; not {use!r}")
         uses.append((name, settings))
     return uses
 

@@ -110,3 +110,5 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise InvalidArgument(f"the parameter {name!r} must be a number or a word; not {value!r}") from None
+    except OverflowError:
+        raise InvalidArgument(f"the parameter {name!r} is out of range") from None

@@ -6,7 +6,7 @@ import ctypes
 import os
 import tempfile
 import weakref
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Samples:
             limit=recipe["limit"], sample=recipe["sample"], seed=recipe["seed"], confidence=recipe["confidence"],
             resamples=recipe["resamples"] or -1, high_byte=bool(recipe["high_byte"]), bits=recipe["bits"] or 0)
         given = None
+        if isinstance(data, Mapping):
+            data = list(data.items())
         with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="limpid-") as folder:
             if is_stream(data):
                 given, self._stream = [], iter(data)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import COLOURS, ROOT
+from networks import Network
 
 import limpid
 
@@ -195,7 +196,11 @@ def test_every_exception_class_is_exported_and_a_limpid_error():
     lambda m, x: m.explain(x, classes=1.5), lambda m, x: m.explain(x, classes=[None]),
     lambda m, x: m.explain(x, classes=[[0.5]]), lambda m, x: m.explain(x, classes=object()),
     lambda m, x: m.explain(x, classes=np.array([0.5])), lambda m, x: m.explain(x, slot=object()),
-    lambda m, x: m.explain(x, seed="a"), lambda m, x: m.explain(x, draws={"noise": [[1], [1, 2]]}),
+    lambda m, x: m.explain(x, seed="a"), lambda m, x: m.explain(x, "rise", masks=10**400), lambda m, x: m.explain(x, sign=0),
+    lambda m, x: limpid.evaluate(m, [(x, 0, 1)], [], ["accuracy"]), lambda m, x: limpid.evaluate(m, [x], {"rise": 1}),
+    lambda m, x: limpid.evaluate(m, [x], [("rise", {"masks": 4})]), lambda m, x: limpid.evaluate(m, [x], [7]),
+    lambda m, x: m.measure(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.float32), "pointing-game",
+                           draws={"boxes": np.float32([[5, 5, 0, 0]])}), lambda m, x: m.explain(x, draws={"noise": [[1], [1, 2]]}),
     lambda m, x: m.run(7), lambda m, x: m.run({"input": [[1], [1, 2]]}), lambda m, x: m.run({"input": object()}),
     lambda m, x: m.run({"input": x[None]}, 7), lambda m, x: m.fetch(x, None), lambda m, x: m.gradient(x, wrt=7),
     lambda m, x: m.gradient(x, of=object()), lambda m, x: m.name_filters([x], ["a"]), lambda m, x: m.name_filters([x], 7),
@@ -210,6 +215,42 @@ def test_what_is_of_a_wrong_kind_is_refused_by_an_exception_of_ours(model, tenso
         result = call(model, tensor)
         list(result)
     assert isinstance(caught.value, (ValueError, LookupError, NotImplementedError)) and len(str(caught.value)) > 10
+
+
+def test_which_setting_is_of_a_wrong_kind_is_said(model, tensor):
+    with pytest.raises(limpid.InvalidType, match="seed is of a wrong type, 1.5"):
+        model.explain(tensor, "rise", seed=1.5)
+    with pytest.raises(limpid.InvalidType, match="batch_size is of a wrong type, 'a'"):
+        model.classify(tensor, batch_size="a")
+
+
+def test_a_label_of_several_classes_is_refused(tmp_path):
+    network = Network()
+    y = network.logits("x", 3, 4)
+    network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 8, 8])}, {y: ("float32", ["N", 4])},
+                 {"limpid.labels": "crane\nEgyptian cat\ncrane\ndog"})
+    model, x = limpid.Model(tmp_path / "m.onnx"), np.zeros((3, 8, 8), np.float32)
+    with pytest.raises(limpid.InvalidArgument, match="several classes are labelled 'crane': 0, 2"):
+        model.explain(x, classes="crane")
+    with pytest.raises(limpid.InvalidArgument, match="several classes are labelled \"crane\": 0, 2"):
+        limpid.evaluate(model, [x], ["saliency"], [], explain="crane")
+    with pytest.raises(limpid.InvalidArgument, match="no class labelled 'egyptian cat'; did you mean 'Egyptian cat'"):
+        model.explain(x, classes="egyptian cat")
+    assert model.explain(x, classes="dog")[0].class_index == 3
+
+
+def test_images_by_name_have_their_classes(tmp_path):
+    network = Network()
+    y = network.logits("x", 3, 4)
+    network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 8, 8])}, {y: ("float32", ["N", 4])},
+                 {"limpid.preprocess": "resize exact 8 8 bilinear; scale 1/255"})
+    pillow = pytest.importorskip("PIL.Image")
+    for name in "ab":
+        pillow.fromarray(np.full((8, 8, 3), ord(name), np.uint8)).save(tmp_path / f"{name}.png")
+    named = {str(tmp_path / "a.png"): 3, str(tmp_path / "b.png"): 1}
+    pages = [limpid.evaluate(limpid.Model(tmp_path / "m.onnx"), data, [], ["accuracy"]).document("images.csv")
+             for data in (named, list(named.items()))]
+    assert pages[0] == pages[1] and b",3," in pages[0]
 
 
 @pytest.mark.parametrize("shape", [[2, 0, 4], [0, 3, 8, 8], [1, 3, 0, 8], [1, 3, 8, 0], [0, 0, 0, 0]])

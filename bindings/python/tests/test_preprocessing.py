@@ -45,6 +45,16 @@ def test_every_invalid_line_of_the_table(tmp_path):
     assert len(TABLE["invalid"]) == 86
 
 
+def test_steps_may_have_semicolons_between_them(tmp_path):
+    image = noise(20, 24)
+    lines = "resize exact 9 7 bilinear\nscale 1/255\nnormalize mean 0.5 std 0.25"
+    expected = prepared(tmp_path / "m.onnx", lines)(image)
+    for text in (lines.replace("\n", "; "), lines.replace("\n", " ;\n;"), f";{lines.replace(chr(10), ';')};"):
+        np.testing.assert_array_equal(prepared(tmp_path / "m.onnx", text)(image), expected)
+    with pytest.raises(limpid.InvalidModel, match='step 2 of the preprocessing, " gray"'):
+        prepared(tmp_path / "m.onnx", "scale 1/255; gray")
+
+
 def noise(height, width):
     return np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
 
