@@ -6,7 +6,7 @@ import ctypes
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, Optional, Union, overload
 
 from ._classes import listed
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, InvalidType
 from ._explanation import Explanation, NativeExplanation
 from ._images import is_stream
 from ._interruption import Interruption, Progress
@@ -109,18 +109,24 @@ class Explaining(LoadedModel):
         return explanations
 
     def report(
-        self, explanations: Iterable[Explanation], path: PathLike, names: PageNames = None, *,
+        self, explanations: Union[Explanation, Iterable[Explanation]], path: PathLike, names: PageNames = None, *,
         colormap: Optional[str] = None, opacity: float = 0.0, style: Optional[str] = None,
         progress: Optional[Progress] = None,
     ) -> None:
         """Writes one page of HTML that needs nothing but itself: each image, what the model sees in it, and its explanations
         side by side, of any methods and classes.
 
-        explanations: what `explain` gave, of one call or several, `a + b`; those of the same pixels stand together. names:
+        explanations: what `explain` gave, of one call or several, `a + b`, or one of them; those of the same pixels stand together. names:
         what the page calls the image of each explanation, or of all; None: "image 1", … The others as for
         `Explanation.overlay`.
         """
-        write_report(self._handle, list(explanations), path, names, colormap, opacity, style, progress)
+        if isinstance(explanations, Explanation):
+            explanations = [explanations]
+        try:
+            shown = list(explanations)
+        except TypeError:
+            raise InvalidType(f"a report shows explanations, as explain gives them; not {explanations!r}") from None
+        write_report(self._handle, shown, path, names, colormap, opacity, style, progress)
 
     def measure(
         self, x: Images, maps: Optional[Maps], metric: str, classes: Optional[Classes] = None, *,

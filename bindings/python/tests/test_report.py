@@ -70,3 +70,28 @@ def test_what_is_no_page_is_refused(model, image, tmp_path, wrong, error, words)
     with pytest.raises(error, match=words):
         model.report(found, tmp_path / "r.html", **options)
     assert not (tmp_path / "r.html").exists()
+
+
+def test_one_explanation_is_enough_and_what_is_none_is_refused(model, image, tmp_path):
+    why = model.explain(image, "recipro-cam")[0]
+    for given in (why, [why], iter([why])):
+        model.report(given, tmp_path / "r.html")
+        assert len(read(tmp_path / "r.html").alternatives) > 0
+    for given in (image, None, [[why]], [image], 7):
+        with pytest.raises(limpid.InvalidType, match="a report shows explanations"):
+            model.report(given, tmp_path / "none.html")
+    with pytest.raises(limpid.InvalidType, match="names are texts, or None; not 7"):
+        model.report([why], tmp_path / "none.html", names=[7])
+    for path in (7, None):
+        with pytest.raises(limpid.InvalidType, match="is no path"):
+            model.report(why, path)
+    assert not (tmp_path / "none.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_an_error_of_ours(model, image, tmp_path):
+    why = model.explain(image, "recipro-cam")
+    with pytest.raises(limpid.MissingFile, match="cannot write .*no.r.html': No such file") as caught:
+        model.report(why, tmp_path / "no" / "r.html")
+    assert isinstance(caught.value, FileNotFoundError) and caught.value.filename == tmp_path / "no" / "r.html"
+    with pytest.raises(limpid.IsAFolder):
+        model.report(why, tmp_path)
