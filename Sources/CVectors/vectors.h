@@ -9,6 +9,11 @@
 
 /* Asks for a cache line to be brought into the second-level cache. Any address will do, also one where nothing is. */
 static inline __attribute__((always_inline)) void lp_prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
+/* The same into the first-level cache: for what is read soon, for what is read once, past the other levels, and for what
+   is written soon. */
+static inline __attribute__((always_inline)) void lp_prefetch_near(const void *p) { __builtin_prefetch(p, 0, 3); }
+static inline __attribute__((always_inline)) void lp_prefetch_once(const void *p) { __builtin_prefetch(p, 0, 0); }
+static inline __attribute__((always_inline)) void lp_prefetch_to_write(const void *p) { __builtin_prefetch(p, 1, 3); }
 
 #define LP_INLINE static inline __attribute__((always_inline, const))
 

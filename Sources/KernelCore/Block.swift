@@ -184,6 +184,7 @@ extension Lanes {
     _: T.Type, _ b: Block, _ r: Int, _ n: Int, _ ahead: UnsafePointer<Float>?
   ) where T.Row.L == Self {
     let rows = min(T.rows, b.rows &- r)
+    askForTarget(b, r, rows, n, T.Row.width)
     let sums = sum(T.self, b, r, n, ahead)
     if n &+ T.Row.width <= b.columns {
       let offset = r &* b.outputStride &+ n
@@ -194,6 +195,22 @@ extension Lanes {
           residual: b.residual.map { $0 + offset }, low: splat(b.low), high: splat(b.high)))
     } else {
       storePart(sums, b, r, rows, n)
+    }
+  }
+
+  /// Asks for where a tile goes, and for its residual, so that both are near when its sums are done: a tile has a part of
+  /// many rows, which the processor does not foresee.
+  @inlinable @inline(__always)
+  static func askForTarget(_ b: Block, _ r: Int, _ rows: Int, _ n: Int, _ width: Int) {
+    var (i, place) = (0, r &* b.outputStride &+ n)
+    while i < rows {
+      var column = 0
+      while column < width {
+        lp_prefetch_to_write(b.output + (place &+ column))
+        if let residual = b.residual { lp_prefetch_near(residual + (place &+ column)) }
+        column = column &+ 16
+      }
+      (i, place) = (i &+ 1, place &+ b.outputStride)
     }
   }
 
