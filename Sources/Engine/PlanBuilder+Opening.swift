@@ -16,7 +16,7 @@ extension PlanBuilder {
 
   /// In the time of a byte that comes from memory or goes there, between the multiplications of a step, so many bytes of
   /// weights are read in a stream, and one thread multiplies so often (docs/performance.md, "Batches").
-  private static let (weightsPerByte, multiplicationsPerByte) = (2.5, 20.0)
+  private static let (weightsPerByte, multiplicationsPerByte) = (2.5, 40.0)
   /// Values of fewer bytes stay in the caches however many images there are.
   private static let cachedByteCount = 8 << 20
   /// What a thread gains where it need not wait for others after each step, in multiplications of that step.
@@ -77,8 +77,9 @@ extension PlanBuilder {
       sum += bytes > Self.cachedByteCount ? Double(bytes) : 0
       sum -= Double(images - 1) * again
       if parallel.threads > 1 { sum += Self.waitingShare * Double(images) * multiplications }
-      // A few percent of nothing are not worth a second plan.
-      if sum > gain, sum > Double(Self.cachedByteCount) { (best, gain) = (i + 1, sum) }
+      // A few percent of nothing are not worth a second plan. Steps without weights go with what they read.
+      let goesAlong = best == i && best > 0 && weights == 0 && sum >= gain
+      if goesAlong || sum > gain && sum > Double(Self.cachedByteCount) { (best, gain) = (i + 1, sum) }
     }
     return best
   }
