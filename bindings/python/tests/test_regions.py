@@ -300,3 +300,44 @@ def test_channels_that_are_ablated_are_run_by_themselves(kind, image, tmp_path):
     for batch in (1, 3):
         again = model.explain(image, "ablation-cam", [3], layer=layer, batch_size=batch)[0]
         np.testing.assert_array_equal(found.grid, again.grid)
+
+
+def with_layers(path, hidden, rows=None):
+    """Fully connected layers behind few maps: they run for more forms at once than regions do."""
+    network = Network(seed=6)
+    x = network("Relu", convolution(network, stem(network), 32, 16, 3, 2))
+    x = network("AveragePool", x, kernel_shape=[5, 5], strides=[5, 5])
+    x = network("Flatten", x) if rows is None else network("Reshape", x, np.array([rows, 64]))
+    x = network("Relu", network("Gemm", x, network.normal(hidden, 64), transB=1))
+    network("Gemm", x, network.normal(6, hidden), network.normal(6), transB=1, to="y")
+    network.save(path, {"x": ("float32", ["n", 3, SIDE, SIDE])}, {"y": ("float32", ["n", 6])})
+    return path
+
+
+def test_layers_behind_run_for_more_forms(image, tmp_path):
+    model = limpid.Model(with_layers(tmp_path / "model.onnx", 32))
+    found = model.explain(image, "occlusion", [2])[0]
+    assert np.abs(found.grid).max() > 0
+    for batch in (1, 3, 8, 100):
+        again = model.explain(image, "occlusion", [2], batch_size=batch)[0]
+        np.testing.assert_array_equal(found.grid, again.grid)
+    one = limpid.Model(with_layers(tmp_path / "one.onnx", 32, rows=1)).explain(image, "occlusion", [2])[0]
+    np.testing.assert_array_equal(found.grid, one.grid)
+
+
+def test_layers_behind_run_for_fewer_forms_where_memory_is_short(image, tmp_path):
+    path = with_layers(tmp_path / "model.onnx", 20000)
+
+    def explain(limit, **settings):
+        return limpid.Model(path, memory_limit=limit).explain(image, "occlusion", [2], **settings)[0].grid
+
+    expected = explain(1 << 30)
+    low, high = 1 << 18, 1 << 30
+    while high - low > 1 << 14:
+        middle = (low + high) // 2
+        try:
+            explain(middle, batch_size=8)
+            high = middle
+        except limpid.Unsupported:
+            low = middle
+    np.testing.assert_array_equal(explain(high), expected)
