@@ -39,14 +39,15 @@ extension RegionalPlan {
           case .windows(let regional):
             if let slot = regional.residual {
               if let residual = part.inputs[slot] {
-                patched(residual).gather(lists[part.output], into: output)
+                patched(residual).gather(
+                  lists[part.output], into: output, stride: maps[part.output].channels, plan.parallel)
               } else if let location = step.inputs[slot] {
                 let whole = plan.address(of: location, base.feeds, base.block).assumingMemoryBound(to: Float.self)
                 PatchedMaps(
                   height: maps[part.output].height, width: maps[part.output].width,
                   channels: maps[part.output].channels,
                   whole: whole, list: RegionList(regions.map { _ in .empty }), parts: whole
-                ).gather(lists[part.output], into: output)
+                ).gather(lists[part.output], into: output, stride: maps[part.output].channels, plan.parallel)
               }
             }
             regional.run(
@@ -72,6 +73,14 @@ extension RegionalPlan {
   ) throws {
     let wanted = lists[part.output]
     guard wanted.count > 0 else { return }
+    if pixels.joinsMaps {
+      var first = output
+      for case let source? in part.inputs {
+        patched(source).gather(wanted, into: first, stride: maps[part.output].channels, plan.parallel)
+        first += maps[source].channels
+      }
+      return
+    }
     let step = try pixels.step(wanted.count)
     guard case .run(let run) = step.action else { throw Failure(.internal, "a step by regions does not run") }
     var free = workspace
@@ -82,7 +91,7 @@ extension RegionalPlan {
       let maps = patched(source)
       if lists[source].regions == wanted.regions { return UnsafeRawPointer(maps.parts) }
       let gathered = free.assumingMemoryBound(to: Float.self)
-      maps.gather(wanted, into: gathered)
+      maps.gather(wanted, into: gathered, stride: maps.channels, plan.parallel)
       free += (4 * wanted.count * maps.channels).roundedUp(to: 64)
       return UnsafeRawPointer(gathered)
     }
@@ -118,6 +127,7 @@ extension RegionalPlan {
       switch part.kind {
       case .windows(let step): return max(most, step.workspace(lists[part.output]))
       case .pixels(let operation):
+        if operation.joinsMaps { return most }
         let gathered = part.inputs.compactMap { $0 }.reduce(0) {
           $0 + (4 * pixels * maps[$1].channels).roundedUp(to: 64)
         }

@@ -56,6 +56,9 @@ public final class RegionalPlan: Sendable {
     /// Which inputs are maps.
     let maps: [Bool]
 
+    /// Whether the result is the channels of one input after those of the other.
+    var joinsMaps: Bool { request.node.operation == "Concat" && maps.allSatisfy { $0 } }
+
     func step(_ pixels: Int) throws -> Step {
       let inputs = try zip(request.inputs, maps).map { operand, isMap in
         guard isMap, let operand else { return operand }

@@ -1,3 +1,5 @@
+public import Parallel
+
 /// A rectangle of the rows and columns of maps.
 public struct Region: Sendable, Hashable {
   public var rows, columns: Range<Int>
@@ -93,16 +95,25 @@ public struct PatchedMaps {
     return parts + (list.starts[form] + place) * channels
   }
 
-  /// Writes the pixels of `wanted`, [pixels of the list, channels].
-  public func gather(_ wanted: RegionList, into target: UnsafeMutablePointer<Float>) {
-    wanted.forEachRun(in: 0..<wanted.count) { form, y, columns, place in
-      let own = list.regions[form]
-      let inside = own.rows.contains(y) ? columns.clamped(to: own.columns) : columns.lowerBound..<columns.lowerBound
-      let row = target + place * channels
-      row.update(from: whole + (y * width + columns.lowerBound) * channels, count: columns.count * channels)
-      guard !inside.isEmpty else { return }
-      (row + (inside.lowerBound - columns.lowerBound) * channels)
-        .update(from: pixel(form, y, inside.lowerBound), count: inside.count * channels)
+  /// Writes the pixels of `wanted`, [pixels of the list, channels], each `stride` floats after the one before.
+  public func gather(
+    _ wanted: RegionList, into target: UnsafeMutablePointer<Float>, stride: Int, _ parallel: Parallel
+  ) {
+    parallel.forEach(wanted.count, grain: max(1, 16384 / max(1, channels))) { pixels in
+      wanted.forEachRun(in: pixels) { form, y, columns, place in
+        let own = list.regions[form]
+        let inside = own.rows.contains(y) ? columns.clamped(to: own.columns) : columns.lowerBound..<columns.lowerBound
+        func write(_ some: Range<Int>, from source: UnsafePointer<Float>) {
+          let row = target + (place + some.lowerBound - columns.lowerBound) * stride
+          if stride == channels { return row.update(from: source, count: some.count * channels) }
+          for i in 0..<some.count { (row + i * stride).update(from: source + i * channels, count: channels) }
+        }
+        let line = whole + y * width * channels
+        guard !inside.isEmpty else { return write(columns, from: line + columns.lowerBound * channels) }
+        write(columns.lowerBound..<inside.lowerBound, from: line + columns.lowerBound * channels)
+        write(inside, from: pixel(form, y, inside.lowerBound))
+        write(inside.upperBound..<columns.upperBound, from: line + inside.upperBound * channels)
+      }
     }
   }
 
