@@ -3,7 +3,7 @@ import Synchronization
 /// Units `0..<count`, divided among workers: each takes from the front of its own share, and then from the back of the
 /// others'. So a worker has the same part of all values from step to step, while nothing delays it, and finds it in the
 /// cache of its core.
-struct Shares: ~Copyable {
+package struct Shares: ~Copyable {
   /// What is left of each share: the first unit, and in the upper half the end; a cache line apart.
   private let left: UnsafeMutablePointer<Atomic<UInt64>>
   private let workers: Int
@@ -12,7 +12,7 @@ struct Shares: ~Copyable {
   private static let stride = 64 / MemoryLayout<Atomic<UInt64>>.stride
 
   /// Calls `body` with the shares of at most `most` units.
-  static func with(_ count: Int, workers: Int, _ body: (borrowing Shares) -> Void) {
+  package static func with(_ count: Int, workers: Int, _ body: (borrowing Shares) -> Void) {
     withUnsafeTemporaryAllocation(byteCount: 64 * workers, alignment: 64) { memory in
       guard let base = memory.baseAddress else { return }
       let left = base.bindMemory(to: Atomic<UInt64>.self, capacity: workers * stride)
@@ -31,7 +31,7 @@ struct Shares: ~Copyable {
 
   /// The next units of `worker`: one, or with `many` a quarter of what is left of its own share, a half of another's. nil
   /// where all are taken.
-  func take(_ worker: Int, many: Bool) -> Range<Int>? {
+  package func take(_ worker: Int, many: Bool) -> Range<Int>? {
     for i in 0..<workers {
       let share = (worker + i) % workers
       let place = left + share * Shares.stride

@@ -28,16 +28,20 @@ struct ParallelTests {
     }
   }
 
-  @Test("A thread takes over what another one does not come to")
-  func stealing() {
-    let done = Atomic<Int>(0)
-    Parallel(threads: 2).forEachTask(64) { task, _ in
-      // Whoever has the first task keeps it until all others are done.
-      let start = ContinuousClock.now
-      while task == 0 && done.load(ordering: .relaxed) < 63 && start.duration(to: .now) < .seconds(20) {}
-      if task == 0 { #expect(done.load(ordering: .relaxed) == 63) }
-      done.wrappingAdd(1, ordering: .relaxed)
+  @Test("A thread takes the front of its own share, then the back of another's")
+  func shares() {
+    func taken(_ count: Int, by worker: Int, many: Bool) -> [Range<Int>] {
+      var ranges: [Range<Int>] = []
+      Shares.with(count, workers: 2) { shares in
+        while let range = shares.take(worker, many: many) { ranges.append(range) }
+      }
+      return ranges
     }
-    #expect(done.load(ordering: .relaxed) == 64)
+    #expect(taken(9, by: 0, many: false).map(\.lowerBound) == [0, 1, 2, 3, 8, 7, 6, 5, 4])
+    #expect(taken(9, by: 1, many: false).map(\.lowerBound) == [4, 5, 6, 7, 8, 3, 2, 1, 0])
+    #expect(taken(9, by: 0, many: false).allSatisfy { $0.count == 1 })
+    #expect(
+      taken(16, by: 0, many: true)
+        == [0..<2, 2..<4, 4..<5, 5..<6, 6..<7, 7..<8, 12..<16, 10..<12, 9..<10, 8..<9])
   }
 }
