@@ -11,15 +11,15 @@ public struct Preprocessing: Sendable, Equatable {
   /// More steps than any network needs are refused.
   public static let mostSteps = 64
 
-  /// Throws `invalidModel`, naming the line, for a line that is none of the forms or in a wrong place.
+  /// Throws `invalidModel`, naming the step, for one that is none of the forms or in a wrong place.
   public init(parsing text: String) throws {
     var steps: [Step] = []
     let lines = text.split(omittingEmptySubsequences: false) { ["\n", "\r", "\r\n", ";"].contains($0) }
-    for (index, line) in lines.enumerated() where !line.allSatisfy(\.isWhitespace) {
+    for line in lines where !line.allSatisfy(\.isWhitespace) {
       guard steps.count < Self.mostSteps else {
         throw Failure(.invalidModel, "the preprocessing has more than \(Self.mostSteps) steps")
       }
-      let place = "step \(index + 1) of the preprocessing, \(quoted(String(line)))"
+      let place = "step \(steps.count + 1) of the preprocessing, \(quoted(String(line)))"
       guard let step = Step(parsing: line) else {
         throw Failure(
           .invalidModel,

@@ -67,7 +67,7 @@ private let imageNet = "mean 0.485 0.456 0.406 std 0.229 0.224 0.225"
   ]) func badLinesAreNamedAndTheFormsListed(_ line: String) throws {
     let failed = try #require(failure { _ = try Preprocessing(parsing: "\n\(line)\nscale 1/255") })
     #expect(failed.kind == .invalidModel)
-    #expect(failed.message.contains("line 2") && failed.message.contains("center_crop W H"))
+    #expect(failed.message.contains("step 1") && failed.message.contains("center_crop W H"))
     #expect(failed.message.contains(quoted(line)))
   }
 
