@@ -52,8 +52,11 @@ struct Opening: Sendable {
     }
     if shared > 0 {
       let others = Atomic<Int>(1)
-      Parallel(threads: slots).run(
-        { take(0, progress) }, with: { take(others.wrappingAdd(1, ordering: .relaxed).oldValue, .unwatched) })
+      Parallel(threads: slots).run({ take(0, progress) }) {
+        // What this thread met in another call was that call's.
+        clearReserve()
+        take(others.wrappingAdd(1, ordering: .relaxed).oldValue, .unwatched)
+      }
     }
     if let error = failure.withLock({ $0 }) { throw error }
     for image in shared..<images { try run(image, in: 0, plan.parallel, copies: 1, progress) }
