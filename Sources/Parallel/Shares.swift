@@ -1,8 +1,8 @@
 import Synchronization
 
-/// Units `0..<count`, divided among workers: each takes from the front of its own share, and then from the back of the
-/// others'. So a worker has the same part of all values from step to step, while nothing delays it, and finds it in the
-/// cache of its core.
+/// Units `0..<count`, divided among workers: each takes from the front of its own share, and then of the others'. So a
+/// worker has the same part of all values from step to step, while nothing delays it, and finds it in the cache of its
+/// core; one that is left alone goes through all units in their order.
 package struct Shares: ~Copyable {
   /// What is left of each share: the first unit, and in the upper half the end; a cache line apart.
   private let left: UnsafeMutablePointer<Atomic<UInt64>>
@@ -40,10 +40,9 @@ package struct Shares: ~Copyable {
         let (first, end) = (Int(now & 0xffff_ffff), Int(now >> 32))
         guard first < end else { break }
         let taken = !many ? 1 : i == 0 ? (end - first + 3) / 4 : (end - first + 1) / 2
-        let range = i == 0 ? first..<first + taken : end - taken..<end
-        let rest = i == 0 ? range.upperBound..<end : first..<range.lowerBound
+        let range = first..<first + taken
         let (exchanged, found) = place.pointee.weakCompareExchange(
-          expected: now, desired: UInt64(rest.upperBound) << 32 | UInt64(rest.lowerBound), ordering: .relaxed)
+          expected: now, desired: UInt64(end) << 32 | UInt64(range.upperBound), ordering: .relaxed)
         if exchanged { return range }
         now = found
       }
