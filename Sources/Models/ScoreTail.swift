@@ -122,9 +122,9 @@ struct ScoreTail {
 
   /// Probabilities times a factor: percent.
   private func multiple(_ value: ValueID) -> Found? {
-    guard let node = producer(value), ["Mul", "Div"].contains(node.operation), node.inputs.count == 2 else {
-      return nil
-    }
+    guard let node = producer(value) else { return nil }
+    if ["Round", "Floor", "Ceil"].contains(node.operation) { return input(node).flatMap { multiple(moved($0)) } }
+    guard ["Mul", "Div"].contains(node.operation), node.inputs.count == 2 else { return nil }
     for (a, b) in [(0, 1), (1, 0)] where a == 0 || node.operation == "Mul" {
       guard let inner = input(node, a), let number = bounds.uniform(input(node, b)), number > 0 else { continue }
       let factor = node.operation == "Mul" ? number : 1 / number

@@ -42,6 +42,8 @@ extension ValueBounds {
       case "Softplus": return Facts(range: 0 ... .infinity)
       case "Exp": return monotone(x, exp)
       case "Log": return x.lowerBound >= 0 ? monotone(x, log) : nil
+      case "Round", "Floor", "Ceil": return Facts(range: span(floor(x.lowerBound), ceil(x.upperBound)))
+      case "OneHot": return marked(node)
       case "Sqrt": return monotone(max(0, x.lowerBound)...max(0, x.upperBound), sqrt)
       case "Relu": return x.lowerBound >= 0 ? first : Facts(range: max(0, x.lowerBound)...max(0, x.upperBound))
       case "Abs": return magnitude(first)
@@ -139,6 +141,17 @@ extension ValueBounds {
       let lows = inputs.map(\.range.lowerBound), highs = inputs.map(\.range.upperBound)
       guard let low = isMax ? lows.max() : lows.min(), let high = isMax ? highs.max() : highs.min() else { return nil }
       return Facts(range: low...high)
+    }
+
+    /// The off value everywhere, but for the on value once for each index.
+    private func marked(_ node: Node) -> Facts? {
+      guard node.inputs.count == 3, let values = bounds.numbers(node.inputs[2]), values.count == 2 else { return nil }
+      let range = min(values[0], values[1])...max(values[0], values[1])
+      guard let indices = bounds.count(node.inputs[0]), let all = bounds.count(node.outputs.first ?? nil), all > 0
+      else {
+        return Facts(range: range)
+      }
+      return Facts(range: range, mean: Mean(constant: values[0] + (values[1] - values[0]) * indices / all))
     }
 
     // MARK: Sums

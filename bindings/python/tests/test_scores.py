@@ -141,6 +141,8 @@ PROBABILITIES = {
     "smoothed": lambda n, z: n("Add", n("Mul", soft(n, z), np.float32(0.9)), np.float32(0.1 / CLASSES)),
     "differences of what falls": lambda n, z: steps(n, z),
     "the largest": lambda n, z: n("Hardmax", z, axis=1),
+    "the largest, marked": lambda n, z: n(
+        "OneHot", n("ArgMax", z, axis=1, keepdims=0), np.array(CLASSES), np.float32([0, 1])),
 }
 INDEPENDENT = {
     "sigmoid": lambda n, z: n("Sigmoid", z),
@@ -161,6 +163,7 @@ INDEPENDENT = {
         axes=[2], keepdims=0)),
     "yes or no": lambda n, z: cast(n, n("Greater", z, np.float32(0)), TensorProto.FLOAT),
     "a part of a softmax": lambda n, z: sliced(n, soft(n, z)),
+    "rounded": lambda n, z: n("Round", n("Sigmoid", z)),
 }
 LOGARITHMS = {
     "of a sigmoid": lambda n, z: n("Log", n("Sigmoid", z)),
@@ -235,6 +238,15 @@ def test_percent_are_probabilities(tmp_path, head, kind):
         tmp_path / "m.onnx", lambda n, z: n("Mul", head(n, z), np.float32(100), to="y"),
         metadata={"limpid.output.y": "values"})
     np.testing.assert_allclose(stated.classify(IMAGES), judge(x=IMAGES)[0], rtol=1e-5)
+
+
+def test_whole_percent_are_probabilities(tmp_path):
+    for rounding in ("Round", "Floor", "Ceil"):
+        model, judge = made(tmp_path / "m.onnx", lambda n, z: n(rounding, n("Mul", soft(n, z), np.float32(100))))
+        assert model.scores.kind == "probabilities"
+        np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0] / 100, atol=1e-2)
+        np.testing.assert_allclose(model.classify(IMAGES).sum(axis=1), 1, atol=1e-5)
+        assert np.abs(model.gradient(IMAGES[:1], [2], wrt="x", of="probability")).max() > 0
 
 
 def test_one_unit(tmp_path):
