@@ -17,8 +17,8 @@ def evaluate(
     """Explains and measures over a data set: means with intervals, comparisons of methods, values of every image.
 
     model: a `Model`, or what it is made of: a path, bytes, or a URL. data: a path (a folder of classes, a list, or another
-    format of docs/evaluating.md), a URL of any kind that fsspec knows, or a list or an iterator of images or (image, class): each
-    a path, a URL, the bytes of a PNG, JPEG or WebP file, a Pillow image, or a uint8 array. Of an iterator few images are in memory at
+    format of docs/evaluating.md), a URL of any kind that fsspec knows, or a list or an iterator of images or (image, class), or
+    {file: class}: each a path, a URL, the bytes of a PNG, JPEG or WebP file, a Pillow image, or a uint8 array. Of an iterator few images are in memory at
     once. methods, metrics: names, or dicts {"method": name, …settings} and
     {"metric": name, …settings}; a name may be "rise@few" to use one more than once. metrics: insertion and deletion where
     there are methods and None is given. report: a folder that results are written to. store: a file that keeps what is
