@@ -20,12 +20,6 @@ struct Box {
       let corners = [new.x1, new.y1, new.x2, new.y2]
       if corners.contains(where: \.isNaN) || corners.allSatisfy({ $0 == -1 }) { return }
       guard corners.allSatisfy({ abs($0) < 1e9 }) else { throw Failure(.invalidArgument, "a box beyond all images") }
-      guard new.x1 <= new.x2, new.y1 <= new.y2 else {
-        throw Failure(
-          .invalidArgument,
-          "a box of the draws \"boxes\" has its corners the wrong way round: x1, y1, x2, y2 are \(new.x1), \(new.y1), "
-            + "\(new.x2), \(new.y2)")
-      }
       boxes[index].append(new)
     }
     switch (extents.count, extents.last) {
