@@ -1,5 +1,4 @@
 import Parallel
-import Synchronization
 import Testing
 
 @Suite("Ranges over threads")
@@ -8,9 +7,9 @@ struct ParallelTests {
   func coverage(threads: Int) {
     for (count, grain) in [(0, 1), (1, 1), (2, 1), (5, 2), (100, 1), (100, 7), (1000, 1), (1000, 2000), (4099, 3)] {
       let parallel = Parallel(threads: threads)
-      let visits = Mutex([Int](repeating: 0, count: count))
-      let busy = Mutex(Set<Int>())
-      let slots = Mutex(Set<Int>())
+      let visits = Guarded([Int](repeating: 0, count: count))
+      let busy = Guarded(Set<Int>())
+      let slots = Guarded(Set<Int>())
       func inSlot(_ slot: Int, _ body: () -> Void) {
         #expect(busy.withLock { $0.insert(slot).inserted })
         slots.withLock { _ = $0.insert(slot) }
