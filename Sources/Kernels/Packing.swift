@@ -17,7 +17,7 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
     case splitBFloat16
   }
 
-  enum Order: Sendable, Hashable {
+  enum Order: Sendable, Hashable, CustomStringConvertible {
     /// Panel after panel of neighbouring columns, each [taps, words of the channels, panel width]; the last is filled
     /// up with zeros.
     case panels
@@ -27,6 +27,15 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
     case points(PatchHeight)
     /// A kernel for each channel: [taps, channels].
     case byChannel
+
+    var description: String {
+      switch self {
+      case .panels: "panels"
+      case .rows: "rows"
+      case .points(let height): "points \(height.rawValue)"
+      case .byChannel: "byChannel"
+      }
+    }
   }
 
   public let numbers: Numbers
@@ -55,8 +64,9 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
 
   public var byteCount: Int { 4 * groups * groupCount }
 
+  /// Names that are written down: reflection takes more stack than threads of some hosts have.
   public var description: String {
-    "\(numbers) \(order) of \(panel), \(groups)x\(taps)x\(channels)x\(columns)"
+    "\(numbers.rawValue) \(order) of \(panel), \(groups)x\(taps)x\(channels)x\(columns)"
   }
 }
 
