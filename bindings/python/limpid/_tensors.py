@@ -125,5 +125,5 @@ def view_array(view: _abi.TensorView) -> NDArray[Any]:
     size = math.prod(shape) * dtype.itemsize
     if size == 0:
         return np.empty(shape, np.float32 if is_bfloat16 else dtype)
-    array: NDArray[Any] = np.ndarray(shape, dtype, (ctypes.c_char * size).from_address(view.data))
+    array: NDArray[Any] = np.ndarray(shape, dtype, memoryview((ctypes.c_char * size).from_address(view.data)))
     return (array.astype(np.uint32) << 16).view(np.float32) if is_bfloat16 else array.copy()
