@@ -5,7 +5,10 @@ import Tensors
 
 /// MaxPool, AveragePool and their global forms, over one or two spatial axes.
 enum Pool {
-  static let definitions = pools.map { $0.local([.channel, .image]) }
+  /// The places of maxima are counted through all images.
+  static let definitions = pools.map {
+    $0.local { $0.wanted.dropFirst().contains(true) ? .channel : [.channel, .image] }
+  }
 
   private static let pools = [
     OperatorDefinition("MaxPool") { try planWindow($0, average: false) }.gradient(PoolGradients.maximum),

@@ -81,6 +81,8 @@ TOGETHER = {
     "a factor for each": lambda n: n("Mul", convolved(n), n.normal(IMAGES, 1, 1, 1)),
     "a row of as many": lambda n: n("Add", n("ReduceMax", convolved(n), axes=[2, 3], keepdims=0),
                                     n("ReduceMean", "x", axes=[1, 2, 3], keepdims=0)),
+    "places of maxima": lambda n: n(
+        "CastLike", n("MaxPool", convolved(n), kernel_shape=[2, 2], strides=[8, 8], outputs=2) + ".1", np.float32(0)),
     "turned": lambda n: n("Transpose", convolved(n), perm=[1, 0, 2, 3]),
     "counted": lambda n: n("Mul", convolved(n), number_of_images(n)),
     "ranked": lambda n: n("Mul", convolved(n), n("CumSum", n("Expand", np.float32(1), n(
@@ -116,9 +118,10 @@ def test_images_alone(tmp_path):
     x = n.normal(*INPUT)
     for threads in 1, 2, 4:
         model = limpid.Model(tmp_path / "m.onnx", threads=threads)
-        y = model.run({"x": x}, ["y"])["y"]
+        together = model.run({"x": x}, ["y", features])
         for count in 1, 2, 3, 5:
-            assert model.run({"x": x[:count]}, ["y"])["y"].tobytes() == y[:count].tobytes()
+            for name, some in model.run({"x": x[:count]}, ["y", features]).items():
+                assert some.tobytes() == together[name][:count].tobytes()
 
 
 def test_it_can_be_stopped(tmp_path):
