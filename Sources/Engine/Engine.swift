@@ -12,9 +12,9 @@ public final class Engine: Sendable {
   public let limit: MemoryLimit
   private let weights: PackedWeights
   private let pool: BlockPool
-  private let plans = Guarded<[Entry]>([])
+  private let plans = Recent<Key, Plan>()
   private let regional = Guarded<[(key: Key, plan: RegionalPlan)]>([])
-  private let flattened = Guarded<[(key: Key, engine: Engine)]>([])
+  private let flattened = Recent<Key, Engine>(capacity: 4)
 
   private struct Key: Hashable {
     let feeds: [ValueID]
@@ -23,11 +23,6 @@ public final class Engine: Sendable {
     let fetches: [ValueID]
     var seam: Seam?
     let threads: Int
-  }
-
-  private struct Entry {
-    let key: Key
-    let plan: Plan
   }
 
   public init(_ graph: Graph, kernels: Kernels, limit: MemoryLimit) {
@@ -89,13 +84,9 @@ public final class Engine: Sendable {
     let fetches = graph.outputs.map(\.value)
     let key = Key(
       feeds: feeds.map(\.value), types: feeds.map(\.type), shapes: feeds.map(\.shape), fetches: fetches, threads: 0)
-    if let known = flattened.withLock({ made in made.first { $0.key == key }?.engine }) { return known }
-    let engine = extended(to: try trace(feeds: feeds, fetches: fetches, parallel: parallel, progress: progress).graph)
-    flattened.withLock { made in
-      made.insert((key, engine), at: 0)
-      if made.count > 4 { made.removeLast() }
+    return try flattened.value(key) {
+      extended(to: try trace(feeds: feeds, fetches: fetches, parallel: parallel, progress: progress).graph)
     }
-    return engine
   }
 
   /// The part of the graph that `fetches` depend on, for feeds of these shapes, as a list of nodes without If and Loop,
@@ -163,14 +154,10 @@ public final class Engine: Sendable {
   }
 
   private func plan(_ key: Key, _ parallel: Parallel, _ progress: Progress) throws -> Plan {
-    if let known = plans.withLock({ plans in plans.first { $0.key == key }?.plan }) { return known }
-    let feeds = zip(key.feeds, zip(key.types, key.shapes)).map { (value: $0, type: $1.0, shape: $1.1) }
-    let plan = try build(feeds, known: [:], key.fetches, seam: key.seam, parallel, progress)
-    plans.withLock { plans in
-      plans.insert(Entry(key: key, plan: plan), at: 0)
-      if plans.count > 8 { plans.removeLast() }
+    try plans.value(key) {
+      let feeds = zip(key.feeds, zip(key.types, key.shapes)).map { (value: $0, type: $1.0, shape: $1.1) }
+      return try build(feeds, known: [:], key.fetches, seam: key.seam, parallel, progress)
     }
-    return plan
   }
 
   /// The graph with nodes joined that plans make one step of.

@@ -48,24 +48,12 @@ struct PatchList {
     _ patch: Int, of input: PatchedMaps, _ c: Kernels.Convolution, firstChannel: Int, _ slot: Winograd.Slot
   ) {
     let (form, y, x) = place(patch)
-    let region = input.list.regions[form]
     let (top, left) = (y - c.padTop, x - c.padLeft)
     var next = slot.pixels
     for iy in top..<top + height.points {
-      let isRow = iy >= 0 && iy < c.inputHeight
-      let whole = input.whole + (isRow ? iy * c.inputWidth * c.inputChannels + firstChannel : 0)
-      let isPart = region.rows.contains(iy)
-      let row = isPart ? input.list.starts[form] + (iy - region.rows.lowerBound) * region.columns.count : 0
-      let part = input.parts + (row * c.inputChannels + firstChannel)
-      let (from, to) = isPart ? (region.columns.lowerBound, region.columns.upperBound) : (0, 0)
+      let row = input.row(iy, of: form, firstChannel: firstChannel, UnsafePointer(slot.zeros))
       for ix in left..<left + 6 {
-        if !isRow || ix < 0 || ix >= c.inputWidth {
-          next.pointee = UnsafePointer(slot.zeros)
-        } else if ix >= from && ix < to {
-          next.pointee = part + (ix - from) * c.inputChannels
-        } else {
-          next.pointee = whole + ix * c.inputChannels
-        }
+        next.pointee = row[ix]
         next += 1
       }
     }

@@ -95,6 +95,32 @@ public struct PatchedMaps {
     return parts + (list.starts[form] + place) * channels
   }
 
+  /// Where the pixels of one row of a form are, from one channel on; `zeros` beyond the maps.
+  struct Row {
+    /// Of column 0; of the region's first pixel in the row.
+    let whole, part: UnsafePointer<Float>
+    let inside, changed: Range<Int>
+    let channels: Int
+    let zeros: UnsafePointer<Float>
+
+    subscript(x: Int) -> UnsafePointer<Float> {
+      if x < inside.lowerBound || x >= inside.upperBound { return zeros }
+      if x >= changed.lowerBound && x < changed.upperBound { return part + (x - changed.lowerBound) * channels }
+      return whole + x * channels
+    }
+  }
+
+  func row(_ y: Int, of form: Int, firstChannel: Int, _ zeros: UnsafePointer<Float>) -> Row {
+    let region = list.regions[form]
+    let isInside = y >= 0 && y < height
+    let isChanged = region.rows.contains(y)
+    let place = isChanged ? list.starts[form] + (y - region.rows.lowerBound) * region.columns.count : 0
+    return Row(
+      whole: whole + (isInside ? y * width * channels + firstChannel : 0),
+      part: parts + place * channels + firstChannel,
+      inside: 0..<(isInside ? width : 0), changed: isChanged ? region.columns : 0..<0, channels: channels, zeros: zeros)
+  }
+
   /// Writes the pixels of `wanted`, [pixels of the list, channels], each `stride` floats after the one before.
   public func gather(
     _ wanted: RegionList, into target: UnsafeMutablePointer<Float>, stride: Int, _ parallel: Parallel

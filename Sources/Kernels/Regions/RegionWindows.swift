@@ -164,28 +164,16 @@ private struct RegionWindows {
   ) {
     let first = group * channels
     wanted.forEachRun(in: pixels) { form, y, columns, place in
-      let region = input.list.regions[form]
       for ky in 0..<c.kernelHeight {
         let iy = y * c.strideY - c.padTop + ky * c.dilationY
-        let isRow = iy >= 0 && iy < c.inputHeight
-        let whole = input.whole + (isRow ? iy * c.inputWidth * c.inputChannels + first : 0)
-        let isPart = region.rows.contains(iy)
-        let row = isPart ? input.list.starts[form] + (iy - region.rows.lowerBound) * region.columns.count : 0
-        let part = input.parts + (row * c.inputChannels + first)
-        let (from, to) = isPart ? (region.columns.lowerBound, region.columns.upperBound) : (0, 0)
+        let row = input.row(iy, of: form, firstChannel: first, UnsafePointer(zeros))
         for kx in 0..<c.kernelWidth {
           let pointers =
             scratch.pointers
             + ((ky * c.kernelWidth + kx) * scratch.pointerStride + place - pixels.lowerBound)
           var ix = columns.lowerBound * c.strideX - c.padLeft + kx * c.dilationX
           for i in 0..<columns.count {
-            if !isRow || ix < 0 || ix >= c.inputWidth {
-              pointers[i] = UnsafePointer(zeros)
-            } else if ix >= from && ix < to {
-              pointers[i] = part + (ix - from) * c.inputChannels
-            } else {
-              pointers[i] = whole + ix * c.inputChannels
-            }
+            pointers[i] = row[ix]
             ix += c.strideX
           }
         }
