@@ -11,7 +11,7 @@ public struct ScoreHead: Sendable {
   public let logits: ValueID
   /// How probabilities are made of the logits; nil where the numbers are those of `output`.
   public var link: Link?
-  /// What the numbers of `output` are divided by: 100 where they are percent.
+  /// What the numbers of `output` are divided by: 100 where they are percent, −1 where they are negative logarithms.
   var scale = 1.0
   /// Scores of one image: one for each class, or a single one.
   public let count: Int?
@@ -60,9 +60,12 @@ struct ScoreHeads {
   /// The output `wanted`, which may have an extent in space. Throws where it has no scores.
   func find(_ wanted: Declaration) throws -> ScoreHead {
     if let shape = shape(wanted.value), shape.count > 2, wanted.type.computed == .float32, !isScores(wanted) {
-      let found = tail.findAlong(axis: 1, wanted.value)
+      var found = tail.findAlong(axis: 1, wanted.value)
+      if max(found.scores.index, found.logits.index) >= graph.valueCount {
+        found = ScoreTail.Found(kind: nil, logits: wanted.value, scores: wanted.value)
+      }
       return ScoreHead(
-        output: wanted.value, name: graph.name(of: wanted.value), kind: found.kind ?? .logits, logits: found.logits,
+        output: found.scores, name: graph.name(of: wanted.value), kind: found.kind ?? .logits, logits: found.logits,
         link: found.link, count: shape[1], positions: shape[2...].reduce(1, *))
     }
     try checkShape(wanted)
@@ -97,14 +100,17 @@ struct ScoreHeads {
   private func head(_ output: Declaration) -> ScoreHead {
     var found = tail.find(output.value)
     // Values inside the body of an If have no place in the graph itself.
-    var scale = 1.0
-    if found.scores.index >= graph.valueCount { (scale, found.scores) = (found.factor, output.value) }
+    if found.scores.index >= graph.valueCount {
+      (found.scale, found.scores) = (found.factor * found.scale, output.value)
+      // Nothing takes a number off.
+      if found.offset != 0 { found = ScoreTail.Found(kind: .values, logits: output.value, scores: output.value) }
+    }
     if found.logits.index >= graph.valueCount { found = found.withoutLogits }
     let name = graph.name(of: output.value)
     guard let role = metadata.role(of: name), role.isScore else {
       return ScoreHead(
         output: found.scores, name: name, kind: found.kind ?? .logits, logits: found.logits, link: found.link,
-        scale: scale, count: count(output))
+        scale: found.scale, count: count(output))
     }
     // What the file says is said of the output's own numbers.
     let isOwn = found.scores == output.value && role.isNormalized

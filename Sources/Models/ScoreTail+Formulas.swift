@@ -47,19 +47,20 @@ extension ScoreTail {
     return nil
   }
 
-  /// z of z − log Σ exp(z), z perhaps less its maximum; or of z − (max + log Σ exp(z − max)).
-  func logSoftmax(_ node: Node) -> ValueID? {
-    guard node.operation == "Sub", let z = input(node), let sums = logSums(node), let sum = producer(moved(sums)),
-      let source = input(sum)
+  /// z of z − log Σ exp(z), z perhaps less its maximum; or of z − (max + log Σ exp(z − max)). `isReversed`: of what
+  /// is subtracted less z.
+  func logSoftmax(_ node: Node, isReversed: Bool = false) -> ValueID? {
+    guard node.operation == "Sub", let z = input(node, isReversed ? 1 : 0),
+      let sums = logSums(node, isReversed: isReversed), let sum = producer(moved(sums)), let source = input(sum)
     else { return nil }
     let summed = sum.operation == "ReduceLogSumExp" ? source : exponent(source)
     return summed.map(shifted) == shifted(z) ? shifted(z) : nil
   }
 
   /// What a subtraction takes from z: the sums, or their logarithms where an operator makes these at once.
-  func logSums(_ node: Node) -> ValueID? {
+  func logSums(_ node: Node, isReversed: Bool = false) -> ValueID? {
     guard node.operation == "Sub" else { return nil }
-    var below = input(node, 1)
+    var below = input(node, isReversed ? 0 : 1)
     if let sum = maker(below, "Add"),
       let log = [0, 1].first(where: { maker(input(sum, 1 - $0), "ReduceMax") != nil }).flatMap({ input(sum, $0) })
     {

@@ -11,11 +11,17 @@ struct ScoreTail {
     var logits: ValueID
     /// How; nil where `logits` is `scores`.
     var link: Link?
-    /// The value itself, or where it is `factor` times as large, in percent for example, the probabilities.
+    /// The value itself, or where it is `factor` times as large and `offset` more, in percent for example, the
+    /// probabilities or their logarithms.
     var scores: ValueID
     var factor = 1.0
+    var offset = 0.0
+    /// What the numbers of `scores` are divided by: −1 where no value holds what they are the negative of.
+    var scale = 1.0
 
-    var withoutLogits: Found { Found(kind: kind, logits: scores, scores: scores, factor: factor) }
+    var withoutLogits: Found {
+      Found(kind: kind, logits: scores, scores: scores, factor: factor, offset: offset, scale: scale)
+    }
   }
 
   private let graph: Graph
@@ -39,13 +45,16 @@ struct ScoreTail {
     ValueBounds(shape: shape, constants: constants, producer: producer, opset: graph.opset(of:))
   }
 
-  func find(_ output: ValueID) -> Found {
-    let found = ending(output)
+  /// Chains of multiples that are followed.
+  private static let mostSteps = 16
+
+  func find(_ output: ValueID, depth: Int = 0) -> Found {
+    let found = ending(output, depth)
     return found.link == nil || hasOneFromEach(found) ? found : found.withoutLogits
   }
 
   /// The same of an output with an extent in space, whose scores at each position lie along `axis`.
-  func findAlong(axis: Int, _ output: ValueID) -> Found {
+  func findAlong(axis: Int, _ output: ValueID, depth: Int = 0) -> Found {
     var value = output
     while let node = producer(value), ["Identity", "Cast", "Dropout"].contains(node.operation), node.onlyMoves,
       let source = input(node)
@@ -53,7 +62,12 @@ struct ScoreTail {
       value = source
     }
     let plain = Found(kind: nil, logits: output, scores: output)
-    guard let node = producer(value), let source = input(node), shape(source) == shape(output) else { return plain }
+    guard let node = producer(value) else { return plain }
+    if depth < Self.mostSteps, let (inner, factor, offset) = affine(node, of: value) {
+      let found = findAlong(axis: axis, inner, depth: depth + 1)
+      return found.kind == .logProbabilities || found.kind != nil && offset == 0 && factor > 0 ? found : plain
+    }
+    guard let source = input(node), shape(source) == shape(output) else { return plain }
     switch node.operation {
     case "Softmax", "LogSoftmax":
       guard graph.opset(of: node) >= 13, let rank = shape(source)?.count, let own = try? node.int("axis", default: -1),
@@ -75,7 +89,7 @@ struct ScoreTail {
     return ["Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid"].contains(producer(value)?.operation)
   }
 
-  private func ending(_ output: ValueID) -> Found {
+  private func ending(_ output: ValueID, _ depth: Int) -> Found {
     let facts = bounds.of(output)
     let value = moved(output)
     if let node = producer(value) {
@@ -94,14 +108,14 @@ struct ScoreTail {
         return Found(
           kind: .independentProbabilities, logits: logits, link: cut(link(node), before: output), scores: output)
       }
-      if let found = logarithm(node, output) { return found }
+      if let found = logarithm(node, output, depth) { return found }
     }
     if facts.isShare || facts.range.lowerBound >= -1 && facts.range.upperBound <= 1.0001 && isWhole(output, facts) {
       // Rounding may take a sum of shares just past 1. Differences of what falls with the class come to 1 as well.
       return Found(
         kind: isWhole(output, facts) ? .probabilities : .independentProbabilities, logits: output, scores: output)
     }
-    return multiple(value) ?? Found(kind: nil, logits: output, scores: output)
+    return multiple(value, depth) ?? Found(kind: nil, logits: output, scores: output)
   }
 
   /// Whether the numbers of `output` are the largest of others, by their rank.
@@ -120,25 +134,50 @@ struct ScoreTail {
     return logSums(inner).flatMap { bounds.count($0) } == Double(max(1, rows))
   }
 
-  /// Probabilities times a factor: percent.
-  private func multiple(_ value: ValueID) -> Found? {
-    guard let node = producer(value) else { return nil }
-    if ["Round", "Floor", "Ceil"].contains(node.operation) { return input(node).flatMap { multiple(moved($0)) } }
-    guard ["Mul", "Div"].contains(node.operation), node.inputs.count == 2 else { return nil }
-    for (a, b) in [(0, 1), (1, 0)] where a == 0 || node.operation == "Mul" {
-      guard let inner = input(node, a), let number = bounds.uniform(input(node, b)), number > 0 else { continue }
-      let factor = node.operation == "Mul" ? number : 1 / number
-      var found = find(inner)
-      guard found.kind == .probabilities || found.kind == .independentProbabilities else { continue }
-      if found.kind == .independentProbabilities, bounds.count(inner) == Double(max(1, rows)) {
+  /// Probabilities times a factor: percent. Their logarithms times a factor, of any sign, and a number: negative
+  /// log-likelihoods, bits, decibels. To take the softmax of these would give the probabilities of another model, of
+  /// negative ones in the opposite order.
+  private func multiple(_ value: ValueID, _ depth: Int) -> Found? {
+    guard depth < Self.mostSteps, let node = producer(value) else { return nil }
+    if ["Round", "Floor", "Ceil"].contains(node.operation) {
+      return input(node).flatMap { multiple(moved($0), depth + 1) }
+    }
+    guard let (inner, factor, offset) = affine(node, of: value) else { return nil }
+    var found = find(inner, depth: depth + 1)
+    switch found.kind {
+    case .logProbabilities: break
+    case .probabilities where offset == 0: break
+    case .independentProbabilities where offset == 0:
+      if bounds.count(inner) == Double(max(1, rows)) {
         // One number from 0 to 100, or to 5, is what the model tells.
         return Found(kind: .values, logits: value, scores: value)
       }
-      guard found.kind == .probabilities || abs(factor - 100) < 1e-3 else { continue }
-      found.factor *= factor
-      return found
+      guard factor == -1 || abs(abs(factor) - 100) < 1e-3 else { return nil }
+    default: return nil
     }
-    return nil
+    found.factor *= factor
+    found.offset = factor * found.offset + offset
+    return found
+  }
+
+  /// `value` as `factor` times another of as many numbers, and `offset`.
+  private func affine(_ node: Node, of value: ValueID) -> (inner: ValueID, factor: Double, offset: Double)? {
+    guard let first = input(node) else { return nil }
+    if node.operation == "Neg" || node.operation == "Abs" && bounds.of(first).range.upperBound <= 0 {
+      return (first, -1, 0)
+    }
+    guard node.inputs.count == 2,
+      let place = [1, 0].first(where: { bounds.uniform(input(node, $0)) != nil }), let inner = input(node, 1 - place),
+      let number = bounds.uniform(input(node, place)), bounds.count(inner) == bounds.count(value)
+    else { return nil }
+    switch (node.operation, place) {
+    case ("Mul", _): return number == 0 ? nil : (inner, number, 0)
+    case ("Div", 1): return number == 0 ? nil : (inner, 1 / number, 0)
+    case ("Add", _): return (inner, 1, number)
+    case ("Sub", 1): return (inner, 1, -number)
+    case ("Sub", _): return (inner, -1, number)
+    default: return nil
+    }
   }
 
   func producer(_ value: ValueID?) -> Node? { value.flatMap { producers[$0] }.map { graph.nodes[$0] } }
@@ -197,16 +236,20 @@ struct ScoreTail {
     return node
   }
 
-  private func logarithm(_ node: Node, _ output: ValueID) -> Found? {
+  private func logarithm(_ node: Node, _ output: ValueID, _ depth: Int) -> Found? {
     if node.operation == "LogSoftmax" {
       guard let logits = whole(node) else { return Found(kind: .logProbabilities, logits: output, scores: output) }
       return Found(kind: .logProbabilities, logits: logits, link: .softmax, scores: output)
     }
-    if let logits = logSoftmax(node) {
-      return Found(kind: .logProbabilities, logits: logits, link: .softmax, scores: output)
+    // z − log Σ exp(z), or what comes first less the other
+    for scale in [1.0, -1] {
+      guard let logits = logSoftmax(node, isReversed: scale < 0) else { continue }
+      let sums = logSums(node, isReversed: scale < 0).flatMap { bounds.count($0) }
+      let found = Found(kind: .logProbabilities, logits: logits, link: .softmax, scores: output, scale: scale)
+      return sums == nil || sums == Double(max(1, rows)) ? found : found.withoutLogits
     }
-    if node.operation == "Log", let source = input(node) {
-      let inner = find(source)
+    if node.operation == "Log", depth < Self.mostSteps, let source = input(node) {
+      let inner = find(source, depth: depth + 1)
       guard inner.kind == .probabilities || inner.kind == .independentProbabilities else { return nil }
       // The sigmoid of an independent one's logit is no function of its logarithm's softmax.
       let isSoftmax = inner.kind == .probabilities && inner.link != nil

@@ -183,6 +183,43 @@ LOGITS = {
 }
 
 
+def log_soft(n, z):
+    return n("LogSoftmax", z, axis=1)
+
+
+def less(n, z, form="together"):
+    """log Σ exp(z) − z"""
+    if form == "together":
+        return n("Sub", n("ReduceLogSumExp", z, axes=[1], keepdims=1), z)
+    return n("Sub", n("Log", total(n, n("Exp", z))), z)
+
+
+#: Of heads that are c · log p + b: the head, c and b.
+MULTIPLES = {
+    "Neg": (lambda n, z: n("Neg", log_soft(n, z)), -1, 0),
+    "times -1": (lambda n, z: n("Mul", log_soft(n, z), np.float32(-1)), -1, 0),
+    "-1 times": (lambda n, z: n("Mul", -one(CLASSES), log_soft(n, z)), -1, 0),
+    "by -1": (lambda n, z: n("Div", log_soft(n, z), np.float32(-1)), -1, 0),
+    "0 less": (lambda n, z: n("Sub", np.float32(0), log_soft(n, z)), -1, 0),
+    "magnitude": (lambda n, z: n("Abs", log_soft(n, z)), -1, 0),
+    "of Log": (lambda n, z: n("Neg", n("Log", soft(n, z))), -1, 0),
+    "of ReduceLogSumExp": (lambda n, z: n("Neg", log_spelled(n, z, "together")), -1, 0),
+    "of its spelling": (lambda n, z: n("Neg", log_spelled(n, z, "shifted")), -1, 0),
+    "ReduceLogSumExp less z": (less, -1, 0),
+    "spelled out, less z": (lambda n, z: less(n, z, "sum"), -1, 0),
+    "moved and rectified": (lambda n, z: n("Relu", n("Reshape", n("Neg", log_soft(n, z)), np.array([-1, CLASSES]))), -1, 0),
+    "twice Neg": (lambda n, z: n("Neg", n("Neg", log_soft(n, z))), 1, 0),
+    "twice": (lambda n, z: n("Mul", log_soft(n, z), np.float32(2)), 2, 0),
+    "bits": (lambda n, z: n("Div", n("Log", soft(n, z)), np.float32(-np.log(2))), -1 / np.log(2), 0),
+    "decibels": (lambda n, z: n("Mul", log_soft(n, z), np.float32(10 / np.log(10))), 10 / np.log(10), 0),
+    "and a number": (lambda n, z: n("Add", log_soft(n, z), np.float32([3])), 1, 3),
+    "a number less a part": (lambda n, z: n("Sub", np.float32(1), n("Mul", log_soft(n, z), np.float32(0.1))), -0.1, 1),
+    "tempered": (lambda n, z: n("Neg", log_soft(n, n("Div", z, np.float32(2)))), -1, 0),
+    "of a softmin": (lambda n, z: n("Neg", log_soft(n, n("Neg", z))), -1, 0),
+    "of a sigmoid": (lambda n, z: n("Neg", n("Log", n("Sigmoid", z))), -1, 0),
+}
+
+
 def made(path, head, shape=("N", 3, 12, 10), classes=CLASSES, metadata=(), outputs=None):
     network = Network()
     y = head(network, network("Mul", network.logits("x", 3, classes), np.float32(0.2)))
@@ -208,6 +245,69 @@ def test_kinds(tmp_path, kind, heads, shape):
         np.testing.assert_allclose(model.classify(IMAGES), expected(judge(x=IMAGES)[0]), atol=tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize("shape", [("N", 3, 12, 10), ("N", 3, "h", "w"), (3, 3, 12, 10)], ids=["fixed", "open", "batch"])
+def test_multiples_of_logarithms(tmp_path, shape):
+    for name, (head, factor, offset) in MULTIPLES.items():
+        model, judge = made(tmp_path / "m.onnx", head, shape)
+        expected = (judge(x=IMAGES)[0] - offset) / factor
+        assert model.scores == ("log_probabilities", model.outputs[0]), name
+        np.testing.assert_allclose(model.classify(IMAGES), np.exp(expected), atol=2e-6, err_msg=name)
+        if shape[0] == "N":
+            assert abs(model.explain(IMAGES[:1], "grad-cam", classes=[2])[0].score - expected[0, 2]) < 1e-5, name
+            assert model.explain(IMAGES[:1], "grad-cam")[0].class_index == expected[0].argmax(), name
+
+
+@pytest.mark.parametrize("of", ["logit", "probability", "log-probability"])
+def test_gradients_of_multiples_are_those_of_what_they_are_multiples_of(tmp_path, of):
+    def gradient(head):
+        return made(tmp_path / "m.onnx", head)[0].gradient(IMAGES[:1], [2], wrt="x", of=of)
+
+    expected = gradient(log_soft)
+    for name in ("Neg", "twice", "a number less a part", "ReduceLogSumExp less z"):
+        np.testing.assert_allclose(gradient(MULTIPLES[name][0]), expected, rtol=1e-4, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("head, factor", [("Neg", -1), ("Mul", -100), ("Mul", 7)])
+def test_multiples_of_probabilities(tmp_path, head, factor):
+    model, judge = made(
+        tmp_path / "m.onnx", lambda n, z: n(head, soft(n, z), *[np.float32(factor)] * (head == "Mul")))
+    assert model.scores.kind == "probabilities"
+    np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0] / factor, atol=2e-6)
+
+
+def test_a_number_for_each_class_makes_logits_of_logarithms(tmp_path):
+    for operator in ("Add", "Mul"):
+        model, judge = made(
+            tmp_path / "m.onnx", lambda n, z: n(operator, log_soft(n, z), np.float32([1, 2, 3, 4, 5])))
+        assert model.scores.kind == "logits"
+        np.testing.assert_allclose(model.classify(IMAGES), softmax(judge(x=IMAGES)[0]), atol=2e-6)
+
+
+def test_equal_labels_are_no_exclusive_classes(tmp_path):
+    for head in (lambda n, z: n("Concat", n("Sigmoid", z), n("Sigmoid", z), axis=1),
+                 lambda n, z: n("Sigmoid", n("Concat", z, z, axis=1)),
+                 lambda n, z: n("Expand", n("Sigmoid", z), np.array([1, 2]))):
+        model, judge = made(tmp_path / "m.onnx", head, classes=1, outputs=2)
+        assert model.scores.kind == "independent_probabilities" and model.info.class_count == 2
+        np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], atol=2e-6)
+
+
+@pytest.mark.parametrize("head", [("Neg",), ("Mul", np.float32(-3))])
+def test_negative_logarithms_at_positions_are_explained_as_logarithms(tmp_path, head):
+    """A class over the positions of [N, classes, h, w]."""
+    def gradient(*ending):
+        network = Network()
+        y = network("LogSoftmax", network("Conv", network.features("x", 3), network.normal(4, 6, 1, 1)), axis=1)
+        if ending:
+            y = network(ending[0], y, *ending[1:])
+        network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {y: ("float32", ["N", 4, 12, 10])})
+        return limpid.Model(tmp_path / "m.onnx").gradient(IMAGES[:1], [2], wrt="x", output=y)
+
+    expected = gradient()
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(gradient(*head), expected, rtol=1e-5, atol=1e-7)
+
+
 def test_a_softmax_over_something_else_than_classes_is_of_independent_ones(tmp_path):
     def pairs(n, z):
         return n("Reshape", n("Softmax", n("Reshape", z, np.array([-1, 3, 2])), axis=2), np.array([-1, 6]))
@@ -227,6 +327,18 @@ def test_the_same_where_it_is_spelled_out(tmp_path):
     np.testing.assert_allclose(model.classify(IMAGES), judge(x=IMAGES)[0], atol=2e-6)
     why = model.explain(IMAGES[:1], "grad-cam", classes=[2], of="probability")[0]
     assert abs(why.score - judge(x=IMAGES[:1])[0][0, 2]) < 1e-6  # not the sigmoid of its logit
+
+    def logarithms(n, z):
+        apart = n("Reshape", z, np.array([-1, 3, 2]))
+        return n("Reshape", n("Sub", apart, n("ReduceLogSumExp", apart, axes=[2], keepdims=1)), np.array([-1, 6]))
+
+    model, judge = made(tmp_path / "m.onnx", logarithms, classes=6)
+    assert model.scores.kind == "log_probabilities"
+    why = model.explain(IMAGES[:1], "grad-cam", classes=[2], of="probability")[0]
+    change = model.explain(IMAGES[:1], "occlusion", classes=[2], of="probability", window_height=12, window_width=10,
+                           stride_y=12, stride_x=10)[0].grid
+    lost = np.exp(judge(x=IMAGES[:1])[0][0, 2]) - np.exp(judge(x=IMAGES[:1] * 0)[0][0, 2])
+    assert abs(why.score - judge(x=IMAGES[:1])[0][0, 2]) < 1e-6 and np.allclose(change, 3 * lost, atol=1e-5)
 
 
 @pytest.mark.parametrize("head, kind", [(soft, "probabilities"), (INDEPENDENT["sigmoid"], "independent_probabilities")])
@@ -369,6 +481,26 @@ def test_the_largest_by_rank_are_no_classes(tmp_path):
     model, _ = outputs(tmp_path / "m.onnx", build)
     with pytest.raises(limpid.InvalidArgument, match="by rank .TopK., not by class"):
         model.classify(IMAGES)
+
+
+def test_negative_logarithms_inside_of_a_branch(tmp_path):
+    for offset, kind in [(0, "log_probabilities"), (1, "values")]:
+        network = Network()
+        z = network("Mul", network.logits("x", 3, CLASSES), np.float32(0.2))
+        number = network.weight(np.float32(offset))
+        nodes = [helper.make_node("LogSoftmax", [z], ["a"], axis=1), helper.make_node("Sub", [number, "a"], ["c"])]
+        value = helper.make_tensor_value_info
+        branches = {
+            "then_branch": helper.make_graph(nodes, "then", [], [value("c", TensorProto.FLOAT, None)]),
+            "else_branch": helper.make_graph(
+                [helper.make_node("Identity", [z], ["d"])], "else", [], [value("d", TensorProto.FLOAT, None)])}
+        network("If", np.array(True), to="y", **branches)
+        judge = network.save(
+            tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {"y": ("float32", ["N", CLASSES])})
+        model = limpid.Model(tmp_path / "m.onnx")
+        assert model.scores.kind == kind
+        y = judge(x=IMAGES)[0]
+        np.testing.assert_allclose(model.classify(IMAGES), y if offset else np.exp(-y), rtol=1e-4)
 
 
 @pytest.mark.parametrize("factor", [1, 100])
