@@ -26,6 +26,9 @@ struct Examination {
     return try image.withView { view in
       let input = ImageInput.pixels(view)
       let scores = try clock.measure("classify") { try predict(input, parts[0]) }
+      if scores.scores.indices.contains(scores.predicted), scores.scores[scores.predicted].isNaN {
+        throw Failure(.unsupported, "the model's scores of this image are NaN, so that it predicts no class")
+      }
       let wanted = try target(scores.probabilities, scores.predicted)
       var explained: [Record.Explained] = []
       var part = 1
@@ -81,7 +84,11 @@ struct Examination {
       }
       let row = scores.scores
       found.truthProbability = Double(values[truth])
-      found.truthRank = row.indices.count { row[$0] > row[truth] || row[$0] == row[truth] && $0 < truth }
+      // NaN comes last.
+      let own = row[truth]
+      found.truthRank = row.indices.count { i in
+        row[i] > own || row[i] == own && i < truth || own.isNaN && (!row[i].isNaN || i < truth)
+      }
     }
     if !plan.scoreMetrics.isEmpty {
       let row = try Tensor(scores.scores, Shape(checking: [1, scores.scores.count]))

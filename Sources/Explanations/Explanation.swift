@@ -45,7 +45,10 @@ public struct Explanation: Sendable {
   }
 
   /// Whether the map says nothing: it is constant but for rounding, or not finite.
-  public var isDegenerate: Bool { grid.isFlat || !grid.values.allSatisfy(\.isFinite) }
+  public var isDegenerate: Bool { grid.isFlat || !isFinite }
+
+  /// Whether every value of the map is a finite number.
+  public var isFinite: Bool { grid.values.allSatisfy(\.isFinite) }
 
   /// The map at the size of the image, in its place: bilinear (half-pixel centres) where the model saw the image, the
   /// smallest value outside of that: [field.height, field.width]. Throws where there is no memory for it.

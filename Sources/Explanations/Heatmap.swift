@@ -23,7 +23,8 @@ public struct Heatmap: Sendable {
   /// same at every pixel: with a constant image, maps differed by up to 3e-6 of their values.
   public var isFlat: Bool { range.isFlat }
 
-  /// The values between 0 (the smallest) and 1 (the largest); all 0 where they are equal but for rounding.
+  /// The values between 0 (the smallest) and 1 (the largest); all 0 where they are equal but for rounding. What is no
+  /// number stays none.
   public var spread: Heatmap { spread(adding: 0) }
 
   /// The same, `epsilon` added to the extent that is divided by, as some programs do.
@@ -71,6 +72,6 @@ extension ClosedRange<Float> {
   /// As `Heatmap.spread` changes the values of a map with this range.
   func spreading(adding epsilon: Float) -> (Float) -> Float {
     let extent = epsilon == 0 && isFlat ? 0 : upperBound - lowerBound + epsilon
-    return { extent > 0 ? ($0 - lowerBound) / extent : 0 }
+    return { extent > 0 ? ($0 - lowerBound) / extent : $0.isFinite ? 0 : .nan }
   }
 }

@@ -78,23 +78,24 @@ struct Measure: Command {
     try outcome.get()
   }
 
-  private static func table(_ columns: [Column]) -> String {
+  private static func table(_ columns: [Column]) throws -> String {
     var table = Table(["metric", "mean", "image", "class", "value"])
     for column in columns {
-      table.add(column.metric.name, fixed(column.mean, 6), "(\(column.rows.count))", "", "")
+      table.add(column.metric.name, fixed(try column.mean(), 6), "(\(column.rows.count))", "", "")
       for row in column.rows { table.add("", "", row.path.printable, "\(row.classIndex)", fixed(row.value, 6)) }
     }
     return table.text
   }
 
-  private func document(_ explainer: any Explainer, _ call: Call, _ columns: [Column]) -> JSON {
+  private func document(_ explainer: any Explainer, _ call: Call, _ columns: [Column]) throws -> JSON {
     .object([
       ("model", .text(model)), ("method", .text(explainer.name)),
       (
         "parameters",
         .object(explainer.parameters.map { ($0.name, JSON(call.parameters[$0.name] ?? $0.defaultValue)) })
       ),
-      ("layers", .texts(call.layers)), ("seed", .integer(given.seed ?? 0)), ("metrics", .list(columns.map(\.json))),
+      ("layers", .texts(call.layers)), ("seed", .integer(given.seed ?? 0)),
+      ("metrics", .list(try columns.map { try $0.json() })),
     ])
   }
 }
@@ -114,7 +115,13 @@ private struct Column {
     self.method = metric.needsMethod ? method : nil
   }
 
-  var mean: Double { Measurement.mean(of: rows.map(\.value)) }
+  /// As the metric averages.
+  func mean() throws -> Double {
+    let settings = try Settings(metric.parameters, call.parameters, of: "the metric \(quoted(metric.name))")
+    return try metric.mean(
+      of: rows.map(\.value), classes: rows.map { $0.classIndex < 0 ? nil : $0.classIndex }, settings,
+      batchSize: call.batchSize)
+  }
 
   mutating func measure(
     _ explanations: [Explanation], _ view: PixelView, _ path: String, _ model: Model, _ progress: Progress
@@ -141,7 +148,7 @@ private struct Column {
     images += 1
   }
 
-  var json: JSON {
+  func json() throws -> JSON {
     let rows = rows.map { row in
       JSON.object([
         ("file", .text(row.path)), ("class", .integer(row.classIndex)), ("value", .number(row.value)),
@@ -149,7 +156,7 @@ private struct Column {
       ])
     }
     return .object([
-      ("metric", .text(metric.name)), ("mean", .number(mean)),
+      ("metric", .text(metric.name)), ("mean", .number(try mean())),
       ("parameters", .object(parameters.map { ($0.name, JSON($0.value)) })), ("values", .list(rows)),
     ])
   }

@@ -274,6 +274,20 @@ def test_explanations_are_measured(case):
     assert failed.returncode == 1 and "stpe" in failed.stderr
 
 
+def test_means_of_several_images_are_the_metrics(case):
+    """TorchRay's mean is that of the accuracies of the classes, not of the images."""
+    paths = []
+    for i in range(6):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)).save(case.folder / f"{i}.png")
+        paths.append(f"{i}.png")
+    np.save(case.folder / "boxes.npy", np.float32([[[0, 0, 9, 9]]] * 6))
+    report = case.json(
+        "measure", "model.onnx", *paths, "--metric", "pointing-game", "--metric-parameter", "compat=torchray",
+        "--metric-parameter", "tolerance=1", "--metric-draw", "boxes=boxes.npy", "--class", "3")
+    hits = [row["value"] > 0 for row in report["metrics"][0]["values"]]
+    assert 0 < sum(hits) < 6 and report["metrics"][0]["mean"] == pytest.approx(np.mean(hits) / 4, rel=1e-12)
+
+
 def test_estimate_keeps_what_iba_reads(case):
     for i in range(3):
         pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), np.uint8)

@@ -421,17 +421,87 @@ def test_recall_among_the_words_that_a_filter_has_by_then():
     assert found.value[:2].tolist() == [1, 0] and np.isnan(found.value[2]) and found.mean == 0.5
 
 
-def test_maps_that_are_not_numbers_are_measured_without_harm():
+def measured(metric, maps, compat, model, x):
+    """What a metric says of maps [maps, 8, 8] of as many images."""
+    count = len(maps)
+    draws = {
+        "boxes": [[[0, 0, 3, 3]]] * count, "range": [[0, 1]] * count, "words": [[1, 2]] * count,
+        "labels": [[i, 1] for i in range(count)], "mask": np.ones((count, 8, 8), np.uint8)}
+    own = {name: draws[name] for name in metric.draws if name in draws and not (metric.name == "pointing-game" and name == "mask")}
+    if not metric.needs_model:
+        return limpid.measure(maps, metric.name, draws=own, classes=list(range(count)), compat=compat)
+    return model.measure(x, maps, metric.name, classes=[3] * count, draws=own, compat=compat)
+
+
+def test_maps_that_hold_no_numbers_have_no_value():
+    """Neither that of a constant map nor of one that has NaN for its smallest value; the other maps keep theirs."""
+    _, z = case("drop-increase-resrelu")
+    x, good = z["input"][[0, 0, 0]], np.random.default_rng(3).random((3, 8, 8)).astype(np.float32)
+    tested = 0
+    with network("resrelu") as model:
+        for metric in limpid.metrics():
+            if metric.maps in ("scores", "none") or metric.needs_method:
+                continue
+            for compat in next(p.choices for p in metric.parameters if p.name == "compat"):
+                expected = measured(metric, good, compat, model, x)
+                for value, places in [(np.nan, slice(None)), (-np.inf, (4, 4))]:
+                    maps = good.copy()
+                    maps[1][places] = value
+                    found = measured(metric, maps, compat, model, x)
+                    assert np.isnan(found.value[1]) and np.isnan(found.curve[1] if found.curve is not None else np.nan).all()
+                    for name in ("masked", "hits"):
+                        assert np.isnan(found.details.get(name, np.full(3, np.nan))[1]).all()
+                    if metric.name != "recall" or compat != "lavise":  # whose words count in those after it
+                        near(found.value[[0, 2]], expected.value[[0, 2]], 1e-12)
+                    left = expected.value[[0, 2]]
+                    if compat == "torchray":  # hits and misses are 1 and -1, and class 1 has no image left
+                        near(found.mean, (left > 0).sum() / 3, 1e-12)
+                        near(found.details["class_accuracy"], [left[0] > 0, 0, left[1] > 0], 0)
+                    elif compat == "tame":
+                        assert np.isnan(found.mean)
+                    else:
+                        near(found.mean, np.nanmean(found.value), 1e-12)
+                    tested += 1
+        with pytest.raises(limpid.InvalidArgument, match="maps must be bytes"):
+            model.measure(x[:1], good[:1] * np.nan, "deletion", compat="scouter")
+    assert tested == 2 * 43
+
+
+def test_explanations_that_are_no_numbers_are_not_stable():
+    """Of an image with NaN, and of one that NaN is added to."""
     _, z = case("drop-increase-resrelu")
     x = z["input"][:1]
+    broken = x.copy()
+    broken[0, 0, 3, 3] = np.nan
+    noise = np.zeros((2, *x.shape[1:]), np.float32)
+    noise[1, 0, 0, 0] = np.nan
     with network("resrelu") as model:
-        for value in (np.nan, np.inf):
-            maps = np.full((1, 8, 8), value, np.float32)
-            assert np.isfinite(model.measure(x, maps, "deletion").value).all()
-            assert np.isnan(model.measure(x, maps, "average-drop").value).all()
-            ranged = {"range": [[0, value]]}
-            assert np.isfinite(model.measure(x, maps, "deletion", compat="scouter", draws=ranged).value).all()
-            assert limpid.measure(maps, "pointing-game", draws={"boxes": [[[0, 0, 1, 1]]]}).value == 1
+        for compat in ("none", "captum", "scouter"):
+            def measure(x, noise):
+                return model.measure(
+                    x, None, "sensitivity", classes=[3], compat=compat, explain="activation-map",
+                    draws={"perturbation": noise}).value
+
+            assert np.isnan(measure(x, noise)).all() and np.isnan(measure(broken, noise * 0)).all()
+            assert not np.isnan(measure(x, noise[:1])).any()
+
+
+def test_scores_that_are_no_numbers_say_nothing():
+    _, z = case("drop-increase-resrelu")
+    x = z["input"][:2].copy()
+    x[1, 0, 3, 3] = np.nan
+    maps = np.random.default_rng(3).random((2, 8, 8)).astype(np.float32)
+    with network("resrelu") as model:
+        for metric, compat in [("perturbation", "none"), ("increase", "grad-cam"), ("average-drop", "none"),
+                               ("insertion", "none"), ("deletion", "none"), ("pixel-flipping", "none")]:
+            assert np.isnan(model.measure(x, maps, metric, classes=[0, 0], compat=compat).value).tolist() == [False, True]
+        assert model.measure(x, None, "accuracy", classes=[0, 0]).value[1] == 0
+        with pytest.raises(limpid.InvalidArgument, match="scores of image 1 are NaN: no class is predicted"):
+            model.measure(x, None, "confusion", classes=[0, 0])
+    scores = np.random.default_rng(4).random((6, 3))
+    scores[2, 1] = np.nan
+    found = limpid.measure(scores, "confusion", classes=[0, 1, 2, 0, 1, 2])
+    assert np.isnan(found.details["auc"]).tolist() == [False, True, False]
 
 
 # -- Classifiers

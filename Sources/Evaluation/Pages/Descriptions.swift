@@ -57,7 +57,10 @@ extension Model {
 extension Explanation {
   /// What is to be said of the map beside its score.
   public var note: String {
-    guard let reading else { return isDegenerate ? "degenerate: the map is constant" : "" }
+    guard let reading else {
+      return !isFinite
+        ? "degenerate: the map holds NaN or infinity" : isDegenerate ? "degenerate: the map is constant" : ""
+    }
     let words = reading.words.map { "\($0.text) \(fixed(Double($0.similarity), 3))" }.joined(separator: ", ")
     return "filter \(reading.filter): " + (words.isEmpty ? "inactive" : words)
   }

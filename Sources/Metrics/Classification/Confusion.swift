@@ -20,6 +20,9 @@ struct Confusion: Metric {
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     let scores = try ClassScores(request)
     let count = scores.classCount
+    for (i, row) in scores.rows.enumerated() where row[scores.predicted[i]].isNaN {
+      throw Failure(.invalidArgument, "the scores of image \(i) are NaN: no class is predicted; leave the image out")
+    }
     guard count <= 10_000 else { throw Failure(.unsupported, "a confusion matrix of \(count) classes is too large") }
     var matrix = [Int64](repeating: 0, count: count * count)
     for (truth, predicted) in zip(scores.truth, scores.predicted) { matrix[truth * count + predicted] += 1 }
@@ -71,6 +74,7 @@ struct Confusion: Metric {
 
   /// The share of pairs, one image of the class and one that is not, in which the former scores higher.
   private static func area(_ index: Int, _ scores: ClassScores) -> Double {
+    guard !scores.rows.contains(where: { $0[index].isNaN }) else { return .nan }
     let order = scores.rows.indices.sorted { scores.rows[$0][index] < scores.rows[$1][index] }
     var (start, rankSum) = (0, 0.0)
     let positives = Double(scores.truth.count { $0 == index })

@@ -11,7 +11,7 @@ import Tensors
 /// fed, so that masked means the mean colour. `keep` first leaves the largest values of the map only.
 ///
 /// `compat`: "grad-cam" gives raw differences of the score, and 0 or 1 for the increase; "torchcam" adds 1e-7 to what
-/// is divided by, and leaves images with NaN in their map out; "ca-stream" masks the image in its colours before
+/// is divided by; "ca-stream" masks the image in its colours before
 /// normalisation, and its mean is that of means over batches; "tame" has its own rule for `keep`, and divides by 0.
 struct AverageDrop: Metric {
   enum Kind { case drop, increase, gain }
@@ -71,22 +71,19 @@ struct AverageDrop: Metric {
         }
       }
     }
-    let isLeftOut = compat == .torchcam ? (0..<request.count).map { maps[$0].values.contains(where: \.isNaN) } : []
-    let values = zip(clean, masked).enumerated().map { i, scores in
-      isLeftOut.isEmpty || !isLeftOut[i] ? value(scores.0, scores.1, compat) : .nan
-    }
+    let values = zip(clean, masked).map { value($0, $1, compat) }
     let shape = try Shape(checking: [request.count])
     return Measurement(
       values, mean: try mean(of: values, classes: request.classes, settings, batchSize: request.call.batchSize),
-      details: [("original", try Tensor(clean, shape)), ("masked", try Tensor(masked, shape))],
+      mapDetails: [("original", try Tensor(clean, shape)), ("masked", try Tensor(masked, shape))],
       chosen: ["of": .text(quantity.rawValue)])
   }
 
   private func value(_ s: Double, _ masked: Double, _ compat: Compat) -> Double {
+    if s.isNaN || masked.isNaN { return .nan }
     let fall = max(s - masked, 0)
     let rise = max(masked - s, 0)
     if compat == .gradCAM { return kind == .drop ? fall : kind == .gain ? rise : masked > s ? 1 : 0 }
-    if s.isNaN || masked.isNaN { return .nan }
     let epsilon = compat == .torchcam ? 1e-7 : compat == .caStream ? Double.ulpOfOne : 0
     // A share of nothing is nothing, but for TAME, which divides.
     func share(_ change: Double, of whole: Double) -> Double {

@@ -57,14 +57,16 @@ struct PerturbationMetric: Metric {
       }
     } _: { scored in
       guard scored.variant > 0 else { return }
-      hits[scored.index * Self.steps + scored.variant - 1] = scored.predicted == scored.classIndex ? 1 : 0
+      // Where the class scores nothing, whether another is larger says nothing either.
+      hits[scored.index * Self.steps + scored.variant - 1] =
+        scored.score.isNaN ? .nan : scored.predicted == scored.classIndex ? 1 : 0
     }
     let values = (0..<request.count).map { i in
       hits[i * Self.steps..<(i + 1) * Self.steps].reduce(0, +) / Double(Self.steps)
     }
     let end = asked != .auto ? asked : isCAStream ? .black : .zero
     return Measurement(
-      values, details: [("hits", try Tensor(hits, Shape(checking: [request.count, Self.steps])))],
+      values, mapDetails: [("hits", try Tensor(hits, Shape(checking: [request.count, Self.steps])))],
       chosen: ["end": .text(end.rawValue)])
   }
 }

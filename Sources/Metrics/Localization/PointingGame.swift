@@ -38,7 +38,10 @@ struct PointingGame: Metric {
       return masks.isHit(index, x: point % masks.width, y: point / masks.width, tolerance, isStrict: isTorchRay)
     }
     guard isTorchRay else { return Measurement(hits.map { $0 ? 1 : 0 }) }
-    let (accuracies, mean) = try Self.accuracies(hits, request.classes, request.settings)
+    let left = hits.indices.filter { !request.isLeftOut[$0] }
+    guard !left.isEmpty else { return Measurement(hits.map { _ in .nan }) }
+    let (accuracies, mean) = try Self.accuracies(
+      left.map { hits[$0] }, left.map { request.classes[$0] }, request.settings)
     let details = try accuracies.map { [("class_accuracy", try Tensor($0, Shape(checking: [$0.count])))] } ?? []
     return Measurement(hits.map { $0 ? 1 : -1 }, mean: mean, details: details)
   }

@@ -104,7 +104,7 @@ private struct RunningMaximum {
 
   init(_ norm: Norm, of untouched: [Double]) {
     let length = norm(untouched)
-    (self.norm, self.length, isScouter) = (norm, length > 0 ? length : 1, false)
+    (self.norm, self.length, isScouter) = (norm, length == 0 ? 1 : length, false)
   }
 
   /// SCOUTER's: what was found before is divided again.
@@ -112,13 +112,16 @@ private struct RunningMaximum {
 
   mutating func add(_ untouched: [Double], _ changed: [Double]) {
     guard isScouter else {
-      value = max(value, norm(zip(untouched, changed).lazy.map { $0 - $1 }) / length)
+      value = larger(value, norm(zip(untouched, changed).lazy.map { $0 - $1 }) / length)
       return
     }
     let wrapped = zip(untouched, changed).lazy.map { a, b in a - b < 0 ? a - b + 256 : a - b }
-    value = max(value, norm(wrapped)) / length
+    value = larger(value, norm(wrapped)) / length
   }
 }
+
+/// NaN where one of them is: a map that says nothing is not as stable as one that does not change.
+private func larger(_ a: Double, _ b: Double) -> Double { a.isNaN || b.isNaN ? .nan : max(a, b) }
 
 /// Explanations of changed forms of one image.
 private struct Explaining {
@@ -153,8 +156,12 @@ private struct Explaining {
     try enlarged(request.maps()[subject.index], request.range(of: subject.index, request.ranges()))
   }
 
+  /// NaN has no byte.
   private func enlarged(_ map: Map, _ range: (low: Float, high: Float)?) throws -> [Double] {
-    try Map.enlarged(
+    guard map.values.allSatisfy(\.isFinite) else {
+      return [Double](repeating: .nan, count: subject.height * subject.width)
+    }
+    return try Map.enlarged(
       map.bytes(range: range), height: map.height, width: map.width, to: (subject.height, subject.width)
     ).map { Double($0) }
   }

@@ -37,8 +37,16 @@ public struct Maps: Sendable {
       areBytes: areBytes)
   }
 
-  /// The largest magnitude of all.
-  var largestMagnitude: Float { values.reduce(0) { max($0, abs($1)) } }
+  /// Of each map whether all of its values are finite numbers.
+  var areFinite: [Bool] {
+    let size = channels * planeSize
+    return (0..<count).map { areBytes || values[$0 * size..<($0 + 1) * size].allSatisfy(\.isFinite) }
+  }
+
+  /// The largest magnitude of all maps that are finite.
+  var largestMagnitude: Float {
+    zip(0..., areFinite).lazy.filter(\.1).map { self[$0.0].values.reduce(0) { max($0, abs($1)) } }.max() ?? 0
+  }
 }
 
 /// One map, or the attribution of every colour.

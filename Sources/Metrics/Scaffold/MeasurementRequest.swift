@@ -24,6 +24,9 @@ public struct MeasurementRequest {
   private let optionalMaps: Tensor?
   /// One for each map; nil stands for the predicted one.
   public let classes: [Int?]
+  /// Which maps hold NaN or infinity. They say nothing, and order, sum or product of what else they hold would be a
+  /// number that looks like another map's: whatever reads maps has no value for these.
+  let isLeftOut: [Bool]
   public let settings: Settings
   public let seed: UInt64
   public let call: Call
@@ -62,6 +65,8 @@ public struct MeasurementRequest {
       throw Failure(.invalidArgument, "there are \(classes.count) classes for \(count) maps; give one for each")
     }
     self.classes = classes.isEmpty ? Array(repeating: nil, count: count) : classes
+    let readsMaps = !isEach && !metric.needsMethod
+    isLeftOut = try readsMaps ? maps.map { try Maps($0).areFinite.map(!) } ?? [] : []
     let known = try call.output.flatMap { try model?.requiredScores($0) } ?? model?.scores
     for index in classes.compactMap(\.self) { try checkClass(index, known?.classCount) }
   }
@@ -146,6 +151,9 @@ extension Metrics {
     let request = try MeasurementRequest(
       metric, model: model, images: images, maps: maps, classes: classes, method: method, call, progress)
     var measurement = try metric.measure(request)
+    try measurement.leaveOut(request.isLeftOut) {
+      try metric.mean(of: $0, classes: request.classes, request.settings, batchSize: call.batchSize)
+    }
     measurement.metric = metric.name
     measurement.parameters = request.settings.values.map { ($0.name, measurement.chosen[$0.name] ?? $0.value) }
     measurement.seed = metric.drawsNumbers ? request.seed : nil

@@ -10,6 +10,8 @@ import pytest
 from conftest import COLOURS
 from PIL import Image
 
+from networks import Network
+
 import limpid
 
 NAMES = ("red", "green", "blue")
@@ -329,3 +331,41 @@ def test_writing_results_can_be_stopped(folder, tmp_path):
 
     with pytest.raises(KeyError, match="mine"):
         found.write(tmp_path / "none", progress=fail)
+
+
+def test_maps_without_numbers_count_in_no_mean_and_scores_without_fail(tmp_path):
+    """Of black images the maps of one model are 0/0, of another all scores, of a third those of class 2."""
+    images = [np.zeros((12, 10, 3), np.uint8)] + [
+        np.random.default_rng(i).integers(40, 256, (12, 10, 3), dtype=np.uint8) for i in range(3)]
+
+    def model(where):
+        network = Network()
+        features = network.features("x", 3)
+        bright = network("ReduceMax", "x", axes=[1, 2, 3], keepdims=1)
+        one = network("Div", bright, bright)
+        if where == "map":  # attention that is multiplied by 0 for the scores, but that methods look at
+            features = network("Mul", features, one)
+            features = network("Where", network("IsNaN", features), np.float32(0.5), network("Identity", features, to="tapped"))
+        y = network("Gemm", network("Flatten", network("GlobalAveragePool", features)), network.normal(6, 3), network.normal(3))
+        if where == "scores":
+            y = network("Mul", y, network("Flatten", one))
+        if where == "class 2":
+            y = network("Concat", network("Slice", y, np.array([0]), np.array([2]), np.array([1])), network(
+                "Mul", network("Slice", y, np.array([2]), np.array([3]), np.array([1])), network("Flatten", one)), axis=1)
+        path = tmp_path / "m.onnx"
+        network.save(path, {"x": ("float32", ["N", 3, 12, 10])}, {y: ("float32", ["N", 3])})
+        return limpid.Model(path, preprocess="scale 1/255")
+
+    activation = {"method": "activation-map", "layer": "tapped"}
+    found = limpid.evaluate(model("map"), images, [activation], ["insertion", "deletion", "pixel-flipping"])
+    rows = found.images
+    for result in found.table():
+        values = [row[f"activation-map {result['metric']}"] for row in rows]
+        assert values[0] is None and None not in values[1:] and result["images"] == 3
+        assert result["mean"] == pytest.approx(np.mean(values[1:]), rel=1e-12)
+    found = limpid.evaluate(model("scores"), images, ["occlusion"], ["insertion"])
+    (failed,) = found.summary["data"]["failed"]
+    assert failed["reason"] == "the model's scores of this image are NaN, so that it predicts no class"
+    assert found.table()[0]["images"] == 3
+    found = limpid.evaluate(model("class 2"), [(image, 2) for image in images])
+    assert found.images[0]["predicted"] in (0, 1) and found.images[0]["truth_rank"] == 2
