@@ -63,6 +63,10 @@ extension limpid_evaluation_options {
       let name = try string(use.name, "the name of a use")
       return try locating("\(what) \(quoted(name))") {
         var call = try Call(use.options)
+        guard call.output == nil, call.feeds.isEmpty else {
+          throw Failure(
+            .invalidArgument, "the output and further inputs are those of all runs: limpid_evaluation_options.run")
+        }
         (call.output, call.feeds) = (common.output, common.feeds)
         if call.threads == 0 { call.threads = common.threads }
         if call.batchSize == 0 { call.batchSize = common.batchSize }
@@ -71,7 +75,20 @@ extension limpid_evaluation_options {
     }
   }
 
+  /// Throws where something chooses among what no data set has.
+  fileprivate func checkOptionsOfData() throws {
+    guard data == nil else { return }
+    let given: [(name: String, isGiven: Bool)] = [
+      ("format", format != nil), ("images", images != nil), ("class_file", class_file != nil), ("split", split != nil),
+      ("first_classes", first_classes != 0), ("limit", limit != 0), ("sample", sample != 0),
+    ]
+    if let name = given.first(where: \.isGiven)?.name {
+      throw Failure(.invalidArgument, "\(name) is of a data set, but there is none (data is NULL); leave it out")
+    }
+  }
+
   fileprivate func plan(_ model: Model, _ call: Call, _ data: DataSet) throws -> Plan {
+    guard method_count > 0 || explained == nil && class_table_count == 0 else { throw Plan.explainsNothing }
     var target = data.usualTarget
     if let text = try optionalString(explained, "explained") {
       guard class_table_count == 0 else {
@@ -103,6 +120,7 @@ public func limpid_evaluation_create(
       try string($0.name, "the name of a use")
     }
     let classes = try ModelClasses(model, output: call.output, isNeeded: MetricUse.needScores(judged))
+    try options.checkOptionsOfData()
     var data =
       try options.data.map { try DataSet(String(name: $0), options.dataOptions(judged), classes: classes) } ?? DataSet()
     if let name = try optionalString(options.data_name, "data_name") { data.path = name }

@@ -121,7 +121,14 @@ public func limpid_measure(
     let classes = try measuredClasses(classIndices, imageCount, classesPerImage)
     var method: MethodCall?
     if metric.needsMethod {
-      method = MethodCall(method: try optionalString(options.method, "method"), call: try Call(options.method_options))
+      let own = try Call(options.method_options)
+      guard own.output == nil, own.feeds.isEmpty, own.threads == 0, own.batchSize == 0 else {
+        throw Failure(
+          .invalidArgument,
+          "output, feeds, threads and batch_size are those of the whole call: limpid_measure_options.run, not "
+            + "method_options")
+      }
+      method = MethodCall(method: try optionalString(options.method, "method"), call: own)
     } else if options.method != nil || options.method_options != nil {
       throw Failure(
         .invalidArgument,

@@ -47,7 +47,7 @@ public struct MetricUse: Sendable {
     metric = try Metrics.named(MethodUse.base(of: name))
     self.call = call
     let owner = "the metric \(quoted(metric.name))"
-    better = try metric.better(by: Settings(metric.parameters, call.parameters, of: owner))
+    better = try metric.better(by: metric.settings(of: call.parameters))
     try call.refuse(layers: true, seed: !metric.drawsNumbers, draws: metric.draws, for: owner)
     guard reads("words") else { return }
     guard try settings.word("compat") != "lavise" else {
@@ -182,6 +182,10 @@ public struct Plan: Sendable {
     self.call = call
     self.reading = reading
   }
+
+  /// For doors at which a class is given, but no method.
+  public static let explainsNothing = Failure(
+    .invalidArgument, "there are no methods, so that no class is explained; leave out which, or name a method")
 
   /// Those that judge explanations.
   var explanationMetrics: [MetricUse] { metrics.filter { !$0.isOfScores } }

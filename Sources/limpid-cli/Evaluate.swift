@@ -92,10 +92,14 @@ struct Evaluate: Command {
     guard table == nil || arguments.text("class") == nil else {
       throw Failure(.invalidArgument, "--class and --class-table exclude each other")
     }
+    guard !methods.isEmpty || target == nil && table == nil else { throw Plan.explainsNothing }
     options = try CallOptions(arguments)
     var summary = Summary.Options()
     summary.resamples = try arguments.integer("resamples", in: 0...1_000_000) ?? summary.resamples
     summary.confidence = try arguments.number("confidence", in: 0.001...0.999) ?? summary.confidence
+    guard summary.resamples > 0 || arguments.text("confidence") == nil else {
+      throw Failure(.invalidArgument, "--resamples 0 gives no intervals; leave --confidence out")
+    }
     summary.seed = given.seed ?? 0
     self.summary = summary
     report = arguments.text("report")

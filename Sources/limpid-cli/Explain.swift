@@ -48,6 +48,11 @@ struct Explain: Command {
     overlays =
       report != nil && arguments.text("output") == nil
       ? nil : try locating("--output") { try Destination(arguments.text("output"), suffix: ".png") }
+    if overlays == nil, let name = ["size", "scale"].first(where: { arguments.text($0) != nil }) {
+      throw Failure(
+        .invalidArgument,
+        "--\(name) is of overlays, which --report alone does not write; add --output, or leave it out")
+    }
     maps = try arguments.text("map").map { path in
       try locating("--map") { try Destination(path, suffix: ".npy") }
     }

@@ -53,6 +53,11 @@ struct Measure: Command {
     let choices = try choices.flatMap { try ClassChoice.parse($0, for: model, call.output) }
     let explainer = try model.explainer(named: method)
     let images = try imageFiles(images)
+    if let seed = call.seed, !explainer.drawsNumbers, !metrics.contains(where: \.drawsNumbers) {
+      throw Failure(
+        .invalidArgument,
+        "neither the method nor a metric draws random numbers, but the seed \(seed) was given; leave it out")
+    }
     if !explainer.drawsNumbers { call.seed = nil }
     // Before images are read.
     _ = try ExplanationRequest(model, [], [], call, .unwatched, explainer)
@@ -63,14 +68,16 @@ struct Measure: Command {
       return Column(metrics[i], own, MethodCall(method: explainer.name, call: call))
     }
     let outcome = Result {
-      try forEachImage(images, options.reading(for: model)) { _, path, image, progress in
+      try forEachImage(images, options.reading(for: model)) { index, path, image, progress in
+        let call = try call.forImage(index, of: images.count)
         let parts = progress.parts([1] + metrics.map { _ in 4 })
         let classes = try choices.flatMap { choice in
           try choice.classes(model, call.output) { try model.probabilities(image, call, parts[0].polling) }
         }
         try image.withView { view in
           let found = try model.explain([.pixels(view)], classes: [classes], method: explainer, call, parts[0])
-          for i in columns.indices { try columns[i].measure(found, view, path, model, parts[i + 1]) }
+          let file = (path, index, images.count)
+          for i in columns.indices { try columns[i].measure(found, view, file, model, parts[i + 1]) }
         }
       }
     }
@@ -107,7 +114,6 @@ private struct Column {
   private let call: Call
   private let method: MethodCall?
   private var parameters: [(name: String, value: ParameterValue)] = []
-  private var images = 0
 
   init(_ metric: any Metric, _ call: Call, _ method: MethodCall) {
     self.metric = metric
@@ -124,28 +130,37 @@ private struct Column {
   }
 
   mutating func measure(
-    _ explanations: [Explanation], _ view: PixelView, _ path: String, _ model: Model, _ progress: Progress
+    _ explanations: [Explanation], _ view: PixelView, _ file: (path: String, index: Int, count: Int), _ model: Model,
+    _ progress: Progress
   ) throws {
-    var call = call
-    // The image's own part of arrays for all images.
-    for (name, tensor) in call.draws where tensor.shape.rank > 1 {
-      guard let count = tensor.shape.dimensions.first, images < count else {
-        throw Failure(.invalidArgument, "--metric-draw \(quoted(name)) is \(tensor.shape), too few for the images")
-      }
-      let shape = Shape(trusted: [1] + tensor.shape.dimensions.dropFirst())
-      call.draws[name] = try Tensor(
-        tensor.type, shape, storage: tensor.storage,
-        byteOffset: tensor.byteOffset + images * shape.count * tensor.type.byteCount)
+    var call = try call.forImage(file.index, of: file.count)
+    let method = try method.map {
+      MethodCall(method: $0.method, call: try $0.call.forImage(file.index, of: file.count))
     }
+    for (name, tensor) in call.draws { call.draws[name] = try Self.part(of: tensor, name, file.index, file.count) }
     let found = try model.measure(metric, [.pixels(view)], explanations, method: method, call, progress)
     let points = found.curve?.array(of: Double.self) ?? []
     let length = points.count / max(1, found.values.count)
     let new = zip(explanations, found.values).enumerated().map { i, pair in
-      (path, pair.0.classIndex, pair.1, Array(points[i * length..<(i + 1) * length]))
+      (file.path, pair.0.classIndex, pair.1, Array(points[i * length..<(i + 1) * length]))
     }
     rows += new
     parameters = found.parameters
-    images += 1
+  }
+
+  /// The rows that image `index` of `count` has of an array for all images, equally many for each.
+  private static func part(of tensor: Tensor, _ name: String, _ index: Int, _ count: Int) throws -> Tensor {
+    guard count > 1, let rows = tensor.shape.dimensions.first else { return tensor }
+    guard rows >= count, rows % count == 0 else {
+      throw Failure(
+        .invalidArgument,
+        "--metric-draw \(quoted(name)) is \(tensor.shape), "
+          + (rows < count ? "too few for the images" : "not equally many for each of the \(count) images"))
+    }
+    let shape = Shape(trusted: [rows / count] + tensor.shape.dimensions.dropFirst())
+    return try Tensor(
+      tensor.type, shape, storage: tensor.storage,
+      byteOffset: tensor.byteOffset + index * shape.count * tensor.type.byteCount)
   }
 
   func json() throws -> JSON {

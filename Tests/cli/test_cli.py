@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import signal
@@ -286,6 +287,43 @@ def test_means_of_several_images_are_the_metrics(case):
         "--metric-parameter", "tolerance=1", "--metric-draw", "boxes=boxes.npy", "--class", "3")
     hits = [row["value"] > 0 for row in report["metrics"][0]["values"]]
     assert 0 < sum(hits) < 6 and report["metrics"][0]["mean"] == pytest.approx(np.mean(hits) / 4, rel=1e-12)
+
+
+def test_arrays_of_metrics_are_divided_among_the_images(case):
+    """Equally many rows for each, by its place among the files that are named, of which one cannot be read."""
+    for i in range(2):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)).save(case.folder / f"{i}.png")
+    (case.folder / "bad.png").write_bytes(b"no image")
+    noise = np.random.default_rng(5).normal(0, 0.2, (9, 3, 16, 16)).astype(np.float32)
+    np.save(case.folder / "noise.npy", noise)
+    words = ("--metric", "infidelity", "--json", "--class", "1")
+    found = case.run("measure", "model.onnx", "0.png", "bad.png", "1.png", *words, "--metric-draw", "perturbation=noise.npy")
+    assert found.returncode == 1
+    together = [row["value"] for row in json.loads(found.stdout)["metrics"][0]["values"]]
+    for i, place in enumerate((0, 2)):
+        np.save(case.folder / "own.npy", noise[3 * place:3 * place + 3])
+        alone = json.loads(case.run(
+            "measure", "model.onnx", f"{i}.png", *words, "--metric-draw", "perturbation=own.npy").stdout)["metrics"][0]
+        assert alone["parameters"]["samples"] == 3 and alone["values"][0]["value"] == together[i]
+    np.save(case.folder / "noise.npy", noise[:8])
+    failed = case.run("measure", "model.onnx", "0.png", "1.png", "0.png", *words, "--metric-draw", "perturbation=noise.npy")
+    assert "not equally many for each of the 3 images" in failed.stderr
+
+
+@pytest.mark.parametrize("words, message", [
+    (["measure", "model.onnx", "wide.png", "--metric", "deletion", "--seed", "3"], "neither the method nor a metric draws"),
+    (["explain", "model.onnx", "wide.png", "--report", "why.html", "--size", "64x48"], "--size is of overlays"),
+    (["explain", "model.onnx", "wide.png", "--report", "why.html", "--scale", "2"], "--scale is of overlays"),
+    (["evaluate", "model.onnx", "--data", ".", "--class", "1"], "no methods, so that no class is explained"),
+    (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--resamples", "0", "--confidence", "0.9"],
+     "--resamples 0 gives no intervals"),
+    (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--classes", "names.txt"], "has no names of classes"),
+    (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--images", "."], "says itself where images lie"),
+    (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--first-classes", "2"], "says of no image what is true"),
+])
+def test_options_without_effect_are_refused(case, words, message):
+    failed = case.run(*words)
+    assert failed.returncode in (1, 2) and message in failed.stderr
 
 
 def test_estimate_keeps_what_iba_reads(case):

@@ -627,7 +627,7 @@ typedef struct limpid_measure_options {
   size_t struct_size;
   const limpid_run_options *run; /* parameters, draws and seed of the metric, progress, threads; NULL: none */
   const char *method; /* for a metric that needs one: one of limpid_model_get_method; NULL: the model's first */
-  const limpid_run_options *method_options; /* of that method: parameters, layers, seed; NULL: none */
+  const limpid_run_options *method_options; /* of that method: parameters, choices, draws, layers, seed; the rest is in `run`; NULL: none */
 } limpid_measure_options;
 
 #define LIMPID_MEASURE_OPTIONS_INIT { sizeof(limpid_measure_options), NULL, NULL, NULL }

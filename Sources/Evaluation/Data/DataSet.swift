@@ -65,9 +65,23 @@ public struct DataSet: Sendable {
     guard options.split == nil || format.hasSplits else {
       throw Failure(.invalidArgument, "a data set of format \(quoted(format.name)) has no splits")
     }
+    for (isGiven, isRead, what) in [
+      (options.images != nil, format.readsImageFolder, "says itself where images lie: leave out their folder (images)"),
+      (
+        options.classFile != nil, format.readsClassNames,
+        "has no names of classes: leave the file of them out (classes)"
+      ),
+    ] where isGiven && !isRead {
+      throw Failure(.invalidArgument, "a data set of format \(quoted(format.name)) \(what)")
+    }
     let names = try options.classFile.map { try ClassNames(file: $0) }
     let request = DataRequest(path: path, options: options, classes: classes, names: names)
     self = try locating("the data set \(quoted(path))") { try format.read(request) }
+    guard options.firstClasses == 0 || hasTruth || samples.isEmpty else {
+      throw Failure(
+        .invalidArgument,
+        "the first classes are to be taken, but the data set \(quoted(path)) says of no image what is true")
+    }
     if options.firstClasses > 0 { samples.removeAll { $0.truth.map { $0 >= options.firstClasses } ?? false } }
     guard !samples.isEmpty else { throw Failure(.invalidArgument, "the data set \(quoted(path)) has no images") }
     try checkClasses(classes)
@@ -132,6 +146,8 @@ struct DataFormat: Sendable {
   let recognizes: @Sendable (String) -> Bool
   let read: @Sendable (DataRequest) throws -> DataSet
 
+  var readsImageFolder: Bool { ["list", "cub", "ilsvrc", "voc", "coco"].contains(name) }
+  var readsClassNames: Bool { !["images", "mnist", "cub"].contains(name) }
   var hasSplits: Bool { ["mnist", "cub", "context", "acrima"].contains(name) }
 }
 

@@ -59,6 +59,16 @@ struct Target {
     sign = Float(side)
     let other = try request.settings.integer("versus")
     versus = other < 0 ? nil : other
+    guard quantity != .similarity || mask == nil && versus == nil else {
+      throw Failure(
+        .invalidArgument,
+        "of=similarity compares the whole output, without \(mask == nil ? "the parameter \"versus\"" : "the draws \"mask\""); "
+          + "leave it out")
+    }
+    guard embedding == nil || quantity == .similarity else {
+      throw Failure(
+        .invalidArgument, "the draws \"embedding\" are read with of=similarity only; leave them out, or say so")
+    }
     if let versus, let count = head.classCount, versus >= count {
       throw Failure(.invalidArgument, "versus is \(versus); the model has \(count) classes, 0 to \(count - 1)")
     }

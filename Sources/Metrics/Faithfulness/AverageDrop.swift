@@ -49,6 +49,10 @@ struct AverageDrop: Metric {
     Parameter("compat", default: Compat.none, Score.compatSummary),
   ]
 
+  func unread(by settings: Settings) throws -> [String] {
+    try settings.choice("compat", Compat.self) == .caStream ? [] : ["batch"]
+  }
+
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     let settings = request.settings
     let compat: Compat = try settings.choice("compat")

@@ -50,6 +50,10 @@ struct InsertionDeletion: Metric {
     Parameter("compat", default: Compat.none, Score.compatSummary),
   ]
 
+  func unread(by settings: Settings) throws -> [String] {
+    try settings.choice("compat", Compat.self) == .iGOS ? ["kernel", "sigma", "order", "end"] : []
+  }
+
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     if try request.settings.choice("compat", Compat.self) == .iGOS { return try measureCells(request) }
     let plan = try Plan(request, isInsertion: isInsertion)

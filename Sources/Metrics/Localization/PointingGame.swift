@@ -26,6 +26,10 @@ struct PointingGame: Metric {
     Parameter("compat", choices: ["none", "torchray"], default: "none", Score.compatSummary),
   ]
 
+  func unread(by settings: Settings) throws -> [String] {
+    try settings.word("compat") == "torchray" ? [] : ["class_count"]
+  }
+
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     let isTorchRay = try request.settings.word("compat") == "torchray"
     let tolerance = try request.settings.number("tolerance")
@@ -84,6 +88,10 @@ private struct Masks {
 
   init(_ request: MeasurementRequest, _ maps: Maps) throws {
     if let tensor = request.call.draws["mask"] {
+      guard request.call.draws["boxes"] == nil else {
+        throw Failure(
+          .invalidArgument, "the draws \"mask\" and \"boxes\" both say where the object is; give one of them")
+      }
       let extents = tensor.shape.dimensions
       let isOne = extents.count == 2 && request.count == 1
       guard isOne || extents.count == 3 && extents[0] == request.count, tensor.count > 0 else {

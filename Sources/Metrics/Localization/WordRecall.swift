@@ -56,6 +56,9 @@ struct WordRecall: Metric {
         truths.indices.map { Recall.Image(truth: truths[$0], words: words[$0], weight: Double(weights?[$0] ?? 1)) },
         limit: limit)
     } else {
+      guard request.call.draws["weight"] == nil else {
+        throw Failure(.invalidArgument, "the draws \"weight\" are read with compat lavise only; leave them out")
+      }
       shares = truths.indices.map { Recall.share(of: truths[$0], in: words[$0].prefix(limit)) }
     }
     return Measurement(shares.map { $0 ?? .nan }, chosen: ["size": .number(Double(size))])

@@ -40,7 +40,7 @@ public struct MeasurementRequest {
     _ call: Call, _ progress: Progress
   ) throws {
     let owner = "the metric \(quoted(metric.name))"
-    settings = try Settings(metric.parameters, call.parameters, of: owner)
+    settings = try metric.settings(of: call.parameters)
     try call.refuse(layers: true, seed: !metric.drawsNumbers, draws: metric.draws, for: owner)
     guard !metric.needsModel || model != nil else {
       throw Failure(.invalidArgument, "\(owner) needs a model, and the images that it is to see")
@@ -50,6 +50,10 @@ public struct MeasurementRequest {
     }
     guard !metric.needsMethod || method != nil else {
       throw Failure(.invalidArgument, "\(owner) explains changed images itself; say how (`explain`: a method)")
+    }
+    guard metric.reads != .scores || maps == nil || model == nil || images.isEmpty else {
+      throw Failure(
+        .invalidArgument, "\(owner) reads the model's scores, or those that are given in place of maps, not both")
     }
     optionalModel = model
     self.images = images

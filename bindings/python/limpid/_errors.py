@@ -112,10 +112,10 @@ def of_file(error: LimpidError, path: str) -> LimpidError:
     return kind(number, message, named) if named is not None else kind(number, message)
 
 
-def written(error: OSError, path: object) -> ReadWriteError:
-    """Ours for an error that Python met while it wrote a file."""
+def written(error: OSError, path: object, what: str = "write") -> ReadWriteError:
+    """Ours for an error that Python met while it wrote a file, or did something else with it."""
     kind = _BY_ERRNO.get(error.errno or 0, ReadWriteError)
-    return kind(error.errno, f"cannot write {os.fsdecode(path)!r}: {error.strerror}", path)  # type: ignore[arg-type]
+    return kind(error.errno, f"cannot {what} {os.fsdecode(path)!r}: {error.strerror}", path)  # type: ignore[arg-type]
 
 
 def _number(message: str, path: str) -> Optional[int]:

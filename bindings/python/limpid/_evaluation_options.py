@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidType
+from ._errors import InvalidType, written
 from ._interruption import Interruption
 from ._library import encoded
 from ._options import run_options
@@ -78,6 +78,17 @@ def fill_explained(options: _abi.EvaluationOptions, explain: Any, model: Model, 
         options.class_table, options.class_table_count = keep[-1], len(table)
     elif explain is not None:
         options.explained = encoded(str(explain))
+
+
+def class_names(classes: Any) -> List[str]:
+    """The names that `class_file` has."""
+    if not isinstance(classes, (str, os.PathLike)):
+        return [str(name) for name in classes]
+    try:
+        with open(classes, encoding="utf-8", errors="replace") as file:
+            return [line.split("\t")[0].strip() for line in file]
+    except OSError as error:
+        raise written(error, classes, "open") from None
 
 
 def class_file(classes: Any, folder: str) -> Any:

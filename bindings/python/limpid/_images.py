@@ -14,7 +14,7 @@ from . import _abi
 from ._errors import InvalidArgument, InvalidType
 from ._interruption import Interruption
 from ._library import Handle, PathLike, library, naming_file
-from ._tensors import address
+from ._tensors import address, refuse_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,6 +174,7 @@ def _images(x: Any, form: ImageForm, interruption: Interruption) -> Iterator[Ima
     elif hasattr(x, "convert") and hasattr(x, "getbands"):  # a Pillow image
         yield _array_image(np.asarray(x.convert("RGBA" if form.alpha else "RGB")), form)
     elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
+        refuse_mask(x, "the image")
         array = np.asarray(x)
         if array.ndim == 4 or _is_gray_batch(array):
             yield from (_array_image(item, form) for item in array)

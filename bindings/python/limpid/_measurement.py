@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from . import _abi
-from ._errors import InvalidArgument, NotFound
+from ._errors import InvalidArgument, InvalidType, NotFound
 from ._explanation import Explanation
 from ._interruption import Interruption, Progress
 from ._library import Handle, encoded, library, text
 from ._options import Parameter, parameter, run_options, used_parameters
-from ._tensors import Feeds, view_array
+from ._tensors import Feeds, refuse_mask, view_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -113,7 +113,7 @@ def measure(
     if known is not None and known.needs_method and explain is None:
         raise InvalidArgument(
             f"the metric {metric!r} explains changed images itself; say how: explain={{'method': name}}")
-    draws = {name: _draw(name, array) for name, array in (draws or {}).items()}
+    draws = {name: _draw(name, array) for name, array in _given(draws).items()}
     given = _explanations(maps)
     if given is not None:
         if known is not None and "range" in known.draws:
@@ -121,6 +121,7 @@ def measure(
         if classes is None and all(e.class_index >= 0 for e in given):
             classes = [[e.class_index] for e in given]
         maps = _stacked(given, known.maps if known else "grid")
+    refuse_mask(maps, "maps")
     array = None if maps is None else np.asarray(maps)
     fed = Feeds({} if array is None else {"maps": array}, "argument")
     measuring = _abi.MeasureOptions()
@@ -143,6 +144,12 @@ def measure(
             fed.views if len(fed) else None, indices, len(indices or ()) // max(1, images), ctypes.byref(measuring),
             ctypes.byref(out))
     return Measurement(out.value, metric)
+
+
+def _given(draws: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
+    if not isinstance(draws, (Mapping, type(None))):
+        raise InvalidType(f"draws are given as {{name: array}}; not as {draws!r}")
+    return draws or {}
 
 
 def _explanations(maps: Optional[Maps]) -> Optional[List[Explanation]]:
@@ -169,6 +176,7 @@ def _stacked(explanations: Sequence[Explanation], source: str) -> NDArray[np.flo
 
 def _draw(name: str, value: Any) -> Any:
     """Boxes may be a list of lists of different lengths: then each becomes [map, x1, y1, x2, y2]."""
+    refuse_mask(value, f"draws {name!r}")
     if name == "boxes" and isinstance(value, (list, tuple)) and len({np.shape(row) for row in value}) > 1:
         return np.array([[i, *box] for i, row in enumerate(value) for box in row], np.float64).reshape(-1, 5)
     return value

@@ -83,7 +83,7 @@ def run_options(
     if output is not None:
         fields["output"] = encoded(output)
     for name, arrays in (("draw", draws), ("feed", feeds)):
-        if arrays:
+        if arrays is not None:
             fed = Feeds(arrays, "draws" if name == "draw" else name)
             fields.update({f"{name}s": fed.views, f"{name}_count": len(fed)})
             keep.append(fed)

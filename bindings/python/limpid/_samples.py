@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _abi
 from ._errors import InvalidArgument
-from ._evaluation_options import NamedUses, class_file, fill, fill_explained
+from ._evaluation_options import NamedUses, class_file, class_names, fill, fill_explained
 from ._given import Gone, image_of, is_batch, is_file, read_item, stamp_of
 from ._images import Image, is_stream
 from ._interruption import Interruption
@@ -97,7 +97,10 @@ class Samples:
         image, truth = item
         names = self.recipe["classes"]
         if isinstance(truth, str) and names is not None:
-            truth = list(names).index(truth)
+            known = class_names(names)
+            if truth not in known:
+                raise InvalidArgument(f"the class {truth!r} is not among the {len(known)} of `classes`")
+            truth = known.index(truth)
         name = str(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else f"image {len(self._given)}"
         number = -1 if truth is None else self._model._class_index(truth)
         index = self.add_sample(name, number if number >= 0 else None, stamp=stamp_of(image))

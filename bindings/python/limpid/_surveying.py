@@ -36,13 +36,14 @@ class Surveying(LoadedModel):
     ) -> List[FilterName]:
         """Words for filters of the layer that a LaViSE model explains.
 
-        images: a list of what `classify` takes; files are read one by one, as they are needed. filters: their
+        images: what `classify` takes, or a list or iterator of it; files are read one by one, as they are needed. filters: their
         numbers; None for every one. Of the `images_per_filter` images that excite a filter most, the `words` nearest
         words each are counted. attention: "projection", "activation", "image" or "original". weighting: what an
         image's words count: "once", or its largest activation, "floor", "ceiling" or "enlarged" (floor of the
         enlarged map's). quantile: the share of activations outside of a filter's region.
         """
-        several: Any = [images] if isinstance(images, (str, bytes, os.PathLike)) else images
+        is_list = isinstance(images, (list, tuple)) or is_stream(images)
+        several: Any = images if is_list else ()
         items: List[Any] = list(several)
         try:
             numbers = None if filters is None else [operator.index(f) for f in filters]
@@ -58,8 +59,8 @@ class Surveying(LoadedModel):
         with Interruption(progress) as interruption:
             options = run_options(interruption, parameters, threads=threads, batch_size=batch_size)
             rest = (wanted, len(numbers or ()), options, ctypes.byref(out))
-            if all(isinstance(item, np.ndarray) and item.ndim <= 3 for item in items):
-                batch = self._batch(items, interruption)
+            if not is_list or all(isinstance(item, np.ndarray) and item.ndim <= 3 for item in items):
+                batch = self._batch(items if is_list else images, interruption)
                 library.limpid_name_filters(self._handle, batch.views, len(batch), *rest)
             else:
                 source = Source(items, self._form, interruption)

@@ -104,7 +104,20 @@ def taken_arrays(tensors: Any) -> Dict[str, NDArray[Any]]:
         library.limpid_tensors_free(tensors)
 
 
+def refuse_mask(value: object, what: str) -> None:
+    """Raises InvalidArgument for an array, or arrays in a list, some of whose elements are masked: NumPy would give what lies
+    under the mask."""
+    if type(value) is np.ndarray:
+        return
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):  # type: ignore[no-untyped-call,unused-ignore]
+        raise InvalidArgument(f"{what} is a masked array, and masks are not read; give array.filled(value), or array.data")
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            refuse_mask(item, what)
+
+
 def _dense(kind: str, name: str, value: ArrayLike) -> NDArray[Any]:
+    refuse_mask(value, f"{kind} {name!r}")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:  # rows of different lengths

@@ -1,0 +1,129 @@
+"""What would have no effect where it is given is refused, not ignored."""
+
+import ctypes
+
+import numpy as np
+import pytest
+from conftest import COLOURS
+from networks import Network
+
+import limpid
+from limpid import _abi
+from limpid._interruption import Interruption
+from limpid._library import library
+from limpid._options import run_options
+
+MAP = np.random.default_rng(0).random((1, 8, 8)).astype(np.float32)
+BOXES = {"boxes": [[[0, 0, 4, 4]]]}
+
+
+def masked(array):
+    return np.ma.array(array, mask=np.arange(array.size).reshape(array.shape) % 7 == 0)
+
+
+@pytest.mark.parametrize("call", [
+    lambda m, x: m.classify(masked(x)), lambda m, x: m.classify([x, masked(x)]), lambda m, x: m.explain(masked(x)),
+    lambda m, x: m.classify(masked(x[None])), lambda m, x: m.gradient(masked(x)),
+    lambda m, x: m.run({"input": masked(x[None])}), lambda m, x: m.classify(x, feeds={"table": masked(x)}),
+    lambda m, x: m.explain(x, "rise", masks=2, draws={"grid": masked(x)}),
+    lambda m, x: m.measure(x, masked(MAP), "deletion"), lambda m, x: m.measure(x, [masked(MAP[0])], "deletion"),
+    lambda m, x: limpid.measure(MAP, "pointing-game", draws={"mask": masked(MAP)}),
+    lambda m, x: m.measure(x, MAP, "infidelity", draws={"perturbation": masked(x[None])}),
+])
+def test_masked_arrays(model, tensor, call):
+    with pytest.raises(limpid.InvalidArgument, match="a masked array, and masks are not read"):
+        call(model, tensor)
+
+
+def test_masked_arrays_of_pixels_and_those_without_anything_masked(model, red):
+    with pytest.raises(limpid.InvalidArgument, match="the image is a masked array"):
+        model.classify(masked(red))
+    np.testing.assert_array_equal(model.classify(np.ma.array(red)), model.classify(red))
+
+
+@pytest.mark.parametrize("message, call", [
+    ("not both", lambda m, x: m.measure(x, np.eye(3), "accuracy", [0])),
+    ("both say where the object is", lambda m, x: limpid.measure(MAP, "pointing-game", draws={"mask": MAP, **BOXES})),
+    ('compat i-gos does not read the parameter "order"',
+     lambda m, x: m.measure(x, MAP, "insertion", compat="i-gos", order="stable-last")),
+    ('compat none does not read the parameter "batch"', lambda m, x: m.measure(x, MAP, "average-drop", batch=4)),
+    ('compat none does not read the parameter "class_count"',
+     lambda m, x: limpid.measure(MAP, "pointing-game", draws=BOXES, class_count=7)),
+    ("weight.* are read with compat lavise only", lambda m, x: limpid.measure(
+        MAP, "recall", draws={"words": [[1]], "labels": [[0, 1]], "mask": MAP, "weight": [2.0]})),
+    ('without the parameter "versus"', lambda m, x: m.gradient(
+        x, of="similarity", versus=1, draws={"embedding": np.ones(3)})),
+    ("read with of=similarity only", lambda m, x: m.explain(x, "grad-cam", draws={"embedding": np.ones(3)})),
+    ("does not read the parameter", lambda m, x: limpid.Evaluation(
+        m, None, ["grad-cam"], [{"metric": "average-drop", "batch": 4}])),
+    ("no methods, so that no class is explained", lambda m, x: limpid.Evaluation(m, None, explain="truth")),
+    ("no methods, so that no class is explained", lambda m, x: limpid.Evaluation(m, None, explain=[0, 1, 2])),
+    ("not among the 2 of `classes`", lambda m, x: limpid.evaluate(m, [(x, "blue")], classes=["red", "green"])),
+])
+def test_what_is_not_read(model, tensor, message, call):
+    with pytest.raises(limpid.InvalidArgument, match=message):
+        call(model, tensor)
+
+
+def test_a_mask_where_the_whole_output_is_compared(tmp_path):
+    network = Network()
+    y = network("Conv", network.features("x", 3), network.normal(4, 6, 1, 1))
+    network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {y: ("float32", ["N", 4, 12, 10])})
+    model, x = limpid.Model(tmp_path / "m.onnx"), np.ones((1, 3, 12, 10), np.float32)
+    embedding = {"embedding": np.ones(480)}
+    assert np.isfinite(model.gradient(x, wrt="x", of="similarity", output=y, draws=embedding)).all()
+    with pytest.raises(limpid.InvalidArgument, match='without the draws "mask"'):
+        model.gradient(x, wrt="x", of="similarity", output=y, draws={"mask": np.ones((12, 10)), **embedding})
+
+
+@pytest.mark.parametrize("given", [[], 0, np.zeros(3), "x"])
+def test_feeds_and_draws_that_are_no_dict(model, tensor, given):
+    for call in (lambda: model.classify(tensor, feeds=given), lambda: model.explain(tensor, "rise", draws=given, masks=2),
+                 lambda: model.measure(tensor, MAP, "deletion", draws=given)):
+        with pytest.raises(limpid.InvalidType, match="are given as {name: array}"):
+            call()
+
+
+def test_classes_of_samples_in_memory_by_a_file(tmp_path, red):
+    (tmp_path / "names.txt").write_text("green\nred\tof some kind\nblue\n")
+    found = limpid.evaluate(COLOURS, [(red, "red")], classes=tmp_path / "names.txt")
+    assert found.images[0]["truth"] == 1
+    with pytest.raises(limpid.MissingFile, match="cannot open .*none.txt"):
+        limpid.evaluate(COLOURS, [(red, "red")], classes=tmp_path / "none.txt")
+
+
+def create(model, **fields):
+    options = _abi.EvaluationOptions(**fields)
+    out = ctypes.c_void_p()
+    library.limpid_evaluation_create(model._handle, ctypes.byref(options), ctypes.byref(out))
+
+
+def test_fields_of_c(model, tensor):
+    run = run_options(Interruption(None), output="logits")
+    use = (_abi.Use * 1)(_abi.Use(b"grad-cam", ctypes.pointer(run)))
+    with pytest.raises(limpid.InvalidArgument, match="those of all runs: limpid_evaluation_options.run"):
+        create(model, methods=use, method_count=1)
+    for name, value in [("format", b"list"), ("images", b"x"), ("class_file", b"x"), ("split", b"all"),
+                        ("first_classes", 1), ("limit", 1), ("sample", 1)]:
+        with pytest.raises(limpid.InvalidArgument, match=f"{name} is of a data set, but there is none"):
+            create(model, **{name: value})
+    measuring = _abi.MeasureOptions(method=b"saliency", method_options=ctypes.pointer(
+        run_options(Interruption(None), batch_size=2)))
+    batch = model._batch(tensor, Interruption(None))
+    with pytest.raises(limpid.InvalidArgument, match="limpid_measure_options.run, not method_options"):
+        library.limpid_measure(
+            model._handle, b"sensitivity", batch.views, 1, None, None, 0, ctypes.byref(measuring),
+            ctypes.byref(ctypes.c_void_p()))
+
+
+def test_one_image_is_named_by_as_one():
+    """An array or a Pillow image is one image, not a list of its rows."""
+    pillow = pytest.importorskip("PIL.Image")
+    words = limpid.Model(COLOURS.parents[3] / "examples" / "lavise-digits" / "model.onnx")
+    pixels = np.random.default_rng(1).integers(0, 256, (28, 30, 3), dtype=np.uint8)
+    expected = words.name_filters([pixels], [0, 1])
+    assert expected[0].images[0].index == 0 and len(expected[0].images) == 1
+    for image in (pixels, pillow.fromarray(pixels), pixels[None], (pixels,), iter([pixels])):
+        assert words.name_filters(image, [0, 1]) == expected
+    gray = pixels[:, :, 0]
+    assert words.name_filters(gray, [0]) == words.name_filters([gray], [0])
