@@ -145,8 +145,8 @@ extension Lanes {
 
   /// All rows of one panel. A few tall tiles, as registers allow, some of them a row taller where that saves a low one;
   /// then the lower ones that fit: four rows take as long as two or one, and what a tile computes beyond the last row is
-  /// dropped. The last two tiles each ask for a half of the next panel, so that it does not come from memory while the
-  /// first tile waits.
+  /// dropped. The first two tiles each ask for a half of the next panel, so that it does not come from memory while a
+  /// tile waits: they are the tallest, which ask least often.
   @inlinable @inline(__always)
   static func panel<Row: Sums>(_: Row.Type, _ b: Block, _ n: Int) where Row.L == Self {
     typealias One = TileRow<Row>
@@ -156,12 +156,10 @@ extension Lanes {
     typealias Twelve = Stack<Six, Six>
     let depth = b.taps &* b.channels
     let next = b.weights + depth &* (n &+ Row.width)
-    let tallest = hasTallTiles ? 13 : 6
-    var r = 0
+    let half = depth &* (Row.width / 2)
+    var (r, ahead) = (0, Optional(next))
     while r < b.rows {
       let left = b.rows &- r
-      let ahead: UnsafePointer<Float>? =
-        r == 0 || left > 2 &* tallest ? nil : left > tallest ? next + depth &* (Row.width / 2) : next
       if hasTallTiles && left > 12 && left % 12 > 0 && left % 12 <= left / 12 {
         tile(Stack<Twelve, One>.self, b, r, n, ahead)
         r = r &+ 13
@@ -175,6 +173,7 @@ extension Lanes {
         tile(Four.self, b, r, n, ahead)
         r = r &+ 4
       }
+      ahead = ahead == next ? next + half : nil
     }
   }
 
@@ -235,7 +234,7 @@ extension Lanes {
         k = last
       } else if var next = ahead {
         while k < last {
-          lp_prefetch(next)
+          lp_prefetch_near(next)
           next += T.Row.width / 2
           sums.add(k, weights)
           weights += T.Row.width

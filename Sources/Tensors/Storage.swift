@@ -27,13 +27,19 @@ public final class Storage: @unchecked Sendable {
   public let byteCount: Int
   private let owner: AnyObject?
 
+  /// Weights are read in streams, with many pages at once: where each takes a translation of its own, that is what takes
+  /// the time.
+  private static let hugePage = 2 << 20
+
   /// 64-byte aligned, uninitialised. Throws where the system has no such memory.
   public init(byteCount: Int) throws {
     try checkReserve()
     var pointer: UnsafeMutableRawPointer?
-    guard byteCount >= 0, posix_memalign(&pointer, 64, max(64, byteCount)) == 0, let pointer else {
-      throw Failure(.unsupported, "no memory for \(byteCount) bytes")
-    }
+    let isLarge = byteCount >= Self.hugePage
+    guard byteCount >= 0, posix_memalign(&pointer, isLarge ? Self.hugePage : 64, max(64, byteCount)) == 0, let pointer
+    else { throw Failure(.unsupported, "no memory for \(byteCount) bytes") }
+    // A wish: where the system has no such pages, nothing changes. The rest of a page stays in small ones.
+    if isLarge { madvise(pointer, byteCount / Self.hugePage * Self.hugePage, MADV_HUGEPAGE) }
     self.base = pointer
     self.byteCount = byteCount
     self.owner = nil
