@@ -145,8 +145,7 @@ struct Examination {
   ) throws -> Record.Value {
     var call = use.call
     if use.reads("words") {
-      let measurement = try WordsFound(explanation, sample.things ?? [])?.measure(use, call, progress)
-      return measurement.map { Record.Value($0, use) } ?? Record.Value(value: .nan)
+      return try WordsFound(explanation, sample.things ?? [])?.value(use, call, progress) ?? Record.Value(value: .nan)
     }
     if use.reads("boxes") || use.reads("mask"), call.draws["boxes"] == nil, call.draws["mask"] == nil {
       if use.reads("mask"), let mask = sample.mask {

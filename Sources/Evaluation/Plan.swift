@@ -50,12 +50,7 @@ public struct MetricUse: Sendable {
     better = try metric.better(by: metric.settings(of: call.parameters))
     try call.refuse(layers: true, seed: !metric.drawsNumbers, draws: metric.draws, for: owner)
     guard reads("words") else { return }
-    guard try settings.word("compat") != "lavise" else {
-      throw Failure(
-        .unsupported,
-        "\(owner) with compat lavise counts words over images in their order, which no image's record can know; "
-          + "see limpid measure")
-    }
+    foldsWords = try settings.word("compat") == "lavise"
     if let name = ["words", "labels", "mask", "weight"].first(where: { call.draws[$0] != nil }) {
       throw Failure(
         .invalidArgument,
@@ -73,6 +68,8 @@ public struct MetricUse: Sendable {
   public static func needScores(_ names: [String]) -> Bool { names.isEmpty || !names.allSatisfy(judgesWords) }
 
   public let better: Direction
+  /// Whether a value takes the words of all images before it.
+  public private(set) var foldsWords = false
   /// Whether it is of the classifier, and not of explanations.
   var isOfScores: Bool { metric.reads == .scores }
   var settings: Settings { get throws { try Settings(metric.parameters, call.parameters, of: name) } }
@@ -167,8 +164,14 @@ public struct Plan: Sendable {
             "the metric \(quoted(metric.name)) judges words for what a filter sees, which the method "
               + "\(quoted(use.name)) does not find; judge it in another run")
         }
+        guard try !metric.foldsWords || use.settings.integer("filter") >= 0 else {
+          throw Failure(
+            .invalidArgument,
+            "the metric \(quoted(metric.name)) with compat lavise judges the name of one filter, which grows from image "
+              + "to image: say which by the parameter filter of \(quoted(use.name))")
+        }
         let found = try use.settings.integer("words")
-        guard found >= wanted else {
+        guard found >= wanted || metric.foldsWords else {
           throw Failure(
             .invalidArgument,
             "the metric \(quoted(metric.name)) counts \(wanted) words, but the method \(quoted(use.name)) finds "

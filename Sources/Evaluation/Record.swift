@@ -12,6 +12,17 @@ public struct Record: Sendable {
     public var curve: [Double] = []
     /// Parameters that the caller left to the metric, and what it chose.
     public var chosen: [(name: String, value: ParameterValue)] = []
+    /// What the value is made of, where that takes the images before it; `value` is NaN then, until they are folded.
+    var words: Words?
+  }
+
+  /// Words of one image, for a name that grows from image to image.
+  struct Words: Sendable {
+    /// Of what lies where the filter is active, each once.
+    var truth: [String]
+    /// Found for it, nearest first, and their places in the vocabulary.
+    var found: [String]
+    var places: [Int]
   }
 
   /// One method's explanation of the image, and what metrics say of it.
@@ -73,7 +84,8 @@ extension Record {
     for i in prediction.values.indices { prediction.values[i] = Value(value: prediction.values[i].value) }
     for i in explanations.indices {
       for k in explanations[i].values.indices {
-        explanations[i].values[k] = Value(value: explanations[i].values[k].value)
+        let value = explanations[i].values[k]
+        explanations[i].values[k] = Value(value: value.value, words: value.words)
       }
     }
     record.outcome = .found(prediction, explanations)
@@ -159,10 +171,23 @@ extension Record {
 }
 
 extension Record.Value {
+  /// Beyond the places of any vocabulary.
+  static let mostWords = 1 << 40
+
   var json: JSON {
     var members: [(String, JSON)] = [("value", .exact(value))]
     if !curve.isEmpty { members.append(("curve", .list(curve.map { .exact($0) }))) }
     if !chosen.isEmpty { members.append(("chosen", JSON(chosen))) }
+    if let words {
+      members.append(
+        (
+          "words",
+          .object([
+            ("truth", .texts(words.truth)), ("found", .texts(words.found)),
+            ("places", .list(words.places.map { .integer($0) })),
+          ])
+        ))
+    }
     return .object(members)
   }
 
@@ -175,6 +200,12 @@ extension Record.Value {
     }
     for (name, value) in json["chosen"]?.members ?? [] {
       chosen.append((name, value.string.map { .text($0) } ?? .number(value.number ?? .nan)))
+    }
+    if let given = json["words"] {
+      let texts = ["truth", "found"].map { given[$0]?.list?.compactMap(\.string) ?? [] }
+      let places = given["places"]?.list?.compactMap(\.integer) ?? []
+      guard texts[1].count == places.count, places.allSatisfy({ (0..<Self.mostWords).contains($0) }) else { return nil }
+      words = Record.Words(truth: texts[0], found: texts[1], places: places)
     }
   }
 }

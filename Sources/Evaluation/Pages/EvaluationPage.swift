@@ -124,7 +124,7 @@ extension Evaluation {
   // MARK: - Images
 
   private func addCases(to report: inout Report, _ progress: Progress) throws {
-    let selection = Selection(self)
+    let selection = try Selection(self)
     let rendering = Rendering()
     report.colors = plan.methods.isEmpty ? nil : Report.ColorScale(rendering)
     report.casesNote = selection.note
@@ -148,7 +148,7 @@ extension Evaluation {
   /// An image with the maps of all methods; nil where its file is not at hand any more.
   private func shown(_ index: Int, _ rendering: Rendering, _ progress: Progress) throws -> Report.Case? {
     let sample = data.samples[index]
-    guard let record = records[index], let image = try? image(index, .unwatched) else { return nil }
+    guard let record = try foldedRecords[index], let image = try? image(index, .unwatched) else { return nil }
     let parts = progress.parts([1] + plan.methods.map { _ in 10 })
     return try image.withView { view in
       let predictions = try predictions(view, record.explanations.map(\.classIndex), parts[0])

@@ -13,16 +13,21 @@ struct Selection {
   /// A sentence on how they were chosen.
   private(set) var note = ""
 
-  init(_ evaluation: Evaluation) {
-    self.init(evaluation, Array(evaluation.data.samples.indices)) { evaluation.isAtHand($0) }
+  init(_ evaluation: Evaluation) throws {
+    let records = try evaluation.foldedRecords
+    self.init(evaluation, records, Array(evaluation.data.samples.indices)) { evaluation.isAtHand($0) }
   }
 
   /// Of some samples those that stay chosen when others that are no better, and no worse, come or go.
-  init(_ evaluation: Evaluation, extremesOf samples: [Int]) { self.init(evaluation, samples) { _ in false } }
+  init(_ evaluation: Evaluation, extremesOf samples: [Int]) {
+    self.init(evaluation, evaluation.records, samples) { _ in false }
+  }
 
-  private init(_ evaluation: Evaluation, _ samples: [Int], middle isAtHand: (Int) -> Bool) {
+  private init(
+    _ evaluation: Evaluation, _ all: [Int: Record], _ samples: [Int], middle isAtHand: (Int) -> Bool
+  ) {
     let records = samples.compactMap { i in
-      evaluation.records[i].flatMap { $0.failure == nil ? (sample: i, record: $0) : nil }
+      all[i].flatMap { $0.failure == nil ? (sample: i, record: $0) : nil }
     }
     let metrics = evaluation.plan.explanationMetrics
     guard !evaluation.plan.methods.isEmpty else {

@@ -73,7 +73,7 @@ extension Evaluation {
       + methods.flatMap { method in
         ["\(method.name) class"] + metrics.map { "\(method.name) \($0.name)" }
       }
-    let records = records
+    let records = try foldedRecords
     // A text grows by doubling; a number is as long as 24 characters.
     try requireMemory(records.count, of: 3 * 24 * (8 + columns.count))
     var text = CSV.line(

@@ -111,10 +111,11 @@ private final class Folding {
   /// What an interval is wanted for.
   private var statistics: [Bootstrap.Statistic] = []
 
-  init(_ evaluation: Evaluation, _ options: Summary.Options) {
+  init(_ evaluation: Evaluation, _ options: Summary.Options) throws {
     self.evaluation = evaluation
     self.options = options
-    let all = evaluation.data.samples.indices.compactMap { evaluation.records[$0] }
+    let known = try evaluation.foldedRecords
+    let all = evaluation.data.samples.indices.compactMap { known[$0] }
     records = all.filter { $0.failure == nil }
     predictions = records.compactMap(\.prediction)
     failures = all.compactMap { record in record.failure.map { (record.name, $0) } }

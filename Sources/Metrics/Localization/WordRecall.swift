@@ -8,7 +8,7 @@ import Tensors
 ///
 /// The maps are the filter's activations; its region is where they are above `threshold`. An annotated thing counts
 /// where it has more than `overlap` of its union with the region; images without one are undefined (NaN) and left out
-/// of the mean. The authors' program has no recall. `compat` "fact-2023": region (bilinear) and masks (nearest) at
+/// of the mean. `details["counts"]` has 1 for each thing that counts. The authors' program has no recall. `compat` "fact-2023": region (bilinear) and masks (nearest) at
 /// 224×224, as that reproduction has it. "lavise": both at the size of the maps, and the words are those of the name
 /// that the filter has after this image, counted over the images up to it, as the other reproduction has it.
 struct WordRecall: Metric {
@@ -42,11 +42,15 @@ struct WordRecall: Metric {
     let maps = try request.maps()
     let things = try Things(request, maps)
     let (threshold, overlap) = (try settings.number("threshold"), try settings.number("overlap"))
+    var counts = [UInt8](repeating: 0, count: things.count)
     let truths = try (0..<request.count).map { index in
       var map = maps[index]
       if size > 0 { map = try map.resized(height: size, width: size) }
       let region = map.flat.map { Double($0) > threshold }
       let annotations = things.of(index, height: map.height, width: map.width)
+      for (thing, annotation) in zip(things.places(of: index), annotations) {
+        counts[thing] = Recall.words(in: region, of: [annotation], above: overlap).isEmpty ? 0 : 1
+      }
       return Recall.words(in: region, of: annotations, above: overlap)
     }
     let shares: [Double?]
@@ -61,7 +65,9 @@ struct WordRecall: Metric {
       }
       shares = truths.indices.map { Recall.share(of: truths[$0], in: words[$0].prefix(limit)) }
     }
-    return Measurement(shares.map { $0 ?? .nan }, chosen: ["size": .number(Double(size))])
+    return Measurement(
+      shares.map { $0 ?? .nan }, details: [("counts", try Tensor(counts, .uint8, Shape(checking: [counts.count])))],
+      chosen: ["size": .number(Double(size))])
   }
 
   private static func words(_ request: MeasurementRequest) throws -> [[Int]] {
@@ -106,9 +112,13 @@ private struct Things {
     }
   }
 
+  var count: Int { labels.count / 2 }
+
+  func places(of index: Int) -> [Int] { (0..<count).filter { labels[2 * $0] == index } }
+
   func of(_ index: Int, height newHeight: Int, width newWidth: Int) -> [Recall.Annotation] {
     let size = height * width
-    return (0..<labels.count / 2).filter { labels[2 * $0] == index }.map { thing in
+    return places(of: index).map { thing in
       let mask = masks[thing * size..<(thing + 1) * size].map { $0 != 0 }
       let enlarged = Recall.enlarged(mask, width: width, height: height, to: (width: newWidth, height: newHeight))
       return Recall.Annotation(word: labels[2 * thing + 1], mask: enlarged)
