@@ -65,6 +65,14 @@ struct Measure: Command {
     var columns = try metrics.indices.map { i in
       var own = try givenOfMetrics.call(for: i, of: uses)
       (own.output, own.feeds) = (call.output, call.feeds)
+      // The predicted class is right by what it is.
+      let isTrue = choices.allSatisfy { if case .index = $0 { true } else { false } }
+      guard metrics[i].reads != .scores || own.draws["labels"] != nil || isTrue else {
+        throw Failure(
+          .invalidArgument,
+          "the metric \(quoted(metrics[i].name)) compares the model with what is true: give that as --class, a number or "
+            + "a label, or for each image as --metric-draw labels=FILE.npy")
+      }
       return Column(metrics[i], own, MethodCall(method: explainer.name, call: call))
     }
     let outcome = Result {

@@ -326,6 +326,19 @@ def test_options_without_effect_are_refused(case, words, message):
     assert failed.returncode in (1, 2) and message in failed.stderr
 
 
+def test_accuracy_is_not_measured_by_what_the_model_predicts(case):
+    predicted = int(np.argmax(case.probabilities))
+    for words in ([], ["--class", "predicted"], ["--class", f"{predicted},least"]):
+        failed = case.run("measure", "model.onnx", "wide.png", "--metric", "accuracy", *words)
+        assert failed.returncode == 1 and "compares the model with what is true" in failed.stderr
+    for truth in (predicted, (predicted + 1) % 5):
+        np.save(case.folder / "labels.npy", np.array([truth, predicted]))
+        for words in (["wide.png", "--class", str(truth)], ["wide.png", "wide.png", "--metric-draw", "labels=labels.npy"]):
+            found = case.json("measure", "model.onnx", "--metric", "accuracy,confusion", *words)["metrics"]
+            for metric in found:
+                assert [row["value"] for row in metric["values"]] == [truth == predicted, 1][:len(words) - 1 if len(words) > 3 else 1]
+
+
 def test_estimate_keeps_what_iba_reads(case):
     for i in range(3):
         pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), np.uint8)

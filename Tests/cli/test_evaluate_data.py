@@ -263,5 +263,10 @@ def test_what_is_no_data_set_is_refused_by_words(case):
     (case.folder / "x.bin").write_bytes(b"123")
     said = evaluate(case, "--data", "x.bin", code=1)
     assert "no format that is known by its look" in said and "cub" in said
+    (case.folder / "nothing").mkdir()
+    (case.folder / "nothing.txt").write_bytes(b"")
+    for name in ("nothing", "nothing.txt"):
+        failed = case.run("evaluate", "bare.onnx", *PREPARED, "--data", name)
+        assert failed.returncode == 1 and f'the data set "{name}" is empty' in failed.stderr
     assert "no data format" in evaluate(case, "--data", "x.bin", "--format", "lists", code=1)
     assert "has no splits" in evaluate(case, "--data", ".", "--format", "folders", "--split", "test", code=1)

@@ -168,6 +168,10 @@ extension DataSet {
   /// The only format that recognizes what lies at `path`. What is plainly a folder of something is not one of images.
   private static func guess(_ path: String) throws -> DataFormat {
     guard isFolder(path) || isFile(path) else { throw Failure(.notFound, "there is no file or folder \(quoted(path))") }
+    let isEmpty =
+      isFolder(path)
+      ? try DataFormat.visible(path).isEmpty : try Storage(path: path.systemName).withBytes(\.isEmpty)
+    guard !isEmpty else { throw Failure(.invalidArgument, "the data set \(quoted(path)) is empty") }
     let recognized = formats.filter { $0.recognizes(path) }
     let special = recognized.filter { !["folders", "images"].contains($0.name) }
     let fitting = special.isEmpty ? recognized : special
