@@ -12,6 +12,8 @@ struct Box {
     guard let tensor = request.call.draws["boxes"] else { return nil }
     let values = try locating("draws \"boxes\"") { try tensor.doubles() }
     let extents = tensor.shape.dimensions
+    // Other programs take such a box for an empty one.
+    let isPrograms = try request.settings.word("compat") != "none"
     var boxes = [[Box]](repeating: [], count: request.count)
     func box(_ start: Int) -> Box {
       Box(x1: values[start], y1: values[start + 1], x2: values[start + 2], y2: values[start + 3])
@@ -20,6 +22,12 @@ struct Box {
       let corners = [new.x1, new.y1, new.x2, new.y2]
       if corners.contains(where: \.isNaN) || corners.allSatisfy({ $0 == -1 }) { return }
       guard corners.allSatisfy({ abs($0) < 1e9 }) else { throw Failure(.invalidArgument, "a box beyond all images") }
+      guard isPrograms || new.x1 <= new.x2 && new.y1 <= new.y2 else {
+        throw Failure(
+          .invalidArgument,
+          "a box from \(new.x1), \(new.y1) to \(new.x2), \(new.y2) ends before it begins; boxes are x1, y1, x2, y2, not a "
+            + "corner with width and height")
+      }
       boxes[index].append(new)
     }
     switch (extents.count, extents.last) {

@@ -14,6 +14,7 @@ from . import _abi
 from ._errors import InvalidArgument, InvalidType
 from ._interruption import Interruption
 from ._library import Handle, PathLike, library, naming_file
+from ._log import logger
 from ._tensors import address, refuse_mask
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _images(x: Any, form: ImageForm, interruption: Interruption) -> Iterator[Ima
                 raise InvalidArgument(f"a list of images holds a {type(item).__name__}; give {_ACCEPTED}")
             yield from _images(item, form, interruption)
     elif hasattr(x, "convert") and hasattr(x, "getbands"):  # a Pillow image
-        yield _array_image(np.asarray(x.convert("RGBA" if form.alpha else "RGB")), form)
+        yield _pillow_image(x, form)
     elif hasattr(x, "__array__") or hasattr(x, "__array_interface__") or isinstance(x, memoryview):
         refuse_mask(x, "the image")
         array = np.asarray(x)
@@ -186,6 +187,23 @@ def _images(x: Any, form: ImageForm, interruption: Interruption) -> Iterator[Ima
             "a list of it; classify and explain take one image after the other from it")
     else:
         raise InvalidArgument(f"{type(x).__name__} is no image; give {_ACCEPTED}")
+
+
+def _pillow_image(x: PillowImage, form: ImageForm) -> Image:
+    """As files are read: samples of more than 8 bits are kept for models that take them, else cut off at 255 as by Pillow."""
+    if x.mode in ("I", "F") or x.mode.startswith("I;"):
+        samples = np.asarray(x)
+        low, high = samples.min(initial=0), samples.max(initial=0)
+        if x.mode != "F" and form.bits == 16 and low >= 0 and high <= 65535:
+            return view_pixels(samples.astype(np.uint16))
+        if x.mode == "F" and 0 < high <= 1:
+            raise InvalidArgument(
+                "a Pillow image of mode F with values up to 1 would be black: its pixels are 0 to 255; multiply them, or give a "
+                "tensor")
+        if not 0 <= low <= high <= 255:
+            logger.warning("a Pillow image of mode %s is cut off at 0 and 255, as its convert(\"RGB\") does; it has %g to %g",
+                           x.mode, low, high)
+    return _array_image(np.asarray(x.convert("RGBA" if form.alpha else "RGB")), form)
 
 
 def _is_gray_batch(array: NDArray[Any]) -> bool:

@@ -61,6 +61,27 @@ def test_read_image_keeps_all_bits(tmp_path):
     np.testing.assert_array_equal(limpid.read_image(saved(tmp_path / "b.png", bytes_only), bits=16), bytes_only)
 
 
+def test_pillow_images_of_16_bits_are_as_their_files(tmp_path, caplog):
+    gray = words(5, 7)
+    path = saved(tmp_path / "g.png", gray)
+    deep = prepared(tmp_path / "deep.onnx", "gray\ndepth 16\nscale 1/255")
+    expected = deep(path)
+    np.testing.assert_array_equal(deep(pillow.fromarray(gray)), expected)
+    np.testing.assert_array_equal(deep(pillow.fromarray(gray.astype(np.int32))), expected)
+    np.testing.assert_allclose(expected[0], gray / 255, rtol=1e-6)
+    plain = prepared(tmp_path / "plain.onnx", "gray\nscale 1/255")
+    assert not caplog.records
+    for image in (pillow.fromarray(gray), pillow.fromarray(gray.astype(np.float32))):
+        cut = plain(image)
+        np.testing.assert_allclose(cut[0], np.minimum(gray, 255) / 255, atol=1e-6)
+        assert "is cut off at 0 and 255" in caplog.records[-1].message
+    caplog.clear()
+    np.testing.assert_array_equal(plain(pillow.fromarray((gray >> 8).astype(np.float32))), plain((gray >> 8).astype(np.uint8)))
+    assert not caplog.records
+    with pytest.raises(limpid.InvalidArgument, match="values up to 1 would be black"):
+        plain(pillow.fromarray((gray / 65535).astype(np.float32)))
+
+
 def test_what_cannot_be_chosen(tmp_path):
     path = saved(tmp_path / "g.png", words(5, 7))
     with pytest.raises(limpid.InvalidArgument, match="images of 12 bits; 8 or 16"):

@@ -44,6 +44,8 @@ def test_masked_arrays_of_pixels_and_those_without_anything_masked(model, red):
 @pytest.mark.parametrize("message, call", [
     ("not both", lambda m, x: m.measure(x, np.eye(3), "accuracy", [0])),
     ("both say where the object is", lambda m, x: limpid.measure(MAP, "pointing-game", draws={"mask": MAP, **BOXES})),
+    ("from 20.0, 5.0 to 6.0, 9.0 ends before it begins", lambda m, x: limpid.measure(
+        MAP, "pointing-game", draws={"boxes": [[[20, 5, 6, 9]]]})),
     ('compat i-gos does not read the parameter "order"',
      lambda m, x: m.measure(x, MAP, "insertion", compat="i-gos", order="stable-last")),
     ('compat none does not read the parameter "batch"', lambda m, x: m.measure(x, MAP, "average-drop", batch=4)),
