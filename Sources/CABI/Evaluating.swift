@@ -139,6 +139,13 @@ public func limpid_evaluation_add_sample(
     let evaluation = try EvaluationHandle.required(evaluation, "evaluation").evaluation
     let corners = Array(try array(boxes, product(boxCount, 4, "box_count"), "boxes"))
     guard corners.allSatisfy(\.isFinite) else { throw Failure(.invalidArgument, "a box is not finite") }
+    guard truth >= -1 else { throw Failure(.invalidArgument, "there is no class \(truth); -1 where it is not known") }
+    for i in stride(from: 0, to: corners.count, by: 4)
+    where corners[i] > corners[i + 2] || corners[i + 1] > corners[i + 3] {
+      throw Failure(
+        .invalidArgument,
+        "box \(i / 4) ends before it begins; boxes are x1, y1, x2, y2, not a corner with width and height")
+    }
     let found = stride(from: 0, to: corners.count, by: 4).map { i in
       BoundingBox(x1: corners[i], y1: corners[i + 1], x2: corners[i + 2], y2: corners[i + 3])
     }

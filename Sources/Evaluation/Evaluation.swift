@@ -48,6 +48,11 @@ public final class Evaluation {
     settings = try plan.json(model)
     fingerprint = String(Digest(settings.line).text.prefix(32))
     for (i, sample) in data.samples.enumerated() { state.places[sample.key, default: []].append(i) }
+    if let use = plan.scoreMetrics.first, isOfValues {
+      throw Failure(
+        .invalidArgument,
+        "the metric \(quoted(use.name)) compares classes, but the model's output holds values, of which none is true")
+    }
     guard data.format != DataSet.memory else { return }
     try check(data)
   }
@@ -145,6 +150,8 @@ public final class Evaluation {
     if let bytes { _ = try bytes.withUnsafeBytes { try take(Record($0, of: plan, fingerprint)) } }
   }
 
+  /// Whether the model gives values in place of scores of classes, of which none is true.
+  var isOfValues: Bool { (try? model.requiredScores(plan.call.output))?.kind == .values }
   var classCount: Int? { (try? model.requiredScores(plan.call.output))?.classCount }
 
   /// The record of sample `index`. What is wrong with the image, or with explaining it, becomes a record of a failure.

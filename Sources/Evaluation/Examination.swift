@@ -78,7 +78,7 @@ struct Examination {
     let values = scores.probabilities
     guard scores.predicted >= 0 else { return Record.Prediction(classIndex: -1, probability: .nan) }
     var found = Record.Prediction(classIndex: scores.predicted, probability: Double(values[scores.predicted]))
-    if let truth = sample.truth {
+    if let truth = sample.truth, !evaluation.isOfValues {
       guard values.indices.contains(truth) else {
         throw Failure(.invalidArgument, "the true class is \(truth), but the model has \(values.count)")
       }

@@ -169,7 +169,9 @@ private final class Folding {
   private func confusion() -> [(truth: Int, predicted: Int, count: Int)] {
     var counts: [[Int]: Int] = [:]
     for (record, prediction) in zip(records, predictions) {
-      if let truth = record.truth { counts[[truth, prediction.classIndex], default: 0] += 1 }
+      if let truth = record.truth, prediction.truthRank != nil {
+        counts[[truth, prediction.classIndex], default: 0] += 1
+      }
     }
     return counts.map { ($0.key[0], $0.key[1], $0.value) }.sorted { ($0.0, $0.1) < ($1.0, $1.1) }
   }

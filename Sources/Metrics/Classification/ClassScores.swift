@@ -20,6 +20,11 @@ struct ClassScores {
     if request.hasModel {
       let model = try request.model()
       let head = try model.requiredScores(request.call.output)
+      guard head.kind != .values else {
+        throw Failure(
+          .invalidArgument,
+          "the output \(quoted(head.name)) holds values that are no scores of classes: nothing is true of them")
+      }
       try model.forEachBatch(
         of: model.stream(request.images, request.progress), fetch: [head.output], request.call, request.progress
       ) {

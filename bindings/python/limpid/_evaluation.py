@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
+from ._errors import written
 from ._evaluating import Evaluating, ProgressFunction
 from ._evaluation_options import Uses, uses_of
 from ._results import Results
@@ -30,7 +31,10 @@ def evaluate(
         options["threads"] = options.get("threads") or 1
     found = Evaluation(model, data, methods, metrics, **options)
     if report is not None:
-        os.makedirs(report, exist_ok=True)
+        try:
+            os.makedirs(report, exist_ok=True)
+        except OSError as error:
+            raise written(error, report, "make the folder") from None
     if store is None and report is not None:
         store = os.path.join(report, "store.sqlite")
     if store:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def read_item(item: Any) -> Tuple[Any, Any]:
     """An image of the caller's, with its class; open files are read."""
     if isinstance(item, (list, tuple)) and len(item) != 2:
-        raise InvalidArgument(f"a sample is an image, or a pair of an image and its class; not {len(item)} things: {item!r}")
+        raise InvalidArgument(f"a sample is an image, or a pair of an image and its class; not {len(item)} things, {', '.join(type(each).__name__ for each in item[:4])}{', …' if len(item) > 4 else ''}")
     image, truth = item if isinstance(item, (list, tuple)) else (item, None)
     return (image.read() if hasattr(image, "read") else image), truth
 

@@ -115,7 +115,10 @@ class Samples:
         boxes: x1, y1, x2, y2 of its objects. words: what each of them is, for the metric "recall". stamp: a text that is another where the file is (a digest, or size and time), by
         which a store tells whether its record holds still.
         """
-        corners = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
+        try:
+            corners = np.ascontiguousarray(boxes, np.float64).reshape(-1, 4)
+        except (TypeError, ValueError):
+            raise InvalidArgument(f"boxes are x1, y1, x2, y2 each; not {boxes!r}") from None
         index = ctypes.c_size_t()
         library.limpid_evaluation_add_sample(
             self._handle, path_bytes(name), -1 if truth is None else truth,

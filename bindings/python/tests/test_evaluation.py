@@ -333,6 +333,37 @@ def test_writing_results_can_be_stopped(folder, tmp_path):
         found.write(tmp_path / "none", progress=fail)
 
 
+def test_values_are_no_classes(tmp_path):
+    network = Network()
+    y = network.logits("x", 3, 2)
+    network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {y: ("float32", ["N", 2])},
+                 {f"limpid.output.{y}": "values", "limpid.preprocess": "scale 1/255"})
+    images = [(np.full((12, 10, 3), 60 * i, np.uint8), i % 2) for i in range(3)]
+    found = limpid.evaluate(tmp_path / "m.onnx", images, ["grad-cam"], ["deletion"])
+    assert not found.summary["accuracy"] and not found.summary["confusion"] and found.table()[0]["images"] == 3
+    assert found.images[0]["truth"] == 0 and found.images[0]["truth_rank"] is None
+    for metric in ("accuracy", "confusion"):
+        with pytest.raises(limpid.InvalidArgument, match="holds values, of which none is true"):
+            limpid.evaluate(tmp_path / "m.onnx", images, [], [metric])
+        with pytest.raises(limpid.InvalidArgument, match="no scores of classes"):
+            limpid.Model(tmp_path / "m.onnx").measure([image for image, _ in images], None, metric, [0, 1, 0])
+
+
+def test_what_a_caller_gives_wrongly_is_said_by_words(folder, red, tmp_path):
+    evaluation = limpid.Evaluation(COLOURS, None, ["grad-cam"], ["precision"])
+    for boxes, message in [([[1, 2, 3]], "boxes are x1, y1, x2, y2 each"), ([[9, 2, 3, 8]], "box 0 ends before it begins"),
+                           (["a"], "boxes are x1")]:
+        with pytest.raises(limpid.InvalidArgument, match=message):
+            evaluation.add_sample("x", 0, boxes)
+    with pytest.raises(limpid.InvalidArgument, match="no class -5; -1 where"):
+        evaluation.add_sample("x", -5)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(limpid.ReadWriteError, match="cannot make the folder .*file"):
+        limpid.evaluate(COLOURS, [red], report=tmp_path / "file")
+    with pytest.raises(limpid.InvalidArgument, match="not 3 things, ndarray, int, int$"):
+        limpid.evaluate(COLOURS, [(red, 1, 2)])
+
+
 def test_maps_without_numbers_count_in_no_mean_and_scores_without_fail(tmp_path):
     """Of black images the maps of one model are 0/0, of another all scores, of a third those of class 2."""
     images = [np.zeros((12, 10, 3), np.uint8)] + [
