@@ -7,6 +7,8 @@ public func fixed(_ value: Double, _ digits: Int32) -> String { formatted(value,
 public func scientific(_ value: Double, _ digits: Int32) -> String { formatted(value, digits, "%.*e") }
 
 private func formatted(_ value: Double, _ digits: Int32, _ format: String) -> String {
+  // Its sign says nothing.
+  guard !value.isNaN else { return "nan" }
   // No finite double is longer; more is asked for nowhere.
   var buffer = [CChar](repeating: 0, count: 400)
   let length = withVaList([digits, value]) { vsnprintf(&buffer, buffer.count, format, $0) }

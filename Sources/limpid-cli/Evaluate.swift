@@ -178,7 +178,8 @@ struct Evaluate: Command {
     try evaluation.run(workers: workers, line.progress { title }) { done, count, record in
       if let reason = record.failure {
         line.clear()
-        Console.error("limpid: \(reason)\n")
+        let name = record.name.printable
+        Console.error("limpid: \(reason.contains(name) ? reason : "\(quoted(record.name)): \(reason)")\n")
       }
       let left = (now() - start) / Double(done) * Double(count - done)
       title = "\(done) of \(count) images, \(duration(left)) left"

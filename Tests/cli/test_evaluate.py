@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 
 import numpy as np
+import onnx
 import pytest
 from conftest import PROGRAM
 from PIL import Image
@@ -317,3 +318,27 @@ def test_controls_are_there_to_be_beaten(case):
     assert {r["metric"] for r in found["results"] if r["best"]} == {"insertion", "deletion"}
     alone = evaluate(case, "--data", "set", "--method", "grad-cam,random-map,center-gaussian", "--metric", "insertion")
     assert not any(r["best"] for r in alone["results"])
+
+
+def test_an_image_whose_scores_are_nan_is_named_as_failed(case):
+    """Of a black image the brightest value is divided by itself."""
+    model = onnx.load(case.folder / "bare.onnx")
+    graph = model.graph
+    output = graph.output[0].name
+    for node in graph.node:
+        node.output[:] = ["before" if name == output else name for name in node.output]
+    graph.node.extend([
+        onnx.helper.make_node("ReduceMax", ["input"], ["most"], axes=[1, 2, 3], keepdims=0),
+        onnx.helper.make_node("Div", ["most", "most"], ["one"]), onnx.helper.make_node("Reshape", ["one", "column"], ["ones"]),
+        onnx.helper.make_node("Mul", ["before", "ones"], [output])])
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 1]), "column"))
+    onnx.save(model, case.folder / "nan.onnx")
+    Image.new("RGB", (16, 16)).save(case.folder / "black.png")
+    Image.new("RGB", (16, 16), (9, 90, 200)).save(case.folder / "blue.png")
+    (case.folder / "list.txt").write_text("black.png 0\nblue.png 0\n")
+    found = case.run("evaluate", "nan.onnx", *PREPARED, "--data", "list.txt", "--json")
+    assert 'limpid: "black.png": the model\'s scores of this image are NaN, so that it predicts no class' in found.stderr
+    document = json.loads(found.stdout)
+    assert document["data"]["evaluated"] == 1 and document["accuracy"]["top1"]["images"] == 1
+    lines = case.run("classify", "nan.onnx", *PREPARED, "black.png").stdout.splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == ["nan"] * 5
