@@ -78,12 +78,7 @@ extension Kernels {
     let stride = slideStride(c)
     for (i, row) in inside.enumerated() {
       let line = picture + (top + row * c.dilationY) * c.inputWidth * c.inputChannels
-      let pointers = pointers + i * stride
-      let first = min(max(0, c.padLeft), stride)
-      let end = max(first, min(c.padLeft + c.inputWidth, stride))
-      pointers.update(repeating: zeros, count: first)
-      for j in first..<end { pointers[j] = line + (j - c.padLeft) * c.inputChannels }
-      (pointers + end).update(repeating: zeros, count: stride - end)
+      c.point(pointers + i * stride, count: stride, input: line, firstX: -c.padLeft, stride: 1, zeros: zeros)
     }
     for x in Swift.stride(from: 0, to: c.outputWidth, by: table.slidePixels) {
       let place = (image * c.outputHeight + rows.lowerBound) * rowFloats + x * c.outputChannels

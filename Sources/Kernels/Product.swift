@@ -12,16 +12,20 @@ struct Product {
   /// From one output row to the next.
   var stride: Int
   var epilogue: Kernels.Epilogue
+  /// Summands of which a run has the nearest multiple; nil for those of a tap.
+  var unit: Int?
   /// Whether outputs are interpolated from these sums, which magnifies their rounding.
   var isInterpolated = false
 
   /// Summands of a run (`Block.run`): rounding is least near the square root of their number, and longer runs cost less
-  /// time. Of numbers in bfloat16, whose own rounding is far greater, one run.
+  /// time, since a run's end stores all sums of a tile. Of numbers in bfloat16, whose own rounding is far greater, one
+  /// run.
   var run: Int {
     let depth = taps * channels
     if numbers != .float32 { return max(1, depth) }
     if isInterpolated { return depth < 256 ? 16 : 32 }
-    return depth <= 256 ? 32 : depth <= 1024 ? 64 : 128
+    let (run, unit) = (depth <= 256 ? 32 : depth <= 1024 ? 64 : 128, max(1, unit ?? channels))
+    return unit < run ? (run + unit / 2) / unit * unit : run
   }
 }
 

@@ -23,7 +23,7 @@ struct Windows {
     self.c = c
     let groupChannels = c.inputChannels / c.groups
     let isRounded = packing.roundedWords > 0
-    isMerged = c.groups == 1 && c.dilationX == 1 && c.kernelWidth > 1 && c.inputChannels <= 8 && !isRounded
+    isMerged = c.mergesRows(packing)
     passes = isMerged || kernels.variant == .openblas ? c.batch : 1
     grid = kernels.grid(
       rows: c.batch / max(1, passes) * c.outputHeight * c.outputWidth, columns: c.outputChannels / c.groups,
@@ -68,22 +68,23 @@ struct Windows {
     let (first, place) = pixels.lowerBound.quotientAndRemainder(dividingBy: c.outputHeight * c.outputWidth)
     for ky in 0..<c.kernelHeight {
       for kx in 0..<c.kernelWidth {
-        let pointers = scratch.pointers + (ky * c.kernelWidth + kx) * scratch.pointerStride
+        var pointers = scratch.pointers + (ky * c.kernelWidth + kx) * scratch.pointerStride
         var image = picture + first * imageFloats
         var (y, x) = place.quotientAndRemainder(dividingBy: c.outputWidth)
-        for i in 0..<pixels.count {
+        var left = pixels.count
+        while left > 0 {
+          let count = min(left, c.outputWidth - x)
           let iy = y * c.strideY - c.padTop + ky * c.dilationY
-          let ix = x * c.strideX - c.padLeft + kx * c.dilationX
-          let isInside = iy >= 0 && iy < c.inputHeight && ix >= 0 && ix < c.inputWidth
-          pointers[i] = isInside ? image + (iy * c.inputWidth + ix) * c.inputChannels : zeros
-          x += 1
-          if x == c.outputWidth {
-            x = 0
-            y += 1
-            if y == c.outputHeight {
-              y = 0
-              image += imageFloats
-            }
+          let isInside = iy >= 0 && iy < c.inputHeight
+          c.point(
+            pointers, count: count, input: isInside ? image + iy * c.inputWidth * c.inputChannels : nil,
+            firstX: x * c.strideX - c.padLeft + kx * c.dilationX, stride: c.strideX, zeros: zeros)
+          pointers += count
+          left -= count
+          (x, y) = (0, y + 1)
+          if y == c.outputHeight {
+            y = 0
+            image += imageFloats
           }
         }
       }
@@ -111,19 +112,53 @@ struct Windows {
       (target + left).update(from: picture + y * inputRow + skipped, count: middle)
       (target + left + middle).update(repeating: 0, count: rowFloats - left - middle)
     }
-    let firstX = pixels.lowerBound - firstY * c.outputWidth
+    let step = c.strideX * c.inputChannels
     for ky in 0..<c.kernelHeight {
-      let pointers = scratch.pointers + ky * scratch.pointerStride
-      var line = copy + ky * c.dilationY * rowFloats
-      var x = firstX
-      for i in 0..<pixels.count {
-        pointers[i] = UnsafePointer(line + x * c.strideX * c.inputChannels)
-        x += 1
-        if x == c.outputWidth {
-          x = 0
-          line += c.strideY * rowFloats
-        }
+      var pointers = scratch.pointers + ky * scratch.pointerStride
+      var line = UnsafePointer(copy + ky * c.dilationY * rowFloats)
+      var (x, left) = (pixels.lowerBound - firstY * c.outputWidth, pixels.count)
+      while left > 0 {
+        let count = min(left, c.outputWidth - x)
+        pointers.point(to: line + x * step, step: step, count: count)
+        pointers += count
+        line += c.strideY * rowFloats
+        (x, left) = (0, left - count)
       }
     }
   }
+}
+
+extension UnsafeMutablePointer<UnsafePointer<Float>> {
+  /// Points to every `step`th float from `first` on: a loop without questions, for there may be a pointer for every few
+  /// multiplications.
+  fileprivate func point(to first: UnsafePointer<Float>, step: Int, count: Int) {
+    for i in 0..<count { self[i] = first + i &* step }
+  }
+}
+
+extension Kernels.Convolution {
+  /// Points to `count` pixels of an input row, from column `firstX` on and `stride` apart; to `zeros` beyond the row,
+  /// and where there is none.
+  func point(
+    _ pointers: UnsafeMutablePointer<UnsafePointer<Float>>, count: Int, input: UnsafePointer<Float>?, firstX: Int,
+    stride: Int, zeros: UnsafePointer<Float>
+  ) {
+    let inside = input == nil ? 0..<0 : Kernels.Pooling.inside(firstX, stride, count, inputWidth)
+    pointers.update(repeating: zeros, count: inside.lowerBound)
+    if let input {
+      (pointers + inside.lowerBound).point(
+        to: input + (firstX + inside.lowerBound * stride) * inputChannels, step: stride * inputChannels,
+        count: inside.count)
+    }
+    (pointers + inside.upperBound).update(repeating: zeros, count: count - inside.upperBound)
+  }
+
+  /// Whether each row of the kernel is one tap.
+  fileprivate func mergesRows(_ packing: Packing) -> Bool {
+    groups == 1 && dilationX == 1 && kernelWidth > 1 && inputChannels <= 8 && packing.roundedWords == 0
+  }
+
+  /// Summands of which runs have a multiple (`Product.unit`), the same for whole maps and for regions, whose taps are
+  /// not merged.
+  func runUnit(_ packing: Packing) -> Int? { mergesRows(packing) ? kernelWidth * inputChannels : nil }
 }

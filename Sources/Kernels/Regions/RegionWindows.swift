@@ -60,7 +60,8 @@ extension Kernels {
         weights: packed + group * packing.groupCount, output: output + first, stride: c.outputChannels,
         epilogue: Epilogue(
           bias: epilogue.bias.map { $0 + first }, residual: epilogue.residual.map { $0 + first },
-          activation: epilogue.activation))
+          activation: epilogue.activation),
+        unit: c.runUnit(packing))
       compute(product, rows, columnRange, scratch, zeros: UnsafePointer(zeros))
     }
   }

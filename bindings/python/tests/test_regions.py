@@ -85,6 +85,12 @@ def low(n):
     return n("Relu", convolution(n, convolution(n, x, 32, 33, pads=[1, 0, 0, 1]), 33, 40)), 40
 
 
+def wide(n):
+    """Rows of the kernel are taps of whole maps, of several to a run; those of regions are their pixels."""
+    x = n("Relu", convolution(n, "x", 3, 40, 7, 2))
+    return n("Relu", convolution(n, n("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2]), 40, 24, 1, pads=[0] * 4)), 24
+
+
 def cut(n):
     """Patches that the border cuts, and sides of different lengths."""
     x = n("Relu", convolution(n, "x", 3, 32, 5, 1, [2, 0, 1, 3]))
@@ -146,7 +152,7 @@ def read_twice(n):
     return n("Concat", *parts, axis=1), 67
 
 
-BODIES = [residuals, low, cut, pools, dilated, depthwise, grouped, gated, normalised, excited, read_twice]
+BODIES = [residuals, low, wide, cut, pools, dilated, depthwise, grouped, gated, normalised, excited, read_twice]
 WINDOWS = [(5, 5, 5, 5), (7, 3, 4, 3), (1, 11, 1, 9), (13, 4, 11, 2)]
 
 
