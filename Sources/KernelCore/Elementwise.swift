@@ -34,34 +34,38 @@ extension Lanes {
     if i < n { store(f(load(x + i, first: n &- i)), output + i, first: n &- i) }
   }
 
+  /// `output[row, i] = f(x[row, i])` of rows of `n`, `stride` apart; both may be the same memory.
   @inlinable @inline(__always)
   static func unary(
     _ function: UnaryFunction, _ a: Float, _ b: Float, _ x: UnsafePointer<Float>,
-    _ output: UnsafeMutablePointer<Float>, _ n: Int
+    _ output: UnsafeMutablePointer<Float>, _ n: Int, rows: Int, stride: Int
   ) {
+    @inline(__always)
+    func each(_ f: (V) -> V) {
+      for row in 0..<rows { Self.each(x + row &* stride, output + row &* stride, n, f) }
+    }
     let zero = splat(0)
     let one = splat(1)
     let a = splat(a)
     let b = splat(b)
     switch function {
-    case .clamp: each(x, output, n) { clamp($0, a, b) }
-    case .leaky: each(x, output, n) { V.pick($0, lessThan: zero, a * $0, else: $0) }
-    case .exponentialLinear:
-      each(x, output, n) { b * V.pick($0, lessThan: zero, a * expm1($0), else: $0) }
-    case .hardSigmoid: each(x, output, n) { clamp(fma(b, a, $0), zero, one) }
-    case .hardSwish: each(x, output, n) { $0 * clamp(fma(splat(0.5), $0, splat(1 / 6)), zero, one) }
-    case .exp: each(x, output, n) { exp($0) }
-    case .sigmoid: each(x, output, n) { sigmoid($0) }
-    case .silu: each(x, output, n) { $0 * sigmoid($0) }
-    case .tanh: each(x, output, n) { tanh($0) }
-    case .erf: each(x, output, n) { erf($0) }
-    case .gelu: each(x, output, n) { gelu($0) }
-    case .geluTanh: each(x, output, n) { geluTanh($0) }
-    case .mish: each(x, output, n) { mish($0) }
-    case .sqrt: each(x, output, n) { V.squareRoot($0) }
-    case .reciprocal: each(x, output, n) { one / $0 }
-    case .negate: each(x, output, n) { $0 * splat(-1) }
-    case .abs: each(x, output, n) { V.magnitude($0) }
+    case .clamp: each { clamp($0, a, b) }
+    case .leaky: each { V.pick($0, lessThan: zero, a * $0, else: $0) }
+    case .exponentialLinear: each { b * V.pick($0, lessThan: zero, a * expm1($0), else: $0) }
+    case .hardSigmoid: each { clamp(fma(b, a, $0), zero, one) }
+    case .hardSwish: each { $0 * clamp(fma(splat(0.5), $0, splat(1 / 6)), zero, one) }
+    case .exp: each { exp($0) }
+    case .sigmoid: each { sigmoid($0) }
+    case .silu: each { silu($0) }
+    case .tanh: each { tanh($0) }
+    case .erf: each { erf($0) }
+    case .gelu: each { gelu($0) }
+    case .geluTanh: each { geluTanh($0) }
+    case .mish: each { mish($0) }
+    case .sqrt: each { V.squareRoot($0) }
+    case .reciprocal: each { one / $0 }
+    case .negate: each { $0 * splat(-1) }
+    case .abs: each { V.magnitude($0) }
     }
   }
 

@@ -17,8 +17,10 @@ public struct KernelTable: Sendable {
   public let meanOfTaps:
     @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ divisor: Float, _ output: MutableFloats) -> Void
   public let unary:
-    @Sendable (_ function: UnaryFunction, _ a: Float, _ b: Float, _ x: Floats, _ output: MutableFloats, _ n: Int)
-      -> Void
+    @Sendable (
+      _ function: UnaryFunction, _ a: Float, _ b: Float, _ x: Floats, _ output: MutableFloats, _ n: Int, _ rows: Int,
+      _ stride: Int
+    ) -> Void
   public let binary:
     @Sendable (
       _ function: BinaryFunction, _ a: Floats, _ aStep: Int, _ b: Floats, _ bStep: Int, _ output: MutableFloats,
@@ -67,7 +69,7 @@ public struct KernelTable: Sendable {
     slide = { L.depthwise($0) }
     maximumOfTaps = { L.maximumOfTaps($0, $1, $2, $3) }
     meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }
-    unary = { L.unary($0, $1, $2, $3, $4, $5) }
+    unary = { L.unary($0, $1, $2, $3, $4, $5, rows: $6, stride: $7) }
     binary = { L.binary($0, $1, $2, $3, $4, $5, $6) }
     passWithin = { L.passWithin($0, $1, $2, $3, $4, $5) }
     chains = { L.chains($0, $1, $2) }

@@ -18,13 +18,7 @@ extension Kernels {
     public let steps: [Step]
 
     /// `steps` read no value that is not there yet; there is at least one.
-    public init(_ steps: [Step]) { self.steps = Self.isSilu(steps) ? [.unary(.silu, 0)] : steps }
-
-    /// Whether this is `x * sigmoid(x)`, which has code of the same bits.
-    private static func isSilu(_ steps: [Step]) -> Bool {
-      steps.count == 2 && steps[0] == .unary(.sigmoid, 0)
-        && [(0, 1), (1, 0)].contains { steps[1] == .binary(.multiply, .value($0), .value($1)) }
-    }
+    public init(_ steps: [Step]) { self.steps = steps }
 
     /// Square root, square and cube of value `x` as steps behind `count` others; nil for other powers.
     public static func power(_ exponent: Float, of x: Int, after count: Int) -> [Step]? {

@@ -55,7 +55,7 @@ extension Kernels {
     } else if case .composed(let composition) = op {
       compose(composition, x, into: output, count: n)
     } else if let (function, a, b) = op.vectorFunction {
-      table.unary(function, a, b, x, output, n)
+      table.unary(function, a, b, x, output, n, 1, 0)
     } else {
       for i in 0..<n { output[i] = op.scalar(x[i]) }
     }

@@ -156,9 +156,14 @@ extension Kernels {
     _ columns: Range<Int>
   ) {
     guard let activation = epilogue.activation, activation.clampRange == nil else { return }
-    for row in rows {
-      let place = output + (row * stride + columns.lowerBound)
-      unary(activation, place, into: place, count: columns.count, .serial)
+    // One call for all rows: of short ones a call for each would take as long as the function.
+    let place = output + (rows.lowerBound * stride + columns.lowerBound)
+    if columns.count == stride {
+      unaryRow(activation, place, place, rows.count * stride)
+    } else if let (function, a, b) = activation.vectorFunction {
+      table.unary(function, a, b, place, place, columns.count, rows.count, stride)
+    } else {
+      for row in 0..<rows.count { unaryRow(activation, place + row * stride, place + row * stride, columns.count) }
     }
   }
 }

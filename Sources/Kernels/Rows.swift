@@ -45,12 +45,12 @@ extension Kernels {
           if log {
             column.update(repeating: 0, count: inner)
             for k in 0..<axis {
-              table.unary(.exp, 0, 0, output + k * inner, shifted, inner)
+              table.unary(.exp, 0, 0, output + k * inner, shifted, inner, 1, 0)
               table.binary(.add, column, 1, shifted, 1, column, inner)
             }
             for i in 0..<inner { column[i] = logf(column[i]) }
           } else {
-            table.unary(.exp, 0, 0, output, output, axis * inner)
+            table.unary(.exp, 0, 0, output, output, axis * inner, 1, 0)
             table.reduceColumns(.sum, output, axis, inner, column, inner)
           }
           for k in 0..<axis {
