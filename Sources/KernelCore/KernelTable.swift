@@ -13,6 +13,10 @@ public struct KernelTable: Sendable {
   /// Output pixels of a `DepthwiseSlide`.
   public let slidePixels: Int
   public let slide: @Sendable (_ strip: DepthwiseSlide) -> Void
+  /// Channels of a `DepthwisePlane`.
+  public let planeChannels: Int
+  public let planeScratch: @Sendable (_ rows: Int, _ pixels: Int, _ height: Int, _ width: Int) -> Int
+  public let plane: @Sendable (_ plane: DepthwisePlane) -> Void
   public let maximumOfTaps: @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ output: MutableFloats) -> Void
   public let meanOfTaps:
     @Sendable (_ taps: Taps, _ count: Int, _ channels: Int, _ divisor: Float, _ output: MutableFloats) -> Void
@@ -67,6 +71,9 @@ public struct KernelTable: Sendable {
     depthwise = { L.depthwise($0) }
     slidePixels = L.slidePixels
     slide = { L.depthwise($0) }
+    planeChannels = L.count
+    planeScratch = { L.planeScratch(rows: $0, pixels: $1, height: $2, width: $3) }
+    plane = { L.depthwise($0) }
     maximumOfTaps = { L.maximumOfTaps($0, $1, $2, $3) }
     meanOfTaps = { L.meanOfTaps($0, $1, $2, divisor: $3, $4) }
     unary = { L.unary($0, $1, $2, $3, $4, $5, rows: $6, stride: $7) }

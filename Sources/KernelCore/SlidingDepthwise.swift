@@ -54,6 +54,8 @@ public struct DepthwiseSlide {
   init()
   /// The first `rest` of the channels from `c` on.
   init(_ pointers: UnsafePointer<UnsafePointer<Float>>, _ c: Int, first rest: Int)
+  /// Vectors that lie one after another.
+  init(_ place: UnsafePointer<Float>)
   mutating func add(_ weight: L.V, _ pixels: Self)
   func forEach(_ body: (_ pixel: Int, _ sum: L.V) -> Void)
 }
@@ -71,6 +73,9 @@ public struct DepthwiseSlide {
   init(_ pointers: UnsafePointer<UnsafePointer<Float>>, _ c: Int, first rest: Int) {
     vector = L.load(pointers[0] + c, first: rest)
   }
+
+  @inlinable @inline(__always)
+  init(_ place: UnsafePointer<Float>) { vector = L.load(place) }
 
   @inlinable @inline(__always)
   mutating func add(_ weight: L.V, _ pixels: Self) { vector = L.fma(vector, weight, pixels.vector) }
@@ -97,6 +102,12 @@ public struct DepthwiseSlide {
   init(_ pointers: UnsafePointer<UnsafePointer<Float>>, _ c: Int, first rest: Int) {
     left = Left(pointers, c, first: rest)
     right = Right(pointers + Left.count, c, first: rest)
+  }
+
+  @inlinable @inline(__always)
+  init(_ place: UnsafePointer<Float>) {
+    left = Left(place)
+    right = Right(place + Left.count &* L.count)
   }
 
   @inlinable @inline(__always)
@@ -144,46 +155,66 @@ extension Lanes {
   @inlinable @inline(__always)
   static func slide<P: PixelVectors>(_: P.Type, _ s: DepthwiseSlide, _ c: Int, _ rest: Int) where P.L == Self {
     var (upper, lower) = (P(), P())
-    var line = s.pointers
-    let kernelRow = s.width &* s.channels
-    for row in s.rows {
-      var w = s.weights + (row &* kernelRow &+ c)
-      let end = line + s.width
+    addRows(
+      s.rows, height: s.height, width: s.width, hasLower: s.lowerRow != nil, &upper, &lower, s.weights + c, s.channels,
+      first: rest, s.pointers, rowStep: s.pointerStride, step: 1
+    ) { P($0, c, first: rest) }
+    let bias = s.bias.map { load($0 + c, first: rest) }
+    store(upper, s, c, rest, bias, at: c)
+    if let row = s.lowerRow { store(lower, s, c, rest, bias, at: row &+ c) }
+  }
+
+  /// Adds, for the pixels of two neighbouring output rows, or of the upper one alone, what the input rows `rows` have
+  /// for them. `line`: what the first of them reads in the first of these rows, `step` before what the next one reads.
+  @inlinable @inline(__always)
+  static func addRows<P: PixelVectors, Place>(
+    _ rows: Range<Int>, height: Int, width: Int, hasLower: Bool, _ upper: inout P, _ lower: inout P,
+    _ weights: UnsafePointer<Float>, _ weightStride: Int, first rest: Int, _ line: UnsafePointer<Place>, rowStep: Int,
+    step: Int, _ read: (UnsafePointer<Place>) -> P
+  ) where P.L == Self {
+    let kernelRow = width &* weightStride
+    var (row, line, w) = (rows.lowerBound, line, weights + rows.lowerBound &* kernelRow)
+    // Rows that only one of the two reads apart, and loops that run at least once: where they meet what went another
+    // way, all sums would move from register to register.
+    while row < rows.upperBound, row == 0 || !hasLower {
+      let end = line + width &* step
       var p = line
-      if s.lowerRow == nil || row == 0 {
-        while p < end {
-          upper.add(load(w, first: rest), P(p, c, first: rest))
-          p += 1
-          w += s.channels
-        }
-      } else if row == s.height {
-        w -= kernelRow
-        while p < end {
-          lower.add(load(w, first: rest), P(p, c, first: rest))
-          p += 1
-          w += s.channels
-        }
-      } else {
-        while p < end {
-          let x = P(p, c, first: rest)
-          upper.add(load(w, first: rest), x)
-          lower.add(load(w - kernelRow, first: rest), x)
-          p += 1
-          w += s.channels
-        }
-      }
-      line += s.pointerStride
+      repeat {
+        upper.add(load(w, first: rest), read(p))
+        p += step
+        w += weightStride
+      } while p < end
+      line += rowStep
+      row = row &+ 1
     }
-    store(upper, s, c, rest, at: c)
-    if let row = s.lowerRow { store(lower, s, c, rest, at: row &+ c) }
+    while row < min(rows.upperBound, height) {
+      let end = line + width &* step
+      var p = line
+      repeat {
+        let x = read(p)
+        upper.add(load(w, first: rest), x)
+        lower.add(load(w - kernelRow, first: rest), x)
+        p += step
+        w += weightStride
+      } while p < end
+      line += rowStep
+      row = row &+ 1
+    }
+    guard row < rows.upperBound else { return }
+    w -= kernelRow
+    let end = line + width &* step
+    repeat {
+      lower.add(load(w, first: rest), read(line))
+      line += step
+      w += weightStride
+    } while line < end
   }
 
   /// Stores the sums of the pixels that are there, the first of them `place` floats behind the output's start.
   @inlinable @inline(__always)
   static func store<P: PixelVectors>(
-    _ sums: P, _ s: DepthwiseSlide, _ c: Int, _ rest: Int, at place: Int
+    _ sums: P, _ s: DepthwiseSlide, _ c: Int, _ rest: Int, _ bias: V?, at place: Int
   ) where P.L == Self {
-    let bias = s.bias.map { load($0 + c, first: rest) }
     sums.forEach { pixel, sum in
       guard pixel < s.pixels else { return }
       let place = place &+ pixel &* s.channels

@@ -8,6 +8,7 @@ extension Kernels {
     _ c: Convolution, _ input: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
     into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
   ) {
+    if c.readsOften { return convolvePlanes(c, input, weights, into: output, epilogue, parallel) }
     let slides = c.strideX == 1 && c.dilationX == 1
     // Two rows of the output have all rows of the input but one in common.
     let height = slides && c.strideY == 1 && c.dilationY == 1 ? 2 : 1
@@ -94,7 +95,51 @@ extension Kernels {
   }
 }
 
+extension Kernels {
+  /// Large kernels, by `DepthwisePlane`: of some rows of the output, a vector of channels at a time.
+  private func convolvePlanes(
+    _ c: Convolution, _ input: UnsafePointer<Float>, _ weights: UnsafePointer<Float>,
+    into output: UnsafeMutablePointer<Float>, _ epilogue: Epilogue, _ parallel: Parallel
+  ) {
+    // So many rows that few of those of the map are copied twice, and that the copy stays near.
+    let (lanes, height, clamp) = (table.planeChannels, min(14, c.outputHeight), epilogue.activation?.clampRange)
+    let blocks = (c.outputChannels + lanes - 1) / lanes
+    let strips = (c.outputHeight + height - 1) / height
+    let floats = table.planeScratch(height, c.outputWidth, c.kernelHeight, c.kernelWidth)
+    parallel.forEach(c.batch * strips * blocks) { range in
+      withUnsafeTemporaryAllocation(byteCount: 4 * floats, alignment: 64) { memory in
+        guard let scratch = memory.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
+        for task in range {
+          let (image, strip, channel) = (task / blocks / strips, task / blocks % strips, task % blocks * lanes)
+          let rows = strip * height..<min(c.outputHeight, (strip + 1) * height)
+          let channels = channel..<min(c.outputChannels, channel + lanes)
+          let first = (image * c.outputHeight + rows.lowerBound) * c.outputWidth
+          let place = first * c.outputChannels + channel
+          table.plane(
+            DepthwisePlane(
+              input: input + (image * c.inputHeight * c.inputWidth * c.inputChannels + channel),
+              inputHeight: c.inputHeight, inputWidth: c.inputWidth, top: rows.lowerBound - c.padTop, left: -c.padLeft,
+              rows: rows.count, pixels: c.outputWidth, height: c.kernelHeight, width: c.kernelWidth,
+              channels: channels.count, stride: c.outputChannels, weights: weights + channel,
+              bias: epilogue.bias.map { $0 + channel }, residual: epilogue.residual.map { $0 + place },
+              output: output + place, low: clamp?.lowerBound ?? -.infinity, high: clamp?.upperBound ?? .infinity,
+              scratch: scratch))
+          applyUnclamped(
+            epilogue, output, stride: c.outputChannels, first..<first + rows.count * c.outputWidth, channels)
+        }
+      }
+    }
+  }
+}
+
 extension Kernels.Convolution {
+  /// Whether a copy of what some rows read pays: the taps are many, read what those of the neighbours read too, and the
+  /// copy stays in the second-level cache.
+  fileprivate var readsOften: Bool {
+    kernelHeight * kernelWidth >= 25 && max(kernelHeight, kernelWidth) <= 15 && outputWidth <= 256
+      && max(strideX, strideY, dilationX, dilationY) == 1
+  }
+
   /// Fills in [taps, 4]: where four neighbouring pixels of one output row (rows of all pictures counted) read.
   fileprivate func point(
     _ pointers: UnsafeMutablePointer<UnsafePointer<Float>>, row: Int, firstX: Int, _ input: UnsafePointer<Float>,
