@@ -65,8 +65,8 @@ extension Lanes {
     return fma(power - splat(1), power, q)
   }
 
-  /// `1 + exp(-x)` for what divides by it, within 2e-7 of itself; infinity up to -88.4. A vector waits for the one before
-  /// where too many of its instructions wait for each other, so it has a polynomial one degree lower than `exp`.
+  /// `1 + exp(-x)` for what divides by it, within 2e-7 of itself; infinity up to -88.4. Its instructions wait for each
+  /// other, and vectors behind it for them: so few as can be, with a polynomial one degree lower than that of `exp`.
   @inlinable @inline(__always)
   static func onePlusExp(minus x: V) -> V {
     let x = clamp(x, splat(-89), splat(87))

@@ -8,6 +8,7 @@ struct DepthwiseTests {
     .init(batch: 2, 7, 5, 37, to: 37, kernel: (7, 7), pads: (3, 3, 3, 3), groups: 37),
     .init(9, 10, 5, to: 5, kernel: (3, 2), stride: (2, 3), pads: (0, 1, 2, 0), dilation: (1, 2), groups: 5),
     .init(11, 15, 20, to: 20, kernel: (3, 5), stride: (2, 1), pads: (2, -1, 1, 3), dilation: (2, 1), groups: 20),
+    .init(31, 20, 20, to: 20, kernel: (5, 5), pads: (7, 2, 6, 9), groups: 20),
     .init(3, 30, 16, to: 16, kernel: (5, 3), pads: (4, 3, 4, 2), groups: 16),
     .init(1, 9, 33, to: 33, kernel: (1, 9), pads: (0, 4, 0, 4), groups: 33),
   ]
