@@ -46,7 +46,7 @@ struct ScoreTail {
   }
 
   /// Chains of multiples that are followed.
-  private static let mostSteps = 16
+  private static let mostSteps = 64
 
   func find(_ output: ValueID, depth: Int = 0) -> Found {
     let found = ending(output, depth)
