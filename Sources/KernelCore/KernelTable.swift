@@ -7,8 +7,8 @@ public struct KernelTable: Sendable {
   public let panelWidth: @Sendable (_ columnsLeft: Int) -> Int
   public let multiply: @Sendable (_ block: Block, _ first: Int, _ end: Int) -> Void
   public let multiplyTransposed: @Sendable (_ product: TransposedProduct, _ first: Int, _ end: Int) -> Void
-  public let evaluate: @Sendable (_ height: PatchHeight, _ pixels: PatchPixels) -> Void
-  public let interpolate: @Sendable (_ height: PatchHeight, _ outputs: PatchOutputs) -> Void
+  public let evaluate: @Sendable (_ patch: Patch, _ pixels: PatchPixels) -> Void
+  public let interpolate: @Sendable (_ patch: Patch, _ outputs: PatchOutputs) -> Void
   public let depthwise: @Sendable (_ strip: DepthwiseStrip) -> Void
   /// Output pixels of a `DepthwiseSlide`.
   public let slidePixels: Int

@@ -1,17 +1,25 @@
-/// Winograd's convolution of 3×3 and stride 1 (Lavin and Gray, arXiv 1509.09308): a patch of 4 columns and 4 or 2 rows
-/// of outputs, and the pixels under it, are polynomials in two variables. Their values at a few points are multiplied,
-/// one product over the channels for each point, and the outputs are interpolated from these.
+/// Winograd's convolution of stride 1 (Lavin and Gray, arXiv 1509.09308): a patch of outputs, and the pixels under it, are
+/// polynomials in two variables. Their values at a few points are multiplied, one product over the channels for each
+/// point, and the outputs are interpolated from these.
 ///
-/// The points of four outputs are 0, ±3/4, ±3/2 and ∞: every factor is exact in float32, and at the logits of networks
-/// the error is that of the direct sums; with the usual 0, ±1, ±2, ∞ it is twice as large. Those of two are 0, ±1, ∞.
-public enum PatchHeight: Int, Sendable {
-  case two = 2
-  case four = 4
+/// As many points are needed as a patch has pixels under it. Those of six are 0, ±3/4, ±3/2 and ∞: every factor is exact in
+/// float32, and at the logits of networks the error is that of the direct sums; with the usual 0, ±1, ±2, ∞ it is twice
+/// as large. Those of four are 0, ±1, ∞.
+public enum Patch: String, Sendable {
+  /// Rows by columns of outputs, of kernels of 3×3.
+  case twoByFour, fourByFour
+  /// Of kernels of 5×5.
+  case twoByTwo
 
+  /// Outputs down and across.
+  @inlinable public var rows: Int { self == .fourByFour ? 4 : 2 }
+  @inlinable public var columns: Int { self == .twoByTwo ? 2 : 4 }
   /// Rows of pixels under a patch, and points down.
-  @inlinable public var points: Int { rawValue &+ 2 }
+  @inlinable public var pointRows: Int { self == .twoByFour ? 4 : 6 }
+  /// Columns of pixels under a patch, and points across.
+  @inlinable public static var pointColumns: Int { 6 }
   /// All points, down times across.
-  @inlinable public var pointCount: Int { points &* 6 }
+  @inlinable public var pointCount: Int { pointRows &* Self.pointColumns }
 }
 
 /// The pixels under a patch, and where their polynomial's values go.
@@ -156,14 +164,31 @@ public enum FourOutputs: PatchAxis {
   }
 }
 
+/// Two outputs of five taps, from the values at the points of four of three.
+public enum TwoOutputsOfFive: PatchAxis {
+  @inlinable @inline(__always)
+  public static var points: Int { FourOutputs.points }
+  @inlinable @inline(__always)
+  public static var outputs: Int { 2 }
+
+  @inlinable @inline(__always)
+  public static func evaluate<L: Lanes>(_: L.Type, _ pixel: (Int) -> L.V, _ put: (Int, L.V) -> Void) {
+    FourOutputs.evaluate(L.self, pixel, put)
+  }
+
+  @inlinable @inline(__always)
+  public static func interpolate<L: Lanes>(_: L.Type, _ product: (Int) -> L.V, _ put: (Int, L.V) -> Void) {
+    let (x1, x2, x3, x4) = (product(1), product(2), product(3), product(4))
+    put(0, product(0) + ((x1 + x2) + (x3 + x4)))
+    put(1, L.fma(L.fma(product(5), x3 - x4, L.splat(1.5)), x1 - x2, L.splat(0.75)))
+  }
+}
+
 extension Lanes {
   /// From the pixels under a patch to values at the points.
   @inlinable @inline(__always)
-  static func evaluate(_ height: PatchHeight, _ p: PatchPixels) {
-    switch height {
-    case .two: evaluate(TwoOutputs.self, p)
-    case .four: evaluate(FourOutputs.self, p)
-    }
+  static func evaluate(_ patch: Patch, _ p: PatchPixels) {
+    if patch == .twoByFour { evaluate(TwoOutputs.self, p) } else { evaluate(FourOutputs.self, p) }
   }
 
   @inlinable @inline(__always)
@@ -197,25 +222,28 @@ extension Lanes {
 
   /// From the products at the points of a patch to its outputs.
   @inlinable @inline(__always)
-  static func interpolate(_ height: PatchHeight, _ p: PatchOutputs) {
-    switch height {
-    case .two: interpolate(TwoOutputs.self, p)
-    case .four: interpolate(FourOutputs.self, p)
+  static func interpolate(_ patch: Patch, _ p: PatchOutputs) {
+    switch patch {
+    case .twoByFour: interpolate(TwoOutputs.self, FourOutputs.self, p)
+    case .fourByFour: interpolate(FourOutputs.self, FourOutputs.self, p)
+    case .twoByTwo: interpolate(TwoOutputsOfFive.self, TwoOutputsOfFive.self, p)
     }
   }
 
   @inlinable @inline(__always)
-  static func interpolate<Down: PatchAxis>(_: Down.Type, _ p: PatchOutputs) {
+  static func interpolate<Down: PatchAxis, Across: PatchAxis>(_: Down.Type, _: Across.Type, _ p: PatchOutputs) {
     var c = 0
     while c &+ count <= p.channels {
-      interpolate(Down.self, p, c, count)
+      interpolate(Down.self, Across.self, p, c, count)
       c = c &+ count
     }
-    if c < p.channels { interpolate(Down.self, p, c, p.channels &- c) }
+    if c < p.channels { interpolate(Down.self, Across.self, p, c, p.channels &- c) }
   }
 
   @inlinable @inline(__always)
-  static func interpolate<Down: PatchAxis>(_: Down.Type, _ p: PatchOutputs, _ c: Int, _ rest: Int) {
+  static func interpolate<Down: PatchAxis, Across: PatchAxis>(
+    _: Down.Type, _: Across.Type, _ p: PatchOutputs, _ c: Int, _ rest: Int
+  ) {
     var j = 0
     while j < 6 {
       let source = p.products + (j &* p.pointStride &+ c)
@@ -230,7 +258,7 @@ extension Lanes {
     while i < p.rows.upperBound {
       let row = p.scratch + i &* 6 &* count
       let first = i &* p.rowStride &+ c
-      FourOutputs.interpolate(Self.self, { load(row + $0 &* count) }) { j, output in
+      Across.interpolate(Self.self, { load(row + $0 &* count) }) { j, output in
         guard j >= left, j < right else { return }
         let place = first &+ j &* p.pixelStride
         var v = output

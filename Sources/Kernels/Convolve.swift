@@ -6,14 +6,14 @@ extension Kernels {
   public func convolutionWorkspace(_ c: Convolution, _ packing: Packing, threads: Int) -> Int {
     switch packing.order {
     case .byChannel: return 0
-    case .points(let height): return Winograd(c, height, self, threads: threads).workspace(threads: threads)
+    case .points(let patch): return Winograd(c, patch, self, threads: threads).workspace(threads: threads)
     case .panels, .rows: return Windows(c, packing, self, threads: threads).slotBytes * max(1, threads)
     }
   }
 
   /// `packed`: weights as `packing`, which is of this convolution and these kernels. The workspace is 64-byte aligned.
   ///
-  /// Where `Convolution.patchHeight` says so, by Winograd's algorithm: sums that are zero come out as a rounding error
+  /// Where `Convolution.patch` says so, by Winograd's algorithm: sums that are zero come out as a rounding error
   /// then, and NaN or infinity reaches all outputs of the patches that read it.
   public func convolve(
     _ c: Convolution, _ input: UnsafePointer<Float>, _ packed: UnsafePointer<Float>, as packing: Packing,
@@ -22,8 +22,8 @@ extension Kernels {
   ) {
     switch packing.order {
     case .byChannel: return convolveDepthwise(c, input, packed, into: output, epilogue, parallel)
-    case .points(let height):
-      return Winograd(c, height, self, threads: parallel.threads).run(
+    case .points(let patch):
+      return Winograd(c, patch, self, threads: parallel.threads).run(
         self, .whole(input), packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }

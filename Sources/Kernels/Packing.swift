@@ -23,8 +23,8 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
     case panels
     /// One panel as wide as the matrix, as OpenBLAS has it.
     case rows
-    /// Values of 3×3 kernels at the points of Winograd's algorithm; each point as panels of one tap.
-    case points(PatchHeight)
+    /// Values of kernels at the points of Winograd's algorithm; each point as panels of one tap.
+    case points(Patch)
     /// A kernel for each channel: [taps, channels].
     case byChannel
 
@@ -32,7 +32,7 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
       switch self {
       case .panels: "panels"
       case .rows: "rows"
-      case .points(let height): "points \(height.rawValue)"
+      case .points(let patch): "points \(patch.rawValue)"
       case .byChannel: "byChannel"
       }
     }
@@ -57,7 +57,7 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
     let columns = columns / panel * panel + lastPanel
     return switch order {
     case .panels, .rows: taps * words * columns
-    case .points(let height): height.pointCount * channels * columns
+    case .points(let patch): patch.pointCount * channels * columns
     case .byChannel: taps * columns
     }
   }
@@ -82,8 +82,8 @@ extension Kernels {
         lastPanel: 0, panel: 1)
     }
     let numbers = known ? numbers(channels: channels, columns: columns) : .float32
-    if let height = patchHeight(c), !isFaster(numbers, than: height) {
-      return packing(.float32, .points(height), groups: c.groups, taps: taps, channels: channels, columns: columns)
+    if let patch = patch(c), !isFaster(numbers, than: patch) {
+      return packing(.float32, .points(patch), groups: c.groups, taps: taps, channels: channels, columns: columns)
     }
     return packing(numbers, .panels, groups: c.groups, taps: taps, channels: channels, columns: columns)
   }
@@ -155,9 +155,9 @@ extension Kernels {
         let target = target + group * packing.groupCount
         switch packing.order {
         case .panels, .rows: packPanels(first, packing, places, scale, into: target, parallel)
-        case .points(let height):
+        case .points(let patch):
           packAtPoints(
-            height, first, channels: packing.channels, columns: packing.columns, scale: scale, into: target, parallel)
+            patch, first, channels: packing.channels, columns: packing.columns, scale: scale, into: target, parallel)
         case .byChannel: packByChannel(first, packing, scale, into: target)
         }
       }

@@ -55,8 +55,8 @@ extension Kernels {
 
   /// Whether a layer that Winograd's algorithm could compute is faster summed directly in these numbers: with AVX-512
   /// as measured, with AMX by the rates of multiplications.
-  func isFaster(_ numbers: Packing.Numbers, than height: PatchHeight) -> Bool {
-    numbers == .bfloat16 && (height == .two || tiles != nil)
+  func isFaster(_ numbers: Packing.Numbers, than patch: Patch) -> Bool {
+    numbers == .bfloat16 && (patch == .twoByFour || tiles != nil)
   }
 
   /// Whether the channels are whole steps of the tiles. What is multiplied by them follows from the shape alone.

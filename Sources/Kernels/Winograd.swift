@@ -3,18 +3,20 @@ import Parallel
 import Tensors
 
 extension Kernels.Convolution {
-  /// How high the patches are of which Winograd's algorithm makes the output, or nil where the sums are direct.
+  /// The patches of which Winograd's algorithm makes the output, or nil where the sums are direct.
   ///
   /// Only the shape of the layer decides, never the batch or the threads, so that these do not change a bit. Small
   /// sides waste parts of their patches, and read weights four times as large for few of them; with few channels the
   /// transforms weigh more than the products.
-  var patchHeight: PatchHeight? {
+  var patch: Patch? {
     let channels = min(inputChannels, outputChannels) / max(1, groups)
-    guard kernelHeight == 3, kernelWidth == 3, strideY == 1, strideX == 1, dilationY == 1, dilationX == 1,
-      channels >= 32
-    else { return nil }
     let side = min(outputHeight, outputWidth)
-    return side >= 20 ? .four : side >= 12 ? .two : nil
+    guard strideY == 1, strideX == 1, dilationY == 1, dilationX == 1, channels >= 32, side >= 12 else { return nil }
+    return switch (kernelHeight, kernelWidth) {
+    case (3, 3): side >= 20 ? .fourByFour : .twoByFour
+    case (5, 5): .twoByTwo
+    default: nil
+    }
   }
 }
 
@@ -27,7 +29,7 @@ extension Kernels.Convolution {
 /// is divided.
 struct Winograd {
   let c: Kernels.Convolution
-  let height: PatchHeight
+  let patch: Patch
   /// Of one group.
   let channels, columns: Int
   /// Columns of the packed weights: whole panels.
@@ -41,18 +43,18 @@ struct Winograd {
 
   /// `patches`: how many there are, where they are not those of the whole maps.
   init(
-    _ c: Kernels.Convolution, _ height: PatchHeight, _ kernels: Kernels, patches some: Int? = nil, threads: Int
+    _ c: Kernels.Convolution, _ patch: Patch, _ kernels: Kernels, patches some: Int? = nil, threads: Int
   ) {
     self.c = c
-    self.height = height
+    self.patch = patch
     (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
     packedColumns = kernels.packedCount(depth: 1, columns: columns)
-    patchesAcross = (c.outputWidth + 3) / 4
-    patchesPerImage = patchesAcross * ((c.outputHeight + height.rawValue - 1) / height.rawValue)
+    patchesAcross = (c.outputWidth + patch.columns - 1) / patch.columns
+    patchesPerImage = patchesAcross * ((c.outputHeight + patch.rows - 1) / patch.rows)
     patches = some ?? patchesPerImage * c.batch
     (valueRow, productRow) = (Self.rounded(channels), Self.rounded(packedColumns))
-    isShared = height.pointCount * channels * packedColumns > Self.cachedWeights
-    let patchFloats = height.pointCount * (valueRow + productRow)
+    isShared = patch.pointCount * channels * packedColumns > Self.cachedWeights
+    let patchFloats = patch.pointCount * (valueRow + productRow)
     let wish = isShared ? Self.sharedFloats / patchFloats : Self.ownFloats / patchFloats
     let fewest = max(1, (patches + max(12, wish) - 1) / max(12, wish))
     let alike = fewest.roundedUp(to: max(1, threads))
@@ -76,7 +78,7 @@ struct Winograd {
 
   // MARK: Memory
 
-  private var blockBytes: Int { 4 * height.pointCount * (valuePlane + productPlane) }
+  private var blockBytes: Int { 4 * patch.pointCount * (valuePlane + productPlane) }
 
   /// A `Scratch`, pointers to the pixels of a patch, a vector of each point, zeros in place of padding.
   private var slotBytes: Int {
@@ -143,14 +145,14 @@ struct Winograd {
   }
 
   /// Floats of the packed weights of a group.
-  private var groupWeightCount: Int { height.pointCount * channels * packedColumns }
+  private var groupWeightCount: Int { patch.pointCount * channels * packedColumns }
 
   private func computeAlone(_ block: Range<Int>, group: Int, _ o: Operands, _ memory: UnsafeMutableRawPointer) {
     let values = memory.assumingMemoryBound(to: Float.self)
-    let products = values + height.pointCount * valuePlane
+    let products = values + patch.pointCount * valuePlane
     let slot = slot(memory + blockBytes)
     evaluate(o, block, group, values, block.lowerBound, slot)
-    for point in 0..<height.pointCount {
+    for point in 0..<patch.pointCount {
       multiply(
         o.kernels, point, 0..<block.count, 0..<packedColumns, values, o.packed + group * groupWeightCount, products,
         slot)
@@ -161,7 +163,7 @@ struct Winograd {
   /// Each of the three stages is divided among the threads.
   private func computeTogether(_ block: Range<Int>, group: Int, _ o: Operands, _ memory: UnsafeMutableRawPointer) {
     let values = memory.assumingMemoryBound(to: Float.self)
-    let products = values + height.pointCount * valuePlane
+    let products = values + patch.pointCount * valuePlane
     func slot(_ i: Int) -> Slot { self.slot(memory + blockBytes + i * slotBytes) }
     func patches(_ part: Range<Int>) -> Range<Int> {
       block.lowerBound + part.lowerBound..<block.lowerBound + part.upperBound
@@ -171,11 +173,11 @@ struct Winograd {
     }
     let grid = TaskGrid(rows: block.count, columns: packedColumns, rowFloats: channels, threads: 1) { rowBlocks in
       let threads = o.parallel.threads
-      let chunks = threads == 1 ? 1 : max(1, 4 * threads / (rowBlocks * height.pointCount))
+      let chunks = threads == 1 ? 1 : max(1, 4 * threads / (rowBlocks * patch.pointCount))
       let panels = (packedColumns + o.kernels.panelWidth - 1) / o.kernels.panelWidth
       return (panels + chunks - 1) / chunks * o.kernels.panelWidth
     }
-    o.parallel.forEachTask(height.pointCount * grid.count) { task, i in
+    o.parallel.forEachTask(patch.pointCount * grid.count) { task, i in
       let (rows, columns) = grid[task % grid.count]
       multiply(
         o.kernels, task / grid.count, rows, columns, values, o.packed + group * groupWeightCount, products, slot(i))
@@ -197,7 +199,7 @@ struct Winograd {
       case .regions(let list, let input): list.point(patch, of: input, c, firstChannel: group * channels, slot)
       }
       o.kernels.table.evaluate(
-        height,
+        self.patch,
         PatchPixels(
           pointers: slot.pixels, channels: channels, values: values + (patch - first) * valueRow,
           pointStride: valuePlane, scratch: slot.vectors))
@@ -207,13 +209,13 @@ struct Winograd {
   /// Fills in where the pixels under a patch are, or zeros.
   private func point(_ patch: Int, _ input: UnsafePointer<Float>, _ slot: Slot) {
     let (image, place) = patch.quotientAndRemainder(dividingBy: patchesPerImage)
-    let top = place / patchesAcross * height.rawValue - c.padTop
-    let left = place % patchesAcross * 4 - c.padLeft
+    let top = place / patchesAcross * self.patch.rows - c.padTop
+    let left = place % patchesAcross * self.patch.columns - c.padLeft
     let picture = input + image * c.inputHeight * c.inputWidth * c.inputChannels
     var next = slot.pixels
-    for y in top..<top + height.points {
+    for y in top..<top + self.patch.pointRows {
       let isRow = y >= 0 && y < c.inputHeight
-      for x in left..<left + 6 {
+      for x in left..<left + Patch.pointColumns {
         let isInside = isRow && x >= 0 && x < c.inputWidth
         next.pointee = isInside ? picture + (y * c.inputWidth + x) * c.inputChannels : UnsafePointer(slot.zeros)
         next += 1
@@ -245,7 +247,7 @@ struct Winograd {
         }
       let offset = target.pixel * c.outputChannels + group * columns
       o.kernels.table.interpolate(
-        height,
+        self.patch,
         PatchOutputs(
           products: products + (patch - first) * productRow, pointStride: productPlane, channels: columns,
           rows: target.rows, columns: target.columns, output: o.output + offset,
@@ -273,23 +275,23 @@ struct Winograd {
 
   private func target(_ patch: Int) -> Target {
     let (image, place) = patch.quotientAndRemainder(dividingBy: patchesPerImage)
-    let (y, x) = (place / patchesAcross * height.rawValue, place % patchesAcross * 4)
+    let (y, x) = (place / patchesAcross * self.patch.rows, place % patchesAcross * self.patch.columns)
     return Target(
-      pixel: (image * c.outputHeight + y) * c.outputWidth + x, rows: 0..<min(height.rawValue, c.outputHeight - y),
-      columns: 0..<min(4, c.outputWidth - x), rowPixels: c.outputWidth)
+      pixel: (image * c.outputHeight + y) * c.outputWidth + x, rows: 0..<min(self.patch.rows, c.outputHeight - y),
+      columns: 0..<min(self.patch.columns, c.outputWidth - x), rowPixels: c.outputWidth)
   }
 }
 
 extension Kernels {
-  /// `Convolution.patchHeight`, but for OpenBLAS, which has no transforms.
-  func patchHeight(_ c: Convolution) -> PatchHeight? { variant == .openblas ? nil : c.patchHeight }
+  /// `Convolution.patch`, but for OpenBLAS, which has no transforms.
+  func patch(_ c: Convolution) -> Patch? { variant == .openblas ? nil : c.patch }
 
   /// The time of a convolution in terms of direct sums; as measured, but for
   /// split numbers, of which three products are made.
   public func relativeCost(_ c: Convolution) -> Double {
     let numbers = numbers(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
-    guard let height = c.patchHeight, !isFaster(numbers, than: height) else { return 1 }
-    let ofFloat32 = height == .four ? 0.35 : 0.52
+    guard let patch = c.patch, !isFaster(numbers, than: patch) else { return 1 }
+    let ofFloat32 = patch == .fourByFour ? 0.35 : 0.45
     return switch numbers {
     case .float32: ofFloat32
     case .bfloat16: ofFloat32 / 0.55

@@ -152,6 +152,8 @@ struct ConvolutionTests {
     .init(21, 20, 70, to: 64, kernel: (3, 3), pads: (2, 2, 2, 2), groups: 2),
     .init(17, 14, 32, to: 32, kernel: (3, 3), pads: (-1, 2, 3, -2)),
     .init(11, 18, 104, to: 116, kernel: (3, 3), pads: (2, 1, 1, 1)),
+    .init(15, 18, 33, to: 39, kernel: (5, 5), pads: (2, 2, 2, 2)),
+    .init(16, 19, 64, to: 70, kernel: (5, 5), pads: (1, 0, 2, 3), groups: 2),
   ]
 
   @Test("A convolution equals the sums in double precision", arguments: variants, cases.indices)

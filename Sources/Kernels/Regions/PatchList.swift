@@ -7,22 +7,22 @@ import KernelCore
 /// Only pixels of regions are written. The others of these patches do not depend on what differs, but their rounding
 /// does: they keep the numbers of the image, or else regions would grow by a patch in each layer.
 struct PatchList {
-  let height: PatchHeight
+  let patch: Patch
   let pixels: RegionList
   /// In patches; one more than there are regions.
   private let starts: [Int]
 
-  init(_ height: PatchHeight, _ pixels: RegionList) {
-    (self.height, self.pixels) = (height, pixels)
+  init(_ patch: Patch, _ pixels: RegionList) {
+    (self.patch, self.pixels) = (patch, pixels)
     var starts = [0]
-    for region in pixels.regions { starts.append(starts[starts.count - 1] + Self.count(height, region)) }
+    for region in pixels.regions { starts.append(starts[starts.count - 1] + Self.count(patch, region)) }
     self.starts = starts
   }
 
   var count: Int { starts[starts.count - 1] }
 
-  static func count(_ height: PatchHeight, _ region: Region) -> Int {
-    region.isEmpty ? 0 : patches(region.rows, height.rawValue).count * patches(region.columns, 4).count
+  static func count(_ patch: Patch, _ region: Region) -> Int {
+    region.isEmpty ? 0 : patches(region.rows, patch.rows).count * patches(region.columns, patch.columns).count
   }
 
   private static func patches(_ range: Range<Int>, _ extent: Int) -> Range<Int> {
@@ -37,10 +37,10 @@ struct PatchList {
       if starts[middle] <= patch { form = middle } else { end = middle }
     }
     let region = pixels.regions[form]
-    let across = Self.patches(region.columns, 4)
+    let across = Self.patches(region.columns, self.patch.columns)
     let (row, column) = (patch - starts[form]).quotientAndRemainder(dividingBy: across.count)
-    let first = Self.patches(region.rows, height.rawValue).lowerBound
-    return (form, (first + row) * height.rawValue, (across.lowerBound + column) * 4)
+    let first = Self.patches(region.rows, self.patch.rows).lowerBound
+    return (form, (first + row) * self.patch.rows, (across.lowerBound + column) * self.patch.columns)
   }
 
   /// Fills in where the pixels under a patch are, or zeros.
@@ -50,9 +50,9 @@ struct PatchList {
     let (form, y, x) = place(patch)
     let (top, left) = (y - c.padTop, x - c.padLeft)
     var next = slot.pixels
-    for iy in top..<top + height.points {
+    for iy in top..<top + self.patch.pointRows {
       let row = input.row(iy, of: form, firstChannel: firstChannel, UnsafePointer(slot.zeros))
-      for ix in left..<left + 6 {
+      for ix in left..<left + Patch.pointColumns {
         next.pointee = row[ix]
         next += 1
       }
@@ -68,6 +68,7 @@ struct PatchList {
     let across = region.columns.count
     return Winograd.Target(
       pixel: pixels.starts[form] + (y - region.rows.lowerBound) * across + x - region.columns.lowerBound,
-      rows: written(region.rows, y, height.rawValue), columns: written(region.columns, x, 4), rowPixels: across)
+      rows: written(region.rows, y, self.patch.rows), columns: written(region.columns, x, self.patch.columns),
+      rowPixels: across)
   }
 }

@@ -10,8 +10,8 @@ extension Kernels {
   public func regionWorkspace(_ c: Convolution, _ packing: Packing, _ wanted: RegionList, threads: Int) -> Int {
     switch packing.order {
     case .byChannel: return 0
-    case .points(let height):
-      return Winograd(c, height, self, patches: PatchList(height, wanted).count, threads: threads).workspace(
+    case .points(let patch):
+      return Winograd(c, patch, self, patches: PatchList(patch, wanted).count, threads: threads).workspace(
         threads: threads)
     case .panels, .rows:
       return RegionWindows(c, packing, self, pixels: wanted.count, threads: threads).slotBytes * max(1, threads)
@@ -21,8 +21,8 @@ extension Kernels {
   /// What of computing the whole of a convolution computing a region of its result is.
   public func regionShare(_ c: Convolution, _ packing: Packing, _ region: Region) -> Double {
     let whole = Region(rows: 0..<c.outputHeight, columns: 0..<c.outputWidth)
-    if case .points(let height) = packing.order {
-      return Double(PatchList.count(height, region)) / Double(max(1, PatchList.count(height, whole)))
+    if case .points(let patch) = packing.order {
+      return Double(PatchList.count(patch, region)) / Double(max(1, PatchList.count(patch, whole)))
     }
     return Double(region.area) / Double(max(1, whole.area))
   }
@@ -38,9 +38,9 @@ extension Kernels {
     switch packing.order {
     case .byChannel:
       return convolveDepthwise(c, regions: wanted, of: input, packed, into: output, epilogue, parallel)
-    case .points(let height):
-      let patches = PatchList(height, wanted)
-      return Winograd(c, height, self, patches: patches.count, threads: parallel.threads).run(
+    case .points(let patch):
+      let patches = PatchList(patch, wanted)
+      return Winograd(c, patch, self, patches: patches.count, threads: parallel.threads).run(
         self, .regions(patches, input), packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }
