@@ -94,9 +94,20 @@ extension Kernels {
       rows: rows, depth: depth, a: a, aStride: aStride, weights: w, weightStride: depth, output: c,
       outputStride: cStride, bias: epilogue.bias, residual: epilogue.residual, low: clamp?.lowerBound ?? -.infinity,
       high: clamp?.upperBound ?? .infinity)
-    parallel.forEach((columns + 3) / 4, grain: max(1, Self.elementGrain / (4 * max(1, depth)))) { range in
+    let keptBytes = TransposedProduct.keptByteCount(rows: rows, depth: depth)
+    // A part that takes passes has whole blocks of columns.
+    let grain = max(keptBytes > 0 ? 8 : 1, Self.elementGrain / (4 * max(1, depth)))
+    parallel.forEach((columns + 3) / 4, grain: grain) { range in
       let range = 4 * range.lowerBound..<min(columns, 4 * range.upperBound)
-      table.multiplyTransposed(product, range.lowerBound, range.upperBound)
+      if keptBytes == 0 {
+        table.multiplyTransposed(product, range.lowerBound, range.upperBound)
+      } else {
+        withUnsafeTemporaryAllocation(byteCount: keptBytes, alignment: 64) { memory in
+          var own = product
+          own.kept = memory.baseAddress
+          table.multiplyTransposed(own, range.lowerBound, range.upperBound)
+        }
+      }
       applyUnclamped(epilogue, c, stride: cStride, 0..<rows, range)
     }
   }

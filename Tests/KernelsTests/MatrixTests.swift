@@ -128,7 +128,9 @@ struct MatrixTests {
 
   @Test("A product with a transposed, misaligned matrix equals the sums in double precision", arguments: variants)
   func multiplyTransposed(kernels: Kernels) {
-    for (i, size) in Self.sizes.enumerated() {
+    // Also many rows, more than a block has, of which each pass takes a part of the depth.
+    let deep = [7, 48, 55].map { Size(rows: $0, depth: 1031 + 1024 * ($0 % 2), columns: $0 % 2 == 0 ? 37 : 6) }
+    for (i, size) in (Self.sizes + deep).enumerated() {
       let product = Product(size, seed: i + 20)
       let whole = product.runTransposed(kernels)
       expect(whole, product.expected(), "\(size)")
@@ -138,10 +140,15 @@ struct MatrixTests {
 
   @Test("A row of a product does not depend on the other rows", arguments: variants)
   func rowsAlone(kernels: Kernels) {
-    let product = Product(Size(rows: 8, depth: 50, columns: 21), seed: 3)
+    for (rows, depth, columns) in [(8, 50, 21), (50, 2060, 37)] {
+      rowsAlone(kernels, Product(Size(rows: rows, depth: depth, columns: columns), seed: 3))
+    }
+  }
+
+  private func rowsAlone(_ kernels: Kernels, _ product: Product) {
     let all = product.run(kernels)
     let allTransposed = product.runTransposed(kernels)
-    for row in 0..<8 {
+    for row in 0..<product.size.rows {
       let one = Product(product, row: row)
       let place = row * product.cStride..<(row + 1) * product.cStride
       // How OpenBLAS adds up depends on the number of rows.
