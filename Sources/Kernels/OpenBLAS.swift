@@ -21,11 +21,28 @@ extension Kernels {
       a = UnsafePointer(gathered)
       stride = depth
     }
-    let output = product.output + (rows.lowerBound * product.stride + columns.lowerBound)
-    lp_sgemm(
-      Int32(rows.count), Int32(columns.count), Int32(depth), a, Int32(stride), product.weights + columns.lowerBound,
-      Int32(product.columns), output, Int32(product.stride))
-    finish(product, rows, columns)
+    let offset = rows.lowerBound * product.stride + columns.lowerBound
+    func multiply(into output: UnsafeMutablePointer<Float>, stride outputStride: Int) {
+      lp_sgemm(
+        Int32(rows.count), Int32(columns.count), Int32(depth), a, Int32(stride), product.weights + columns.lowerBound,
+        Int32(product.columns), output, Int32(outputStride))
+    }
+    guard let residual = product.epilogue.residual, residual == product.output else {
+      multiply(into: product.output + offset, stride: product.stride)
+      return finish(product, rows, columns)
+    }
+    // Sums would take the place of the residual.
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.count * columns.count) { memory in
+      guard let sums = memory.baseAddress else { return }
+      multiply(into: sums, stride: columns.count)
+      for i in 0..<rows.count {
+        let place = product.output + (offset + i * product.stride)
+        table.binary(.add, place, 1, sums + i * columns.count, 1, place, columns.count)
+      }
+    }
+    var rest = product
+    rest.epilogue.residual = nil
+    finish(rest, rows, columns)
   }
 
   /// The epilogue as passes over the rows.

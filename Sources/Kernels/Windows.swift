@@ -154,7 +154,7 @@ extension Kernels.Convolution {
   }
 
   /// Whether each row of the kernel is one tap.
-  fileprivate func mergesRows(_ packing: Packing) -> Bool {
+  func mergesRows(_ packing: Packing) -> Bool {
     groups == 1 && dilationX == 1 && kernelWidth > 1 && inputChannels <= 8 && packing.roundedWords == 0
   }
 

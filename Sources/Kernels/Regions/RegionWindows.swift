@@ -14,7 +14,7 @@ extension Kernels {
       return Winograd(c, patch, self, patches: PatchList(patch, wanted).count, threads: threads).workspace(
         threads: threads)
     case .panels, .rows:
-      return RegionWindows(c, packing, self, pixels: wanted.count, threads: threads).slotBytes * max(1, threads)
+      return RegionWindows(c, packing, self, wanted, threads: threads).slotBytes * max(1, threads)
     }
   }
 
@@ -44,8 +44,9 @@ extension Kernels {
         self, .regions(patches, input), packed, into: output, epilogue, workspace: workspace, parallel)
     case .panels, .rows: break
     }
-    let windows = RegionWindows(c, packing, self, pixels: wanted.count, threads: parallel.threads)
+    let windows = RegionWindows(c, packing, self, wanted, threads: parallel.threads)
     let grid = windows.grid
+    let order = windows.isOrdered ? PixelOrder(c, wanted) : nil
     parallel.forEachTask(c.groups * grid.count) { task, slot in
       let (rows, columnRange) = grid[task % grid.count]
       let group = task / grid.count
@@ -53,16 +54,33 @@ extension Kernels {
       let scratch = Scratch(memory, rows: grid.blockRows)
       let zeros = (memory + windows.scratchBytes).assumingMemoryBound(to: Float.self)
       zeros.update(repeating: 0, count: windows.channels)
-      windows.point(rows, wanted, input, group: group, scratch, zeros)
+      windows.point(rows, wanted, order, input, group: group, scratch, zeros)
       let first = group * windows.columns
-      let product = Product(
+      var product = Product(
         taps: windows.taps, channels: windows.channels, columns: windows.columns, numbers: packing.numbers,
         weights: packed + group * packing.groupCount, output: output + first, stride: c.outputChannels,
         epilogue: Epilogue(
           bias: epilogue.bias.map { $0 + first }, residual: epilogue.residual.map { $0 + first },
           activation: epilogue.activation),
         unit: c.runUnit(packing))
-      compute(product, rows, columnRange, scratch, zeros: UnsafePointer(zeros))
+      guard let order else {
+        return compute(product, rows, columnRange, scratch, zeros: UnsafePointer(zeros))
+      }
+      // Rows of the result that do not lie together come about elsewhere.
+      let own = (memory + windows.restOffset).assumingMemoryBound(to: Float.self)
+      func forEachRow(_ body: (_ own: UnsafeMutablePointer<Float>, _ place: Int) -> Void) {
+        for (i, row) in rows.enumerated() {
+          body(
+            own + (i * windows.columns + columnRange.lowerBound),
+            order.pixels[row].place * c.outputChannels + columnRange.lowerBound)
+        }
+      }
+      let (source, target) = (product.epilogue.residual, product.output)
+      if let source { forEachRow { $0.update(from: source + $1, count: columnRange.count) } }
+      (product.output, product.stride) = (own, windows.columns)
+      product.epilogue.residual = source == nil ? nil : UnsafePointer(own)
+      compute(product, 0..<rows.count, columnRange, scratch, zeros: UnsafePointer(zeros))
+      forEachRow { (target + $1).update(from: $0, count: columnRange.count) }
     }
   }
 
@@ -144,26 +162,52 @@ private struct RegionWindows {
   let grid: TaskGrid
   let taps, channels, columns: Int
   let scratchBytes: Int
-  /// Memory of one task: a `Scratch`, then zeros.
+  /// Whether each row of the kernel is one tap, as in `Windows`: runs of summands end with it there.
+  private let isMerged: Bool
+  /// Whether pixels are in the order of `PixelOrder`, not in that of the list.
+  let isOrdered: Bool
+  /// Memory of one task: a `Scratch`, then zeros, then rows of the result in their own order, or copies of the input.
   let slotBytes: Int
+  let restOffset: Int
 
-  init(_ c: Kernels.Convolution, _ packing: Packing, _ kernels: Kernels, pixels: Int, threads: Int) {
+  init(_ c: Kernels.Convolution, _ packing: Packing, _ kernels: Kernels, _ wanted: RegionList, threads: Int) {
     self.c = c
-    taps = c.kernelHeight * c.kernelWidth
-    (channels, columns) = (c.inputChannels / c.groups, c.outputChannels / c.groups)
+    isMerged = c.mergesRows(packing)
+    taps = isMerged ? c.kernelHeight : c.kernelHeight * c.kernelWidth
+    channels = c.inputChannels / c.groups * (isMerged ? c.kernelWidth : 1)
+    columns = c.outputChannels / c.groups
     let rounded = packing.roundedWords
+    let isBLAS = kernels.variant == .openblas
     grid = kernels.grid(
-      rows: pixels, columns: columns,
-      rowFloats: rounded > 0 ? taps * rounded : channels * c.strideX * c.strideY, threads: threads)
-    scratchBytes = Scratch.byteCount(rows: grid.blockRows, taps: taps, gathering: rounded)
-    slotBytes = scratchBytes + (4 * channels).roundedUp(to: 64)
+      rows: wanted.count, columns: columns,
+      rowFloats: rounded > 0 ? taps * rounded : c.inputChannels / c.groups * c.strideX * c.strideY, threads: threads)
+    // The sums of OpenBLAS depend on which rows go together.
+    isOrdered = !isMerged && !isBLAS && PixelOrder.pays(c, wanted)
+    scratchBytes = Scratch.byteCount(rows: grid.blockRows, taps: taps, gathering: isBLAS ? channels : rounded)
+    restOffset = scratchBytes + (4 * channels).roundedUp(to: 64)
+    let copied = isMerged ? c.kernelHeight * max(c.strideX, c.kernelWidth) * c.inputChannels : 0
+    slotBytes = restOffset + (4 * grid.blockRows * (isOrdered ? columns : copied)).roundedUp(to: 64)
   }
 
   func point(
-    _ pixels: Range<Int>, _ wanted: RegionList, _ input: PatchedMaps, group: Int, _ scratch: Scratch,
-    _ zeros: UnsafeMutablePointer<Float>
+    _ pixels: Range<Int>, _ wanted: RegionList, _ order: PixelOrder?, _ input: PatchedMaps, group: Int,
+    _ scratch: Scratch, _ zeros: UnsafeMutablePointer<Float>
   ) {
+    if isMerged { return pointToCopies(pixels, wanted, input, scratch, zeros) }
     let first = group * channels
+    if let order {
+      for (i, pixel) in order.pixels[pixels].enumerated() {
+        for ky in 0..<c.kernelHeight {
+          let iy = pixel.y * c.strideY - c.padTop + ky * c.dilationY
+          let row = input.row(iy, of: pixel.form, firstChannel: first, UnsafePointer(zeros))
+          for kx in 0..<c.kernelWidth {
+            scratch.pointers[(ky * c.kernelWidth + kx) * scratch.pointerStride + i] =
+              row[pixel.x * c.strideX - c.padLeft + kx * c.dilationX]
+          }
+        }
+      }
+      return
+    }
     wanted.forEachRun(in: pixels) { form, y, columns, place in
       for ky in 0..<c.kernelHeight {
         let iy = y * c.strideY - c.padTop + ky * c.dilationY
@@ -178,6 +222,30 @@ private struct RegionWindows {
             ix += c.strideX
           }
         }
+      }
+    }
+  }
+
+  /// Each run of pixels reads copies of what lies under it in the rows of the kernel.
+  private func pointToCopies(
+    _ pixels: Range<Int>, _ wanted: RegionList, _ input: PatchedMaps, _ scratch: Scratch,
+    _ zeros: UnsafeMutablePointer<Float>
+  ) {
+    var line = UnsafeMutableRawPointer(zeros) + (restOffset - scratchBytes)
+    wanted.forEachRun(in: pixels) { form, y, columns, place in
+      let width = (columns.count - 1) * c.strideX + c.kernelWidth
+      let left = columns.lowerBound * c.strideX - c.padLeft
+      for ky in 0..<c.kernelHeight {
+        let row = input.row(
+          y * c.strideY - c.padTop + ky * c.dilationY, of: form, firstChannel: 0, UnsafePointer(zeros))
+        let copy = line.assumingMemoryBound(to: Float.self)
+        for i in 0..<width {
+          let (pixel, target) = (row[left + i], copy + i * c.inputChannels)
+          for channel in 0..<c.inputChannels { target[channel] = pixel[channel] }
+        }
+        let pointers = scratch.pointers + (ky * scratch.pointerStride + place - pixels.lowerBound)
+        for i in 0..<columns.count { pointers[i] = UnsafePointer(copy + i * c.strideX * c.inputChannels) }
+        line += 4 * width * c.inputChannels
       }
     }
   }

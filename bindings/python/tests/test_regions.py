@@ -78,6 +78,13 @@ def residuals(n):
     return n("Relu", n("Add", narrow, convolution(n, x, 32, 48, 3, 2))), 48
 
 
+def small(n):
+    """Windows at the border of maps of 5×5 leave out what lies in the padding."""
+    x = n("Relu", convolution(n, stem(n, 32, 4), 32, 64, 3, 2))
+    y = n("Relu", convolution(n, x, 64, 64))
+    return n("Relu", n("Add", convolution(n, y, 64, 64), x)), 64
+
+
 def low(n):
     """Patches of two rows."""
     x = stem(n, stride=3)
@@ -86,7 +93,7 @@ def low(n):
 
 
 def wide(n):
-    """Rows of the kernel are taps of whole maps, of several to a run; those of regions are their pixels."""
+    """Rows of a kernel over few channels are taps, of whole maps and of regions, several to a run."""
     x = n("Relu", convolution(n, "x", 3, 40, 7, 2))
     return n("Relu", convolution(n, n("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2]), 40, 24, 1, pads=[0] * 4)), 24
 
@@ -152,7 +159,7 @@ def read_twice(n):
     return n("Concat", *parts, axis=1), 67
 
 
-BODIES = [residuals, low, wide, cut, pools, dilated, depthwise, grouped, gated, normalised, excited, read_twice]
+BODIES = [residuals, small, low, wide, cut, pools, dilated, depthwise, grouped, gated, normalised, excited, read_twice]
 WINDOWS = [(5, 5, 5, 5), (7, 3, 4, 3), (1, 11, 1, 9), (13, 4, 11, 2)]
 
 
