@@ -53,14 +53,30 @@ extension Kernels {
     into packed: UnsafeMutablePointer<Float>
   ) {
     let offsets = columns.map { 4 * $0 * matrix.columnStride }
-    for first in stride(from: 0, to: width, by: 8) {
-      let end = min(first + 8, offsets.count)
-      var row = packed
-      for k in depth {
-        let place = matrix.base + 4 * k * matrix.rowStride
-        for n in first..<max(first, end) { row[n] = place.loadUnaligned(fromByteOffset: offsets[n], as: Float.self) }
-        for n in max(first, end)..<min(first + 8, width) { row[n] = 0 }
-        row += width
+    depth.withUnsafeBufferPointer { depth in
+      for first in stride(from: 0, to: width, by: 8) {
+        let end = max(first, min(first + 8, offsets.count))
+        var row = packed
+        if end == first + 8 {
+          let own = offsets[first..<end]
+          let (a, b, c, d) = (own[first], own[first + 1], own[first + 2], own[first + 3])
+          let (e, f, g, h) = (own[first + 4], own[first + 5], own[first + 6], own[first + 7])
+          for k in depth {
+            let place = matrix.base + 4 * k * matrix.rowStride
+            func element(_ offset: Int) -> Float { place.loadUnaligned(fromByteOffset: offset, as: Float.self) }
+            let next = row + first
+            (next[0], next[1], next[2], next[3]) = (element(a), element(b), element(c), element(d))
+            (next[4], next[5], next[6], next[7]) = (element(e), element(f), element(g), element(h))
+            row += width
+          }
+          continue
+        }
+        for k in depth {
+          let place = matrix.base + 4 * k * matrix.rowStride
+          for n in first..<end { row[n] = place.loadUnaligned(fromByteOffset: offsets[n], as: Float.self) }
+          for n in end..<min(first + 8, width) { row[n] = 0 }
+          row += width
+        }
       }
     }
   }

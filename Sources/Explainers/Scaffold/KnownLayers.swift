@@ -119,15 +119,15 @@ extension KnownLayers.Layer {
 
   /// The columns that are not 0 in all rows; one where all are, so that there is a sum.
   private static func met(_ values: UnsafePointer<Float>, rows: Int, depth: Int) -> [Int] {
-    var isMet = [Bool](repeating: false, count: depth)
-    isMet.withUnsafeMutableBufferPointer { isMet in
-      guard let isMet = isMet.baseAddress else { return }
+    // Bits of all rows but their signs.
+    var bits = [UInt32](repeating: 0, count: depth)
+    bits.withUnsafeMutableBufferPointer { bits in
       for row in 0..<rows {
         let row = values + row * depth
-        for k in 0..<depth where row[k] != 0 { isMet[k] = true }
+        for k in 0..<depth { bits[k] |= row[k].bitPattern << 1 }
       }
     }
-    let met = isMet.indices.filter { isMet[$0] }
+    let met = bits.indices.filter { bits[$0] != 0 }
     return met.isEmpty && depth > 0 ? [0] : met
   }
 }
