@@ -158,7 +158,6 @@ extension Kernels.Convolution {
     groups == 1 && dilationX == 1 && kernelWidth > 1 && inputChannels <= 8 && packing.roundedWords == 0
   }
 
-  /// Summands of which runs have a multiple (`Product.unit`), the same for whole maps and for regions, whose taps are
-  /// not merged.
+  /// Summands of which runs have a multiple (`Product.unit`), the same for whole maps and for regions.
   func runUnit(_ packing: Packing) -> Int? { mergesRows(packing) ? kernelWidth * inputChannels : nil }
 }
