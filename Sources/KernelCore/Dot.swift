@@ -44,8 +44,8 @@ extension TransposedProduct {
   /// Rows and columns of a block, and the floats of each that a pass over the block takes: a page, so that rows do
   /// not push each other out of the caches whatever their stride. The second level holds a pass, the first `nearRows`.
   @inlinable static var block: (rows: Int, nearRows: Int, columns: Int, depth: Int) { (48, 6, 32, 1024) }
-  /// More rows take passes.
-  @inlinable static var rowsAtOnce: Int { 6 }
+  /// More rows take passes: of fewer, what passes keep in memory costs more than they save.
+  @inlinable static var rowsAtOnce: Int { 12 }
 
   /// Rows of a block with those of tiles that stick out below.
   @inlinable static func keptRows(_ rows: Int) -> Int { min(rows, block.rows) &+ 6 }
@@ -84,12 +84,12 @@ extension Lanes {
           let depth = k..<min(k &+ pass, p.depth)
           var r = top
           while r < bottom {
-            let near = min(r &+ block.nearRows, bottom)
+            let near = isAtOnce ? bottom : min(r &+ block.nearRows, bottom)
             var n = left
             while n < right {
               let place = (n &- left) &* TransposedProduct.keptRows(p.rows)
               let kept = p.kept.map { $0.assumingMemoryBound(to: V.self) + place }
-              transposedRows(p, top, r..<near, n, min(4, right &- n), depth, kept)
+              transposedRows(p, top, r..<near, n, min(4, right &- n), depth, kept, tallest: isAtOnce ? 3 : 6)
               n = n &+ 4
             }
             r = near
@@ -106,10 +106,10 @@ extension Lanes {
   @inlinable @inline(__always)
   static func transposedRows(
     _ p: TransposedProduct, _ top: Int, _ rows: Range<Int>, _ n: Int, _ columns: Int, _ depth: Range<Int>,
-    _ kept: UnsafeMutablePointer<V>?
+    _ kept: UnsafeMutablePointer<V>?, tallest: Int
   ) {
     typealias Three = DotStack<DotStack<DotRow<Self>, DotRow<Self>>, DotRow<Self>>
-    let tallest = hasTallTiles ? 6 : 3
+    let tallest = hasTallTiles ? tallest : 3
     // The tiles of the block share in asking for weights of the next pass, so that these come in a steady stream.
     let tiles = (min(p.rows &- top, TransposedProduct.block.rows) &+ tallest &- 1) / tallest
     let share = (3 &+ tiles) / tiles
@@ -119,7 +119,7 @@ extension Lanes {
       let left = rows.upperBound &- r
       let first = (r &- top) / tallest &* share
       let asked = min(first, 4)..<(depth.upperBound < p.depth ? min(first &+ share, 4) : min(first, 4))
-      if hasTallTiles && left > 3 {
+      if tallest > 3 && left > 3 {
         transposedTile(DotStack<Three, Three>.self, p, r, n, columns, depth, asked, kept)
         r = r &+ 6
       } else if left > 1 {
