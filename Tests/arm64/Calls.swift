@@ -24,7 +24,7 @@ public func multiply(
 
 @_cdecl("exponentials")
 public func exponentials(_ x: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ count: Int) {
-  tablePortable.unary(.exp, 0, 0, x, output, count)
+  tablePortable.unary(.exp, 0, 0, x, output, count, 1, count)
 }
 
 @_cdecl("sum_of_row")
