@@ -5,7 +5,7 @@
 /// As many points are needed as a patch has pixels under it. Those of six are 0, ±3/4, ±3/2 and ∞: every factor is exact in
 /// float32, and at the logits of networks the error is that of the direct sums; with the usual 0, ±1, ±2, ∞ it is twice
 /// as large. Those of four are 0, ±1, ∞.
-public enum Patch: String, Sendable {
+public enum Patch: Sendable {
   /// Rows by columns of outputs, of kernels of 3×3.
   case twoByFour, fourByFour
   /// Of kernels of 5×5.

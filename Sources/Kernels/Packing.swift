@@ -32,7 +32,7 @@ public struct Packing: Sendable, Hashable, CustomStringConvertible {
       switch self {
       case .panels: "panels"
       case .rows: "rows"
-      case .points(let patch): "points \(patch.rawValue)"
+      case .points(let patch): "points \(patch.rows)x\(patch.columns)"
       case .byChannel: "byChannel"
       }
     }
