@@ -153,6 +153,7 @@ extension Lanes {
     typealias Two = Stack<One, One>
     typealias Four = Stack<Two, Two>
     typealias Six = Stack<Four, Two>
+    typealias Eight = Stack<Four, Four>
     typealias Twelve = Stack<Six, Six>
     let depth = b.taps &* b.channels
     let next = b.weights + depth &* (n &+ Row.width)
@@ -163,6 +164,9 @@ extension Lanes {
       if hasTallTiles && left > 12 && left % 12 > 0 && left % 12 <= left / 12 {
         tile(Stack<Twelve, One>.self, b, r, n, ahead)
         r = r &+ 13
+      } else if hasTallTiles && (left == 7 || left == 8 || (left > 13 && left <= 16)) {
+        tile(Eight.self, b, r, n, ahead)
+        r = r &+ 8
       } else if hasTallTiles && left > 8 {
         tile(Twelve.self, b, r, n, ahead)
         r = r &+ 12

@@ -7,24 +7,24 @@
 /// as large. Those of four are 0, ±1, ∞.
 public enum Patch: Sendable {
   /// Rows by columns of outputs, of kernels of 3×3.
-  case twoByFour, fourByFour
+  case twoByTwo, twoByFour, fourByFour
   /// Of kernels of 5×5.
-  case twoByTwo
+  case twoByTwoOfFive
 
   /// Outputs down and across.
   @inlinable public var rows: Int { self == .fourByFour ? 4 : 2 }
-  @inlinable public var columns: Int { self == .twoByTwo ? 2 : 4 }
+  @inlinable public var columns: Int { self == .twoByFour || self == .fourByFour ? 4 : 2 }
   /// Rows of pixels under a patch, and points down.
-  @inlinable public var pointRows: Int { self == .twoByFour ? 4 : 6 }
+  @inlinable public var pointRows: Int { self == .twoByTwo || self == .twoByFour ? 4 : 6 }
   /// Columns of pixels under a patch, and points across.
-  @inlinable public static var pointColumns: Int { 6 }
+  @inlinable public var pointColumns: Int { self == .twoByTwo ? 4 : 6 }
   /// All points, down times across.
-  @inlinable public var pointCount: Int { pointRows &* Self.pointColumns }
+  @inlinable public var pointCount: Int { pointRows &* pointColumns }
 }
 
 /// The pixels under a patch, and where their polynomial's values go.
 public struct PatchPixels {
-  /// [points down, 6]: where each pixel's channels start.
+  /// [points down, points across]: where each pixel's channels start.
   public var pointers: UnsafePointer<UnsafePointer<Float>>
   public var channels: Int
   /// Point after point, `pointStride` floats apart; in each, channels up to a whole vector are written.
@@ -188,34 +188,41 @@ extension Lanes {
   /// From the pixels under a patch to values at the points.
   @inlinable @inline(__always)
   static func evaluate(_ patch: Patch, _ p: PatchPixels) {
-    if patch == .twoByFour { evaluate(TwoOutputs.self, p) } else { evaluate(FourOutputs.self, p) }
+    switch patch {
+    case .twoByTwo: evaluate(TwoOutputs.self, TwoOutputs.self, p)
+    case .twoByFour: evaluate(TwoOutputs.self, FourOutputs.self, p)
+    case .fourByFour, .twoByTwoOfFive: evaluate(FourOutputs.self, FourOutputs.self, p)
+    }
   }
 
   @inlinable @inline(__always)
-  static func evaluate<Down: PatchAxis>(_: Down.Type, _ p: PatchPixels) {
+  static func evaluate<Down: PatchAxis, Across: PatchAxis>(_: Down.Type, _: Across.Type, _ p: PatchPixels) {
     var c = 0
     while c &+ count <= p.channels {
-      evaluate(Down.self, p, c, count)
+      evaluate(Down.self, Across.self, p, c, count)
       c = c &+ count
     }
-    if c < p.channels { evaluate(Down.self, p, c, p.channels &- c) }
+    if c < p.channels { evaluate(Down.self, Across.self, p, c, p.channels &- c) }
   }
 
   /// The channels from `c` on, `rest` of them.
   @inlinable @inline(__always)
-  static func evaluate<Down: PatchAxis>(_: Down.Type, _ p: PatchPixels, _ c: Int, _ rest: Int) {
+  static func evaluate<Down: PatchAxis, Across: PatchAxis>(
+    _: Down.Type, _: Across.Type, _ p: PatchPixels, _ c: Int, _ rest: Int
+  ) {
+    let width = Across.points
     var j = 0
-    while j < 6 {
+    while j < width {
       Down.evaluate(
-        Self.self, { load(p.pointers[$0 &* 6 &+ j] + c, first: rest) },
-        { store($1, p.scratch + ($0 &* 6 &+ j) &* count) })
+        Self.self, { load(p.pointers[$0 &* width &+ j] + c, first: rest) },
+        { store($1, p.scratch + ($0 &* width &+ j) &* count) })
       j = j &+ 1
     }
     var i = 0
     while i < Down.points {
-      let row = p.scratch + i &* 6 &* count
-      let target = p.values + (i &* 6 &* p.pointStride &+ c)
-      FourOutputs.evaluate(Self.self, { load(row + $0 &* count) }, { store($1, target + $0 &* p.pointStride) })
+      let row = p.scratch + i &* width &* count
+      let target = p.values + (i &* width &* p.pointStride &+ c)
+      Across.evaluate(Self.self, { load(row + $0 &* count) }, { store($1, target + $0 &* p.pointStride) })
       i = i &+ 1
     }
   }
@@ -224,9 +231,10 @@ extension Lanes {
   @inlinable @inline(__always)
   static func interpolate(_ patch: Patch, _ p: PatchOutputs) {
     switch patch {
+    case .twoByTwo: interpolate(TwoOutputs.self, TwoOutputs.self, p)
     case .twoByFour: interpolate(TwoOutputs.self, FourOutputs.self, p)
     case .fourByFour: interpolate(FourOutputs.self, FourOutputs.self, p)
-    case .twoByTwo: interpolate(TwoOutputsOfFive.self, TwoOutputsOfFive.self, p)
+    case .twoByTwoOfFive: interpolate(TwoOutputsOfFive.self, TwoOutputsOfFive.self, p)
     }
   }
 
@@ -244,11 +252,13 @@ extension Lanes {
   static func interpolate<Down: PatchAxis, Across: PatchAxis>(
     _: Down.Type, _: Across.Type, _ p: PatchOutputs, _ c: Int, _ rest: Int
   ) {
+    let width = Across.points
     var j = 0
-    while j < 6 {
+    while j < width {
       let source = p.products + (j &* p.pointStride &+ c)
       Down.interpolate(
-        Self.self, { load(source + $0 &* 6 &* p.pointStride) }, { store($1, p.scratch + ($0 &* 6 &+ j) &* count) })
+        Self.self, { load(source + $0 &* width &* p.pointStride) },
+        { store($1, p.scratch + ($0 &* width &+ j) &* count) })
       j = j &+ 1
     }
     let (low, high) = (splat(p.low), splat(p.high))
@@ -256,7 +266,7 @@ extension Lanes {
     let (left, right) = (p.columns.lowerBound, p.columns.upperBound)
     var i = p.rows.lowerBound
     while i < p.rows.upperBound {
-      let row = p.scratch + i &* 6 &* count
+      let row = p.scratch + i &* width &* count
       let first = i &* p.rowStride &+ c
       Across.interpolate(Self.self, { load(row + $0 &* count) }) { j, output in
         guard j >= left, j < right else { return }

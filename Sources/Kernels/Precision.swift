@@ -56,7 +56,11 @@ extension Kernels {
   /// Whether a layer that Winograd's algorithm could compute is faster summed directly in these numbers: with AVX-512
   /// as measured, with AMX by the rates of multiplications.
   func isFaster(_ numbers: Packing.Numbers, than patch: Patch) -> Bool {
-    numbers == .bfloat16 && (patch == .twoByFour || tiles != nil)
+    switch numbers {
+    case .float32: false
+    case .bfloat16: patch == .twoByTwo || patch == .twoByFour || tiles != nil
+    case .splitBFloat16: patch == .twoByTwo
+    }
   }
 
   /// Whether the channels are whole steps of the tiles. What is multiplied by them follows from the shape alone.

@@ -6,15 +6,16 @@ extension Kernels.Convolution {
   /// The patches of which Winograd's algorithm makes the output, or nil where the sums are direct.
   ///
   /// Only the shape of the layer decides, never the batch or the threads, so that these do not change a bit. Small
-  /// sides waste parts of their patches, and read weights four times as large for few of them; with few channels the
+  /// sides waste parts of large patches, and read weights 36/9 or 24/9 times as large for few of them; of 7×7 outputs,
+  /// patches of two by two need 0.58 of the multiplications, with weights 16/9 times as large. With few channels the
   /// transforms weigh more than the products.
   var patch: Patch? {
     let channels = min(inputChannels, outputChannels) / max(1, groups)
     let side = min(outputHeight, outputWidth)
-    guard strideY == 1, strideX == 1, dilationY == 1, dilationX == 1, channels >= 32, side >= 12 else { return nil }
+    guard strideY == 1, strideX == 1, dilationY == 1, dilationX == 1, channels >= 32, side >= 7 else { return nil }
     return switch (kernelHeight, kernelWidth) {
-    case (3, 3): side >= 20 ? .fourByFour : .twoByFour
-    case (5, 5): .twoByTwo
+    case (3, 3): side >= 20 ? .fourByFour : side >= 11 ? .twoByFour : .twoByTwo
+    case (5, 5): .twoByTwoOfFive
     default: nil
     }
   }
@@ -215,7 +216,7 @@ struct Winograd {
     var next = slot.pixels
     for y in top..<top + self.patch.pointRows {
       let isRow = y >= 0 && y < c.inputHeight
-      for x in left..<left + Patch.pointColumns {
+      for x in left..<left + self.patch.pointColumns {
         let isInside = isRow && x >= 0 && x < c.inputWidth
         next.pointee = isInside ? picture + (y * c.inputWidth + x) * c.inputChannels : UnsafePointer(slot.zeros)
         next += 1
@@ -291,7 +292,12 @@ extension Kernels {
   public func relativeCost(_ c: Convolution) -> Double {
     let numbers = numbers(channels: c.inputChannels / c.groups, columns: c.outputChannels / c.groups)
     guard let patch = c.patch, !isFaster(numbers, than: patch) else { return 1 }
-    let ofFloat32 = patch == .fourByFour ? 0.35 : 0.45
+    let ofFloat32 =
+      switch patch {
+      case .twoByTwo: 0.65
+      case .twoByFour, .twoByTwoOfFive: 0.45
+      case .fourByFour: 0.35
+      }
     return switch numbers {
     case .float32: ofFloat32
     case .bfloat16: ofFloat32 / 0.55

@@ -59,8 +59,9 @@ private struct AxisPoints: Sendable {
   private static let six = [0, 0.75, -0.75, 1.5, -1.5]
 
   static func of(_ patch: Patch) -> (down: AxisPoints, across: AxisPoints) {
-    let across = AxisPoints(six, taps: patch == .twoByTwo ? 5 : 3)
-    return (patch == .twoByFour ? AxisPoints(four, taps: 3) : across, across)
+    let taps = patch == .twoByTwoOfFive ? 5 : 3
+    func axis(_ count: Int) -> AxisPoints { AxisPoints(count == 4 ? four : six, taps: taps) }
+    return (axis(patch.pointRows), axis(patch.pointColumns))
   }
 
   /// `finite`: the points but for ∞, which is always the last.

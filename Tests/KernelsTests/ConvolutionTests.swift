@@ -152,6 +152,10 @@ struct ConvolutionTests {
     .init(21, 20, 70, to: 64, kernel: (3, 3), pads: (2, 2, 2, 2), groups: 2),
     .init(17, 14, 32, to: 32, kernel: (3, 3), pads: (-1, 2, 3, -2)),
     .init(11, 18, 104, to: 116, kernel: (3, 3), pads: (2, 1, 1, 1)),
+    .init(7, 7, 64, to: 40, kernel: (3, 3), pads: (1, 1, 1, 1)),
+    .init(12, 9, 37, to: 33, kernel: (3, 3)),
+    .init(8, 15, 66, to: 78, kernel: (3, 3), pads: (2, 0, 1, 3), groups: 2),
+    .init(9, 7, 33, to: 39, kernel: (5, 5), pads: (2, 2, 2, 2)),
     .init(15, 18, 33, to: 39, kernel: (5, 5), pads: (2, 2, 2, 2)),
     .init(16, 19, 64, to: 70, kernel: (5, 5), pads: (1, 0, 2, 3), groups: 2),
   ]

@@ -19,7 +19,10 @@ struct WinogradTests {
       (.init(19, 40, 32, to: 32, kernel: (3, 3), pads: pads), 24),
       (.init(40, 12, 32, to: 32, kernel: (3, 3), pads: pads), 24),
       (.init(14, 14, 512, to: 512, kernel: (3, 3)), 24),
-      (.init(11, 40, 32, to: 32, kernel: (3, 3), pads: pads), 9),
+      (.init(11, 40, 32, to: 32, kernel: (3, 3), pads: pads), 24),
+      (.init(40, 10, 32, to: 32, kernel: (3, 3), pads: pads), 16),
+      (.init(7, 7, 512, to: 512, kernel: (3, 3), pads: pads), 16),
+      (.init(6, 40, 32, to: 32, kernel: (3, 3), pads: pads), 9),
       (.init(20, 20, 31, to: 32, kernel: (3, 3), pads: pads), 9),
       (.init(20, 20, 64, to: 31, kernel: (3, 3), pads: pads), 9),
       (.init(20, 20, 128, to: 128, kernel: (3, 3), pads: pads, groups: 4), 36),
@@ -27,11 +30,12 @@ struct WinogradTests {
       (.init(41, 41, 32, to: 32, kernel: (3, 3), stride: (2, 1), pads: pads), 9),
       (.init(41, 41, 32, to: 32, kernel: (3, 3), dilation: (1, 2)), 9),
       (.init(27, 12, 64, to: 192, kernel: (5, 5), pads: (2, 2, 2, 2)), 36),
-      (.init(27, 11, 64, to: 192, kernel: (5, 5), pads: (2, 2, 2, 2)), 25),
+      (.init(7, 11, 64, to: 192, kernel: (5, 5), pads: (2, 2, 2, 2)), 36),
+      (.init(27, 6, 64, to: 192, kernel: (5, 5), pads: (2, 2, 2, 2)), 25),
       (.init(27, 27, 64, to: 192, kernel: (5, 3), pads: (2, 1, 2, 1)), 15),
     ]
     for batch in [2, 64] {
-      cases += cases[..<4].map { c in
+      cases += cases[..<8].map { c in
         var c = c
         c.0.batch = batch
         return c
@@ -57,7 +61,7 @@ struct WinogradTests {
     for c in ConvolutionTests.patched where c.padTop == 1 && c.padLeft == 1 {
       var test = ConvolutionCase(c, seed: 8)
       let clean = test.run(kernels)
-      let (y, x) = (9, 6)
+      let (y, x) = (min(9, c.inputHeight - 1), 6)
       test.input[(y * c.inputWidth + x) * c.inputChannels + 5] = value
       let got = test.run(kernels)
       for pixel in 0..<c.outputHeight * c.outputWidth {
@@ -77,6 +81,8 @@ struct WinogradTests {
     for c in [
       Kernels.Convolution(batch: 3, 44, 47, 32, to: 33, kernel: (3, 3), pads: (1, 1, 1, 1)),
       Kernels.Convolution(batch: 13, 15, 14, 112, to: 116, kernel: (3, 3), pads: (1, 1, 1, 1)),
+      Kernels.Convolution(batch: 60, 7, 8, 40, to: 33, kernel: (3, 3), pads: (1, 1, 1, 1)),
+      Kernels.Convolution(batch: 5, 7, 7, 160, to: 164, kernel: (3, 3), pads: (1, 1, 1, 1)),
       Kernels.Convolution(batch: 3, 25, 26, 40, to: 33, kernel: (5, 5), pads: (2, 2, 2, 2)),
     ] {
       let test = ConvolutionCase(c, seed: 12)

@@ -52,7 +52,7 @@ struct PatchList {
     var next = slot.pixels
     for iy in top..<top + self.patch.pointRows {
       let row = input.row(iy, of: form, firstChannel: firstChannel, UnsafePointer(slot.zeros))
-      for ix in left..<left + Patch.pointColumns {
+      for ix in left..<left + self.patch.pointColumns {
         next.pointee = row[ix]
         next += 1
       }
