@@ -14,6 +14,7 @@ extension PlanBuilder {
     guard node.domain.isEmpty, node.outputs.count == 1, node.outputs[0] != nil else { return false }
     if node.operation == "Add", node.inputs.count == 2 { return try absorbRow(node) || absorbAddition(node) }
     if node.operation == "DequantizeLinear" { return try joinQuantization(node) }
+    if node.operation == "MaxPool" { return try absorbPool(node) }
     return try absorbActivation(node)
   }
 
@@ -134,6 +135,23 @@ extension PlanBuilder {
       return true
     }
     return false
+  }
+
+  /// Lets a convolution write the largest of 2×2 outputs alone. Nothing is absorbed behind that.
+  private mutating func absorbPool(_ node: Node) throws -> Bool {
+    guard fusesMaps, let value = node.inputs.first ?? nil, readers[value] == 1, !fetched.contains(value),
+      let maker = makers[value], let pooled = try drafts[maker].request?.pooled(by: request(for: node)),
+      case .buffer(let buffer)?? = drafts[maker].outputs.first
+    else { return false }
+    var fused = opened(drafts[maker].node)
+    fused.attributes[pooled] = .int(1)
+    fused.outputs = node.outputs
+    drafts[maker] = try replanned(maker, as: fused, inputs: drafts[maker].inputs)
+    guard let shape = drafts[maker].shape else { return false }
+    let operand = Operand(.float32, shape, layout: .channelsLast)
+    bufferSizes[buffer] = operand.byteCount
+    values[node.outputs[0]!] = Value(operand: operand, places: [operand.layout: .buffer(buffer)])
+    return true
   }
 
   /// The step of draft `i` planned again for `node`, which has the same result shape.

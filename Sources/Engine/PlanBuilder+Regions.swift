@@ -12,6 +12,7 @@ extension PlanBuilder {
     _ engine: Engine
   ) throws -> RegionalPlan? {
     guard let feed = declared.firstIndex(where: { $0.value == image }) else { return nil }
+    fusesMaps = false
     let live = try prepare(declared, [:], fetches)
     guard let known = values[image]?.operand, known.type == .float32, known.shape.rank == 4, known.shape[0] == 1 else {
       return nil

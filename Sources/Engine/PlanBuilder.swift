@@ -62,6 +62,8 @@ struct PlanBuilder {
   var bufferSizes: [Int] = []
   var feeds: [Operand] = []
   var fed: Set<ValueID> = []
+  /// Whether steps may take over what changes the extent of their maps. Not in plans by regions, which need each map.
+  var fusesMaps = true
   /// Whether values that are fed are a part of the plan.
   var isForKnownFeeds = false
   var fetched: Set<ValueID> = []

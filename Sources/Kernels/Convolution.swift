@@ -6,6 +6,9 @@ extension Kernels {
     public var outputHeight, outputWidth, outputChannels: Int
     public var kernelHeight, kernelWidth: Int
     public var strideY, strideX, padTop, padLeft, dilationY, dilationX, groups: Int
+    /// Of the outputs, only the largest of each window of 2×2 is written: [batch, outputHeight / 2, outputWidth / 2,
+    /// outputChannels]. Only where `Kernels.pools` says so.
+    public var isPooled = false
 
     public init(
       batch: Int, inputHeight: Int, inputWidth: Int, inputChannels: Int,

@@ -81,10 +81,14 @@ struct Winograd {
 
   private var blockBytes: Int { 4 * patch.pointCount * (valuePlane + productPlane) }
 
-  /// A `Scratch`, pointers to the pixels of a patch, a vector of each point, zeros in place of padding.
+  /// A `Scratch`, pointers to the pixels of a patch, a vector of each point, zeros in place of padding, and the outputs
+  /// of a patch that are pooled.
   private var slotBytes: Int {
-    Scratch.byteCount(rows: blockPatches, taps: 1) + 36 * 8 + 4 * (PatchPixels.scratchCount + valueRow) + 32
+    Scratch.byteCount(rows: blockPatches, taps: 1) + 36 * 8 + 4 * (PatchPixels.scratchCount + valueRow + pooledFloats)
+      + 32
   }
+
+  private var pooledFloats: Int { c.isPooled ? patch.rows * patch.columns * Self.rounded(columns) : 0 }
 
   /// Bytes for `threads` threads.
   func workspace(threads: Int) -> Int {
@@ -96,6 +100,8 @@ struct Winograd {
     let pixels: UnsafeMutablePointer<UnsafePointer<Float>>
     let vectors: UnsafeMutablePointer<Float>
     let zeros: UnsafeMutablePointer<Float>
+    /// The outputs of a patch, before they are pooled.
+    let outputs: UnsafeMutablePointer<Float>
   }
 
   func slot(_ memory: UnsafeMutableRawPointer) -> Slot {
@@ -105,7 +111,7 @@ struct Winograd {
     zeros.update(repeating: 0, count: valueRow)
     return Slot(
       scratch: Scratch(memory, rows: blockPatches), pixels: pixels.assumingMemoryBound(to: UnsafePointer<Float>.self),
-      vectors: vectors, zeros: zeros)
+      vectors: vectors, zeros: zeros, outputs: zeros + valueRow)
   }
 
   // MARK: Order of work
@@ -239,27 +245,64 @@ struct Winograd {
   private func interpolate(
     _ o: Operands, _ patches: Range<Int>, _ products: UnsafePointer<Float>, _ first: Int, _ group: Int, _ slot: Slot
   ) {
-    let clamp = o.epilogue.activation?.clampRange
+    let bias = o.epilogue.bias.map { $0 + group * columns }
     for patch in patches {
+      let products = products + (patch - first) * productRow
+      if c.isPooled {
+        pool(o, products, bias, target(patch), group, slot)
+        continue
+      }
       let target =
         switch o.maps {
         case .whole: target(patch)
         case .regions(let list, _): list.target(patch)
         }
       let offset = target.pixel * c.outputChannels + group * columns
-      o.kernels.table.interpolate(
-        self.patch,
-        PatchOutputs(
-          products: products + (patch - first) * productRow, pointStride: productPlane, channels: columns,
-          rows: target.rows, columns: target.columns, output: o.output + offset,
-          rowStride: target.rowPixels * c.outputChannels, pixelStride: c.outputChannels,
-          bias: o.epilogue.bias.map { $0 + group * columns }, residual: o.epilogue.residual.map { $0 + offset },
-          low: clamp?.lowerBound ?? -.infinity, high: clamp?.upperBound ?? .infinity, scratch: slot.vectors))
-      for row in target.rows {
-        let start = target.pixel + row * target.rowPixels
-        o.kernels.applyUnclamped(
-          o.epilogue, o.output + group * columns, stride: c.outputChannels,
-          start + target.columns.lowerBound..<start + target.columns.upperBound, 0..<columns)
+      interpolate(
+        o, products, bias, residual: o.epilogue.residual.map { $0 + offset }, target, into: o.output + offset,
+        stride: c.outputChannels, slot)
+    }
+  }
+
+  /// The outputs of one patch, `stride` floats from one pixel to the next.
+  private func interpolate(
+    _ o: Operands, _ products: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?,
+    _ target: Target, into output: UnsafeMutablePointer<Float>, stride: Int, _ slot: Slot
+  ) {
+    let clamp = o.epilogue.activation?.clampRange
+    o.kernels.table.interpolate(
+      patch,
+      PatchOutputs(
+        products: products, pointStride: productPlane, channels: columns, rows: target.rows, columns: target.columns,
+        output: output, rowStride: target.rowPixels * stride, pixelStride: stride, bias: bias, residual: residual,
+        low: clamp?.lowerBound ?? -.infinity, high: clamp?.upperBound ?? .infinity, scratch: slot.vectors))
+    for row in target.rows {
+      let start = row * target.rowPixels
+      o.kernels.applyUnclamped(
+        o.epilogue, output, stride: stride, start + target.columns.lowerBound..<start + target.columns.upperBound,
+        0..<columns)
+    }
+  }
+
+  /// The largest of each 2×2 outputs of one patch, which lie in the first-level cache meanwhile.
+  private func pool(
+    _ o: Operands, _ products: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ target: Target, _ group: Int,
+    _ slot: Slot
+  ) {
+    let stride = Self.rounded(columns)
+    let own = Target(pixel: 0, rows: target.rows, columns: target.columns, rowPixels: patch.columns)
+    interpolate(o, products, bias, residual: nil, own, into: slot.outputs, stride: stride, slot)
+    let (line, x) = target.pixel.quotientAndRemainder(dividingBy: c.outputWidth)
+    let (image, y) = line.quotientAndRemainder(dividingBy: c.outputHeight)
+    for row in 0..<target.rows.count / 2 {
+      let pixel = (image * (c.outputHeight / 2) + y / 2 + row) * (c.outputWidth / 2) + x / 2
+      for column in 0..<target.columns.count / 2 {
+        for tap in 0..<4 {
+          let place = (2 * row + tap / 2) * patch.columns + 2 * column + tap % 2
+          slot.pixels[tap] = UnsafePointer(slot.outputs + place * stride)
+        }
+        o.kernels.table.maximumOfTaps(
+          slot.pixels, 4, columns, o.output + (pixel + column) * c.outputChannels + group * columns)
       }
     }
   }
@@ -286,6 +329,11 @@ struct Winograd {
 extension Kernels {
   /// `Convolution.patch`, but for OpenBLAS, which has no transforms.
   func patch(_ c: Convolution) -> Patch? { variant == .openblas ? nil : c.patch }
+
+  /// Whether a convolution with weights in this packing may write the largest of 2×2 outputs in place of all.
+  public func pools(_ packing: Packing) -> Bool {
+    if case .points = packing.order { true } else { false }
+  }
 
   /// The time of a convolution in terms of direct sums; as measured, but for
   /// split numbers, of which three products are made.

@@ -4,14 +4,15 @@ import Parallel
 import Tensors
 
 /// Conv, alone (ONNX) or with what follows it (our own domain): inputs x, w, b, then the scale, bias, mean and
-/// variance of a batch normalisation and a residual, each optional; an activation as an attribute.
+/// variance of a batch normalisation and a residual, each optional; an activation as an attribute, and `pooled`, where
+/// the largest of 2×2 outputs take their place.
 enum Conv {
   static let definitions = [
     OperatorDefinition("Conv", plan: plan).gradient(ConvolutionGradients.conv).local(\.localityOfWeighted),
     OperatorDefinition("Conv", domain: "limpid", plan: plan).local(\.localityOfWeighted),
   ]
 
-  private static let residual = 7
+  static let residual = 7
 
   static func plan(_ request: Request) throws -> Step {
     if request.node.domain.isEmpty, request.inputs.count > 3 {
@@ -19,7 +20,8 @@ enum Conv {
     }
     let geometry = try Geometry(request)
     let activation = try Activation.fused(into: request.node)
-    let output = Operand(.float32, geometry.output, layout: .channelsLast)
+    let isPooled = try request.node.flag(pooled)
+    let output = Operand(.float32, isPooled ? geometry.halved : geometry.output, layout: .channelsLast)
     if let sum = request.has(residual) ? try request.input(residual) : nil, sum.shape != geometry.output {
       throw Failure(.invalidModel, "the residual has shape \(sum.shape), the result \(geometry.output)")
     }
@@ -28,7 +30,8 @@ enum Conv {
     layouts[0] = .channelsLast
     if request.has(residual) { layouts[residual] = .channelsLast }
 
-    let c = geometry.convolution
+    var c = geometry.convolution
+    c.isPooled = isPooled
     let kernels = request.kernels
     let folded = try FoldedNormalization(request, outputs: c.outputChannels)
     let packing = kernels.packing(c, known: try request.input(1).constant != nil)
@@ -51,8 +54,8 @@ enum Conv {
     let taken: Set<Int> = packed == nil ? [] : biasIsFed ? [1] : [1, 2, 3, 4, 5, 6]
     var step = Step(
       inputs: layouts, outputs: [output], workspace: fedSize + scratch, taken: taken,
-      multiplyAdds: output.shape.count * c.multiplyAddsPerOutput
-    ) { run in
+      multiplyAdds: geometry.output.count * c.multiplyAddsPerOutput
+    ) { [c] run in
       if isEmpty { return }
       if packed == nil { kernels.pack(run.input(1, as: UInt8.self), as: packing, into: run.workspace, run.parallel) }
       let w = UnsafeRawPointer(packed?.base ?? run.workspace).assumingMemoryBound(to: Float.self)
@@ -63,7 +66,7 @@ enum Conv {
       kernels.convolve(
         c, run.input(0), w, as: packing, into: run.output(), epilogue, workspace: run.workspace + fedSize, run.parallel)
     }
-    if let packed, !biasIsFed, output.shape.rank == 4 {
+    if let packed, !biasIsFed, !isPooled, output.shape.rank == 4 {
       step.regional = regional(
         c, kernels, packed, packing, bias, activation, hasResidual: hasResidual, request.parallel)
     }
@@ -96,6 +99,8 @@ enum Conv {
   struct Geometry {
     let convolution: Kernels.Convolution
     let output: Shape
+    /// `output`, two by two spatial elements as one.
+    var halved: Shape { Shape(trusted: output.dimensions[..<2] + output.dimensions[2...].map { $0 / 2 }) }
 
     init(_ request: Request) throws {
       try request.require(0, .float32)
