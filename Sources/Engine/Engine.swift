@@ -163,6 +163,7 @@ public final class Engine: Sendable {
   /// The graph with nodes joined that plans make one step of.
   private func joined(fetched: Set<ValueID>, fed: Set<ValueID>) -> Graph {
     graph.foldingBatchNormalization(fetched: fetched, fed: fed)
+      .averagingFirst(fetched: fetched, fed: fed)
       .joiningNormalization(fetched: fetched, fed: fed)
       .composingElementwise(fetched: fetched, fed: fed)
   }

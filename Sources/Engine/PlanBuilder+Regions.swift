@@ -23,10 +23,10 @@ extension PlanBuilder {
     feeds[feed] = Operand(.float32, known.shape, layout: .channelsLast)
     for i in live { try add(at: i) }
     let plan = try finish(fetches, seam: nil, keepsAll: true)
-    var search = RegionalSearch(feed: feed, image: known.shape, valueCount: engine.graph.valueCount)
+    var search = RegionalSearch(feed: feed, image: known.shape)
     for (i, draft) in drafts.filter({ !$0.isAbsorbed }).enumerated() { try search.take(draft, i, plan) }
     guard !search.parts.isEmpty else { return nil }
-    // What is left to run, and what it reads.
+    // What is left to run, and what it reads. The graph does not know the values that joining its nodes brought.
     let made = Dictionary(search.parts.map { ($0.value, $0.output) }) { $1 }
     let graph = engine.graph
     let rest = graph.live(for: fetches, known: Set(graph.constants.keys).union(made.keys).union(declared.map(\.value)))
@@ -45,14 +45,13 @@ private struct RegionalSearch {
   /// What depends on the image and does not run by regions costs, in multiplications of direct sums.
   private(set) var restCost = 0.0
   private let feed: Int
-  private let valueCount: Int
   /// Which maps each buffer holds.
   private var held: [Int: Int] = [:]
   /// Buffers that depend on the image.
   private var dependent: Set<Int> = []
 
-  init(feed: Int, image: Shape, valueCount: Int) {
-    (self.feed, self.valueCount) = (feed, valueCount)
+  init(feed: Int, image: Shape) {
+    self.feed = feed
     maps = [RegionalPlan.Maps(image, .feed(feed))]
   }
 
@@ -92,7 +91,7 @@ private struct RegionalSearch {
 
   private func part(_ draft: PlanBuilder.Draft, _ step: Int) throws -> RegionalPlan.Part? {
     guard let request = draft.request, draft.outputs.count == 1, let value = draft.node.outputs.first ?? nil,
-      value.index < valueCount, let shape = draft.shape, shape.rank == 4, shape[0] == 1, shape.count > 0
+      let shape = draft.shape, shape.rank == 4, shape[0] == 1, shape.count > 0
     else { return nil }
     let read = draft.inputs.enumerated().map { i, place in
       depends(place) ? maps(at: place, request.inputs[i]) : nil
