@@ -16,8 +16,9 @@ public struct MemoryLimit: Sendable {
   /// Throws before memory is asked for that the limit does not allow.
   public func check(_ needed: Int, for what: @autoclosure () -> String) throws {
     guard needed <= bytes else {
+      // Rounded apart, so that what is too large by a byte looks so.
       throw Failure(
-        .unsupported, "\(what()) needs \(needed >> 20) MiB; the memory limit is \(bytes >> 20) MiB")
+        .unsupported, "\(what()) needs \(byteSize(needed, .up)); the memory limit is \(byteSize(bytes, .down))")
     }
   }
 }

@@ -6,6 +6,14 @@ public func fixed(_ value: Double, _ digits: Int32) -> String { formatted(value,
 /// The same with a power of ten: "1.25e-07".
 public func scientific(_ value: Double, _ digits: Int32) -> String { formatted(value, digits, "%.*e") }
 
+/// A number of bytes for people, in the largest unit up to MiB that it fills, to a tenth of it: "12 bytes", "1.5 KiB".
+public func byteSize(_ count: Int, _ rounding: FloatingPointRoundingRule = .toNearestOrEven) -> String {
+  var (number, unit) = (Double(count), count == 1 ? "byte" : "bytes")
+  for larger in ["KiB", "MiB"] where number >= 1024 { (number, unit) = (number / 1024, larger) }
+  let text = fixed((number * 10).rounded(rounding) / 10, 1)
+  return "\(text.hasSuffix(".0") ? String(text.dropLast(2)) : text) \(unit)"
+}
+
 private func formatted(_ value: Double, _ digits: Int32, _ format: String) -> String {
   // Its sign says nothing.
   guard !value.isNaN else { return "nan" }

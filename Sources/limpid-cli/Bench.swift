@@ -193,7 +193,7 @@ private struct Report {
     if let method = measured.method {
       table.add("explain", summary(measured.explain) + ", \(fixed(measured.ratio, 2)) × classify (\(method))")
     }
-    table.add("peak memory", size(peakMemory))
+    table.add("peak memory", byteSize(peakMemory))
     return table.text + (measured.profile.map { "\n" + $0.text } ?? "")
   }
 

@@ -53,8 +53,8 @@ struct Inspect: Command {
       table.add("operators", "\(domain.isEmpty ? "ai.onnx" : domain.printable) \(graph.opsets[domain] ?? 0)")
     }
     table.add("nodes", "\(graph.nodes.count)")
-    table.add("weights", size(graph.weightByteCount))
-    table.add("memory of a run", try model.memoryOfOneRun().map(size) ?? "depends on the input")
+    table.add("weights", byteSize(graph.weightByteCount))
+    table.add("memory of a run", try model.memoryOfOneRun().map { byteSize($0) } ?? "depends on the input")
     var text = table.text
     if !model.metadata.labels.isEmpty {
       var labels = Table(["class", "label"])

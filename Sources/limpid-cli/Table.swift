@@ -1,5 +1,3 @@
-import Tensors
-
 /// Rows of text in aligned columns.
 struct Table {
   private let header: [String]?
@@ -32,9 +30,4 @@ extension String {
   var printable: String {
     String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
   }
-}
-
-/// A number of bytes for people.
-func size(_ bytes: Int) -> String {
-  bytes < 1 << 20 ? fixed(Double(bytes) / 1024, 1) + " KiB" : fixed(Double(bytes) / 1_048_576, 1) + " MiB"
 }

@@ -25,6 +25,18 @@ import Testing
     #expect(engine.kept.working == 0)
   }
 
+  @Test(arguments: [
+    (needed: 2, limit: 1, words: "it needs 2 bytes; the memory limit is 1 byte"),
+    (1025, 1024, "it needs 1.1 KiB; the memory limit is 1 KiB"),
+    (64 << 20 | 1, 64 << 20, "it needs 64.1 MiB; the memory limit is 64 MiB"),
+    (3 << 20, 1023, "it needs 3 MiB; the memory limit is 1023 bytes"),
+    (5 << 40, 1 << 30 | 1 << 19, "it needs 5242880 MiB; the memory limit is 1024.5 MiB"),
+  ])
+  func theLimitIsSaidInTheUnitOfItsSize(needed: Int, limit: UInt64, words: String) {
+    let failure = #expect(throws: Failure.self) { try MemoryLimit(bytes: limit).check(needed, for: "it") }
+    #expect(failure?.message == words)
+  }
+
   @Test func aDeclaredInputBeyondTheLimitIsRefusedWhileTheModelIsPlanned() throws {
     let engine = try pair().engine()
     let x = try #require(engine.graph.value(named: "x"))

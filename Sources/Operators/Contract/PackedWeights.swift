@@ -90,7 +90,8 @@ public final class PackedWeights: Sendable {
     guard byteCount <= limit - total else {
       throw Failure(
         .unsupported,
-        "packed weights of \((total + min(byteCount, 1 << 60)) >> 20) MiB; the memory limit is \(limit >> 20) MiB")
+        "packed weights of \(byteSize(total + min(byteCount, 1 << 60), .up)); the memory limit is \(byteSize(limit, .down))"
+      )
     }
   }
 

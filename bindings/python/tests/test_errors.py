@@ -65,6 +65,14 @@ def test_each_failure_has_its_class(model, tensor, kind, base, call):
     assert len(str(caught.value)) > 10
 
 
+@pytest.mark.parametrize("limit, words", [
+    (1, "1 byte"), (300, "300 bytes"), (1536, "1.5 KiB"), (5000, "4.8 KiB"), (9 << 10, "9 KiB"),
+])
+def test_a_memory_limit_is_said_in_the_unit_of_its_size(limit, words):
+    with pytest.raises(limpid.Unsupported, match=rf"[1-9][\d.]* (bytes|KiB|MiB); the memory limit is {words}$"):
+        limpid.Model(COLOURS, memory_limit=limit).classify(np.zeros((32, 32, 3), np.uint8))
+
+
 def test_the_message_of_a_missing_name_lists_what_there_is(model, tensor):
     with pytest.raises(limpid.NotFound, match='"scouter"'):
         model.explain(tensor, "scooter")
