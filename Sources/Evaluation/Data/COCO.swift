@@ -6,6 +6,7 @@ extension DataFormat {
   /// its instances. With a file of classes, categories that it does not name are left out.
   static let coco = DataFormat(
     name: "coco", summary: "COCO: a file of instances (.json), with --images",
+    reads: [.images, .classFile],
     recognizes: { path in
       guard isFile(path), path.lowercased().hasSuffix(".json") else { return false }
       return fileName(path).contains("instances")

@@ -6,6 +6,7 @@ extension DataFormat {
   /// official split, whose test part is taken unless another is named.
   static let cub = DataFormat(
     name: "cub", summary: "CUB-200-2011: images.txt, image_class_labels.txt, bounding_boxes.txt",
+    reads: [.images, .split],
     recognizes: { isFile(joined($0, "images.txt")) && isFile(joined($0, "image_class_labels.txt")) },
     read: { request in
       func table(_ name: String, _ count: Int) throws -> [String: [String]] {

@@ -62,16 +62,11 @@ public struct DataSet: Sendable {
     if let split = options.split, !["test", "train", "all"].contains(split) {
       throw Failure(.invalidArgument, "the split is \(quoted(split)); it must be test, train or all")
     }
-    guard options.split == nil || format.hasSplits else {
-      throw Failure(.invalidArgument, "a data set of format \(quoted(format.name)) has no splits")
-    }
-    for (isGiven, isRead, what) in [
-      (options.images != nil, format.readsImageFolder, "says itself where images lie: leave out their folder (images)"),
-      (
-        options.classFile != nil, format.readsClassNames,
-        "has no names of classes: leave the file of them out (classes)"
-      ),
-    ] where isGiven && !isRead {
+    for (isGiven, option, what) in [
+      (options.split != nil, .split, "has no splits"),
+      (options.images != nil, .images, "says itself where images lie: leave out their folder (images)"),
+      (options.classFile != nil, .classFile, "has no names of classes: leave the file of them out (classes)"),
+    ] as [(Bool, DataFormat.Option, String)] where isGiven && !format.reads.contains(option) {
       throw Failure(.invalidArgument, "a data set of format \(quoted(format.name)) \(what)")
     }
     let names = try options.classFile.map { try ClassNames(file: $0) }
@@ -142,13 +137,14 @@ struct DataFormat: Sendable {
   let name: String
   /// What it is, for people.
   let summary: String
+  /// Those of its options that not every format has a use for; others are refused.
+  let reads: Set<Option>
   /// Whether what lies at a path is, beyond doubt, of this format.
   let recognizes: @Sendable (String) -> Bool
   let read: @Sendable (DataRequest) throws -> DataSet
 
-  var readsImageFolder: Bool { ["list", "cub", "ilsvrc", "voc", "coco"].contains(name) }
-  var readsClassNames: Bool { !["images", "mnist", "cub"].contains(name) }
-  var hasSplits: Bool { ["mnist", "cub", "context", "acrima"].contains(name) }
+  /// Of `DataSet.Options`, by the names there.
+  enum Option { case images, classFile, split }
 }
 
 extension DataSet {

@@ -5,6 +5,7 @@ extension DataFormat {
   /// torchvision's ImageFolder: a folder for each class, images in it and in folders below.
   static let classFolders = DataFormat(
     name: "folders", summary: "a folder for each class",
+    reads: [.classFile],
     recognizes: { path in
       guard isFolder(path), let entries = try? visible(path), !entries.contains(where: isImageName) else {
         return false
@@ -33,6 +34,7 @@ extension DataFormat {
   /// Images of which nothing is known.
   static let imageFolder = DataFormat(
     name: "images", summary: "a folder of images without classes",
+    reads: [],
     recognizes: { path in
       guard isFolder(path), let entries = try? visible(path) else { return false }
       return entries.contains(where: isImageName)

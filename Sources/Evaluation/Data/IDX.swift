@@ -37,6 +37,7 @@ struct IDXFile {
 extension DataFormat {
   static let idx = DataFormat(
     name: "mnist", summary: "idx files of images and labels, or their folder",
+    reads: [.split],
     recognizes: { path in
       isFolder(path) ? imageFiles(in: path, split: nil).count > 0 : fileName(path).contains("idx3-ubyte")
     },

@@ -7,6 +7,7 @@ extension DataFormat {
   /// beside it, or of the file of classes.
   static let ilsvrc = DataFormat(
     name: "ilsvrc", summary: "ILSVRC validation: LOC_val_solution.csv, or its folder",
+    reads: [.images, .classFile],
     recognizes: { path in
       isFolder(path) ? isFile(joined(path, solution)) : fileName(path).hasPrefix("LOC_") && path.hasSuffix(".csv")
     },
@@ -53,6 +54,7 @@ extension DataFormat {
   /// a sample for each.
   static let voc = DataFormat(
     name: "voc", summary: "a folder of VOC XML annotations",
+    reads: [.images, .classFile],
     recognizes: { path in
       guard isFolder(path), let names = try? visible(path) else { return false }
       return names.contains { $0.lowercased().hasSuffix(".xml") }

@@ -61,6 +61,7 @@ struct ListFile {
 extension DataFormat {
   static let listFile = DataFormat(
     name: "list", summary: "a text file of lines: path and class",
+    reads: [.images, .classFile],
     recognizes: { path in
       guard isFile(path), !fileName(path).hasPrefix("LOC_"),
         [".txt", ".csv", ".lst", ".tsv"].contains(where: { path.lowercased().hasSuffix($0) })

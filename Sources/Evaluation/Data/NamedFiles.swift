@@ -6,7 +6,8 @@ extension DataFormat {
   /// name. The split is that of scikit-learn's `train_test_split(train_size=0.8, random_state=1)` over the sorted
   /// names.
   static let context = DataFormat(
-    name: "context", summary: "ConText: the class is the start of a file's name", recognizes: { _ in false },
+    name: "context", summary: "ConText: the class is the start of a file's name",
+    reads: [.classFile, .split], recognizes: { _ in false },
     read: { request in
       let names = try split(images(below: request.path), request.options.split, state: 1)
       let known = Set(try images(below: request.path).map(prefix)).sorted()
@@ -20,6 +21,7 @@ extension DataFormat {
   /// ACRIMA (Diaz-Pinto et al., 2019): "_g_" in the name means glaucoma, class 1. Its split has random_state 29.
   static let acrima = DataFormat(
     name: "acrima", summary: "ACRIMA: \"_g_\" in a file's name is class 1",
+    reads: [.classFile, .split],
     recognizes: { path in
       guard isFolder(path), let names = try? visible(path).filter(isImageName) else { return false }
       return !names.isEmpty && names.allSatisfy { $0.contains("_ACRIMA.") }
