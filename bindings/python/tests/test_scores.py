@@ -483,42 +483,36 @@ def test_the_largest_by_rank_are_no_classes(tmp_path):
         model.classify(IMAGES)
 
 
-def test_negative_logarithms_inside_of_a_branch(tmp_path):
-    for offset, kind in [(0, "log_probabilities"), (1, "values")]:
-        network = Network()
-        z = network("Mul", network.logits("x", 3, CLASSES), np.float32(0.2))
-        number = network.weight(np.float32(offset))
-        nodes = [helper.make_node("LogSoftmax", [z], ["a"], axis=1), helper.make_node("Sub", [number, "a"], ["c"])]
-        value = helper.make_tensor_value_info
-        branches = {
-            "then_branch": helper.make_graph(nodes, "then", [], [value("c", TensorProto.FLOAT, None)]),
-            "else_branch": helper.make_graph(
-                [helper.make_node("Identity", [z], ["d"])], "else", [], [value("d", TensorProto.FLOAT, None)])}
-        network("If", np.array(True), to="y", **branches)
-        judge = network.save(
-            tmp_path / "m.onnx", {"x": ("float32", ["N", 3, 12, 10])}, {"y": ("float32", ["N", CLASSES])})
-        model = limpid.Model(tmp_path / "m.onnx")
-        assert model.scores.kind == kind
-        y = judge(x=IMAGES)[0]
-        np.testing.assert_allclose(model.classify(IMAGES), y if offset else np.exp(-y), rtol=1e-4)
+def branching(path, build, size=(12, 10)):
+    """A model whose scores are the last of the nodes that `build` makes of logits, in a branch; and its judge."""
+    network = Network()
+    z = network("Mul", network.logits("x", 3, CLASSES), np.float32(0.2))
+    nodes = {"then_branch": build(network, z), "else_branch": [helper.make_node("Identity", [z], ["d"])]}
+    network("If", np.array(True), to="y", **{
+        name: helper.make_graph(made, name, [], [
+            helper.make_tensor_value_info(made[-1].output[0], TensorProto.FLOAT, None)])
+        for name, made in nodes.items()})
+    judge = network.save(path, {"x": ("float32", ["N", 3, *size])}, {"y": ("float32", ["N", CLASSES])})
+    return limpid.Model(path), judge
+
+
+@pytest.mark.parametrize("offset, kind", [(0, "log_probabilities"), (1, "values")])
+def test_negative_logarithms_inside_of_a_branch(tmp_path, offset, kind):
+    model, judge = branching(tmp_path / "m.onnx", lambda network, z: [
+        helper.make_node("LogSoftmax", [z], ["a"], axis=1),
+        helper.make_node("Sub", [network.weight(np.float32(offset)), "a"], ["c"])])
+    assert model.scores.kind == kind
+    y = judge(x=IMAGES)[0]
+    np.testing.assert_allclose(model.classify(IMAGES), y if offset else np.exp(-y), rtol=1e-4)
 
 
 @pytest.mark.parametrize("factor", [1, 100])
 @pytest.mark.parametrize("size", [(12, 10), ("h", "w")], ids=["fixed", "open"])
 def test_a_softmax_inside_of_a_branch(tmp_path, factor, size):
-    network = Network()
-    z = network("Mul", network.logits("x", 3, CLASSES), np.float32(0.2))
-    weights, number = network.weight(network.normal(CLASSES, CLASSES)), network.weight(np.float32(factor))
-    nodes = [helper.make_node("MatMul", [z, weights], ["a"]), helper.make_node("Softmax", ["a"], ["b"], axis=1),
-             helper.make_node("Mul", ["b", number], ["c"])]
-    value = helper.make_tensor_value_info
-    branches = {
-        "then_branch": helper.make_graph(nodes, "then", [], [value("c", TensorProto.FLOAT, None)]),
-        "else_branch": helper.make_graph(
-            [helper.make_node("Identity", [z], ["d"])], "else", [], [value("d", TensorProto.FLOAT, None)])}
-    network("If", np.array(True), to="y", **branches)
-    judge = network.save(tmp_path / "m.onnx", {"x": ("float32", ["N", 3, *size])}, {"y": ("float32", ["N", CLASSES])})
-    model = limpid.Model(tmp_path / "m.onnx")
+    model, judge = branching(tmp_path / "m.onnx", lambda network, z: [
+        helper.make_node("MatMul", [z, network.weight(network.normal(CLASSES, CLASSES))], ["a"]),
+        helper.make_node("Softmax", ["a"], ["b"], axis=1),
+        helper.make_node("Mul", ["b", network.weight(np.float32(factor))], ["c"])], size)
     assert model.scores.kind == "probabilities"
     expected = judge(x=IMAGES)[0] / factor
     np.testing.assert_allclose(model.classify(IMAGES), expected, rtol=1e-4)
