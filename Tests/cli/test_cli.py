@@ -320,6 +320,8 @@ def test_arrays_of_metrics_are_divided_among_the_images(case):
     (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--classes", "names.txt"], "has no names of classes"),
     (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--images", "."], "says itself where images lie"),
     (["evaluate", "model.onnx", "--data", ".", "--format", "images", "--first-classes", "2"], "says of no image what is true"),
+    (["explain", "model.onnx", "wide.png", "--method", "grad-cam", "--parameter", "of=similarity", "--class", "1"],
+     "of=similarity compares the whole output, without a class; leave it out"),
 ])
 def test_options_without_effect_are_refused(case, words, message):
     failed = case.run(*words)

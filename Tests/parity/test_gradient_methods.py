@@ -259,10 +259,10 @@ def test_similarity_to_an_embedding_is_explained(spatial):
     cosine = y @ e / np.linalg.norm(y) / np.linalg.norm(e)
     slope = (e / np.linalg.norm(e) - cosine * y / np.linalg.norm(y)) / np.linalg.norm(y)
     found = model.explain(
-        x, "hires-cam", [0], output="e", layer="r", of="similarity", draws={"embedding": e}, rectify=False)[0]
+        x, "hires-cam", output="e", layer="r", of="similarity", draws={"embedding": e}, rectify=False)[0]
     np.testing.assert_allclose(found.grid, np.einsum("chw,c->hw", features, slope) / 64, atol=1e-6)
     with pytest.raises(limpid.InvalidArgument, match='needs the draw "embedding" with the 6 numbers'):
-        model.explain(x, "grad-cam", [0], output="e", layer="r", of="similarity")
+        model.explain(x, "grad-cam", output="e", layer="r", of="similarity")
 
 
 def test_the_table_has_every_fixture():

@@ -154,7 +154,7 @@ extension Evaluation {
       let predictions = try predictions(view, record.explanations.map(\.classIndex), parts[0])
       let maps = try zip(plan.methods, record.explanations).enumerated().map { i, pair -> Report.Map in
         let (use, explained) = pair
-        let wanted = explained.classIndex < 0 ? nil : Optional(explained.classIndex)
+        let wanted = use.call.classAgain(explained.classIndex)
         guard
           var found = try model.explain(
             [.pixels(view)], classes: [[wanted]], method: use.method, use.call, parts[i + 1]

@@ -59,11 +59,15 @@ struct Target {
     sign = Float(side)
     let other = try request.settings.integer("versus")
     versus = other < 0 ? nil : other
-    guard quantity != .similarity || mask == nil && versus == nil else {
-      throw Failure(
-        .invalidArgument,
-        "of=similarity compares the whole output, without \(mask == nil ? "the parameter \"versus\"" : "the draws \"mask\""); "
-          + "leave it out")
+    if quantity == .similarity {
+      let unread = [
+        (mask != nil, "the draws \"mask\""), (versus != nil, "the parameter \"versus\""),
+        (request.classes.joined().contains { $0 != nil }, "a class"),
+      ]
+      if let (_, what) = unread.first(where: \.0) {
+        throw Failure(
+          .invalidArgument, "of=similarity compares the whole output, without \(what); leave it out")
+      }
     }
     guard embedding == nil || quantity == .similarity else {
       throw Failure(

@@ -132,22 +132,23 @@ private struct Explaining {
 
   func explain(
     _ inputs: [[Float]], class index: Int?, _ progress: Progress
-  ) throws -> [(classIndex: Int?, values: [Double])] {
+  ) throws -> [(classIndex: Int, values: [Double])] {
     var call = request.method?.call ?? Call()
     (call.threads, call.batchSize, call.output) = (request.call.threads, request.call.batchSize, request.call.output)
     call.feeds = try request.call.forImage(request.image(of: subject.index), of: request.images.count).feeds
     let tensor = try Tensor(inputs.flatMap(\.self), Shape(checking: [inputs.count, subject.count]))
+    let wanted = index.flatMap { call.classAgain($0) }
     return try withExtendedLifetime(tensor) {
       let base = UnsafePointer(tensor.data.assumingMemoryBound(to: Float.self))
       let images = inputs.indices.map {
         ImageInput.planes(base + $0 * subject.count, width: subject.width, height: subject.height)
       }
       let found = try model.explain(
-        images, classes: images.map { _ in [index] }, method: request.method?.method, call, progress)
+        images, classes: images.map { _ in [wanted] }, method: request.method?.method, call, progress)
       guard found.count == inputs.count else {
         throw Failure(.unsupported, "the method gives several explanations of a class; choose parameters that give one")
       }
-      return try found.map { ($0.classIndex < 0 ? nil : $0.classIndex, try values(of: $0)) }
+      return try found.map { ($0.classIndex, try values(of: $0)) }
     }
   }
 

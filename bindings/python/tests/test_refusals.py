@@ -55,6 +55,10 @@ def test_masked_arrays_of_pixels_and_those_without_anything_masked(model, red):
         MAP, "recall", draws={"words": [[1]], "labels": [[0, 1]], "mask": MAP, "weight": [2.0]})),
     ('without the parameter "versus"', lambda m, x: m.gradient(
         x, of="similarity", versus=1, draws={"embedding": np.ones(3)})),
+    ("of=similarity compares the whole output, without a class; leave it out", lambda m, x: m.explain(
+        x, "grad-cam", 1, of="similarity", draws={"embedding": np.ones(3)})),
+    ("without a class", lambda m, x: m.explain([x, x], "saliency", [[0], [1]], of="similarity")),
+    ("without a class", lambda m, x: m.gradient(x, [1], of="similarity", draws={"embedding": np.ones(3)})),
     ("read with of=similarity only", lambda m, x: m.explain(x, "grad-cam", draws={"embedding": np.ones(3)})),
     ("does not read the parameter", lambda m, x: limpid.Evaluation(
         m, None, ["grad-cam"], [{"metric": "average-drop", "batch": 4}])),
@@ -65,6 +69,21 @@ def test_masked_arrays_of_pixels_and_those_without_anything_masked(model, red):
 def test_what_is_not_read(model, tensor, message, call):
     with pytest.raises(limpid.InvalidArgument, match=message):
         call(model, tensor)
+
+
+def test_similarity_has_no_class_wherever_it_is_explained_again(model, red, tmp_path):
+    """By the class that an explanation says, by metrics and reports."""
+    settings = {"of": "similarity", "draws": {"embedding": [1, -2, 0.5]}}
+    alone = model.measure(red, None, "sensitivity", explain={"method": "grad-cam", **settings}, samples=2)
+    assert np.isfinite(alone.value).all()
+    found = limpid.evaluate(
+        model, [(red, 1)], [{"method": "grad-cam", **settings}], [{"metric": "sensitivity", "samples": 2}],
+        report=tmp_path)
+    np.testing.assert_array_equal([row["grad-cam sensitivity"] for row in found.images], alone.value)
+    page = (tmp_path / "report.html").read_text()
+    assert "grad-cam" in page and "no maps" not in page
+    found = limpid.evaluate(model, [(red, 1)], [{"method": "grad-cam", **settings}], explain="truth")
+    assert "without a class" in found.images[0]["failed"]
 
 
 def test_a_mask_where_the_whole_output_is_compared(tmp_path):
