@@ -38,6 +38,10 @@ public struct Parameter: Sendable {
   public private(set) var takesSeveral = false
   /// The default where it is more than one number.
   private var severalByDefault: String?
+  /// A parameter and those of its words beside which this one has an effect.
+  public private(set) var companion: (name: String, words: [String])?
+  /// Draws that stand in its place where they are fed.
+  public private(set) var standIn: String?
 
   public init(_ name: String, default defaultValue: Double, in range: ClosedRange<Double>, _ summary: String) {
     self.name = name
@@ -74,6 +78,20 @@ public struct Parameter: Sendable {
   ) {
     self.init(
       name, choices: Choice.allCases.map(\.rawValue), default: defaultChoice.rawValue, summary)
+  }
+
+  /// The same, with an effect only where the parameter `name` is one of `words`: elsewhere it is refused.
+  public func read(with name: String, _ words: [String]) -> Parameter {
+    var parameter = self
+    parameter.companion = (name, words)
+    return parameter
+  }
+
+  /// The same, with an effect only where the draws `name` are not fed: elsewhere it is refused.
+  public func read(withoutDraws name: String) -> Parameter {
+    var parameter = self
+    parameter.standIn = name
+    return parameter
   }
 
   public var defaultValue: ParameterValue {
@@ -131,10 +149,15 @@ public struct Parameter: Sendable {
 public struct Settings: Sendable {
   /// In the order of the table.
   public let values: [(name: String, value: ParameterValue)]
+  /// The names of those that are not as they are by default.
+  private let changed: Set<String>
 
   /// What is given, else the defaults. Throws `notFound` for names that are not in the table, `invalidArgument` for
-  /// values of another kind or out of range. `owner` is how messages call what the table belongs to.
-  public init(_ table: [Parameter], _ given: [String: ParameterValue], of owner: String) throws {
+  /// values of another kind or out of range, and for those without an effect beside the others and the `draws` that are
+  /// fed; a default is never refused. `owner` is how messages call what the table belongs to.
+  public init(
+    _ table: [Parameter], _ given: [String: ParameterValue], draws: Set<String> = [], of owner: String
+  ) throws {
     var given = given
     for (name, value) in given.sorted(by: { $0.key < $1.key }) {
       guard let parameter = table.first(where: { $0.name == name }) else {
@@ -147,6 +170,33 @@ public struct Settings: Sendable {
       given[name] = try parameter.checked(value)
     }
     values = table.map { ($0.name, given[$0.name] ?? $0.defaultValue) }
+    changed = Set(zip(table, values).filter { $0.defaultValue != $1.value }.map(\.1.name))
+    for parameter in table where changed.contains(parameter.name) {
+      guard let rival = rival(of: parameter, draws) else { continue }
+      throw Failure(
+        .invalidArgument, "\(owner) with \(rival) does not read the parameter \(quoted(parameter.name)); leave it out")
+    }
+  }
+
+  /// What keeps `parameter` from having an effect.
+  private func rival(of parameter: Parameter, _ draws: Set<String>) -> String? {
+    if let name = parameter.standIn, draws.contains(name) { return "the draws \(quoted(name))" }
+    guard let (name, words) = parameter.companion, let value = value(name), !words.contains(value.description) else {
+      return nil
+    }
+    return "\(name) \(value)"
+  }
+
+  /// The value of a parameter that counts what draws may hold, of which `fed` are fed. Throws where both say it, and
+  /// differ.
+  public func count(_ name: String, fed: Int?) throws -> Int {
+    let count = try integer(name)
+    guard let fed, fed != count else { return count }
+    guard !changed.contains(name) else {
+      throw Failure(
+        .invalidArgument, "the parameter \(quoted(name)) is \(count), but the draws have \(fed) of them; leave it out")
+    }
+    return fed
   }
 
   /// The value of a parameter that is in the table.

@@ -1,5 +1,6 @@
 import Documents
 import Explainers
+import Explanations
 import Models
 import Parallel
 import Tensors
@@ -33,23 +34,27 @@ struct NameFilters: Command {
     model = arguments.operands[0]
     images = Array(arguments.operands.dropFirst())
     filters = try arguments.text("filters").map { text in try locating("--filters") { try Self.list(text) } }
-    var naming = Naming()
-    naming.images = try arguments.integer("images-per-filter", in: 1...100_000) ?? naming.images
-    naming.words = try arguments.integer("words", in: 1...100_000) ?? naming.words
-    naming.outputWords = try arguments.integer("output-words", in: 1...100_000) ?? naming.outputWords
-    naming.quantile = try arguments.number("quantile", in: 0...1) ?? naming.quantile
-    naming.attention = try Self.choice(arguments, "method") ?? naming.attention
-    naming.weighting = try Self.choice(arguments, "weighting") ?? naming.weighting
-    self.naming = naming
+    var given: [String: ParameterValue] = [:]
+    for (option, name) in [
+      ("images-per-filter", "images_per_filter"), ("words", "words"), ("output-words", "output_words"),
+    ] {
+      given[name] = try arguments.integer(option, in: 1...100_000).map { .number(Double($0)) }
+    }
+    given["quantile"] = try arguments.number("quantile", in: 0...1).map { .number($0) }
+    given["attention"] = try Self.choice(arguments, "method", FilterAttention.self)
+    given["weighting"] = try Self.choice(arguments, "weighting", Weighting.self)
+    naming = try Naming(given)
     allowed = arguments.text("only")
     threads = try arguments.threads()
     isJSON = arguments.flag("json")
   }
 
-  private static func choice<C: CaseIterable>(_ arguments: Arguments, _ option: String) throws -> C? {
+  private static func choice<C: CaseIterable & RawRepresentable<String>>(
+    _ arguments: Arguments, _ option: String, _: C.Type
+  ) throws -> ParameterValue? {
     guard let text = arguments.text(option) else { return nil }
-    if let found = C.allCases.first(where: { "\($0)" == text }) { return found }
-    let known = C.allCases.map { "\($0)" }.joined(separator: ", ")
+    if C(rawValue: text) != nil { return .text(text) }
+    let known = C.allCases.map(\.rawValue).joined(separator: ", ")
     throw Failure(.invalidArgument, "--\(option) is \(quoted(text)); it must be one of \(known)")
   }
 

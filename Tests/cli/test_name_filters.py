@@ -135,7 +135,9 @@ def test_one_picture_is_explained_by_where_a_filter_is_active_and_its_words(filt
     (["--filters", "3-1"], 2, "no range like 0-63"), (["--filters", "a"], 2, "is no number"),
     (["--filters", "1--2"], 2, "is no number"),
     (["--method", "magic"], 2, "one of projection, activation, image, original"),
-    (["--words", "0"], 2, "--words is \"0\""), (["--quantile", "2"], 2, "--quantile"), (["--only", "none.txt"], 1, "none.txt"),
+    (["--words", "0"], 2, "--words is \"0\""), (["--quantile", "2"], 2, "--quantile"),
+    (["--quantile", "0.9"], 2, 'with attention projection does not read the parameter "quantile"; leave it out'),
+    (["--only", "none.txt"], 1, "none.txt"),
 ])
 def test_wrong_use(filters, words, status, message):
     result = filters.run("name-filters", "filters.onnx", "0.png", *words)

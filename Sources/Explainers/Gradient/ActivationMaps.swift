@@ -18,7 +18,7 @@ extension CAMMethod {
   static let activationMap = CAMMethod(
     name: "activation-map", summary: "The mean of the feature maps: where the layer is active, whatever the class.",
     combine: { tapped, _ in tapped.activations.sum().map { $0 / Float(max(1, tapped.activations.channels)) } },
-    compat: [])
+    compat: [], hasTarget: false)
 
   /// Eigen-CAM (Muhammad & Yeasin, IJCNN 2020): the projection of the feature vectors, less their mean, on the
   /// direction in which they vary most. Its sign is such that the map grows with the sum of the feature maps;
@@ -26,7 +26,7 @@ extension CAMMethod {
   static let eigenCAM = CAMMethod(
     name: "eigen-cam",
     summary: "The first principal component of the feature maps: what stands out, whatever the class.",
-    combine: { tapped, _ in principalMap(tapped.activations) })
+    combine: { tapped, _ in principalMap(tapped.activations) }, hasTarget: false)
 
   /// The same of gradients times activations, so that it is of the class.
   static let eigenGradCAM = CAMMethod(

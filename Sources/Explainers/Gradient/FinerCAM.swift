@@ -8,12 +8,11 @@ import Models
 struct FinerCAM: Explainer {
   let name = "finer-cam"
   let summary = "Grad-CAM of the difference to the classes most alike: what tells them apart."
-  let parameters =
-    [
-      Parameter("alpha", default: 1, in: 0...10, "How much of the other classes' scores is subtracted."),
-      Parameter("others", default: 3, in: 1...1000, "How many of the classes most alike are compared with."),
-      Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary),
-    ] + Target.parameters
+  let parameters = [
+    Parameter("alpha", default: 1, in: 0...10, "How much of the other classes' scores is subtracted."),
+    Parameter("others", default: 3, in: 1...1000, "How many of the classes most alike are compared with."),
+    Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary),
+  ]
   let tapsLayers = true
 
   func canExplain(_ model: Model) -> Bool {
@@ -24,6 +23,7 @@ struct FinerCAM: Explainer {
     let alpha = try request.settings.number("alpha")
     let others = try request.settings.integer("others")
     let compat: Compat = try request.settings.choice("compat")
+    _ = try request.requiredScores()
     return try request.explainTapping(compat, weights: { Self.weights($0, $1, alpha, others) }) { tapped in
       DrawnMap(grid: tapped.activations.heatmap(tapped.activations.sum(weights: tapped.gradients.means)).rectified)
     }

@@ -10,16 +10,18 @@ struct CAMMethod: Explainer {
   let combine: @Sendable (Tapped, Compat) -> [Float]
   var compat: [Compat] = [.gradCAM]
   var isRectified = true
+  /// Whether there is a target: false where the map is that of the activations alone.
+  var hasTarget = true
 
   var parameters: [Parameter] {
-    Target.parameters + [
+    (hasTarget ? Target.parameters : []) + [
       Parameter(
         "rectify", choices: ["yes", "no"], default: isRectified ? "yes" : "no",
         "Whether what speaks against the target is left out (ReLU)."),
       Parameter("compat", choices: ([.none] + compat).map(\.rawValue), default: "none", Compat.summary),
     ]
   }
-  var draws: [Draw] { Target.draws }
+  var draws: [Draw] { hasTarget ? Target.draws : [] }
   var tapsLayers: Bool { true }
 
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableLayer }
@@ -27,7 +29,8 @@ struct CAMMethod: Explainer {
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
     let compat: Compat = try request.settings.choice("compat")
     let isRectified = try request.settings.word("rectify") == "yes"
-    return try request.explainTapping(compat) { tapped in
+    return try request.explainTapping(compat, weights: hasTarget ? nil : { logits, _ in logits.map { _ in 0 } }) {
+      tapped in
       let grid = tapped.activations.heatmap(combine(tapped, compat))
       return DrawnMap(grid: isRectified ? grid.rectified : grid)
     }

@@ -20,7 +20,8 @@ struct IntegratedGradients: Explainer {
       Parameter("steps", default: 50, in: 1...2000, "Points of the quadrature."),
       Parameter("quadrature", default: Quadrature.gaussLegendre, "How the points lie between baseline and image."),
       Parameter(
-        "value", default: 0, in: -1e6...1e6, "The baseline, where none is fed, in the space that the model is fed in."),
+        "value", default: 0, in: -1e6...1e6, "The baseline, where none is fed, in the space that the model is fed in."
+      ).read(withoutDraws: "baseline"),
       Attribution.colorsParameter,
       Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
     ]

@@ -36,17 +36,24 @@ extension ExplanationRequest {
     exits: (Shape) throws -> BackwardPass.Exits? = { _ in nil },
     weights: ((_ logits: [Float], _ index: Int) throws -> [Float])? = nil, _ body: (TargetRound) throws -> Void
   ) throws {
-    let target = try Target(self)
+    let head: ScoreHead
+    let derivative: (_ logits: [Float], _ index: Int) throws -> [Float]
+    if let weights {
+      (head, derivative) = (try self.scores ?? model.requiredScores(), weights)
+    } else {
+      let target = try Target(self)
+      (head, derivative) = (target.head, target.weights)
+    }
     var classes: [[Int]] = []
     var scores: Scores?
     try model.forEachBackward(
-      of: model.stream(images, progress), target: target.head.logits, at: values, rules: .standard,
-      early: { try [target.head.output, target.head.logits] + early($0) }, exits: exits, call, progress,
+      of: model.stream(images, progress), target: head.logits, at: values, rules: .standard,
+      early: { try [head.output, head.logits] + early($0) }, exits: exits, call, progress,
       weights: { batch in
-        let own = try Scores(batch.early[0], count: batch.items.count, of: target.head)
+        let own = try Scores(batch.early[0], count: batch.items.count, of: head)
         classes = try batch.items.enumerated().map { row, image in try resolvedClasses(image, own, row: row) }
         scores = own
-        return try targetWeights(batch, classes, weights ?? target.weights)
+        return try targetWeights(batch, classes, derivative)
       }
     ) { batch, round, gradients in
       for (row, image) in batch.items.enumerated() where round < classes[row].count {

@@ -33,7 +33,8 @@ public struct Naming: Sendable {
         + "the enlarged map rounded down (enlarged)."),
     Parameter(
       "quantile", default: 0.995, in: 0...1.0,
-      "The share of a filter's activations that lies outside of its region, for attention activation and image."),
+      "The share of a filter's activations that lies outside of its region, for attention activation and image."
+    ).read(with: "attention", FilterAttention.allCases.filter(\.needsThreshold).map(\.rawValue)),
   ]
 
   public static let attentionParameter = Parameter(
@@ -41,7 +42,7 @@ public struct Naming: Sendable {
     "How a filter's view is taken: projection on its map, its region in the maps (activation), its region in the "
       + "image, the whole (original) image.")
 
-  /// Values of `parameters`. Throws where there is none of a name, or it is out of range.
+  /// Values of `parameters`. Throws where there is none of a name, or it is out of range or without an effect.
   public init(_ given: [String: ParameterValue]) throws {
     let settings = try Settings(Self.parameters, given, of: "naming filters")
     images = try settings.integer("images_per_filter")

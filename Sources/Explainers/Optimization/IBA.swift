@@ -36,7 +36,8 @@ struct IBA: Explainer {
   func canExplain(_ model: Model) -> Bool { model.hasDifferentiableLayer }
 
   func explain(_ request: ExplanationRequest) throws -> [Explanation] {
-    let copies = try request.draw("noise", [nil, nil, nil, nil, nil])?.shape[1] ?? request.settings.integer("copies")
+    let noise = try request.draw("noise", [nil, nil, nil, nil, nil])
+    let copies = try request.settings.count("copies", fed: noise?.shape[1])
     return try request.explainLayers(.iba) { subject, layer, value, progress in
       let tail = try LayerTail(request, behind: layer.value, of: subject, rows: copies, progress)
       let bottleneck = try Bottleneck(request, layer, tail, value, copies: copies)
@@ -84,7 +85,7 @@ private struct Bottleneck {
     active = usual.active?.array(of: Float.self) ?? [Float](repeating: 1, count: maps.values.count)
     let given = try request.draw("noise", [nil, copies] + shape)
     noise = given?.array(of: Float.self)
-    steps = try given?.shape[0] ?? request.settings.integer("steps")
+    steps = try request.settings.count("steps", fed: given?.shape[0])
     guard steps > 0, copies > 0 else { throw Failure(.invalidArgument, "the draws \"noise\" hold no numbers") }
     random = RandomNumbers(seed: request.seed, .bottleneck)
     let sigma = try request.settings.number("sigma")

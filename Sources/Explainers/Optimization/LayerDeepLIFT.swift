@@ -19,7 +19,8 @@ struct LayerDeepLIFT: Explainer {
   let tapsLayers = true
   let draws = [Draw("baseline", "float32 [channels, height, width], what the image is compared with; else `value`.")]
   let parameters = [
-    Parameter("value", default: 0.0, in: -1e6...1e6, "The baseline everywhere, as the model is fed."),
+    Parameter("value", default: 0.0, in: -1e6...1e6, "The baseline everywhere, as the model is fed.")
+      .read(withoutDraws: "baseline"),
     Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"),
     Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
   ]

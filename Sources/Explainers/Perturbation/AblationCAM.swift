@@ -18,7 +18,8 @@ struct AblationCAM: Explainer {
       "ratio", default: 1.0, in: 0...1,
       "The part of the channels that is ablated, those with the largest mean magnitude; the others weigh nothing."),
     Parameter(
-      "batch", default: 32, in: 1...1_000_000, "For compat=grad-cam: how many channels that program runs at once."),
+      "batch", default: 32, in: 1...1_000_000, "For compat=grad-cam: how many channels that program runs at once."
+    ).read(with: "compat", ["grad-cam"]),
     Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"),
     Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary),
   ]

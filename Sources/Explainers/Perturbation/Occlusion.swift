@@ -16,9 +16,10 @@ struct Occlusion: Explainer {
   let parameters =
     SlidingWindows.parameters + [
       Parameter(
-        "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
+        "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."
+      ).read(with: "baseline", ["zero"]).read(withoutDraws: "baseline"),
       Scoring.parameter("of", [.logit, .probability, .logProbability], "the logit"),
-      Baseline.parameter,
+      Baseline.parameter.read(withoutDraws: "baseline"),
       Parameter("compat", choices: ["none", "captum"], default: "none", Compat.summary),
     ]
 

@@ -26,7 +26,8 @@ struct RISE: Explainer {
     Scoring.parameter("score", [.probability, .softmax, .sigmoid, .logit], "the probability"),
     Parameter(
       "normalize", default: Normalization.expected,
-      "expected: divided by masks × keep, as in the paper; actual: by how often each pixel was kept; none."),
+      "expected: divided by masks × keep, as in the paper; actual: by how often each pixel was kept; none."
+    ).read(with: "compat", ["none", "rise", "tame"]),
     Baseline.parameter,
     Parameter(
       "tolerance", default: 0.0, in: 0...1,
@@ -180,12 +181,12 @@ struct RandomMasks {
 
   init(_ request: ExplanationRequest, _ height: Int, _ width: Int, _ compat: Compat) throws {
     let grid = try request.draw("grid", [nil, nil, nil])
-    let size = try request.settings.integer("cells")
-    cells = grid.map { ($0.shape[1], $0.shape[2]) } ?? (size, size)
+    let count = { try request.settings.count($0, fed: $1) }
+    cells = (try count("cells", grid?.shape[1]), try count("cells", grid?.shape[2]))
     guard cells.rows > 0, cells.columns > 0, grid.map({ $0.shape[0] > 0 }) ?? true else {
       throw Failure(.invalidArgument, "the draws \"grid\" hold no masks")
     }
-    count = try grid?.shape[0] ?? request.settings.integer("masks")
+    self.count = try count("masks", grid?.shape[0])
     self.grid = grid?.array(of: Float.self)
     keep = Float(try request.settings.number("keep"))
     (self.height, self.width) = (height, width)
@@ -201,7 +202,7 @@ struct RandomMasks {
     limits = extents.map(\.0)
     (rows, columns) = (extents[0].1, extents[1].1)
     let room = [rows.count - height, columns.count - width]
-    shift = try request.draw("shift", [count, 2])?.array(of: Float.self).map { Int($0.clamped) }
+    shift = try request.draw("shift", [self.count, 2])?.array(of: Float.self).map { Int($0.clamped) }
     if let shift, let bad = shift.indices.first(where: { !(0...room[$0 % 2]).contains(shift[$0]) }) {
       throw Failure(
         .invalidArgument,

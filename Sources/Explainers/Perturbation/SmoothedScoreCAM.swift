@@ -83,7 +83,7 @@ private struct MaskNoise {
     }
     let given = try request.draw("noise", shape)
     fed = given?.array(of: Float.self)
-    samples = try given?.shape[0] ?? request.settings.integer("samples")
+    samples = try request.settings.count("samples", fed: given?.shape[0])
     guard samples > 0 else { throw Failure(.invalidArgument, "the draws \"noise\" hold no samples") }
     random = RandomNumbers(seed: request.seed, .masks)
     std = Float(try request.settings.number("std"))

@@ -180,9 +180,10 @@ extension ExplanationRequest {
         }
         return (0..<tensor.shape[0]).map { Array(numbers[$0 * parts.count..<($0 + 1) * parts.count]) }
       }
-      let memory = try settings.integer("samples") * parts.count * MemoryLayout<Double>.size
+      let count = try settings.count("samples", fed: given?.count)
+      let memory = count * parts.count * MemoryLayout<Double>.size
       try model.engine.limit.check(memory, for: "the choices of superpixels")
-      let rows = try given ?? draw(parts.count, settings.integer("samples"), random)
+      let rows = given ?? draw(parts.count, count, random)
       var scores = subject.classes.map { _ in [Double]() }
       // The first shows nothing.
       try forEachVariant(of: subject, count: rows.count + 1, progress) { i, target in

@@ -25,11 +25,12 @@ struct WindowSimilarity: Explainer {
   let parameters =
     SlidingWindows.parameters + [
       Parameter(
-        "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."),
+        "value", default: 0.0, in: -1e6...1e6, "What windows show, as the model is fed, where `baseline` is zero."
+      ).read(with: "baseline", ["zero"]).read(withoutDraws: "baseline"),
       Parameter(
         "metric", default: Metric.cosine,
         "cosine: of the angle between embeddings; euclidean: their distance, as a loss where it grows."),
-      Baseline.parameter,
+      Baseline.parameter.read(withoutDraws: "baseline"),
     ]
 
   func canExplain(_ model: Model) -> Bool { model.scoresImages }

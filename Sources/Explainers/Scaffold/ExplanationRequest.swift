@@ -27,7 +27,7 @@ public struct ExplanationRequest {
     _ method: any Configurable
   ) throws {
     let owner = method is any Explainer ? "the method \(quoted(method.name))" : method.name
-    settings = try Settings(method.parameters, call.parameters, of: owner)
+    settings = try Settings(method.parameters, call.parameters, draws: Set(call.draws.keys), of: owner)
     try call.refuse(layers: !method.tapsLayers, seed: !method.drawsNumbers, draws: method.draws, for: owner)
     layers = try call.layers.map { name in try locating("layer") { try model.tappedValue(named: name) } }
     seed = call.seed ?? 0

@@ -10,10 +10,11 @@ struct Superpixels {
   let count: Int
 
   static let parameters = [
-    Parameter("segments", default: 50, in: 2...500, "Superpixels, about as many."),
+    Parameter("segments", default: 50, in: 2...500, "Superpixels, about as many.").read(withoutDraws: "segments"),
     Parameter(
       "compactness", default: 10.0, in: 0.01...1000,
-      "How square superpixels are, against how well they follow colours."),
+      "How square superpixels are, against how well they follow colours."
+    ).read(withoutDraws: "segments"),
   ]
   static let draw = Draw("segments", "integers [height, width], the superpixel of each pixel; else SLIC finds them.")
 

@@ -45,13 +45,10 @@ struct AverageDrop: Metric {
     Score.parameter("of", else: "the probability, with compat grad-cam the logit"),
     Parameter(
       "batch", default: 0, in: 0...1_000_000,
-      "With compat ca-stream: images whose mean is averaged; 0: the call's batch size, else that program's 64."),
+      "With compat ca-stream: images whose mean is averaged; 0: the call's batch size, else that program's 64."
+    ).read(with: "compat", ["ca-stream"]),
     Parameter("compat", default: Compat.none, Score.compatSummary),
   ]
-
-  func unread(by settings: Settings) throws -> [String] {
-    try settings.choice("compat", Compat.self) == .caStream ? [] : ["batch"]
-  }
 
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     let settings = request.settings

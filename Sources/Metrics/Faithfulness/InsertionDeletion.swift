@@ -33,26 +33,29 @@ struct InsertionDeletion: Metric {
     case iGOS = "i-gos"
   }
 
+  /// All but I-GOS's program, which goes by cells of the map.
+  private static let byPixels = Compat.allCases.filter { $0 != .iGOS }.map(\.rawValue)
+
   let draws = [MeasurementRequest.rangeDraw]
   let parameters = [
     Parameter(
       "step", default: 0, in: 0...100_000_000, "Pixels a step; 0: a row of them, 8 rows with compat ca-stream."),
-    Parameter("kernel", default: 0, in: 0...999, "Side of the blur, odd; 0: 11, with compat ca-stream 5."),
-    Parameter("sigma", default: 5.0, in: 0.01...1000, "Of the blur's Gaussian, in pixels."),
+    Parameter("kernel", default: 0, in: 0...999, "Side of the blur, odd; 0: 11, with compat ca-stream 5.")
+      .read(with: "compat", Self.byPixels),
+    Parameter("sigma", default: 5.0, in: 0.01...1000, "Of the blur's Gaussian, in pixels.")
+      .read(with: "compat", Self.byPixels),
     Parameter(
       "order", default: Ranking.auto,
       "Which of equal pixels goes first: the last, or the first; wrapped: value 0, then 255 to 1; auto: stable-last, "
-        + "with compat scouter wrapped."),
+        + "with compat scouter wrapped."
+    ).read(with: "compat", Self.byPixels),
     Score.parameter(else: "softmax"),
     Parameter(
       "end", default: Filling.auto,
-      "What pixels show that are away; auto: insertion starts from the blur, deletion ends at zero as fed."),
+      "What pixels show that are away; auto: insertion starts from the blur, deletion ends at zero as fed."
+    ).read(with: "compat", Self.byPixels),
     Parameter("compat", default: Compat.none, Score.compatSummary),
   ]
-
-  func unread(by settings: Settings) throws -> [String] {
-    try settings.choice("compat", Compat.self) == .iGOS ? ["kernel", "sigma", "order", "end"] : []
-  }
 
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     if try request.settings.choice("compat", Compat.self) == .iGOS { return try measureCells(request) }

@@ -22,13 +22,10 @@ struct PointingGame: Metric {
     Parameter("tolerance", default: 15.0, in: 0...1e6, "How many pixels off, by Euclid, still hits."),
     Parameter(
       "class_count", default: 0, in: 0...10_000_000,
-      "With compat torchray: of how many classes the mean is; 0: those up to the largest that is given."),
+      "With compat torchray: of how many classes the mean is; 0: those up to the largest that is given."
+    ).read(with: "compat", ["torchray"]),
     Parameter("compat", choices: ["none", "torchray"], default: "none", Score.compatSummary),
   ]
-
-  func unread(by settings: Settings) throws -> [String] {
-    try settings.word("compat") == "torchray" ? [] : ["class_count"]
-  }
 
   func measure(_ request: MeasurementRequest) throws -> Measurement {
     let isTorchRay = try request.settings.word("compat") == "torchray"

@@ -32,8 +32,6 @@ public protocol Metric: Configurable {
   var better: Direction { get }
   /// The same by these settings.
   func better(by settings: Settings) throws -> Direction
-  /// Parameters that have no effect by these settings; to set them is refused.
-  func unread(by settings: Settings) throws -> [String]
   var reads: MapSource { get }
   var needsModel: Bool { get }
   /// Whether it explains changed images itself, by the method that the caller names.
@@ -52,21 +50,10 @@ extension Metric {
   public var needsModel: Bool { true }
   public var needsMethod: Bool { false }
   public func better(by settings: Settings) -> Direction { better }
-  public func unread(by settings: Settings) -> [String] { [] }
 
   /// The settings of a call, checked. Throws for what the metric does not have, or, as it is set, does not read.
   public func settings(of given: [String: ParameterValue]) throws -> Settings {
-    let owner = "the metric \(quoted(name))"
-    let settings = try Settings(parameters, given, of: owner)
-    let unread = try unread(by: settings)
-    for parameter in parameters where unread.contains(parameter.name) {
-      guard let value = given[parameter.name], value != parameter.defaultValue else { continue }
-      throw Failure(
-        .invalidArgument,
-        "\(owner) with compat \(try settings.word("compat")) does not read the parameter \(quoted(parameter.name)); leave it "
-          + "out")
-    }
-    return settings
+    try Settings(parameters, given, of: "the metric \(quoted(name))")
   }
 
   /// Of the values that are numbers.

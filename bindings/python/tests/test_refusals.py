@@ -86,6 +86,58 @@ def test_similarity_has_no_class_wherever_it_is_explained_again(model, red, tmp_
     assert "without a class" in found.images[0]["failed"]
 
 
+BASELINE = {"baseline": np.ones((3, 32, 32), np.float32)}
+SEGMENTS = {"segments": np.arange(32 * 32).reshape(32, 32) // 256}
+GRID = {"grid": np.ones((4, 3, 2), np.uint8)}
+
+
+@pytest.mark.parametrize("method, other, name, parameters", [
+    ("occlusion", "baseline mean", "value", {"value": 2, "baseline": "mean"}),
+    ("sliding-window-similarity", "baseline blur", "value", {"value": 2, "baseline": "blur"}),
+    ("occlusion", 'the draws "baseline"', "value", {"value": 2, "draws": BASELINE}),
+    ("occlusion", 'the draws "baseline"', "baseline", {"baseline": "mean", "draws": BASELINE}),
+    ("sliding-window-similarity", 'the draws "baseline"', "baseline", {"baseline": "noise", "draws": BASELINE}),
+    ("integrated-gradients", 'the draws "baseline"', "value", {"value": 2, "draws": BASELINE}),
+    ("layer-deep-lift", 'the draws "baseline"', "value", {"value": 2, "draws": BASELINE}),
+    ("lime", 'the draws "segments"', "segments", {"segments": 9, "draws": SEGMENTS}),
+    ("kernel-shap", 'the draws "segments"', "compactness", {"compactness": 1, "draws": SEGMENTS}),
+    ("ablation-cam", "compat none", "batch", {"batch": 4}),
+    ("rise", "compat torchray", "normalize", {"compat": "torchray", "normalize": "none"}),
+])
+def test_parameters_without_an_effect_beside_others(model, tensor, method, other, name, parameters):
+    words = f'the method "{method}" with {other} does not read the parameter "{name}"; leave it out'
+    with pytest.raises(limpid.InvalidArgument, match=words):
+        model.explain(tensor, method, **parameters)
+
+
+@pytest.mark.parametrize("method, parameters", [
+    ("occlusion", {"value": 2, "baseline": "zero"}), ("occlusion", {"value": 0, "baseline": "mean"}),
+    ("integrated-gradients", {"value": 2, "steps": 2}), ("ablation-cam", {"batch": 4, "compat": "grad-cam"}),
+    ("rise", {"compat": "tame", "normalize": "none", "masks": 2}), ("lime", {"segments": 9, "samples": 5}),
+    ("rise", {"masks": 4, "draws": GRID}),
+])
+def test_parameters_with_an_effect_are_read_and_those_found_may_be_given_again(model, tensor, method, parameters):
+    found, = model.explain(tensor, method, **parameters)
+    again, = model.explain(tensor, method, **{"draws": parameters.get("draws"), **found.parameters})
+    np.testing.assert_array_equal(found.grid, again.grid)
+
+
+@pytest.mark.parametrize("method, name, given, fed, draws", [
+    ("rise", "masks", 5, 4, GRID), ("rise", "cells", 3, 2, GRID), ("rise", "cells", 2, 3, GRID),
+    ("kernel-shap", "samples", 3, 2, {**SEGMENTS, "samples": np.ones((2, 4), np.uint8)}),
+])
+def test_counts_that_are_not_those_of_the_draws(model, tensor, method, name, given, fed, draws):
+    with pytest.raises(limpid.InvalidArgument, match=f'"{name}" is {given}, but the draws have {fed} of them'):
+        model.explain(tensor, method, draws=draws, **{name: given})
+
+
+@pytest.mark.parametrize("method", ["finer-cam", "eigen-cam", "activation-map"])
+def test_methods_without_a_target_have_no_parameters_of_one(model, tensor, method):
+    for parameters in ({"of": "probability"}, {"sign": -1}, {"versus": 1}, {"draws": {"embedding": [1, 2, 3]}}):
+        with pytest.raises(limpid.NotFound, match=f'the method "{method}" (has no parameter|reads no draws) "'):
+            model.explain(tensor, method, **parameters)
+
+
 def test_a_mask_where_the_whole_output_is_compared(tmp_path):
     network = Network()
     y = network("Conv", network.features("x", 3), network.normal(4, 6, 1, 1))
