@@ -56,8 +56,7 @@ extension PlanBuilder {
 
   /// `node` as one of our own domain, with all slots.
   private func opened(_ node: Node) -> Node {
-    var fused = node
-    fused.domain = "limpid"
+    var fused = node.owned
     fused.inputs += [ValueID?](repeating: nil, count: max(0, Self.residualSlot(node) + 1 - node.inputs.count))
     return fused
   }

@@ -25,8 +25,9 @@ extension Graph {
 
   /// A convolution that looks at one pixel for each.
   private func isPointwise(_ node: Node, _ fed: Set<ValueID>) -> Bool {
-    guard node.operation == "Conv", node.domain == "limpid", node.outputs.count == 1, let weights = node.inputs[1],
-      !fed.contains(weights), let shape = constants[weights]?.shape, shape.rank > 2,
+    guard node.operation == "Conv", node.domain == "limpid", node.outputs.count == 1, node.inputs.count == 8,
+      node.inputs[7] == nil, node.attributes["activation"] == nil, let weights = node.inputs[1],
+      let shape = constants[weights]?.shape, shape.rank > 2,
       node.inputs.dropFirst().allSatisfy({ $0.map { constants[$0] != nil && !fed.contains($0) } ?? true })
     else { return false }
     return shape.dimensions[2...].allSatisfy { $0 == 1 } && node.lists("strides", only: 1)

@@ -1,4 +1,5 @@
 public import Graph
+import Operators
 
 extension Graph {
   /// Makes a convolution and the batch normalisation that alone reads its result one `limpid.Conv`, whose inputs are
@@ -12,8 +13,7 @@ extension Graph {
     var dead = Set<Int>()
     for (i, node) in nodes.enumerated() where node.operation == "Conv" && node.domain.isEmpty && node.inputs.count <= 3
     {
-      var fused = node
-      fused.domain = "limpid"
+      var fused = node.owned
       fused.inputs = node.inputs + [ValueID?](repeating: nil, count: max(0, 8 - node.inputs.count))
       if let output = node.outputs.first ?? nil, !fetched.contains(output), !fed.contains(output),
         let users = consumers[output],

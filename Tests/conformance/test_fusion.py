@@ -239,3 +239,25 @@ def test_a_batch_split_changes_no_bit():
         whole = network.run({"x": x})[value]
         parts = [other.run({"x": x[i : i + 1]})[value] for i in range(9)]
     assert np.array_equal(whole, np.concatenate(parts))
+
+
+OWN = dict(activation="Relu", activation_parameters=[1.0], pooled=1)
+
+
+@pytest.mark.parametrize("operation", ["Conv", "Gemm", "MatMul", "BatchNormalization"])
+def test_attributes_of_joined_nodes_are_not_a_files(operation):
+    """What a plan joins with a node, it writes into attributes of its own; a file that has such changes nothing."""
+    build = Builder()
+    if operation == "Conv":
+        shape, operands = [1, 32, 24, 24], [build.weights(40, 32, 3, 3)]
+    elif operation == "BatchNormalization":
+        shape, operands = [2, 8, 5, 6], [build.constant(np.linspace(0.5, 2, 8)) for _ in range(4)]
+    else:
+        shape, operands = [3, 24], [build.weights(24, 37)]
+    plain = build(operation, "x", *operands)
+    clean = build.model(shape, plain)
+    for attribute in (*({name: value} for name, value in OWN.items()), OWN):
+        build.nodes = [helper.make_node(operation, ["x", *operands], [plain], **attribute)]
+        x = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
+        expected, found = (limpid.Model(m).run({"x": x}, [plain])[plain] for m in (clean, build.model(shape, plain)))
+        np.testing.assert_array_equal(found, expected)

@@ -20,7 +20,7 @@ enum Conv {
     }
     let geometry = try Geometry(request)
     let activation = try Activation.fused(into: request.node)
-    let isPooled = try request.node.flag(pooled)
+    let isPooled = try request.node.domain == "limpid" && request.node.flag(pooled)
     let output = Operand(.float32, isPooled ? geometry.halved : geometry.output, layout: .channelsLast)
     if let sum = request.has(residual) ? try request.input(residual) : nil, sum.shape != geometry.output {
       throw Failure(.invalidModel, "the residual has shape \(sum.shape), the result \(geometry.output)")
@@ -35,6 +35,9 @@ enum Conv {
     let kernels = request.kernels
     let folded = try FoldedNormalization(request, outputs: c.outputChannels)
     let packing = kernels.packing(c, known: try request.input(1).constant != nil)
+    guard !isPooled || kernels.pools(packing) && output.shape.rank == 4 && !request.has(residual) else {
+      throw Failure(.invalidModel, "a convolution of \(geometry.output) cannot be pooled")
+    }
     // Weights that are computed from what is fed are packed in each run.
     let packed = try request.input(1).constant.map { w in
       try request.weights.packed(

@@ -63,9 +63,9 @@ public struct Activation {
     }
   }
 
-  /// The activation at the end of a fused node, from its attributes "activation" and "activation_parameters".
+  /// The activation at the end of a node of our own domain, from its attributes "activation" and "activation_parameters".
   static func fused(into node: Node) throws -> Kernels.Unary? {
-    guard let name = try node.string("activation") else { return nil }
+    guard node.domain == "limpid", let name = try node.string("activation") else { return nil }
     if name == Composition.name { return try Composition.composition(node).function }
     return try Activation(name, node.floats("activation_parameters") ?? []).function
   }
