@@ -245,7 +245,8 @@ def test_a_class_is_explained_over_positions_or_under_a_mask(spatial):
     mask[3, 4] = 2
     found = model.explain(x, "hires-cam", [2], output="y", layer="r", draws={"mask": mask})[0]
     np.testing.assert_allclose(found.grid, everywhere * mask, atol=1e-6)
-    for refused in (lambda: model.classify(x, output="y"), lambda: model.explain(x, "rise", [1], output="y")):
+    for refused in (lambda: model.classify(x, output="y"), lambda: model.explain(x, "rise", [1], output="y"),
+                    lambda: model.explain(x, "finer-cam", [1], output="y", layer="r")):
         with pytest.raises(limpid.InvalidArgument, match='"y" has an extent in space: its 64 positions'):
             refused()
     with pytest.raises(limpid.InvalidArgument, match="the mask is of shape"):
