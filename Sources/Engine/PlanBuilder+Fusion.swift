@@ -3,7 +3,8 @@ import Operators
 import Tensors
 
 /// Convolutions and products with constant matrices take over the addition and the activation that alone read their
-/// result, once the shapes are known; batch normalisations that are steps of their own, the activation.
+/// result, once the shapes are known; batch normalisations that are steps of their own, the activation, and the Concat
+/// before them.
 extension PlanBuilder {
   /// Whether an earlier step does the work of `node` from now on.
   mutating func absorb(_ node: Node) throws -> Bool {
@@ -13,6 +14,7 @@ extension PlanBuilder {
     }
     guard node.domain.isEmpty, node.outputs.count == 1, node.outputs[0] != nil else { return false }
     if node.operation == "Add", node.inputs.count == 2 { return try absorbRow(node) || absorbAddition(node) }
+    if node.operation == "BatchNormalization" { return try absorbConcat(node) }
     if node.operation == "DequantizeLinear" { return try joinQuantization(node) }
     if node.operation == "MaxPool" { return try absorbPool(node) }
     return try absorbActivation(node)
@@ -41,6 +43,7 @@ extension PlanBuilder {
   /// A batch normalisation by given statistics.
   private func isOpenNormalization(_ node: Node) -> Bool {
     node.operation == "BatchNormalization" && ["", "limpid"].contains(node.domain)
+      && (node.domain == "limpid" || node.inputs.count == 5)
       && node.outputs.dropFirst().allSatisfy { $0 == nil } && (try? node.flag("training_mode")) == false
   }
 
@@ -65,6 +68,26 @@ extension PlanBuilder {
   mutating func follow(_ value: ValueID, asViewed view: ValueID) {
     guard let maker = openProduct(making: value), drafts[maker].node.operation != "Conv" else { return }
     makers[view] = maker
+  }
+
+  /// Lets a batch normalisation by known statistics read the maps whose channels a Concat would only write one after
+  /// the other for it.
+  private mutating func absorbConcat(_ node: Node) throws -> Bool {
+    guard fusesMaps, isOpenNormalization(node),
+      node.inputs.dropFirst().allSatisfy({ $0.flatMap { values[$0] }?.operand.constant != nil }),
+      let maker = openStep(
+        making: node.inputs[0], { joined, _ in joined.operation == "Concat" && joined.domain.isEmpty }),
+      let maps = values[node.inputs[0]!]?.operand, maps.layout == .channelsLast, maps.type == .float32
+    else { return false }
+    let concat = drafts[maker].node
+    let axis = try concat.int("axis", default: 1)
+    guard axis == 1 || axis == 1 - maps.shape.rank else { return false }
+    var fused = node.owned
+    fused.inputs = [concat.inputs[0]] + node.inputs.dropFirst() + concat.inputs.dropFirst()
+    drafts[maker].isAbsorbed = true
+    let request = request(for: fused)
+    try add(fused, request, Operators.definition(fused.operation, domain: fused.domain)!.plan(request))
+    return true
   }
 
   /// Lets a product without a bias add a constant row to all rows.

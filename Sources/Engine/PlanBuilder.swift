@@ -62,7 +62,8 @@ struct PlanBuilder {
   var bufferSizes: [Int] = []
   var feeds: [Operand] = []
   var fed: Set<ValueID> = []
-  /// Whether steps may take over what changes the extent of their maps. Not in plans by regions, which need each map.
+  /// Whether steps may take over what changes the extent of maps, or joins them. Not in plans by regions, which need
+  /// each map.
   var fusesMaps = true
   /// Whether values that are fed are a part of the plan.
   var isForKnownFeeds = false

@@ -47,8 +47,11 @@ public struct KernelTable: Sendable {
       _ x: Floats, _ output: MutableFloats, _ n: Int, _ scale: Floats?, _ shift: Floats?, _ epsilon: Float,
       _ subtractMean: Bool
     ) -> Void
-  public let scaleRow:
-    @Sendable (_ x: Floats, _ scale: Floats, _ shift: Floats?, _ output: MutableFloats, _ n: Int) -> Void
+  public let scaleRows:
+    @Sendable (
+      _ x: Floats, _ scale: Floats, _ shift: Floats?, _ output: MutableFloats, _ n: Int, _ rows: Int, _ stride: Int,
+      _ low: Float, _ high: Float
+    ) -> Void
   public let roundToSteps: @Sendable (_ form: Rounding, _ x: Floats, _ output: MutableFloats, _ n: Int) -> Void
   public let quantize:
     @Sendable (
@@ -88,7 +91,7 @@ public struct KernelTable: Sendable {
     normalizeRow = {
       L.normalizeRow($0, $1, $2, scale: $3, shift: $4, epsilon: $5, subtractMean: $6)
     }
-    scaleRow = { L.scaleRow($0, scale: $1, shift: $2, $3, $4) }
+    scaleRows = { L.scaleRows($0, scale: $1, shift: $2, $3, $4, rows: $5, stride: $6, $7, $8) }
     roundToSteps = { L.roundToSteps($0, $1, $2, $3) }
     quantize = { L.quantize($0, $1, $2, $3, $4, scale: $5, zero: $6, stride: $7) }
     dequantize = { L.dequantize($0, $1, $2, $3, scale: $4, zero: $5, stride: $6) }

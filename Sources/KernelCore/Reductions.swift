@@ -173,17 +173,34 @@ extension Lanes {
     }
   }
 
-  /// `output[i] = x[i] * scale[i] + shift[i]`
+  /// `output[r, i] = clamp(x[r, i] * scale[i] + shift[i], low, high)` of rows of `n`; the result's are `stride` apart.
   @inlinable @inline(__always)
-  static func scaleRow(
+  static func scaleRows(
     _ x: UnsafePointer<Float>, scale: UnsafePointer<Float>, shift: UnsafePointer<Float>?,
-    _ output: UnsafeMutablePointer<Float>, _ n: Int
+    _ output: UnsafeMutablePointer<Float>, _ n: Int, rows: Int, stride: Int, _ low: Float, _ high: Float
   ) {
+    let low = splat(low)
+    let high = splat(high)
     var i = 0
     while i < n {
       let rest = min(count, n &- i)
+      let factor = load(scale + i, first: rest)
       let start = shift.map { load($0 + i, first: rest) } ?? splat(0)
-      store(fma(start, load(x + i, first: rest), load(scale + i, first: rest)), output + i, first: rest)
+      var from = x + i
+      var to = output + i
+      if rest == count {
+        for _ in 0..<rows {
+          store(clamp(fma(start, load(from), factor), low, high), to)
+          from += n
+          to += stride
+        }
+      } else {
+        for _ in 0..<rows {
+          store(clamp(fma(start, load(from, first: rest), factor), low, high), to, first: rest)
+          from += n
+          to += stride
+        }
+      }
       i = i &+ rest
     }
   }

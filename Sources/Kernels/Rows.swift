@@ -74,20 +74,29 @@ extension Kernels {
     }
   }
 
-  /// `output[r, c] = activation(x[r, c] * scale[c] + shift[c])`, for batch normalisation. `output` may be `x`.
+  /// `output[r, c] = activation(x[r, c] * scale[c] + shift[c])`, for batch normalisation. `x` is in parts, [rows, own
+  /// columns], whose columns follow each other in the result. `output` may be the only part.
   public func scaleColumns(
-    rows: Int, columns: Int, _ x: UnsafePointer<Float>, scale: UnsafePointer<Float>,
+    rows: Int, _ parts: [(x: UnsafePointer<Float>, columns: Int)], scale: UnsafePointer<Float>,
     shift: UnsafePointer<Float>?, _ activation: Unary? = nil, into output: UnsafeMutablePointer<Float>,
     _ parallel: Parallel
   ) {
+    let columns = parts.reduce(0) { $0 + $1.columns }
+    let clamp = activation?.clampRange
     // Some rows at a time, which the first-level cache still has when the activation reads them.
     let together = max(1, Self.rowFloats / max(1, columns))
     parallel.forEach(rows, grain: Self.elementGrain / max(1, columns)) { range in
       for first in stride(from: range.lowerBound, to: range.upperBound, by: together) {
         let some = first..<min(first + together, range.upperBound)
-        for r in some { table.scaleRow(x + r * columns, scale, shift, output + r * columns, columns) }
         let place = output + first * columns
-        if let activation { unaryRow(activation, place, place, some.count * columns) }
+        var begin = 0
+        for (x, own) in parts {
+          table.scaleRows(
+            x + first * own, scale + begin, shift.map { $0 + begin }, place + begin, own, some.count, columns,
+            clamp?.lowerBound ?? -.infinity, clamp?.upperBound ?? .infinity)
+          begin += own
+        }
+        if let activation, clamp == nil { unaryRow(activation, place, place, some.count * columns) }
       }
     }
   }

@@ -108,16 +108,36 @@ struct RowsTests {
     }
   }
 
-  @Test("Scaled and shifted columns", arguments: variants)
-  func scaleColumns(kernels: Kernels) {
-    var g = Generator(40)
-    let x = g.floats(4 * 21), scale = g.floats(21), shift = g.floats(21)
-    let got = floats(x.count) {
-      kernels.scaleColumns(rows: 4, columns: 21, x, scale: scale, shift: shift, into: $0, .serial)
+  /// Parts of other widths, more rows than go together, with what only clamps and what does not.
+  @Test("Scaled and shifted columns", arguments: variants, [[37, 0, 16, 64, 3], [21], [16, 600]])
+  func scaleColumns(kernels: Kernels, widths: [Int]) {
+    var g = Generator(41)
+    let (rows, columns) = (130, widths.reduce(0, +))
+    let parts = widths.map { g.floats(rows * $0) }
+    let (scale, shift) = (g.floats(columns), g.floats(columns))
+    let sums = (0..<rows).flatMap { r in
+      let x = zip(parts, widths).flatMap { $0[r * $1..<(r + 1) * $1] }
+      return x.indices.map { Double(x[$0]) * Double(scale[$0]) + Double(shift[$0]) }
     }
-    let expected = x.indices.map {
-      Expected(value: Double(x[$0]) * Double(scale[$0 % 21]) + Double(shift[$0 % 21]), tolerance: 2e-7)
+    let all = parts.flatMap { $0 }
+    let cases: [(activation: Kernels.Unary?, function: (Double) -> Double)] = [
+      (nil, { $0 }), (.relu, { max($0, 0) }), (.clip(-0.5, 0.25), { min(max($0, -0.5), 0.25) }),
+      (.leakyRelu(0.5), { max($0, 0.5 * $0) }),
+    ]
+    for (activation, function) in cases {
+      let got = floats(rows * columns) { output in
+        all.withUnsafeBufferPointer { all in
+          var pointers: [(x: UnsafePointer<Float>, columns: Int)] = []
+          for width in widths {
+            pointers.append((all.baseAddress! + rows * pointers.reduce(0) { $0 + $1.columns }, width))
+          }
+          kernels.scaleColumns(
+            rows: rows, pointers, scale: scale, shift: shift, activation, into: output, Parallel(threads: 2))
+        }
+      }
+      expect(
+        got, sums.map { Expected(value: function($0), tolerance: 4e-7) },
+        "\(widths) \(activation.map { "\($0)" } ?? "alone")")
     }
-    expect(got, expected, "scaled")
   }
 }

@@ -56,7 +56,8 @@ enum Concat {
     }
   }
 
-  private static func shape(_ operands: [Operand], _ first: Operand, _ axis: Int) throws -> Shape {
+  /// Of the operands one after the other along `axis`.
+  static func shape(_ operands: [Operand], _ first: Operand, _ axis: Int) throws -> Shape {
     var dimensions = first.shape.dimensions
     for operand in operands.dropFirst() {
       var own = operand.shape.dimensions

@@ -4,18 +4,30 @@ import Parallel
 import Tensors
 
 /// BatchNormalization: by statistics that are given, or of the batch itself. In our own domain, by given statistics
-/// only, with an activation as an attribute.
+/// only, with an activation as an attribute; there the channels of further inputs follow those of the first.
 enum BatchNormalization {
   static let definitions = ["", "limpid"].map {
     OperatorDefinition("BatchNormalization", domain: $0, plan: plan).gradient(NormalizationGradients.batch)
-      .local { try $0.node.flag("training_mode") ? [] : .element }
+      .local {
+        if try $0.node.flag("training_mode") { return [] }
+        return parts($0).count > 1 ? [.pixel, .image] : .element
+      }
+  }
+
+  /// Which inputs have the channels.
+  private static func parts(_ request: Request) -> [Int] {
+    request.node.domain == "limpid" ? [0] + Array(request.inputs.indices.dropFirst(5)) : [0]
   }
 
   private static func plan(_ request: Request) throws -> Step {
-    for i in 0..<5 { try request.require(i, .float32) }
-    let x = try request.input(0)
-    guard x.shape.rank >= 2 else { throw Failure(.invalidModel, "input \(x.shape); expected [N, C, ...]") }
-    let channels = x.shape[1]
+    let parts = parts(request)
+    for i in Array(0..<5) + parts { try request.require(i, .float32) }
+    let operands = try parts.map { try request.input($0) }
+    guard operands[0].shape.rank >= 2 else {
+      throw Failure(.invalidModel, "input \(operands[0].shape); expected [N, C, ...]")
+    }
+    let x = try Concat.shape(operands, operands[0], 1)
+    let channels = x[1]
     for i in 1..<5 {
       let shape = try request.input(i).shape
       guard shape == [channels] else {
@@ -23,9 +35,9 @@ enum BatchNormalization {
       }
     }
     let epsilon = try request.node.float("epsilon", default: 1e-5)
-    if try request.node.flag("training_mode") { return try planBatch(request, x.shape, epsilon) }
+    if try request.node.flag("training_mode") { return try planBatch(request, x, epsilon) }
     let activation = try Activation.fused(into: request.node)
-    let layout: Layout = x.shape.rank >= 3 ? .channelsLast : .standard
+    let layout: Layout = x.rank >= 3 ? .channelsLast : .standard
     let parameters = try (1..<5).compactMap { try request.input($0).constant }
     let known =
       parameters.count < 4
@@ -35,18 +47,19 @@ enum BatchNormalization {
         return try Tensor(affine.scale + affine.shift, [2 * channels]).storage
       }
     let kernels = request.kernels
-    let rows = channels == 0 ? 0 : x.shape.count / channels
+    let rows = channels == 0 ? 0 : x.count / channels
     var layouts = request.standardLayouts
-    layouts[0] = layout
+    for part in parts { layouts[part] = layout }
+    let widths = operands.map { $0.shape[1] }
     return Step(
-      inputs: layouts, outputs: [Operand(.float32, x.shape, layout: layout)],
-      workspace: known == nil ? 8 * channels : 0, overwritable: [0]
+      inputs: layouts, outputs: [Operand(.float32, x, layout: layout)],
+      workspace: known == nil ? 8 * channels : 0, overwritable: parts.count == 1 ? [0] : []
     ) { run in
       let affine = (known?.base ?? run.workspace).assumingMemoryBound(to: Float.self)
       if known == nil { fold(run, channels, epsilon, into: affine) }
       kernels.scaleColumns(
-        rows: rows, columns: channels, run.input(0), scale: affine, shift: affine + channels, activation,
-        into: run.output(), run.parallel)
+        rows: rows, zip(parts, widths).map { (run.input($0), $1) }, scale: affine, shift: affine + channels,
+        activation, into: run.output(), run.parallel)
     }
   }
 

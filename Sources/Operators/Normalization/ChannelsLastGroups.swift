@@ -54,7 +54,7 @@ struct ChannelsLastGroups: Sendable {
     for image in 0..<images {
       let first = image * pixels * channels
       kernels.scaleColumns(
-        rows: pixels, columns: channels, output + first, scale: values + image * channels, shift: shifts,
+        rows: pixels, [(UnsafePointer(output + first), channels)], scale: values + image * channels, shift: shifts,
         into: output + first, run.parallel)
     }
   }

@@ -46,6 +46,21 @@ def vision(n, x):
     return n("ReduceMean", n("Add", n("MatMul", weights, rows), rows), axes=[1], keepdims=0)
 
 
+def normalised(n, *maps):
+    """The values joined along their channels, and normalised by given statistics, as in a DenseNet."""
+    channels = CHANNELS * len(maps)
+    scale, shift, mean, variance = n.normal(4, channels)
+    return n("Relu", n("BatchNormalization", n("Concat", *maps, axis=1), scale, shift, mean, variance * variance + 1))
+
+
+def dense(n):
+    maps = [convolved(n)]
+    for _ in range(3):
+        weights = n.normal(CHANNELS, CHANNELS * len(maps), 3, 3) / 9
+        maps.append(n("Conv", normalised(n, *maps), weights, pads=[1, 1, 1, 1]))
+    return normalised(n, *maps, maps[0])
+
+
 # What one image's numbers depend on: only itself.
 APART = {
     "convolutions": lambda n: convolved(n, n("Relu", convolved(n))),
@@ -61,6 +76,8 @@ APART = {
         ints(-1, CHANNELS, SIDE, SIDE)),
     "slices": lambda n: n("Slice", n("Relu", "x"), ints(3, 20), ints(-2, 0), ints(2, 3), ints(1, -2)),
     "split": lambda n: n("Concat", n("Split", n("Relu", "x"), ints(2, 4), axis=1, outputs=2), "x", axis=1),
+    "dense": dense,
+    "joined with the image": lambda n: normalised(n, convolved(n), "x", n("Relu", "x")),
     "pad": lambda n: n("Pad", n("Relu", "x"), ints(0, 1, 2, 0, 0, 0, 1, 3)),
     "resize": lambda n: n("Resize", n("Relu", "x"), "", "", ints(IMAGES, CHANNELS, 112, 300), mode="linear"),
     "shuffle": lambda n: n("DepthToSpace", n("Conv", "x", n.normal(8, CHANNELS, 1, 1)), blocksize=2),
@@ -83,6 +100,7 @@ TOGETHER = {
                                     n("ReduceMean", "x", axes=[1, 2, 3], keepdims=0)),
     "places of maxima": lambda n: n(
         "CastLike", n("MaxPool", convolved(n), kernel_shape=[2, 2], strides=[8, 8], outputs=2) + ".1", np.float32(0)),
+    "joined with maps of each": lambda n: normalised(n, convolved(n), n.normal(IMAGES, CHANNELS, SIDE, SIDE)),
     "turned": lambda n: n("Transpose", convolved(n), perm=[1, 0, 2, 3]),
     "counted": lambda n: n("Mul", convolved(n), number_of_images(n)),
     "ranked": lambda n: n("Mul", convolved(n), n("CumSum", n("Expand", np.float32(1), n(
