@@ -8,7 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tests" / "conformance"))
 
 NAMES = ("torchvision/resnet18", "torchvision/resnet50", "torchvision/vgg16", "torchvision/alexnet", "timm/resnest26d",
-         "timm/resnest50d", "torchvision/densenet121", "timm/convnext_small", "timm/convnext_base")
+         "timm/resnest50d", "torchvision/densenet121", "timm/convnext_small", "timm/convnext_base",
+         "timm/efficientnet_lite0")
 BATCH = 8
 
 
