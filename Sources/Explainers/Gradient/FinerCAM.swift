@@ -9,6 +9,7 @@ struct FinerCAM: Explainer {
   let name = "finer-cam"
   let summary = "Grad-CAM of the difference to the classes most alike: what tells them apart."
   let parameters = [
+    Target.fixed,
     Parameter("alpha", default: 1, in: 0...10, "How much of the other classes' scores is subtracted."),
     Parameter("others", default: 3, in: 1...1000, "How many of the classes most alike are compared with."),
     Parameter("compat", choices: ["none", "grad-cam"], default: "none", Compat.summary),

@@ -14,7 +14,7 @@ struct CAMMethod: Explainer {
   var hasTarget = true
 
   var parameters: [Parameter] {
-    (hasTarget ? Target.parameters : []) + [
+    (hasTarget ? Target.parameters : [Target.fixed]) + [
       Parameter(
         "rectify", choices: ["yes", "no"], default: isRectified ? "yes" : "no",
         "Whether what speaks against the target is left out (ReLU)."),

@@ -32,6 +32,10 @@ struct Target {
       "A class whose score is subtracted, so that the map tells the two apart; -1: none."),
   ]
 
+  /// Of methods that leave no choice, so that the same call fits all of the family.
+  static let fixed = Parameter(
+    "of", choices: [Quantity.logit.rawValue], default: Quantity.logit.rawValue, "Nothing else can be chosen here.")
+
   let head: ScoreHead
   private let quantity: Quantity
   private let scoring: Scoring

@@ -133,7 +133,11 @@ def test_counts_that_are_not_those_of_the_draws(model, tensor, method, name, giv
 
 @pytest.mark.parametrize("method", ["finer-cam", "eigen-cam", "activation-map"])
 def test_methods_without_a_target_have_no_parameters_of_one(model, tensor, method):
-    for parameters in ({"of": "probability"}, {"sign": -1}, {"versus": 1}, {"draws": {"embedding": [1, 2, 3]}}):
+    plain, said = (model.explain(tensor, method, **given)[0].map for given in ({}, {"of": "logit"}))
+    np.testing.assert_array_equal(said, plain)
+    with pytest.raises(limpid.InvalidArgument, match='"of" is "?probability"?; .*logit'):
+        model.explain(tensor, method, of="probability")
+    for parameters in ({"sign": -1}, {"versus": 1}, {"draws": {"embedding": [1, 2, 3]}}):
         with pytest.raises(limpid.NotFound, match=f'the method "{method}" (has no parameter|reads no draws) "'):
             model.explain(tensor, method, **parameters)
 
