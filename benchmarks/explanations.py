@@ -1,6 +1,6 @@
 """What explanations made by many runs cost: in classifications of our own, and beside the programs that make the same.
 
-    explanations.py FOLDER [--models resnet18,resnet50] [--methods rise,…] [--rounds 3] [--masks 200] [--quick]
+    explanations.py FOLDER [--models resnet18] [--methods rise,…] [--rounds 3] [--masks 200] [--quick]
 
 FOLDER is what export.py made. One thread. The contestants take turns; a ratio is the median over the rounds of the
 ratio in the same round, below 1 is faster. "of classifying" is by our classification, in batches of 8, of as many images as
@@ -146,7 +146,7 @@ def peak():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--models", default="resnet18,resnet50")
+    parser.add_argument("--models", default="resnet18")
     parser.add_argument("--methods", default="rise,occlusion,score-cam,ablation-cam,recipro-cam")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--masks", type=int, default=200, help="of RISE, which makes 4000 by itself")

@@ -6,19 +6,24 @@ struct TaskGrid {
   let rows, columns, blocks, blockRows, chunkColumns: Int
 
   /// `rowFloats`: floats read for one row. Its operand should stay in the second-level cache while all panels of
-  /// weights pass by. Blocks are alike, and as many for each of `threads`. `chunkColumns` is given their number.
+  /// weights pass by. Blocks are alike, and as many for each of `threads`, so that rows mostly stay with one thread from
+  /// step to step; but one for all where there are few, or each thread would read many weights. `chunkColumns` is given
+  /// their number.
   init(rows: Int, columns: Int, rowFloats: Int, threads: Int, chunkColumns: (_ blocks: Int) -> Int) {
     self.rows = rows
     self.columns = columns
     let most = max(2, min(20, TaskGrid.cacheFloats / (TaskGrid.tileRows * max(1, rowFloats))))
     let tiles = max(1, (rows + TaskGrid.tileRows - 1) / TaskGrid.tileRows)
     let fewest = (tiles + most - 1) / most
-    blocks = fewest == 1 ? 1 : min(tiles, fewest.roundedUp(to: max(1, threads)))
-    blockRows = max(1, min(rows, (tiles + blocks - 1) / blocks * TaskGrid.tileRows))
+    let isWhole = fewest == 1 && (columns * rowFloats > TaskGrid.sharedFloats || tiles < 4 * threads)
+    blocks = isWhole ? 1 : min(tiles, fewest.roundedUp(to: max(1, threads)))
+    blockRows = max(1, (rows + blocks - 1) / blocks)
     self.chunkColumns = max(1, chunkColumns(blocks))
   }
 
   private static let tileRows = 12
+  /// Of weights that each thread may read for rows of its own: a half of a usual second-level cache.
+  private static let sharedFloats = 1 << 17
   private static let cacheFloats = max(48 << 10, sysconf(Int32(_SC_LEVEL2_CACHE_SIZE)) / 8)
 
   var chunks: Int { (columns + chunkColumns - 1) / chunkColumns }
@@ -26,12 +31,8 @@ struct TaskGrid {
 
   subscript(task: Int) -> (rows: Range<Int>, columns: Range<Int>) {
     let column = task % chunks * chunkColumns
-    return (firstRow(task / chunks)..<firstRow(task / chunks + 1), column..<min(columns, column + chunkColumns))
-  }
-
-  private func firstRow(_ block: Int) -> Int {
-    let tiles = (rows + TaskGrid.tileRows - 1) / TaskGrid.tileRows
-    return min(rows, tiles * block / blocks * TaskGrid.tileRows)
+    let block = task / chunks
+    return (rows * block / blocks..<rows * (block + 1) / blocks, column..<min(columns, column + chunkColumns))
   }
 }
 
