@@ -3,7 +3,7 @@ import Tensors
 
 extension Graph {
   /// Averages windows before convolutions of 1×1 in place of behind them, as DenseNet's transitions have it: both are
-  /// linear, and weights that add up to one leave a bias alone, so the sums are the same, of as many fewer pixels.
+  /// linear, and an average leaves a bias alone, so the sums are the same, of as many fewer pixels.
   /// Values in `fetched` stay, and `fed` ones are not known. Of convolutions as `foldingBatchNormalization` leaves them.
   public func averagingFirst(fetched: Set<ValueID>, fed: Set<ValueID>) -> Graph {
     var graph = self
@@ -34,15 +34,14 @@ extension Graph {
       && node.lists("pads", only: 0)
   }
 
-  /// Whether a node averages windows of `value`, fewer than it has pixels, by weights that add up to one.
+  /// Whether a node averages windows of `value`, fewer than it has pixels. Of windows with padding, some may lie in it
+  /// wholly, where the average is 0 and not the bias.
   private func averages(_ node: Node, of value: ValueID) -> Bool {
     guard node.domain.isEmpty, node.inputs == [value], node.outputs.count == 1 else { return false }
     if node.operation == "GlobalAveragePool" { return true }
-    guard node.operation == "AveragePool", !node.lists("strides", only: 1) else { return false }
-    let hasWholeWindows =
-      node.lists("pads", only: 0) && (try? node.flag("ceil_mode")) == false
+    return node.operation == "AveragePool" && !node.lists("strides", only: 1) && node.lists("pads", only: 0)
+      && (try? node.flag("ceil_mode")) == false
       && ["NOTSET", "VALID"].contains(try? node.string("auto_pad", default: "NOTSET"))
-    return hasWholeWindows || (try? node.flag("count_include_pad")) == false
   }
 }
 
