@@ -10,7 +10,6 @@ POOLS = {
     "padded": dict(TWO, pads=[1, 1, 1, 1]), "padded, counting": dict(TWO, pads=[1, 1, 1, 1], count_include_pad=1),
     "up, counting": dict(TWO, ceil_mode=1, count_include_pad=1), "same": dict(TWO, auto_pad="SAME_UPPER"),
     "same, counting": dict(TWO, auto_pad="SAME_LOWER", count_include_pad=1), "valid": dict(TWO, auto_pad="VALID"),
-    "in padding": dict(kernel_shape=[1, 2], strides=[1, 2], dilations=[1, 12], pads=[0, 12, 0, 12]),
     "one axis": dict(kernel_shape=[1, 3], strides=[1, 2]), "stride 1": dict(kernel_shape=[2, 2]), "global": None,
 }
 
