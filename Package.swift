@@ -95,7 +95,8 @@ let package = Package(
     .target(name: "Transforms", dependencies: ["Operators", "Graph", "Tensors"], swiftSettings: swift),
     // Plans: sub-graph, memory, run, taps, batches.
     .target(
-      name: "Engine", dependencies: ["Transforms", "Operators", "Graph", "Kernels", "Parallel", "Tensors"],
+      name: "Engine",
+      dependencies: ["Transforms", "Operators", "Graph", "Kernels", "Parallel", "Tensors", "CProcessor"],
       swiftSettings: swift),
     // What explaining gives and takes: heat maps, explanations, parameters.
     .target(name: "Explanations", dependencies: ["Images", "Parallel", "Tensors"], swiftSettings: numeric),

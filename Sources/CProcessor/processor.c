@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -43,6 +44,13 @@ int lp_available_cores(void) {
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   int count = CPU_COUNT(&set);
   return count > 0 ? count : 1;
+}
+
+/// Not by `sysconf`: glibc's does not look whether its system call was refused, and gives what was on the stack.
+uint64_t lp_physical_memory(void) {
+  struct sysinfo machine;
+  if (sysinfo(&machine) != 0) return (uint64_t)1 << 40;
+  return (uint64_t)machine.totalram * machine.mem_unit;
 }
 
 const char *lp_setting(const char *name) { return secure_getenv(name); }

@@ -1,4 +1,4 @@
-import Glibc
+import CProcessor
 import Tensors
 
 /// The bytes that one call may use.
@@ -7,10 +7,7 @@ public struct MemoryLimit: Sendable {
 
   /// 0 stands for the machine's whole memory.
   public init(bytes: UInt64) {
-    let pages = sysconf(Int32(_SC_PHYS_PAGES))
-    let size = sysconf(Int32(_SC_PAGESIZE))
-    let physical = pages > 0 && size > 0 ? pages * size : 1 << 40
-    self.bytes = bytes == 0 ? physical : Int(clamping: bytes)
+    self.bytes = Int(clamping: bytes == 0 ? lp_physical_memory() : bytes)
   }
 
   /// Throws before memory is asked for that the limit does not allow.

@@ -19,6 +19,9 @@ int lp_tiles_permitted(void);
 /* The number of cores that this process may use; at least 1. */
 int lp_available_cores(void);
 
+/* The machine's memory in bytes; 2^40 where the host does not let that be asked. */
+uint64_t lp_physical_memory(void);
+
 /* A variable of the environment; NULL where there is none, and in programs that run with more rights than their user's. */
 const char *lp_setting(const char *name);
 

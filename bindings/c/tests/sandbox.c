@@ -278,11 +278,12 @@ static int ends_in_calls(void) {
 static const struct {
   const char *name;
   int (*run)(void);
+  int times; /* more than one where a fault is one by chance: what a refused call leaves unwritten differs from process to process */
 } cases[] = {
-    {"system calls refused from the start", refused_from_the_start}, {"other system calls end the process", killed_for_others},
-    {"nothing can be opened", nothing_opened}, {"no threads", no_threads}, {"no /proc", no_proc},
-    {"cores that come and go", other_cores}, {"another arithmetic", other_arithmetic}, {"short-lived threads", short_lived_threads},
-    {"an end in the middle of calls", ends_in_calls},
+    {"system calls refused from the start", refused_from_the_start, 8}, {"other system calls end the process", killed_for_others, 1},
+    {"nothing can be opened", nothing_opened, 1}, {"no threads", no_threads, 1}, {"no /proc", no_proc, 1},
+    {"cores that come and go", other_cores, 1}, {"another arithmetic", other_arithmetic, 1}, {"short-lived threads", short_lived_threads, 1},
+    {"an end in the middle of calls", ends_in_calls, 1},
 };
 
 int main(int argc, char **argv) {
@@ -290,12 +291,13 @@ int main(int argc, char **argv) {
   view = quarter(pixels, 1);
   if (argc > 1 && !strcmp(argv[1], "limited")) return limited();
   for (size_t i = 0; i < COUNT(cases); i++) {
-    int status;
-    pid_t child;
+    int status = 0;
     if (argc > 1 && strcmp(argv[1], cases[i].name)) continue;
-    child = fork();
-    if (child == 0) exit(cases[i].run());
-    CHECK(waitpid(child, &status, 0) == child);
+    for (int k = 0; k < cases[i].times && status == 0; k++) {
+      const pid_t child = fork();
+      if (child == 0) exit(cases[i].run());
+      CHECK(waitpid(child, &status, 0) == child);
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_TRIED) printf("--  %s: not tried, this system does not let it\n", cases[i].name);
     else if (status) {
       fprintf(stderr, "%s: %s %d\n", cases[i].name, WIFSIGNALED(status) ? "signal" : "exit",
