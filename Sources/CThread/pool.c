@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
 
 #include "futex.h"
@@ -14,8 +15,8 @@
 struct job {
   void (*body)(void *);
   void *context;
-  /// Helpers that may still join, behind the lock; more than 0 while the job is in the list.
-  int wanted;
+  /// Helpers of each half that may still join, behind the lock; more than none while the job is in the list.
+  int wanted[2];
   /// Helpers that have joined and not ended; `asleep` where the caller waits for that.
   _Atomic uint32_t active;
   struct job *next;
@@ -23,12 +24,20 @@ struct job {
 static const uint32_t asleep = 1u << 31;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-/// Behind the lock: the jobs that want helpers, the newest first; the pool's threads, and how many have no job.
+/// Behind the lock: the jobs that want helpers, the newest first.
 static struct job *jobs;
-static int threads, idle;
-/// Counts jobs; those who sleep on it wait for the next one.
-static _Atomic uint32_t posted;
-static _Atomic int sleepers;
+
+/// The pool's threads stay on every other core each, and a caller takes those of the half that it is not on itself. Left to
+/// the system, a thread that is woken may come to the core of the one that wakes it, and stay behind it while others idle: virtual
+/// machines take cores that sleep for busy ones. (Binding a thread when it is woken would be a call that a host may have forbidden by then.)
+static struct half {
+  /// Behind the lock: threads, and how many of them have no job.
+  int threads, idle;
+  /// Counts jobs; those who sleep on it wait for the next one.
+  _Atomic uint32_t posted;
+  _Atomic int sleepers;
+  cpu_set_t cores;
+} halves[2];
 
 /// How long a thread looks out before it sleeps: about what waking it takes.
 static const long lookout_ns = 60000;
@@ -71,70 +80,90 @@ static int changes_soon(_Atomic uint32_t *word, uint32_t value) {
   }
 }
 
-/// Takes part in the newest job that wants helpers; returns whether there was one.
-static int help(uint32_t *seen) {
+static void take_out(struct job *job) {
+  for (struct job **place = &jobs; *place; place = &(*place)->next) {
+    if (*place == job) {
+      *place = job->next;
+      break;
+    }
+  }
+}
+
+/// Takes part in the newest job that wants helpers of this half; returns whether there was one.
+static int help(struct half *half, uint32_t *seen) {
+  const int which = half == &halves[1];
   lock();
-  *seen = atomic_load(&posted);
+  *seen = atomic_load(&half->posted);
   struct job *job = jobs;
+  while (job && job->wanted[which] == 0) job = job->next;
   if (job) {
-    if (--job->wanted == 0) jobs = job->next;
+    if (--job->wanted[which] == 0 && job->wanted[!which] == 0) take_out(job);
     atomic_fetch_add(&job->active, 1);
-    idle--;
+    half->idle--;
   }
   unlock();
   if (!job) return 0;
   job->body(job->context);
   // Idle before the caller goes on, so that its next job finds this thread.
   lock();
-  idle++;
+  half->idle++;
   unlock();
   // Afterwards the job may be gone, unless its caller sleeps.
   if (atomic_fetch_sub(&job->active, 1) == (asleep | 1)) futex_wake(&job->active, 1);
   return 1;
 }
 
-static void *serve(void *unused) {
+static void *serve(void *of) {
+  struct half *half = of;
   lp_reset_arithmetic();
   // A new thread has the affinity of the one that made it, which may be bound to a core of its own.
-  cpu_set_t cores;
-  if (sched_getaffinity(getpid(), sizeof cores, &cores) == 0) sched_setaffinity(0, sizeof cores, &cores);
+  if (CPU_COUNT(&half->cores) > 0) sched_setaffinity(0, sizeof half->cores, &half->cores);
   for (;;) {
     uint32_t seen;
-    if (help(&seen) || changes_soon(&posted, seen)) continue;
-    atomic_fetch_add(&sleepers, 1);
-    futex_wait(&posted, seen);
-    atomic_fetch_sub(&sleepers, 1);
+    if (help(half, &seen) || changes_soon(&half->posted, seen)) continue;
+    atomic_fetch_add(&half->sleepers, 1);
+    futex_wait(&half->posted, seen);
+    atomic_fetch_sub(&half->sleepers, 1);
   }
-  return unused;
+  return NULL;
 }
 
-/// How many threads the pool may have for a call that wants so many helpers, whatever else runs.
-static int most(int helpers) {
-  cpu_set_t cores;
-  const int others = sched_getaffinity(getpid(), sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) - 1 : 0;
-  return helpers > others ? helpers : others;
+/// Behind the lock: every other core that the process may use to each half; where there is one, or it cannot be known, both
+/// have all.
+static void divide(void) {
+  cpu_set_t all;
+  if (sched_getaffinity(getpid(), sizeof all, &all) != 0) return;
+  const int count = CPU_COUNT(&all);
+  for (int core = 0, k = 0; core < CPU_SETSIZE; core++) {
+    if (!CPU_ISSET(core, &all)) continue;
+    if (count == 1 || k % 2 == 0) CPU_SET(core, &halves[0].cores);
+    if (count == 1 || k % 2 == 1) CPU_SET(core, &halves[1].cores);
+    k++;
+  }
 }
 
-/// Behind the lock: sees to it that `helpers` threads are idle, if it may be. They take no signals of the host's, but those of
-/// their own instructions: blocked, these end the process before a handler of the host's (a sandbox, a crash reporter) sees them.
-static void start(int helpers) {
+/// Behind the lock: sees to it that so many threads of the half are idle, and that there are `least`, if it may be. They take no
+/// signals of the host's, but those of their own instructions: blocked, these end the process before a handler of the host's (a
+/// sandbox, a crash reporter) sees them.
+static void start(struct half *half, int helpers, int least) {
   pthread_attr_t attributes;
   sigset_t all, before;
-  if (idle >= helpers) return;
-  const int limit = most(helpers);
-  if (threads >= limit || pthread_attr_init(&attributes) != 0) return;
+  if (half->idle >= helpers && half->threads >= least) return;
+  // For a call that wants many, whatever else runs.
+  const int cores = CPU_COUNT(&half->cores), limit = least > cores ? least : cores;
+  if (half->threads >= limit || pthread_attr_init(&attributes) != 0) return;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, 1 << 20);
   static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
   sigfillset(&all);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  while (idle < helpers && threads < limit) {
+  while ((half->idle < helpers || half->threads < least) && half->threads < limit) {
     pthread_t thread;
-    if (pthread_create(&thread, &attributes, serve, NULL) != 0) break;
+    if (pthread_create(&thread, &attributes, serve, half) != 0) break;
     pthread_setname_np(thread, "limpid");
-    threads++;
-    idle++;
+    half->threads++;
+    half->idle++;
   }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);
@@ -142,24 +171,32 @@ static void start(int helpers) {
 
 static void withdraw(struct job *job) {
   lock();
-  for (struct job **place = &jobs; *place; place = &(*place)->next) {
-    if (*place == job) {
-      *place = job->next;
-      break;
-    }
-  }
+  take_out(job);
   unlock();
 }
 
 void lp_together(int helpers, void (*body)(void *context), void *context) {
-  struct job job = {body, context, helpers, 0, NULL};
+  struct job job = {.body = body, .context = context};
+  const int core = sched_getcpu();
   lock();
-  start(helpers);
+  if (halves[0].threads + halves[1].threads == 0) divide();
+  const int own = core >= 0 && !CPU_ISSET(core, &halves[0].cores), other = !own;
+  // More threads than cores are shared out too.
+  const int cores = CPU_COUNT(&halves[other].cores), most = helpers > 2 * cores ? (helpers + 1) / 2 : cores;
+  int wanted[2];
+  wanted[other] = helpers < most ? helpers : most;
+  wanted[own] = helpers - wanted[other];
+  memcpy(job.wanted, wanted, sizeof wanted);
+  // As many of each half: this caller may be on another core the next time, and not be allowed to make threads then.
+  for (int i = 0; i < 2; i++) start(&halves[i], wanted[i], wanted[other]);
   job.next = jobs;
   jobs = &job;
   unlock();
-  atomic_fetch_add(&posted, 1);
-  if (atomic_load(&sleepers) > 0) futex_wake(&posted, helpers);
+  for (int i = 0; i < 2; i++) {
+    if (wanted[i] == 0) continue;
+    atomic_fetch_add(&halves[i].posted, 1);
+    if (atomic_load(&halves[i].sleepers) > 0) futex_wake(&halves[i].posted, wanted[i]);
+  }
   body(context);
   withdraw(&job);
   for (;;) {
@@ -177,8 +214,11 @@ void lp_together(int helpers, void (*body)(void *context), void *context) {
 /// Only the thread that forked is here, and nobody has the lock.
 static void in_child(void) {
   jobs = NULL;
-  threads = idle = 0;
-  atomic_store(&sleepers, 0);
+  for (int i = 0; i < 2; i++) {
+    halves[i].threads = halves[i].idle = 0;
+    atomic_store(&halves[i].sleepers, 0);
+    CPU_ZERO(&halves[i].cores);
+  }
 }
 
 __attribute__((constructor)) static void prepare_for_forks(void) { pthread_atfork(NULL, NULL, in_child); }

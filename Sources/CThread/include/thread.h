@@ -14,8 +14,9 @@ void lp_set_message(const char *text, size_t size);
 /* Calls `body(context)` on this thread and, where they come in time, on up to `helpers` others, and returns when all
    have ended. So `body` takes work until there is none, and this thread alone gets it done.
 
-   Helpers are threads of one pool for the process: none before the first call; as many as are asked for at once; they
-   take the affinity of the process. Between calls they look out for the next one for some microseconds, then sleep. A
+   Helpers are threads of one pool for the process: none before the first call; as many as are asked for at once, and
+   as many again for callers on other cores; they stay on every other core of the process each, and a caller takes those
+   that do not share its own. Between calls they look out for the next one for some microseconds, then sleep. A
    thread that cannot be started is done without. In a child made by fork the pool begins anew. */
 void lp_together(int helpers, void (*body)(void *context), void *context);
 

@@ -1,7 +1,11 @@
-/* One model, eight threads at once, each with its own last error: the same bits as one thread alone. */
+/* One model, eight threads at once, each with its own last error: the same bits as one thread alone. And on whichever core a
+ * thread calls, there are helpers that the system cannot put behind it. */
+#define _GNU_SOURCE
 #include "check.h"
 
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 
 enum { THREADS = 8, ROUNDS = 20, IMAGES = 6 };
 
@@ -34,6 +38,31 @@ static void *work(void *argument) {
   return NULL;
 }
 
+static void helpers_are_elsewhere(void) {
+  cpu_set_t cores, avoided;
+  DIR *tasks = opendir("/proc/self/task");
+  struct dirent *task;
+  CHECK(tasks != NULL && sched_getaffinity(0, sizeof cores, &cores) == 0);
+  CPU_ZERO(&avoided);
+  while ((task = readdir(tasks)) != NULL) {
+    char path[300], name[32] = "";
+    cpu_set_t own;
+    FILE *file;
+    int core;
+    sprintf(path, "/proc/self/task/%s/comm", task->d_name);
+    file = fopen(path, "r");
+    if (!file || !fgets(name, sizeof name, file)) name[0] = 0;
+    if (file) fclose(file);
+    if (strcmp(name, "limpid\n") != 0) continue;
+    CHECK(sched_getaffinity(atoi(task->d_name), sizeof own, &own) == 0);
+    for (core = 0; core < CPU_SETSIZE; core++) {
+      if (CPU_ISSET(core, &cores) && !CPU_ISSET(core, &own)) CPU_SET(core, &avoided);
+    }
+  }
+  closedir(tasks);
+  CHECK(CPU_COUNT(&cores) == 1 || CPU_EQUAL(&avoided, &cores));
+}
+
 int main(void) {
   pthread_t threads[THREADS];
   limpid_explanation *why = NULL;
@@ -46,6 +75,7 @@ int main(void) {
   limpid_explanation_free(why);
   for (i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
   for (i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  helpers_are_elsewhere();
   CHECK(strstr(limpid_last_error(), "/no/") == NULL);
   limpid_model_free(model);
   return 0;
