@@ -184,7 +184,7 @@ extension PlanBuilder {
     return Draft(
       node: node, request: request, run: run, inputs: inputs, outputs: drafts[i].outputs, workspace: step.workspace,
       overwritable: step.overwritable, shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds,
-      regional: step.regional)
+      regional: step.regional, rows: step.rows)
   }
 
   /// What the activation `node` needs beside its input; nil where it is none, or its parameters are not constant.

@@ -12,7 +12,15 @@ extension PlanBuilder {
     after beginning: Beginning? = nil
   ) throws -> Plan {
     let all = drafts.filter { !$0.isAbsorbed }
-    let drafts = Array(all.dropFirst(beginning?.count ?? 0))
+    var drafts = Array(all.dropFirst(beginning?.count ?? 0))
+    var seam = seam
+    if !keepsAll {
+      let places = fetches.compactMap { values[$0]?.places.values }.joined()
+      let fetched = Set(places.compactMap { if case .buffer(let buffer) = $0 { buffer } else { nil } })
+      let joined = chained(drafts, keeping: fetched, boundary: seam?.steps ?? 0)
+      drafts = joined.drafts
+      seam = seam.map { (joined.boundary, $0.earlyCount) }
+    }
     var lives = lives(drafts)
     if keepsAll { for i in lives.indices { lives[i] = lives[i].map { $0.lowerBound...drafts.count } } }
     if let seam {
@@ -54,7 +62,9 @@ extension PlanBuilder {
 
   /// The steps of one image, after which `results` are brought to where all images' lie.
   private func opening(_ beginning: Beginning, _ results: [Int], _ target: Memory) throws -> Opening {
-    let drafts = Array(drafts.filter { !$0.isAbsorbed }.prefix(beginning.count))
+    let drafts = chained(
+      Array(drafts.filter { !$0.isAbsorbed }.prefix(beginning.count)), keeping: Set(results)
+    ).drafts
     var lives = lives(drafts)
     for buffer in results { lives[buffer] = lives[buffer].map { $0.lowerBound...drafts.count } }
     let memory = try memory(of: drafts, &lives)

@@ -53,6 +53,7 @@ struct PlanBuilder {
     var shape: Shape?
     var multiplyAdds = 0
     var regional: RegionalStep?
+    var rows: RowStep?
     /// Taken out again, because a later step does its work too.
     var isAbsorbed = false
   }
@@ -250,7 +251,8 @@ struct PlanBuilder {
         Draft(
           node: node, request: request, run: isEmpty ? Self.nothing : run, inputs: inputs, outputs: outputs,
           workspace: isEmpty ? 0 : step.workspace, overwritable: step.overwritable,
-          shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds, regional: step.regional))
+          shape: step.outputs.first?.shape, multiplyAdds: step.multiplyAdds, regional: step.regional,
+          rows: isEmpty ? nil : step.rows))
     }
   }
 

@@ -2,6 +2,10 @@ import KernelCore
 public import Parallel
 
 extension Kernels {
+  /// Whether sums are those of whole maps where only some rows are computed, and as fast. (Not at Winograd's points,
+  /// whose patches have several rows; sums of OpenBLAS depend on how many rows there are.)
+  public func computesRows(_ packing: Packing) -> Bool { packing.order == .panels || packing.order == .byChannel }
+
   /// Bytes that `convolve` needs on up to `threads` threads.
   public func convolutionWorkspace(_ c: Convolution, _ packing: Packing, threads: Int) -> Int {
     switch packing.order {

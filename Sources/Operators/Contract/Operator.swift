@@ -74,6 +74,8 @@ public struct Step: Sendable {
   public var multiplyAdds = 0
   /// How regions of the result are computed, of images of two spatial axes.
   public var regional: RegionalStep?
+  /// How rows of output 0 are computed, of one image.
+  public var rows: RowStep?
   public var action: Action
 
   public init(

@@ -39,30 +39,21 @@ extension RegionalStep {
   /// The reach of windows of a convolution or a pool.
   static func reach(_ c: Kernels.Convolution) -> @Sendable (Region) -> Region {
     reach(
-      WindowAxis(c.kernelHeight, c.dilationY, stride: c.strideY, pad: c.padTop, outputs: c.outputHeight),
-      WindowAxis(c.kernelWidth, c.dilationX, stride: c.strideX, pad: c.padLeft, outputs: c.outputWidth))
+      c.rowAxis,
+      WindowAxis(
+        inputs: c.inputWidth, kernel: c.kernelWidth, dilation: c.dilationX, stride: c.strideX, pad: c.padLeft,
+        outputs: c.outputWidth))
   }
 
   static func reach(_ p: Kernels.Pooling) -> @Sendable (Region) -> Region {
     reach(
-      WindowAxis(p.kernelHeight, p.dilationY, stride: p.strideY, pad: p.padTop, outputs: p.outputHeight),
-      WindowAxis(p.kernelWidth, p.dilationX, stride: p.strideX, pad: p.padLeft, outputs: p.outputWidth))
+      p.rowAxis,
+      WindowAxis(
+        inputs: p.inputWidth, kernel: p.kernelWidth, dilation: p.dilationX, stride: p.strideX, pad: p.padLeft,
+        outputs: p.outputWidth))
   }
 
   private static func reach(_ rows: WindowAxis, _ columns: WindowAxis) -> @Sendable (Region) -> Region {
     { region in Region(rows: rows.reached(from: region.rows), columns: columns.reached(from: region.columns)) }
-  }
-}
-
-/// How windows slide along one axis.
-private struct WindowAxis {
-  private let extent, stride, pad, outputs: Int
-
-  init(_ kernel: Int, _ dilation: Int, stride: Int, pad: Int, outputs: Int) {
-    (self.extent, self.stride, self.pad, self.outputs) = ((kernel - 1) * dilation + 1, stride, pad, outputs)
-  }
-
-  func reached(from range: Range<Int>) -> Range<Int> {
-    Region.reached(range, extent: extent, stride: stride, pad: pad, outputs: outputs)
   }
 }

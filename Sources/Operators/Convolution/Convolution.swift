@@ -55,12 +55,7 @@ enum Conv {
     let scratch = kernels.convolutionWorkspace(c, packing, threads: request.parallel.threads)
     let isEmpty = geometry.output.count == 0
     let taken: Set<Int> = packed == nil ? [] : biasIsFed ? [1] : [1, 2, 3, 4, 5, 6]
-    var step = Step(
-      inputs: layouts, outputs: [output], workspace: fedSize + scratch, taken: taken,
-      multiplyAdds: geometry.output.count * c.multiplyAddsPerOutput
-    ) { [c] run in
-      if isEmpty { return }
-      if packed == nil { kernels.pack(run.input(1, as: UInt8.self), as: packing, into: run.workspace, run.parallel) }
+    @Sendable func convolve(_ c: Kernels.Convolution, _ run: Invocation) {
       let w = UnsafeRawPointer(packed?.base ?? run.workspace).assumingMemoryBound(to: Float.self)
       let epilogue = Kernels.Epilogue(
         bias: bias.map { UnsafePointer($0.base.assumingMemoryBound(to: Float.self)) }
@@ -68,6 +63,21 @@ enum Conv {
         residual: hasResidual ? run.input(residual) : nil, activation: activation)
       kernels.convolve(
         c, run.input(0), w, as: packing, into: run.output(), epilogue, workspace: run.workspace + fedSize, run.parallel)
+    }
+    var step = Step(
+      inputs: layouts, outputs: [output], workspace: fedSize + scratch, taken: taken,
+      multiplyAdds: geometry.output.count * c.multiplyAddsPerOutput
+    ) { [c] run in
+      if isEmpty { return }
+      if packed == nil { kernels.pack(run.input(1, as: UInt8.self), as: packing, into: run.workspace, run.parallel) }
+      convolve(c, run)
+    }
+    if packed != nil, !isPooled, !isEmpty, output.shape.rank == 4, kernels.computesRows(packing) {
+      step.rows = RowStep(
+        images: c.batch, c.rowAxis, outputFloats: c.outputWidth * c.outputChannels,
+        inputFloats: [0: c.inputWidth * c.inputChannels, residual: c.outputWidth * c.outputChannels],
+        workspace: { [c] in kernels.convolutionWorkspace(c.rows(0..<$0), packing, threads: 1) }
+      ) { [c] in convolve(c.rows($1), $0) }
     }
     if let packed, !biasIsFed, !isPooled, output.shape.rank == 4 {
       step.regional = regional(
