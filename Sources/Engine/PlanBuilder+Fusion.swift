@@ -35,9 +35,15 @@ extension PlanBuilder {
   }
 
   private func openStep(making value: ValueID?, _ isOpen: (Node, Shape?) -> Bool) -> Int? {
-    guard let value, readers[value] == 1, !fetched.contains(value), let maker = makers[value] else { return nil }
+    guard let maker = step(makingFor: value) else { return nil }
     let node = drafts[maker].node
     return node.attributes["activation"] == nil && isOpen(node, drafts[maker].shape) ? maker : nil
+  }
+
+  /// The draft that makes `value` for one reader alone.
+  private func step(makingFor value: ValueID?) -> Int? {
+    guard let value, readers[value] == 1, !fetched.contains(value) else { return nil }
+    return makers[value]
   }
 
   /// A batch normalisation by given statistics.
@@ -161,13 +167,10 @@ extension PlanBuilder {
 
   /// Lets a convolution write the largest of 2×2 outputs alone. Nothing is absorbed behind that.
   private mutating func absorbPool(_ node: Node) throws -> Bool {
-    guard fusesMaps, let value = node.inputs.first ?? nil, readers[value] == 1, !fetched.contains(value),
-      let maker = makers[value], let pooled = try drafts[maker].request?.pooled(by: request(for: node)),
+    guard fusesMaps, let maker = step(makingFor: node.inputs.first ?? nil),
+      let fused = try drafts[maker].request?.pooled(by: request(for: node)),
       case .buffer(let buffer)?? = drafts[maker].outputs.first
     else { return false }
-    var fused = opened(drafts[maker].node)
-    fused.attributes[pooled] = .int(1)
-    fused.outputs = node.outputs
     drafts[maker] = try replanned(maker, as: fused, inputs: drafts[maker].inputs)
     guard let shape = drafts[maker].shape else { return false }
     let operand = Operand(.float32, shape, layout: .channelsLast)

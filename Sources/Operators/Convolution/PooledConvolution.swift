@@ -1,4 +1,4 @@
-import Graph
+public import Graph
 import Kernels
 import Tensors
 
@@ -8,9 +8,9 @@ extension Conv {
 }
 
 extension Request {
-  /// The attribute by which this convolution writes what `pool` makes of its result, or nil where it does not: it takes
+  /// The convolution that writes what `pool` makes of the result of this one, or nil where there is none: it takes
   /// windows of 2×2 side by side, of convolutions by Winograd's algorithm, whose patches they divide.
-  public func pooled(by pool: Request) throws -> String? {
+  public func pooled(by pool: Request) throws -> Node? {
     guard node.operation == "Conv", !has(Conv.residual), pool.node.operation == "MaxPool", pool.node.domain.isEmpty,
       try !node.flag(Conv.pooled), try input(0).shape.rank == 4
     else { return nil }
@@ -20,6 +20,9 @@ extension Request {
       (p.kernelHeight, p.kernelWidth, p.strideY, p.strideX) == (2, 2, 2, 2),
       (p.padTop, p.padLeft, p.dilationY, p.dilationX) == (0, 0, 1, 1), output == geometry.halved
     else { return nil }
-    return Conv.pooled
+    var joined = node.owned
+    joined.attributes[Conv.pooled] = .int(1)
+    joined.outputs = pool.node.outputs
+    return joined
   }
 }
