@@ -11,6 +11,8 @@ struct MatrixTests {
     Size(rows: 1, depth: 1, columns: 1), Size(rows: 7, depth: 13, columns: 5), Size(rows: 50, depth: 33, columns: 70),
     Size(rows: 3, depth: 100, columns: 129), Size(rows: 301, depth: 8, columns: 16),
     Size(rows: 8, depth: 0, columns: 9), Size(rows: 26, depth: 300, columns: 40),
+    Size(rows: 49, depth: 600, columns: 320),
+    Size(rows: 130, depth: 9, columns: 458),
   ]
 
   /// A product with room between the rows of both operands.
