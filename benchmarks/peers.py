@@ -25,7 +25,7 @@ EXACT = 1e-5
 QUICK = ("resnet18", "vgg16", "convnext_small")
 PAGE = ROOT / "docs" / "performance.md"
 # Threads of ONNX Runtime look out for work for 40 ms after a run, those of ncnn for 8: nobody is timed beside them.
-REST = 0.1
+REST = 0.05
 MARKS = ("<!-- made by benchmarks/peers.py -->", "<!-- end -->")
 
 
