@@ -80,10 +80,10 @@ private struct NormalizationFinder {
   private func shifted(_ root: ValueID) -> (ValueID, Float, Set<Int>)? {
     guard let k = maker(root) else { return nil }
     let node = graph.nodes[k]
-    guard node.operation == "Sqrt" || node.operation == "Pow" && number(node.inputs[1]) == 0.5,
+    guard node.operation == "Sqrt" || node.operation == "Pow" && number(input(1, of: k)) == 0.5,
       let sum = node.inputs[0], let add = maker(sum), graph.nodes[add].operation == "Add"
     else { return nil }
-    let (a, b) = (graph.nodes[add].inputs[0], graph.nodes[add].inputs[1])
+    let (a, b) = (input(0, of: add), input(1, of: add))
     if let a, let epsilon = number(b) { return (a, epsilon, [k, add]) }
     if let b, let epsilon = number(a) { return (b, epsilon, [k, add]) }
     return nil
@@ -92,7 +92,7 @@ private struct NormalizationFinder {
   /// `x - mean(x)`: x, the axis and the nodes.
   private func deviation(_ value: ValueID) -> (ValueID, axis: Int, Set<Int>)? {
     guard let k = maker(value), graph.nodes[k].operation == "Sub", let x = graph.nodes[k].inputs[0],
-      let mean = graph.nodes[k].inputs[1], let (source, axis) = meanOf(mean), source == x, let meanMaker = maker(mean)
+      let mean = input(1, of: k), let (source, axis) = meanOf(mean), source == x, let meanMaker = maker(mean)
     else { return nil }
     return (x, axis, [k, meanMaker])
   }
@@ -128,6 +128,13 @@ private struct NormalizationFinder {
     return fits && (axis == -1 || extents.count <= 4) ? (readers[0], other) : nil
   }
 
+  /// A file may give a node fewer inputs than its operator has.
+  private func input(_ i: Int, of node: Int) -> ValueID? {
+    let inputs = graph.nodes[node].inputs
+    return i < inputs.count ? inputs[i] : nil
+  }
+
+  /// Of at least one input.
   private func maker(_ value: ValueID) -> Int? {
     producers[value].flatMap { graph.nodes[$0].domain.isEmpty && !graph.nodes[$0].inputs.isEmpty ? $0 : nil }
   }

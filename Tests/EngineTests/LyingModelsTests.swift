@@ -29,7 +29,27 @@ struct Lie: Sendable, CustomStringConvertible {
   }
 }
 
+/// A normalisation as exporters write it, of which one node has one input alone.
+private func cutNormalization(_ cut: String, root: String = "Sqrt") -> Lie {
+  Lie("a normalisation whose \(cut) has one input") { graph in
+    func node(_ operation: String, _ inputs: [String], _ output: String, _ attributes: [String: Attribute] = [:]) {
+      graph.node(operation, operation == cut ? [inputs[0]] : inputs, [output], attributes)
+    }
+    graph.constant("x", try .zeros(.float32, [2, 3]))
+    for (name, number) in [("epsilon", Float(1e-5)), ("half", 0.5)] { graph.constant(name, try Tensor([number], [1])) }
+    node("ReduceMean", ["x"], "mean", ["axes": .ints([-1])])
+    node("Sub", ["x", "mean"], "difference")
+    node("Mul", ["difference", "difference"], "square")
+    node("ReduceMean", ["square"], "variance", ["axes": .ints([-1])])
+    node("Add", ["variance", "epsilon"], "sum")
+    node(root, root == "Pow" ? ["sum", "half"] : ["sum"], "root")
+    node("Div", ["difference", "root"], "y")
+  }
+}
+
 private let lies: [Lie] = [
+  cutNormalization("Add"), cutNormalization("Sub"), cutNormalization("Mul"), cutNormalization("Div"),
+  cutNormalization("Pow", root: "Pow"),
   Lie("Pad", [[2, 2]], [[.min, 0, 0, 0]], with: "a pad whose magnitude overflows"),
   Lie("Pad", [[2, 2]], [[.max, .max, 0, 0]], with: "pads whose sum overflows"),
   Lie(
