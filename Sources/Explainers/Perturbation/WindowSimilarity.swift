@@ -89,7 +89,7 @@ struct WindowSimilarity: Explainer {
       value = next
     }
     guard let i = producers[value], ["Gemm", "MatMul"].contains(graph.nodes[i].operation),
-      let read = graph.nodes[i].inputs[0]
+      let read = graph.nodes[i].inputs.first ?? nil
     else { return logits }
     return read
   }
