@@ -128,10 +128,11 @@ static void *serve(void *of) {
   return NULL;
 }
 
-/// Behind the lock: every other core that the process may use to each half; where there is one, or it cannot be known, both
-/// have all.
+/// Behind the lock: every other core that the process may use to each half. Where there is one, both have it; where it cannot be
+/// known, neither has any, and threads are left to the system.
 static void divide(void) {
   cpu_set_t all;
+  for (int i = 0; i < 2; i++) CPU_ZERO(&halves[i].cores);
   if (sched_getaffinity(getpid(), sizeof all, &all) != 0) return;
   const int count = CPU_COUNT(&all);
   for (int core = 0, k = 0; core < CPU_SETSIZE; core++) {
@@ -217,7 +218,6 @@ static void in_child(void) {
   for (int i = 0; i < 2; i++) {
     halves[i].threads = halves[i].idle = 0;
     atomic_store(&halves[i].sleepers, 0);
-    CPU_ZERO(&halves[i].cores);
   }
 }
 

@@ -37,7 +37,7 @@ extension PlanBuilder {
         .invalidModel,
         "its body takes \(body.inputs.count) values and gives \(body.outputs.count), for \(carried.count) carried")
     }
-    var goesOn = node.inputs.count > 1 && node.inputs[1] != nil ? try condition(node, input: 1) : true
+    var goesOn = node.input(1) != nil ? try condition(node, input: 1) : true
     var scans = [[ValueID]](repeating: [], count: body.outputs.count - 1 - carried.count)
     var iteration = 0
     while goesOn, trips.map({ iteration < $0 }) ?? true {
@@ -121,7 +121,7 @@ extension PlanBuilder {
   private static func truth(_ value: Bool) throws -> Tensor { try Tensor([UInt8(value ? 1 : 0)], .bool, .scalar) }
 
   private func condition(_ node: Node, input: Int) throws -> Bool {
-    guard input < node.inputs.count, let value = node.inputs[input], let operand = values[value]?.operand else {
+    guard let value = node.input(input), let operand = values[value]?.operand else {
       throw Failure(.invalidModel, "its condition is missing")
     }
     guard let tensor = operand.constant else { throw NeedsConstant(input: input) }

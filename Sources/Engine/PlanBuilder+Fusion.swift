@@ -58,7 +58,7 @@ extension PlanBuilder {
     guard ["MatMul", "Gemm"].contains(node.operation), ["", "limpid"].contains(node.domain),
       let b = node.inputs[1].flatMap({ values[$0]?.operand }), b.constant != nil, b.shape.rank == 2
     else { return false }
-    guard node.operation == "Gemm", node.inputs.count > 2, let c = node.inputs[2] else { return true }
+    guard node.operation == "Gemm", let c = node.input(2) else { return true }
     guard let c = values[c]?.operand, c.constant != nil else { return false }
     return c.shape.count == result?.dimensions.last && c.shape.dimensions.last == c.shape.count
   }
@@ -127,7 +127,7 @@ extension PlanBuilder {
   }
 
   private mutating func absorbActivation(_ node: Node) throws -> Bool {
-    guard let maker = openStep(making: node.inputs.first ?? nil, { isOpenProduct($0, $1) || isOpenNormalization($0) }),
+    guard let maker = openStep(making: node.input(0), { isOpenProduct($0, $1) || isOpenNormalization($0) }),
       let parameters = try activationParameters(node)
     else { return false }
     var fused = opened(drafts[maker].node)
@@ -167,7 +167,7 @@ extension PlanBuilder {
 
   /// Lets a convolution write the largest of 2×2 outputs alone. Nothing is absorbed behind that.
   private mutating func absorbPool(_ node: Node) throws -> Bool {
-    guard fusesMaps, let maker = step(makingFor: node.inputs.first ?? nil),
+    guard fusesMaps, let maker = step(makingFor: node.input(0)),
       let fused = try drafts[maker].request?.pooled(by: request(for: node)),
       case .buffer(let buffer)?? = drafts[maker].outputs.first
     else { return false }
@@ -204,7 +204,7 @@ extension PlanBuilder {
 
   private func bound(_ node: Node, _ i: Int, _ name: String, default fallback: Float) throws -> Float? {
     if let attribute = try node.float(name) { return attribute }
-    guard i < node.inputs.count, let input = node.inputs[i] else { return fallback }
+    guard let input = node.input(i) else { return fallback }
     guard let tensor = values[input]?.operand.constant, tensor.type == .float32, tensor.count == 1 else { return nil }
     return tensor.array(of: Float.self)[0]
   }

@@ -7,7 +7,7 @@ import Tensors
 extension PlanBuilder {
   /// Makes a QuantizeLinear and the DequantizeLinear `node` that alone reads its result one step.
   mutating func joinQuantization(_ node: Node) throws -> Bool {
-    guard let value = node.inputs.first ?? nil, let maker = loneMaker(of: value) else { return false }
+    guard let value = node.input(0), let maker = loneMaker(of: value) else { return false }
     let source = drafts[maker].node
     guard source.operation == "QuantizeLinear", source.domain.isEmpty, !drafts[maker].isAbsorbed,
       let type = values[value]?.operand.type, let input = source.inputs[0]
@@ -27,8 +27,8 @@ extension PlanBuilder {
   /// Lets the convolution that makes the input bring its results to steps, behind an activation that only clamps; a
   /// multiplication by one number becomes a part of the steps before.
   mutating func absorbSteps(_ node: Node) throws -> Bool {
-    guard let value = node.inputs.first ?? nil, let maker = loneMaker(of: value),
-      let output = node.outputs.first ?? nil,
+    guard let value = node.input(0), let maker = loneMaker(of: value),
+      let output = node.output(0),
       var parameters = try node.floats("parameters"), !parameters.isEmpty
     else { return false }
     if parameters[0] == 1, let (input, factor) = scaling(drafts[maker].node) {
@@ -83,12 +83,10 @@ extension PlanBuilder {
   }
 
   private func constantInput(_ node: Node, _ i: Int) -> Tensor? {
-    guard i < node.inputs.count, let value = node.inputs[i] else { return nil }
-    return values[value]?.operand.constant
+    node.input(i).flatMap { values[$0]?.operand.constant }
   }
 
   private func hasConstantZero(_ node: Node) -> Bool {
-    guard node.inputs.count > 2, let value = node.inputs[2] else { return true }
-    return values[value]?.operand.constant != nil
+    node.input(2) == nil || constantInput(node, 2) != nil
   }
 }

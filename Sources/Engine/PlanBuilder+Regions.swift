@@ -90,7 +90,7 @@ private struct RegionalSearch {
   }
 
   private func part(_ draft: PlanBuilder.Draft, _ step: Int) throws -> RegionalPlan.Part? {
-    guard let request = draft.request, draft.outputs.count == 1, let value = draft.node.outputs.first ?? nil,
+    guard let request = draft.request, draft.outputs.count == 1, let value = draft.node.output(0),
       let shape = draft.shape, shape.rank == 4, shape[0] == 1, shape.count > 0
     else { return nil }
     let read = draft.inputs.enumerated().map { i, place in

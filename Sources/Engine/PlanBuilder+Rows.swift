@@ -21,20 +21,21 @@ extension PlanBuilder {
     for case .buffer(let buffer)? in drafts.flatMap(\.inputs) { readings[buffer, default: 0] += 1 }
     // By the buffer of the result.
     var makers: [Int: Int] = [:]
-    var chains: [Int: [Draft]] = [:]
+    var chains: [Int: (links: [Draft], joined: Draft)] = [:]
+    var linked = Set<Int>()
     for (i, draft) in drafts.enumerated() where draft.rows != nil {
       if case .buffer(let buffer)?? = draft.outputs.first { makers[buffer] = i }
       guard case .buffer(let buffer)?? = draft.inputs.first, bufferSizes[buffer] >= Self.chainedByteCount,
         readings[buffer] == 1, !kept.contains(buffer), let before = makers[buffer],
         (before < boundary) == (i < boundary)
       else { continue }
-      let chain = (chains[before] ?? [drafts[before]]) + [draft]
-      guard joined(chain) != nil else { continue }
-      chains[before] = []
-      chains[i] = chain
+      let links = (chains[before]?.links ?? [drafts[before]]) + [draft]
+      guard let joined = joined(links) else { continue }
+      linked.insert(before)
+      chains[i] = (links, joined)
     }
-    let rest = drafts.indices.filter { chains[$0]?.isEmpty != true }
-    return (rest.map { i in chains[i].flatMap(joined) ?? drafts[i] }, rest.count { $0 < boundary })
+    let rest = drafts.indices.filter { !linked.contains($0) }
+    return (rest.map { chains[$0]?.joined ?? drafts[$0] }, rest.count { $0 < boundary })
   }
 
   private func joined(_ drafts: [Draft]) -> Draft? {

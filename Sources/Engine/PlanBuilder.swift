@@ -221,7 +221,7 @@ struct PlanBuilder {
       for tensor in tensors { try addFolded(tensor.byteCount) }
       for case (let output?, let tensor) in zip(node.outputs, tensors) { setConstant(output, tensor) }
     case .view(let i):
-      guard let source = node.inputs[i], let output = node.outputs.first ?? nil else { return }
+      guard let source = node.inputs[i], let output = node.output(0) else { return }
       let place = try place(of: source, in: step.inputLayouts[i])
       let operand = step.outputs[0]
       if case .constant(let tensor) = place {
@@ -240,7 +240,7 @@ struct PlanBuilder {
       for (i, operand) in step.outputs.enumerated() {
         let place = Place.buffer(try addBuffer(operand, for: node))
         outputs.append(place)
-        if i < node.outputs.count, let output = node.outputs[i] {
+        if let output = node.output(i) {
           values[output] = Value(operand: operand, places: [operand.layout: place])
           makers[output] = drafts.count
         }

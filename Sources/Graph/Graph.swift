@@ -68,6 +68,10 @@ public struct Node: Sendable {
     self.attributes = attributes
     self.version = version
   }
+
+  /// nil where it is left out: a file may give a node fewer than its operator has.
+  public func input(_ i: Int) -> ValueID? { i < inputs.count ? inputs[i] : nil }
+  public func output(_ i: Int) -> ValueID? { i < outputs.count ? outputs[i] : nil }
 }
 
 /// A computation in single-assignment form, nodes in an order in which they can run.

@@ -36,7 +36,7 @@ public struct Analysis: Sendable {
     biases = found.biases(emitter)
     differentiable = Self.differentiable(emitter, target)
     attentions = emitter.graph.nodes.compactMap { node in
-      guard node.operation == "Softmax", let value = node.outputs.first ?? nil, let own = trace.axes[value],
+      guard node.operation == "Softmax", let value = node.output(0), let own = trace.axes[value],
         own.count == 4, own[3].kind == .key, let grid = own[2].grid, own[0].factors.isEmpty || own[0].kind == .batch
       else { return nil }
       return (value, grid)
@@ -80,7 +80,7 @@ public struct Analysis: Sendable {
       // Steps count as constants, whatever is behind them.
       if case .constant? = rule { continue }
       // Steps too, where numbers become whole without a scale.
-      if node.operation.hasPrefix("Cast"), let x = type(node.inputs.first ?? nil), let y = type(outputs[0]), x != y,
+      if node.operation.hasPrefix("Cast"), let x = type(node.input(0)), let y = type(outputs[0]), x != y,
         x.steps != nil || y.steps != nil
       {
         continue

@@ -217,7 +217,7 @@ extension Graph {
       for i in consumers[next] ?? [] {
         let node = nodes[i]
         guard node.domain.isEmpty, node.inputs.first == next, node.inputs.dropFirst().allSatisfy({ $0 != next }),
-          let output = node.outputs.first ?? nil
+          let output = node.output(0)
         else { return nil }
         switch node.operation {
         case "Cast":

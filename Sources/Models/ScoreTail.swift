@@ -57,7 +57,7 @@ struct ScoreTail {
   func findAlong(axis: Int, _ output: ValueID, depth: Int = 0) -> Found {
     var value = output
     while let node = producer(value), ["Identity", "Cast", "Dropout"].contains(node.operation), node.onlyMoves,
-      let source = input(node)
+      let source = node.input(0)
     {
       value = source
     }
@@ -67,7 +67,7 @@ struct ScoreTail {
       let found = findAlong(axis: axis, inner, depth: depth + 1)
       return found.kind == .logProbabilities || found.kind != nil && offset == 0 && factor > 0 ? found : plain
     }
-    guard let source = input(node), shape(source) == shape(output) else { return plain }
+    guard let source = node.input(0), shape(source) == shape(output) else { return plain }
     switch node.operation {
     case "Softmax", "LogSoftmax":
       guard graph.opset(of: node) >= 13, let rank = shape(source)?.count, let own = try? node.int("axis", default: -1),
@@ -85,7 +85,7 @@ struct ScoreTail {
   private func hasOneFromEach(_ found: Found) -> Bool {
     if let logits = bounds.count(found.logits), let scores = bounds.count(found.scores) { return logits == scores }
     var value: ValueID? = found.scores
-    while let node = producer(value), node.onlyMoves { value = input(node) }
+    while let node = producer(value), node.onlyMoves { value = node.input(0) }
     return ["Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid"].contains(producer(value)?.operation)
   }
 
@@ -129,7 +129,7 @@ struct ScoreTail {
 
   /// Whether `node` is the exponential of a log-softmax over all that an image has.
   private func isExponentialOfWhole(_ node: Node) -> Bool {
-    guard node.operation == "Exp", let source = input(node), let inner = producer(moved(source)) else { return false }
+    guard node.operation == "Exp", let source = node.input(0), let inner = producer(moved(source)) else { return false }
     if inner.operation == "LogSoftmax" { return whole(inner) != nil }
     return logSums(inner).flatMap { bounds.count($0) } == Double(max(1, rows))
   }
@@ -140,7 +140,7 @@ struct ScoreTail {
   private func multiple(_ value: ValueID, _ depth: Int) -> Found? {
     guard depth < Self.mostSteps, let node = producer(value) else { return nil }
     if ["Round", "Floor", "Ceil"].contains(node.operation) {
-      return input(node).flatMap { multiple(moved($0), depth + 1) }
+      return node.input(0).flatMap { multiple(moved($0), depth + 1) }
     }
     guard let (inner, factor, offset) = affine(node, of: value) else { return nil }
     var found = find(inner, depth: depth + 1)
@@ -162,13 +162,13 @@ struct ScoreTail {
 
   /// `value` as `factor` times another of as many numbers, and `offset`.
   private func affine(_ node: Node, of value: ValueID) -> (inner: ValueID, factor: Double, offset: Double)? {
-    guard let first = input(node) else { return nil }
+    guard let first = node.input(0) else { return nil }
     if node.operation == "Neg" || node.operation == "Abs" && bounds.of(first).range.upperBound <= 0 {
       return (first, -1, 0)
     }
     guard node.inputs.count == 2,
-      let place = [1, 0].first(where: { bounds.uniform(input(node, $0)) != nil }), let inner = input(node, 1 - place),
-      let number = bounds.uniform(input(node, place)), bounds.count(inner) == bounds.count(value)
+      let place = [1, 0].first(where: { bounds.uniform(node.input($0)) != nil }), let inner = node.input(1 - place),
+      let number = bounds.uniform(node.input(place)), bounds.count(inner) == bounds.count(value)
     else { return nil }
     switch (node.operation, place) {
     case ("Mul", _): return number == 0 ? nil : (inner, number, 0)
@@ -181,25 +181,26 @@ struct ScoreTail {
   }
 
   func producer(_ value: ValueID?) -> Node? { value.flatMap { producers[$0] }.map { graph.nodes[$0] } }
-  func input(_ node: Node, _ i: Int = 0) -> ValueID? { i < node.inputs.count ? node.inputs[i] : nil }
 
   /// `value` before all nodes that change neither its numbers nor, but for extents of 1, their order.
   func moved(_ value: ValueID) -> ValueID {
     var current = value
-    while let node = producer(current), let source = node.onlyMoves ? input(node) : unchanged(node) { current = source }
+    while let node = producer(current), let source = node.onlyMoves ? node.input(0) : unchanged(node) {
+      current = source
+    }
     return current
   }
 
   /// What a node leaves as it is: x · 1, x + 0, the larger of a share and a small number.
   private func unchanged(_ node: Node) -> ValueID? {
-    guard let x = input(node) else { return nil }
+    guard let x = node.input(0) else { return nil }
     switch node.operation {
     case "Relu", "Abs": return bounds.of(x).range.lowerBound >= 0 ? x : nil
-    case "Div", "Sub": return bounds.uniform(input(node, 1)) == (node.operation == "Div" ? 1 : 0) ? x : nil
+    case "Div", "Sub": return bounds.uniform(node.input(1)) == (node.operation == "Div" ? 1 : 0) ? x : nil
     case "Mul", "Add", "Max", "Min":
       guard node.inputs.count == 2,
-        let place = [1, 0].first(where: { bounds.uniform(input(node, $0)) != nil }),
-        let number = bounds.uniform(input(node, place)), let other = input(node, 1 - place)
+        let place = [1, 0].first(where: { bounds.uniform(node.input($0)) != nil }),
+        let number = bounds.uniform(node.input(place)), let other = node.input(1 - place)
       else { return nil }
       switch node.operation {
       case "Mul": return number == 1 ? other : nil
@@ -215,7 +216,7 @@ struct ScoreTail {
   private func cut(_ link: Link, before output: ValueID) -> Link {
     var link = link
     var value = output
-    while let node = producer(value), let source = node.onlyMoves ? input(node) : unchanged(node) {
+    while let node = producer(value), let source = node.onlyMoves ? node.input(0) : unchanged(node) {
       if node.operation == "Clip" {
         link.bounds = link.bounds.clamped(to: bounds.of(value).range)
       }
@@ -248,7 +249,7 @@ struct ScoreTail {
       let found = Found(kind: .logProbabilities, logits: logits, link: .softmax, scores: output, scale: scale)
       return sums == nil || sums == Double(max(1, rows)) ? found : found.withoutLogits
     }
-    if node.operation == "Log", depth < Self.mostSteps, let source = input(node) {
+    if node.operation == "Log", depth < Self.mostSteps, let source = node.input(0) {
       let inner = find(source, depth: depth + 1)
       guard inner.kind == .probabilities || inner.kind == .independentProbabilities else { return nil }
       // The sigmoid of an independent one's logit is no function of its logarithm's softmax.
@@ -258,7 +259,7 @@ struct ScoreTail {
         scores: output)
     }
     // −log(1 + exp(−z)), the logarithm of a sigmoid
-    if let inner = maker(negated(node.outputs.first ?? nil), "Softplus"), negated(input(inner)) != nil {
+    if let inner = maker(negated(node.output(0)), "Softplus"), negated(inner.input(0)) != nil {
       return Found(kind: .logProbabilities, logits: output, scores: output)
     }
     return nil
@@ -266,9 +267,9 @@ struct ScoreTail {
 
   /// The logits of a LogSoftmax over all that an image has.
   private func whole(_ node: Node) -> ValueID? {
-    guard let source = input(node), let shape = shape(source), shape.count > 1,
+    guard let source = node.input(0), let shape = shape(source), shape.count > 1,
       let axis = try? node.int("axis", default: graph.opset(of: node) < 13 ? 1 : -1)
-    else { return input(node) }
+    else { return node.input(0) }
     let first = axis < 0 ? axis + shape.count : axis
     guard shape.indices.contains(first) else { return source }
     let together = graph.opset(of: node) < 13 ? shape[first...].reduce(1, *) : shape[first]

@@ -120,9 +120,8 @@ extension ValueBounds {
     /// A bound that is not met but by rounding leaves the mean.
     private func clipped(_ node: Node, _ x: Facts, _ inputs: [Facts]) -> Facts? {
       let attributes = (try? node.float("min"), try? node.float("max"))
-      let low = inputs.count > 1 && node.inputs[1] != nil ? inputs[1].range.lowerBound : attributes.0.map { Double($0) }
-      let high =
-        inputs.count > 2 && node.inputs[2] != nil ? inputs[2].range.upperBound : attributes.1.map { Double($0) }
+      let low = node.input(1) != nil ? inputs[1].range.lowerBound : attributes.0.map { Double($0) }
+      let high = node.input(2) != nil ? inputs[2].range.upperBound : attributes.1.map { Double($0) }
       return bounded(x, low ?? -.infinity, high ?? .infinity)
     }
 
@@ -147,7 +146,7 @@ extension ValueBounds {
     private func marked(_ node: Node) -> Facts? {
       guard node.inputs.count == 3, let values = bounds.numbers(node.inputs[2]), values.count == 2 else { return nil }
       let range = min(values[0], values[1])...max(values[0], values[1])
-      guard let indices = bounds.count(node.inputs[0]), let all = bounds.count(node.outputs.first ?? nil), all > 0
+      guard let indices = bounds.count(node.inputs[0]), let all = bounds.count(node.output(0)), all > 0
       else {
         return Facts(range: range)
       }
@@ -170,7 +169,7 @@ extension ValueBounds {
     }
 
     private func summed(_ node: Node, _ x: Facts) -> Facts? {
-      guard let before = bounds.count(node.inputs[0]), let after = bounds.count(node.outputs.first ?? nil), after > 0
+      guard let before = bounds.count(node.inputs[0]), let after = bounds.count(node.output(0)), after > 0
       else {
         return x.range.lowerBound >= 0 ? Facts(range: 0 ... .infinity) : nil
       }
@@ -179,7 +178,7 @@ extension ValueBounds {
 
     private func joined(_ node: Node, _ inputs: [Facts]) -> Facts {
       let range = inputs.map(\.range).reduce(inputs[0].range, hull)
-      guard let whole = bounds.count(node.outputs.first ?? nil), whole > 0 else { return Facts(range: range) }
+      guard let whole = bounds.count(node.output(0)), whole > 0 else { return Facts(range: range) }
       var mean: Mean? = Mean(constant: 0)
       for (value, operand) in zip(node.inputs, inputs) {
         mean = mean.flatMap { sum in
@@ -195,7 +194,7 @@ extension ValueBounds {
       guard inputs.count == 2 else { return nil }
       for (a, b) in [(0, 1), (1, 0)] {
         if let factor = bounds.uniform(node.inputs[b]) { return scaled(inputs[a], by: factor) }
-        if let other = bounds.producer(node.inputs[b]), let below = other.inputs.first ?? nil,
+        if let other = bounds.producer(node.inputs[b]), let below = other.input(0),
           other.operation == "Reciprocal"
             || other.operation == "Pow" && other.inputs.count == 2 && bounds.uniform(other.inputs[1]) == -1,
           let shares = normalized(node.inputs[a], inputs[a], by: below)

@@ -67,7 +67,7 @@ struct ValueBounds {
     guard var current = value else { return nil }
     var added = 0.0
     for _ in 0..<16 {
-      guard let node = producer(current), let source = node.inputs.first ?? nil else { break }
+      guard let node = producer(current), let source = node.input(0) else { break }
       switch node.operation {
       case _ where node.onlyMoves, "Expand": current = source
       case "Add", "Max":
@@ -85,7 +85,7 @@ struct ValueBounds {
 
   /// What `value` sums up, but for what `plain` leaves out, and how many sums there are, if that is known.
   func sum(_ value: ValueID?) -> (of: ValueID, count: Double?, added: Double)? {
-    guard let (sum, added) = plain(value), let node = producer(sum), let source = node.inputs.first ?? nil else {
+    guard let (sum, added) = plain(value), let node = producer(sum), let source = node.input(0) else {
       return nil
     }
     switch node.operation {

@@ -1,4 +1,5 @@
 public import Graph
+import Operators
 import Tensors
 
 extension Graph {
@@ -9,7 +10,7 @@ extension Graph {
     var graph = self
     var consumers: [ValueID: [Int]]?
     for (i, node) in nodes.enumerated() where isPointwise(node, fed) {
-      guard let value = node.outputs.first ?? nil, !fetched.contains(value), !fed.contains(value) else { continue }
+      guard let value = node.output(0), !fetched.contains(value), !fed.contains(value) else { continue }
       if consumers == nil { consumers = self.consumers() }
       guard let users = consumers?[value], users.count == 1, averages(nodes[users[0]], of: value) else { continue }
       var (average, product) = (nodes[users[0]], node)
@@ -25,8 +26,9 @@ extension Graph {
 
   /// A convolution that looks at one pixel for each.
   private func isPointwise(_ node: Node, _ fed: Set<ValueID>) -> Bool {
-    guard node.operation == "Conv", node.domain == "limpid", node.outputs.count == 1, node.inputs.count == 8,
-      node.inputs[7] == nil, node.attributes["activation"] == nil, let weights = node.inputs[1],
+    guard node.operation == "Conv", node.domain == "limpid", node.outputs.count == 1,
+      node.inputs.count == Conv.inputCount, node.inputs[Conv.residual] == nil, node.attributes["activation"] == nil,
+      let weights = node.inputs[1],
       let shape = constants[weights]?.shape, shape.rank > 2,
       node.inputs.dropFirst().allSatisfy({ $0.map { constants[$0] != nil && !fed.contains($0) } ?? true })
     else { return false }

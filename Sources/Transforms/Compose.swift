@@ -10,7 +10,7 @@ extension Graph {
     var (taken, dead) = (Set<Int>(), Set<Int>())
     for i in nodes.indices.reversed() where !taken.contains(i) && accepts(i, fed) {
       // What is quantised next is rounded to steps together with what made it.
-      let readers = (nodes[i].outputs.first ?? nil).flatMap { consumers[$0] } ?? []
+      let readers = nodes[i].output(0).flatMap { consumers[$0] } ?? []
       if readers.contains(where: { nodes[$0].operation == "QuantizeLinear" }) { continue }
       guard let (chain, input) = chain(endingAt: i, fetched, fed, consumers, producers, taken),
         let composed = Composition.node(chain.map { nodes[$0] }, of: input, in: self)

@@ -14,10 +14,10 @@ extension Graph {
     for (i, node) in nodes.enumerated() where node.operation == "Conv" && node.domain.isEmpty && node.inputs.count <= 3
     {
       var fused = node.owned
-      fused.inputs = node.inputs + [ValueID?](repeating: nil, count: max(0, 8 - node.inputs.count))
-      if let output = node.outputs.first ?? nil, !fetched.contains(output), !fed.contains(output),
-        let users = consumers[output],
-        users.count == 1, let normalization = foldable(nodes[users[0]], reading: output, fed)
+      fused.inputs = node.inputs + [ValueID?](repeating: nil, count: max(0, Conv.inputCount - node.inputs.count))
+      if let output = node.output(0), !fetched.contains(output), !fed.contains(output),
+        let users = consumers[output], users.count == 1,
+        let normalization = foldable(nodes[users[0]], reading: output, fed)
       {
         for k in 1...4 { fused.inputs[2 + k] = normalization.inputs[k] }
         fused.attributes["epsilon"] = normalization.attributes["epsilon"] ?? .float(1e-5)

@@ -80,10 +80,10 @@ private struct NormalizationFinder {
   private func shifted(_ root: ValueID) -> (ValueID, Float, Set<Int>)? {
     guard let k = maker(root) else { return nil }
     let node = graph.nodes[k]
-    guard node.operation == "Sqrt" || node.operation == "Pow" && number(input(1, of: k)) == 0.5,
+    guard node.operation == "Sqrt" || node.operation == "Pow" && number(graph.nodes[k].input(1)) == 0.5,
       let sum = node.inputs[0], let add = maker(sum), graph.nodes[add].operation == "Add"
     else { return nil }
-    let (a, b) = (input(0, of: add), input(1, of: add))
+    let (a, b) = (graph.nodes[add].input(0), graph.nodes[add].input(1))
     if let a, let epsilon = number(b) { return (a, epsilon, [k, add]) }
     if let b, let epsilon = number(a) { return (b, epsilon, [k, add]) }
     return nil
@@ -92,7 +92,7 @@ private struct NormalizationFinder {
   /// `x - mean(x)`: x, the axis and the nodes.
   private func deviation(_ value: ValueID) -> (ValueID, axis: Int, Set<Int>)? {
     guard let k = maker(value), graph.nodes[k].operation == "Sub", let x = graph.nodes[k].inputs[0],
-      let mean = input(1, of: k), let (source, axis) = meanOf(mean), source == x, let meanMaker = maker(mean)
+      let mean = graph.nodes[k].input(1), let (source, axis) = meanOf(mean), source == x, let meanMaker = maker(mean)
     else { return nil }
     return (x, axis, [k, meanMaker])
   }
@@ -104,7 +104,7 @@ private struct NormalizationFinder {
     let node = graph.nodes[k]
     if case .int(0)? = node.attributes["keepdims"] { return nil }
     if case .ints(let axes)? = node.attributes["axes"] { return axes.count == 1 ? (source, axes[0]) : nil }
-    guard node.inputs.count > 1, let axes = node.inputs[1], !kept.contains(axes),
+    guard let axes = node.input(1), !kept.contains(axes),
       let known = try? graph.constants[axes]?.integers(), known.count == 1
     else { return nil }
     return (source, known[0])
@@ -118,7 +118,7 @@ private struct NormalizationFinder {
 
   /// The node that alone reads the result of node `i`, where it is `operation` with a constant row for `axis`.
   private func follower(of i: Int, _ operation: String, _ axis: Int) -> (Int, ValueID)? {
-    guard let value = graph.nodes[i].outputs.first ?? nil, !kept.contains(value), let readers = consumers[value],
+    guard let value = graph.nodes[i].output(0), !kept.contains(value), let readers = consumers[value],
       readers.count == 1, case let node = graph.nodes[readers[0]], node.operation == operation, node.domain.isEmpty,
       node.inputs.count == 2, let other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0],
       !kept.contains(other), let row = graph.constants[other], row.type.computed == .float32, row.count > 1
@@ -126,12 +126,6 @@ private struct NormalizationFinder {
     let extents = row.shape.dimensions
     let fits = axis == -1 ? extents.count == 1 : extents.count >= 3 && extents[extents.count - 3] == row.count
     return fits && (axis == -1 || extents.count <= 4) ? (readers[0], other) : nil
-  }
-
-  /// A file may give a node fewer inputs than its operator has.
-  private func input(_ i: Int, of node: Int) -> ValueID? {
-    let inputs = graph.nodes[node].inputs
-    return i < inputs.count ? inputs[i] : nil
   }
 
   /// Of at least one input.

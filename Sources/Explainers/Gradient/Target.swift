@@ -121,3 +121,11 @@ struct Target {
     return sign < 0 ? weights.map { -$0 } : weights
   }
 }
+
+extension Call {
+  /// The class to ask for where an explanation of class `index` is to be made again: nil where it is of none, or where
+  /// what is explained has none.
+  public func classAgain(_ index: Int) -> Int? {
+    index < 0 || parameters["of"] == .text(Target.Quantity.similarity.rawValue) ? nil : index
+  }
+}

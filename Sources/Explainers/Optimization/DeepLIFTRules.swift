@@ -40,7 +40,7 @@ struct DeepLIFTRules {
         throw Failure(.internal, "\(operation) has no derivative")
       }
       let usual = try derivative(&e, node, gradients)
-      guard let gradient = gradients.first ?? nil, let output = node.outputs.first ?? nil, paired.contains(output),
+      guard let gradient = gradients.first ?? nil, let output = node.output(0), paired.contains(output),
         !plain.contains(output)
       else { return usual }
       return try own(&e, node, gradient, usual) ?? usual

@@ -129,7 +129,7 @@ struct LayerDeepLIFT: Explainer {
     let producers = graph.producers(), consumers = graph.consumers()
     return Set(
       graph.nodes.compactMap { node -> ValueID? in
-        guard let output = node.outputs.first ?? nil, let source = node.inputs.first ?? nil else { return nil }
+        guard let output = node.output(0), let source = node.input(0) else { return nil }
         switch node.operation {
         case "MaxPool":
           guard source != layer, let maker = producers[source] else { return nil }

@@ -89,7 +89,7 @@ struct WindowSimilarity: Explainer {
       value = next
     }
     guard let i = producers[value], ["Gemm", "MatMul"].contains(graph.nodes[i].operation),
-      let read = graph.nodes[i].inputs.first ?? nil
+      let read = graph.nodes[i].input(0)
     else { return logits }
     return read
   }

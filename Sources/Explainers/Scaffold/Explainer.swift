@@ -42,14 +42,6 @@ extension Explainer {
   public var findsWords: Bool { false }
 }
 
-extension Call {
-  /// The class to ask for where an explanation of class `index` is to be made again: nil where it is of none, or where
-  /// what is explained has none.
-  public func classAgain(_ index: Int) -> Int? {
-    index < 0 || parameters["of"] == .text(Target.Quantity.similarity.rawValue) ? nil : index
-  }
-}
-
 extension Model {
   /// The methods that can explain this model, its own first.
   public var explainers: [any Explainer] { Explainers.all.filter { $0.canExplain(self) } }

@@ -34,7 +34,7 @@ struct KnownProduct {
     self.depth = depth
     columns = output[1]
     (depthStride, columnStride) = isTransposed ? (1, depth) : (columns, 1)
-    let addsAny = node.operation == "Gemm" && trace.has(node, 2) && beta != 0
+    let addsAny = node.operation == "Gemm" && node.input(2) != nil && beta != 0
     bias = addsAny ? trace.row(node, 2, columns: columns)?.map { $0 * beta } : nil
     addsMore = addsAny && bias == nil
   }

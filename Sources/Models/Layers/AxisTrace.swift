@@ -17,20 +17,20 @@ struct AxisTrace {
   }
 
   private subscript(_ node: Node, _ i: Int) -> [Axis]? {
-    i < node.inputs.count ? node.inputs[i].flatMap { axes[$0] } : nil
+    node.input(i).flatMap { axes[$0] }
   }
 
   private func shape(_ value: ValueID?) -> [Int] { value.flatMap { try? emitter.shape($0) } ?? [] }
 
   private func constant(_ node: Node, _ i: Int) -> [Int]? {
-    guard i < node.inputs.count, let value = node.inputs[i] else { return nil }
+    guard let value = node.input(i) else { return nil }
     return (try? emitter.operand(value).constant).flatMap { try? $0.integers() }
   }
 
   // MARK: By operator
 
   private func outputs(of node: Node) -> [[Axis]?] {
-    let target = shape(node.outputs.first ?? nil)
+    let target = shape(node.output(0))
     switch node.operation {
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze": return [self[node, 0]?.reshaped(to: target)]
     case "Transpose":
@@ -105,7 +105,7 @@ struct AxisTrace {
       for (letter, axis) in zip(term, own) where known[letter] == nil { known[letter] = isFirst ? axis : axis.asKeys }
       isFirst = false
     }
-    let target = shape(node.outputs.first ?? nil)
+    let target = shape(node.output(0))
     return zip(sides[1], target).map { known[$0] ?? Axis(.channel, $1) }
   }
 

@@ -105,7 +105,7 @@ struct FeatureLayers {
   func biases(_ emitter: Emitter) -> [(layer: FeatureLayer, bias: [Float])] {
     let byValue = Dictionary(all.map { ($0.value, $0) }) { first, _ in first }
     return emitter.graph.nodes.compactMap { node in
-      guard let output = node.outputs.first ?? nil, let layer = byValue[output],
+      guard let output = node.output(0), let layer = byValue[output],
         let bias = Self.bias(node, emitter), bias.count == layer.channels
       else { return nil }
       return (layer, bias)

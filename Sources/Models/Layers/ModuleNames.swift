@@ -9,7 +9,7 @@ struct ModuleNames {
 
   init(_ graph: Graph) {
     modules = graph.nodes.compactMap { node in
-      guard let output = node.outputs.first ?? nil else { return nil }
+      guard let output = node.output(0) else { return nil }
       return (node.module ?? Self.module(of: node.name)).map { ($0, output) }
     }
   }

@@ -26,7 +26,7 @@ extension Lowering {
     let matrix = lowering.emit("Transpose", [try lowering.input(node, 0)], ["perm": .ints([0, 2, 1])])
     let shape = lowering.emit(
       "Concat", [try lowering.slice(size, 0, 1, axis: 0), spatial, try lowering.constant([axes])], ["axis": .int(0)])
-    lowering.emit("Reshape", [lowering.emit("MatMul", [rows, matrix]), shape], to: lowering.output(node))
+    lowering.emit("Reshape", [lowering.emit("MatMul", [rows, matrix]), shape], to: node.output(0))
   }
 
   /// The middles of `count` equal parts of -1...1, or places from end to end.

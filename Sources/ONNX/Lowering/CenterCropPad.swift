@@ -26,6 +26,6 @@ extension Lowering {
     let missing = more(wanted, than: extents)
     let before = lowering.emit("Div", [missing, two])
     let pads = lowering.emit("Concat", [before, lowering.emit("Sub", [missing, before])], ["axis": .int(0)])
-    lowering.emit("Pad", [middle, pads] + (axes.map { [nil, $0] } ?? []), to: lowering.output(node))
+    lowering.emit("Pad", [middle, pads] + (axes.map { [nil, $0] } ?? []), to: node.output(0))
   }
 }

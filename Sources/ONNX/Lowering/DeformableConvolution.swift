@@ -37,7 +37,7 @@ extension Lowering {
     let image = try lowering.slice(lowering.emit("Shape", [x]), 2, 4, axis: 0)
     let parts = lowering.emit("Reshape", [x, try shape([-1, w[1] * groups / offsetGroups], image)])
     var read = lowering.emit("GridSample", [parts, grid], ["pixels": .int(1)], domain: "limpid")
-    if let mask = lowering.optional(node, 4) {
+    if let mask = node.input(4) {
       let own = try lowering.slice(lowering.emit("Shape", [read]), 2, 4, axis: 0)
       read = lowering.emit("Mul", [read, lowering.emit("Reshape", [mask, try shape([-1, 1], own)])])
     }
@@ -45,9 +45,9 @@ extension Lowering {
     let columns = lowering.emit("Reshape", [read, try shape([-1, w[1] * groups, taps], count)])
     let weights = lowering.emit(
       "Reshape", [try lowering.input(node, 1), try lowering.constant([w[0], w[1], taps, 1])])
-    let bias = lowering.optional(node, 3)
+    let bias = node.input(3)
     let sums = lowering.emit("Conv", [columns, weights] + (bias.map { [$0] } ?? []), ["group": .int(groups)])
-    lowering.emit("Reshape", [sums, try shape([-1, w[0]], extents)], to: lowering.output(node))
+    lowering.emit("Reshape", [sums, try shape([-1, w[0]], extents)], to: node.output(0))
   }
 
   /// Where taps read along an axis, in pixels: [N × offset groups, taps, rows, columns, 1].

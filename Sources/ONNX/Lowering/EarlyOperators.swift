@@ -43,21 +43,21 @@ extension Lowering {
       let scale = try lowering.constant(node.float("alpha", default: 1))
       let shift = try lowering.constant(node.float("beta", default: 0))
       let x = lowering.emit("Mul", [try lowering.input(node, 0), scale])
-      lowering.emit("Add", [x, shift], to: lowering.output(node))
+      lowering.emit("Add", [x, shift], to: node.output(0))
     },
     "ScaledTanh": { lowering, node in
       guard let alpha = try node.float("alpha"), let beta = try node.float("beta") else {
         throw Failure(.invalidModel, "alpha or beta is missing")
       }
       let x = lowering.emit("Mul", [try lowering.input(node, 0), try lowering.constant(beta)])
-      lowering.emit("Mul", [lowering.emit("Tanh", [x]), try lowering.constant(alpha)], to: lowering.output(node))
+      lowering.emit("Mul", [lowering.emit("Tanh", [x]), try lowering.constant(alpha)], to: node.output(0))
     },
     "ParametricSoftplus": { lowering, node in
       guard let alpha = try node.float("alpha"), let beta = try node.float("beta") else {
         throw Failure(.invalidModel, "alpha or beta is missing")
       }
       let x = lowering.emit("Mul", [try lowering.input(node, 0), try lowering.constant(beta)])
-      lowering.emit("Mul", [lowering.emit("Softplus", [x]), try lowering.constant(alpha)], to: lowering.output(node))
+      lowering.emit("Mul", [lowering.emit("Softplus", [x]), try lowering.constant(alpha)], to: node.output(0))
     },
     "Swish": { lowering, node in
       let alpha = try node.float("alpha", default: 1)
@@ -75,11 +75,11 @@ extension Lowering {
     ]
     return functions.mapValues { function in
       { lowering, node in
-        let axes = lowering.optional(node, 1)
+        let axes = node.input(1)
         let isEmpty = axes.map { lowering.graph.constants[$0]?.count == 0 } ?? (node.attributes["axes"] == nil)
         guard try isEmpty && node.flag("noop_with_empty_axes") else { return lowering.add(node) }
         let x = try lowering.input(node, 0)
-        lowering.emit(function, function == "Mul" ? [x, x] : [x], to: lowering.output(node))
+        lowering.emit(function, function == "Mul" ? [x, x] : [x], to: node.output(0))
       }
     }
   }()
@@ -158,6 +158,6 @@ extension Lowering {
       "Mul", [try lowering.input(node, 0), try lowering.constant(node.float("scale", default: 1))])
     let bias = try node.floats("bias") ?? [0]
     let channels = lowering.constant(try Tensor(bias, Shape(trusted: [bias.count, 1, 1])))
-    lowering.emit("Add", [scaled, channels], to: lowering.output(node))
+    lowering.emit("Add", [scaled, channels], to: node.output(0))
   }
 }

@@ -16,26 +16,26 @@ extension Lowering {
     attributes["activation"] = nil
     attributes["activation_params"] = nil
     let activation = try node.string("activation") ?? ""
-    let sum = lowering.optional(node, 3)
+    let sum = node.input(3)
     let isLast = activation.isEmpty && sum == nil
-    let y = isLast ? lowering.output(node) : lowering.newValue()
+    let y = isLast ? node.output(0) : lowering.newValue()
     try lowering.lower(
       Node(
         "Conv", name: node.name, inputs: Array(node.inputs.prefix(3)), outputs: [y], attributes: attributes,
         version: version))
     guard !isLast, var value = y else { return }
-    if let sum { value = lowering.emit("Add", [value, sum], to: activation.isEmpty ? lowering.output(node) : nil) }
+    if let sum { value = lowering.emit("Add", [value, sum], to: activation.isEmpty ? node.output(0) : nil) }
     let parameters = try node.floats("activation_params") ?? []
-    if !activation.isEmpty { try lowering.activate(value, activation, parameters, to: lowering.output(node)) }
+    if !activation.isEmpty { try lowering.activate(value, activation, parameters, to: node.output(0)) }
   }
 
   private static func fusedGemm(_ lowering: inout Lowering, _ node: Node) throws {
     let attributes = node.attributes.filter { ["alpha", "beta", "transA", "transB"].contains($0.key) }
     let activation = try node.string("activation") ?? ""
-    let y = lowering.emit("Gemm", node.inputs, attributes, to: activation.isEmpty ? lowering.output(node) : nil)
+    let y = lowering.emit("Gemm", node.inputs, attributes, to: activation.isEmpty ? node.output(0) : nil)
     if activation.isEmpty { return }
     let parameters = try ["alpha", "beta", "gamma"].compactMap { try node.float("activation_\($0)") }
-    try lowering.activate(y, activation, parameters, to: lowering.output(node))
+    try lowering.activate(y, activation, parameters, to: node.output(0))
   }
 
   private mutating func activate(
@@ -65,8 +65,8 @@ extension Lowering {
     let alpha = try node.float("alpha", default: 1)
     let a = try lowering.matrix(lowering.input(node, 0), isTransposed: node.flag("transA"))
     let b = try lowering.matrix(lowering.input(node, 1), isTransposed: node.flag("transB"))
-    let y = lowering.emit("MatMul", [a, b], to: alpha == 1 ? lowering.output(node) : nil)
-    if alpha != 1 { lowering.emit("Mul", [y, try lowering.constant(alpha)], to: lowering.output(node)) }
+    let y = lowering.emit("MatMul", [a, b], to: alpha == 1 ? node.output(0) : nil)
+    if alpha != 1 { lowering.emit("Mul", [y, try lowering.constant(alpha)], to: node.output(0)) }
   }
 
   private mutating func matrix(_ value: ValueID, isTransposed: Bool) -> ValueID {
@@ -82,8 +82,8 @@ extension Lowering {
   private static func gelu(_ form: String) -> Rule {
     { lowering, node in
       var x = try lowering.input(node, 0)
-      if let bias = lowering.optional(node, 1) { x = lowering.emit("Add", [x, bias]) }
-      lowering.emit("Gelu", [x], ["approximate": .string(form)], to: lowering.output(node))
+      if let bias = node.input(1) { x = lowering.emit("Add", [x, bias]) }
+      lowering.emit("Gelu", [x], ["approximate": .string(form)], to: node.output(0))
     }
   }
 
@@ -95,7 +95,7 @@ extension Lowering {
   mutating func swish(_ node: Node, alpha: Float) throws {
     let x = try input(node, 0)
     let scaled = alpha == 1 ? x : emit("Mul", [x, try constant(alpha)])
-    emit("Mul", [x, emit("Sigmoid", [scaled])], to: output(node))
+    emit("Mul", [x, emit("Sigmoid", [scaled])], to: node.output(0))
   }
 
   private static func gridSample(_ lowering: inout Lowering, _ node: Node) throws {

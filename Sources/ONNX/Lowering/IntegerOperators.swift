@@ -10,7 +10,7 @@ extension Lowering {
   static let integerRules: [String: Rule] = [
     "DynamicQuantizeLinear": dynamicQuantization, "ConvInteger": integerConvolution, "MatMulInteger": integerProduct,
     "Cast": { lowering, node in
-      guard let sum = lowering.optional(node, 0).flatMap({ lowering.sums[$0] }) else { return lowering.add(node) }
+      guard let sum = node.input(0).flatMap({ lowering.sums[$0] }) else { return lowering.add(node) }
       var cast = node
       cast.inputs[0] = sum
       lowering.add(cast)
@@ -30,12 +30,12 @@ extension Lowering {
     let isEmpty = lowering.emit("Equal", [range, zero])
     let scale = lowering.emit(
       "Where", [isEmpty, try lowering.constant(Float(1)), lowering.emit("Div", [range, steps])],
-      to: lowering.output(node, 1))
+      to: node.output(1))
     let place = lowering.emit("Sub", [zero, lowering.emit("Div", [low, scale])])
     let rounded = lowering.emit("Round", [lowering.emit("Clip", [place, zero, steps])])
     let zeroPoint = lowering.emit(
-      "Cast", [rounded], ["to": .int(Int(ElementType.uint8.rawValue))], to: lowering.output(node, 2))
-    lowering.emit("QuantizeLinear", [x, scale, zeroPoint], to: lowering.output(node))
+      "Cast", [rounded], ["to": .int(Int(ElementType.uint8.rawValue))], to: node.output(2))
+    lowering.emit("QuantizeLinear", [x, scale, zeroPoint], to: node.output(0))
   }
 
   /// `value - zero` in float32. Zero points for each index of `axis` must be constant, or of a declared shape.
@@ -57,17 +57,17 @@ extension Lowering {
   }
 
   private static func integerConvolution(_ lowering: inout Lowering, _ node: Node) throws {
-    let x = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: 1)
-    let w = try lowering.difference(lowering.input(node, 1), lowering.optional(node, 3), axis: 0)
+    let x = try lowering.difference(lowering.input(node, 0), node.input(2), axis: 1)
+    let w = try lowering.difference(lowering.input(node, 1), node.input(3), axis: 0)
     let y = lowering.newValue()
     try lowering.lower(
       Node("Conv", name: node.name, inputs: [x, w], outputs: [y], attributes: node.attributes, version: version))
-    lowering.integer(y, to: lowering.output(node))
+    lowering.integer(y, to: node.output(0))
   }
 
   private static func integerProduct(_ lowering: inout Lowering, _ node: Node) throws {
-    let a = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: -2)
-    let b = try lowering.difference(lowering.input(node, 1), lowering.optional(node, 3), axis: -1)
-    lowering.integer(lowering.emit("MatMul", [a, b]), to: lowering.output(node))
+    let a = try lowering.difference(lowering.input(node, 0), node.input(2), axis: -2)
+    let b = try lowering.difference(lowering.input(node, 1), node.input(3), axis: -1)
+    lowering.integer(lowering.emit("MatMul", [a, b]), to: node.output(0))
   }
 }

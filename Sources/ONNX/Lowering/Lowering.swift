@@ -95,20 +95,14 @@ struct Lowering {
 
   // MARK: What is known
 
-  func has(_ node: Node, _ i: Int) -> Bool { i < node.inputs.count && node.inputs[i] != nil }
-
   func input(_ node: Node, _ i: Int) throws -> ValueID {
-    guard let value = optional(node, i) else { throw Failure(.invalidModel, "input \(i) is missing") }
+    guard let value = node.input(i) else { throw Failure(.invalidModel, "input \(i) is missing") }
     return value
   }
 
-  func optional(_ node: Node, _ i: Int) -> ValueID? { i < node.inputs.count ? node.inputs[i] : nil }
-
-  func output(_ node: Node, _ i: Int = 0) -> ValueID? { i < node.outputs.count ? node.outputs[i] : nil }
-
   /// Refuses what the runtime has no operators for.
   func refuse(_ node: Node, inputs: Range<Int>, _ what: String) throws {
-    for i in inputs where has(node, i) { throw Failure(.unsupported, "input \(i), \(what), is not supported") }
+    for i in inputs where node.input(i) != nil { throw Failure(.unsupported, "input \(i), \(what), is not supported") }
   }
 
   func refuse(_ node: Node, outputsFrom first: Int) throws {
@@ -123,7 +117,7 @@ struct Lowering {
 
   /// The constant integers of input `i`, nil where it is left out or not constant.
   func integers(_ node: Node, _ i: Int) throws -> [Int]? {
-    try optional(node, i).flatMap { graph.constants[$0] }.map { try $0.integers() }
+    try node.input(i).flatMap { graph.constants[$0] }.map { try $0.integers() }
   }
 
   /// The shape of a weight, which may be stored quantised or in another type, or be fed in a declared shape; nil where
@@ -135,7 +129,7 @@ struct Lowering {
       if let input = inputs[value] { return Self.fixedShape(input) }
       guard let maker = makers[value] else { return outerShape(graph.name(of: value)) }
       guard ["DequantizeLinear", "Cast", "Identity", "QuantizeLinear"].contains(maker.operation), maker.domain.isEmpty,
-        let source = maker.inputs.first ?? nil
+        let source = maker.input(0)
       else { return nil }
       value = source
     }

@@ -30,7 +30,7 @@ extension Lowering {
       packed.allSatisfy({ (0...255).contains($0) })
     else { throw Failure(.invalidModel, "its weights or scales are not as many as N, K and block_size say") }
     var zeros = [Float](repeating: Float(1 << (bits - 1)), count: n * blocks)
-    if lowering.has(node, 3) {
+    if node.input(3) != nil {
       let given = try numbers(3, "zero points")
       let isPacked = given.type == .uint8
       guard given.shape.count == (isPacked ? n * rowOfZeros : n * blocks) else {
@@ -54,11 +54,11 @@ extension Lowering {
         weights[i * n + row] = (Float(level) - zeros[group]) * scales[group]
       }
     }
-    let bias = lowering.optional(node, 5)
+    let bias = node.input(5)
     let product = lowering.emit(
       "MatMul", [try lowering.input(node, 0), lowering.constant(try Tensor(weights, Shape(checking: [k, n])))],
-      to: bias == nil ? lowering.output(node) : nil)
-    if let bias { lowering.emit("Add", [product, bias], to: lowering.output(node)) }
+      to: bias == nil ? node.output(0) : nil)
+    if let bias { lowering.emit("Add", [product, bias], to: node.output(0)) }
   }
 
   /// Number `i` of those of `bits` bits each that are packed from byte `start` on, the lowest bits first.

@@ -51,6 +51,6 @@ extension Lowering {
         ], version: version))
     let count = try lowering.slice(lowering.emit("Shape", [columns]), 0, 1, axis: 0)
     let shape = lowering.emit("Concat", [count, try lowering.constant([-1] + image)], ["axis": .int(0)])
-    lowering.emit("Reshape", [whole, shape], to: lowering.output(node))
+    lowering.emit("Reshape", [whole, shape], to: node.output(0))
   }
 }

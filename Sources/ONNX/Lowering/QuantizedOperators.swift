@@ -37,14 +37,14 @@ extension Lowering {
 
   /// Inputs `i`, its scale and its zero point, which follow.
   private mutating func dequantize(_ node: Node, _ i: Int, axis: Int = 1) throws -> ValueID {
-    dequantize(try input(node, i), try input(node, i + 1), optional(node, i + 2), axis: axis)
+    dequantize(try input(node, i), try input(node, i + 1), node.input(i + 2), axis: axis)
   }
 
   /// Quantises `value` by the scale and zero point at `i`; the type of a zero point that is left out is that of `like`.
   private mutating func quantize(_ value: ValueID, _ node: Node, _ i: Int, like: ValueID, axis: Int = 1) throws {
     let scale = try input(node, i)
-    let zero = try optional(node, i + 1) ?? emit("CastLike", [constant(Float(0)), like])
-    emit("QuantizeLinear", [value, scale, zero], ["axis": .int(axis)], to: output(node))
+    let zero = try node.input(i + 1) ?? emit("CastLike", [constant(Float(0)), like])
+    emit("QuantizeLinear", [value, scale, zero], ["axis": .int(axis)], to: node.output(0))
   }
 
   // MARK: Rules
@@ -101,7 +101,7 @@ extension Lowering {
     let y = newValue()
     inner.outputs = [y]
     try rule(&self, inner)
-    _ = moveChannels(y, rank: rank, toFront: false, to: output(node))
+    _ = moveChannels(y, rank: rank, toFront: false, to: node.output(0))
   }
 
   /// x, w, those of the result (each with scale and zero point), bias in steps of both scales.
@@ -109,9 +109,9 @@ extension Lowering {
     try lowering.channelsLast(
       { lowering, node in
         let weights = try lowering.input(node, 3)
-        let x = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: 1)
-        let w = try lowering.difference(weights, lowering.optional(node, 5), axis: 0)
-        let bias = try lowering.optional(node, 8).map { try lowering.difference($0, nil, axis: 0) }
+        let x = try lowering.difference(lowering.input(node, 0), node.input(2), axis: 1)
+        let w = try lowering.difference(weights, node.input(5), axis: 0)
+        let bias = try node.input(8).map { try lowering.difference($0, nil, axis: 0) }
         let y = lowering.newValue()
         try lowering.lower(
           Node(
@@ -125,21 +125,21 @@ extension Lowering {
 
   /// a, b and the result, each with scale and zero point: one, or by row of a, by column of b.
   private static func matrixProduct(_ lowering: inout Lowering, _ node: Node) throws {
-    let a = try lowering.difference(lowering.input(node, 0), lowering.optional(node, 2), axis: -2)
-    let b = try lowering.difference(lowering.input(node, 3), lowering.optional(node, 5), axis: -1)
+    let a = try lowering.difference(lowering.input(node, 0), node.input(2), axis: -2)
+    let b = try lowering.difference(lowering.input(node, 3), node.input(5), axis: -1)
     let scale = try lowering.placed(lowering.input(node, 1), before: 1)
     try lowering.rescale(lowering.emit("MatMul", [a, b]), node, scale, lowering.input(node, 4))
   }
 
   /// A pool of quantised numbers, which keep their scale whatever it is.
   private static func maximum(_ lowering: inout Lowering, _ node: Node) throws {
-    guard let x = lowering.optional(node, 0), let maker = lowering.maker(of: x), maker.operation == "QuantizeLinear",
-      maker.domain.isEmpty, let zero = lowering.optional(maker, 2), lowering.weightShape(zero)?.count == 1,
-      lowering.output(node, 1) == nil
+    guard let x = node.input(0), let maker = lowering.maker(of: x), maker.operation == "QuantizeLinear",
+      maker.domain.isEmpty, let zero = maker.input(2), lowering.weightShape(zero)?.count == 1,
+      node.output(1) == nil
     else { return lowering.add(node) }
     let one = try lowering.constant(Float(1))
     let y = lowering.emit("MaxPool", [lowering.dequantize(x, one, zero)], node.attributes)
-    lowering.emit("QuantizeLinear", [y, one, zero], to: lowering.output(node))
+    lowering.emit("QuantizeLinear", [y, one, zero], to: node.output(0))
   }
 
   /// Scales by index, with `count` axes of extent 1 behind them; a scale for all stays.
@@ -151,8 +151,8 @@ extension Lowering {
   /// A sum of products in steps of two scales, in those of the result, whose scale and zero point are inputs 6 and 7.
   private mutating func rescale(_ sum: ValueID, _ node: Node, _ a: ValueID, _ b: ValueID) throws {
     let factor = emit("Div", [emit("Mul", [a, b]), try input(node, 6)])
-    let zero = try optional(node, 7) ?? emit("CastLike", [constant(Float(0)), input(node, 0)])
-    emit("QuantizeLinear", [emit("Mul", [sum, factor]), try constant(Float(1)), zero], to: output(node))
+    let zero = try node.input(7) ?? emit("CastLike", [constant(Float(0)), input(node, 0)])
+    emit("QuantizeLinear", [emit("Mul", [sum, factor]), try constant(Float(1)), zero], to: node.output(0))
   }
 
   private static func softmax(_ lowering: inout Lowering, _ node: Node) throws {
@@ -186,7 +186,7 @@ extension Lowering {
     let a = try lowering.dequantize(node, 0)
     let b = try lowering.dequantize(node, 3, axis: isTransposed ? 0 : 1)
     let alpha = try node.float("alpha", default: 1)
-    let c = try lowering.optional(node, 6).map { c in
+    let c = try node.input(6).map { c in
       let scale = lowering.emit("Mul", [try lowering.input(node, 1), try lowering.input(node, 4)])
       let factor = try lowering.constant(alpha)
       return lowering.dequantize(c, lowering.emit("Mul", [scale, factor]), nil, axis: -1)
@@ -194,19 +194,19 @@ extension Lowering {
     let attributes: [String: Attribute] = [
       "alpha": .float(alpha), "transA": .int(try node.int("transA", default: 0)), "transB": .int(isTransposed ? 1 : 0),
     ]
-    let isQuantized = lowering.has(node, 7)
+    let isQuantized = node.input(7) != nil
     let y = lowering.emit(
-      "Gemm", [a, b] + (c.map { [$0] } ?? []), attributes, to: isQuantized ? nil : lowering.output(node))
+      "Gemm", [a, b] + (c.map { [$0] } ?? []), attributes, to: isQuantized ? nil : node.output(0))
     if isQuantized { try lowering.quantize(y, node, 7, like: lowering.input(node, 0)) }
   }
 
   /// a, b, their scales, their zero points, a bias.
   private static func scaledProduct(_ lowering: inout Lowering, _ node: Node) throws {
     let a = lowering.dequantize(
-      try lowering.input(node, 0), try lowering.input(node, 2), lowering.optional(node, 4), axis: -2)
+      try lowering.input(node, 0), try lowering.input(node, 2), node.input(4), axis: -2)
     let b = lowering.dequantize(
-      try lowering.input(node, 1), try lowering.input(node, 3), lowering.optional(node, 5), axis: -1)
-    lowering.product(a, b, plus: lowering.optional(node, 6), to: lowering.output(node))
+      try lowering.input(node, 1), try lowering.input(node, 3), node.input(5), axis: -1)
+    lowering.product(a, b, plus: node.input(6), to: node.output(0))
   }
 
   /// a in floating point, b with scale and zero point, a bias.
@@ -216,8 +216,8 @@ extension Lowering {
       Node("DynamicQuantizeLinear", name: node.name, inputs: [try lowering.input(node, 0)], outputs: parts))
     let a = lowering.dequantize(parts[0], parts[1], parts[2])
     let b = lowering.dequantize(
-      try lowering.input(node, 1), try lowering.input(node, 2), lowering.optional(node, 3), axis: -1)
-    lowering.product(a, b, plus: lowering.optional(node, 4), to: lowering.output(node))
+      try lowering.input(node, 1), try lowering.input(node, 2), node.input(3), axis: -1)
+    lowering.product(a, b, plus: node.input(4), to: node.output(0))
   }
 
   private mutating func product(_ a: ValueID, _ b: ValueID, plus bias: ValueID?, to target: ValueID?) {

@@ -35,23 +35,23 @@ extension Lowering {
       lowering.emit("Add", [product(sines, halves[0]), product(cosines, halves[1])]),
     ]
     if isInterleaved { turned = turned.map { lowering.emit("Unsqueeze", [$0, last]) } }
-    let toOutput = rotated == 0 && !isFlat ? lowering.output(node) : nil
+    let toOutput = rotated == 0 && !isFlat ? node.output(0) : nil
     var y = lowering.emit("Concat", turned, ["axis": .int(-1)], to: isInterleaved ? nil : toOutput)
     if isInterleaved { y = lowering.emit("Reshape", [y, try lowering.constant([0, 0, 0, -1])], to: toOutput) }
     if rotated > 0 {
       let rest = try lowering.slice(x, rotated, .max, axis: -1)
-      y = lowering.emit("Concat", [y, rest], ["axis": .int(-1)], to: isFlat ? nil : lowering.output(node))
+      y = lowering.emit("Concat", [y, rest], ["axis": .int(-1)], to: isFlat ? nil : node.output(0))
     }
     if isFlat {
       let moved = lowering.emit("Transpose", [y], ["perm": .ints([0, 2, 1, 3])])
-      lowering.emit("Reshape", [moved, try lowering.constant([0, 0, -1])], to: lowering.output(node))
+      lowering.emit("Reshape", [moved, try lowering.constant([0, 0, -1])], to: node.output(0))
     }
   }
 
   /// Cosines or sines of each row, the same for all heads: [N, 1, rows, pairs].
   private mutating func angles(_ node: Node, _ i: Int) throws -> ValueID {
     let given = try input(node, i)
-    let rows = optional(node, 3).map { emit("Gather", [given, $0]) } ?? given
+    let rows = node.input(3).map { emit("Gather", [given, $0]) } ?? given
     return emit("Unsqueeze", [rows, try constant([1])])
   }
 }

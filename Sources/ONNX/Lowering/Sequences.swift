@@ -30,7 +30,7 @@ extension Lowering {
     },
     "SequenceAt": element, "SequenceLength": length, "ConcatFromSequence": concatenation, "SplitToSequence": split,
     "Identity": { lowering, node in
-      if let sequence = lowering.optional(node, 0).flatMap({ lowering.sequences[$0] }) {
+      if let sequence = node.input(0).flatMap({ lowering.sequences[$0] }) {
         lowering.define(node, sequence)
       } else {
         lowering.add(node)
@@ -40,22 +40,22 @@ extension Lowering {
     "Optional": { $0.define($1, .values($1.inputs.compactMap { $0 })) },
     "OptionalHasElement": { lowering, node in
       var isThere = false
-      if let value = lowering.optional(node, 0) {
+      if let value = node.input(0) {
         if case .values(let parts)? = lowering.sequences[value] { isThere = !parts.isEmpty } else { isThere = true }
       }
       let truth = lowering.constant(try Tensor([UInt8(isThere ? 1 : 0)], .bool, .scalar))
-      lowering.emit("Identity", [truth], to: lowering.output(node))
+      lowering.emit("Identity", [truth], to: node.output(0))
     },
     "OptionalGetElement": { lowering, node in
       let value = try lowering.input(node, 0)
       let inner = lowering.sequences[value] == nil ? value : try lowering.values(node).first
       guard let inner else { throw Failure(.invalidModel, "the optional value is empty") }
-      lowering.emit("Identity", [inner], to: lowering.output(node))
+      lowering.emit("Identity", [inner], to: node.output(0))
     },
   ]
 
   private mutating func define(_ node: Node, _ sequence: Sequence) {
-    if let output = output(node) { sequences[output] = sequence }
+    if let output = node.output(0) { sequences[output] = sequence }
   }
 
   private func sequence(_ node: Node) throws -> Sequence {
@@ -83,7 +83,7 @@ extension Lowering {
   /// The place in a sequence of `count` that input `i` gives, counted from the end where negative; nil where it is left
   /// out.
   private func place(_ node: Node, _ i: Int, of count: Int, orEnd: Bool = false) throws -> Int? {
-    guard has(node, i) else { return nil }
+    guard node.input(i) != nil else { return nil }
     let given = try number(node, i)
     guard given >= -count, given < count || orEnd && given == count else {
       throw Failure(.invalidModel, "place \(given) of a sequence of \(count)")
@@ -97,9 +97,9 @@ extension Lowering {
       guard let place = try lowering.place(node, 1, of: parts.count) else {
         throw Failure(.invalidModel, "input 1 is missing")
       }
-      lowering.emit("Identity", [parts[place]], to: lowering.output(node))
+      lowering.emit("Identity", [parts[place]], to: node.output(0))
     case .slices(let x, let axis, _, false):
-      lowering.emit("Gather", [x, try lowering.input(node, 1)], ["axis": .int(axis)], to: lowering.output(node))
+      lowering.emit("Gather", [x, try lowering.input(node, 1)], ["axis": .int(axis)], to: node.output(0))
     case .slices(let x, let axis, let size, true):
       let place = try lowering.number(node, 1)
       guard place >= 0 || size == 1, place.magnitude <= 1 << 24 else {
@@ -107,7 +107,7 @@ extension Lowering {
       }
       let end = place == -1 ? Int.max : (place + 1) * size
       let part = try lowering.slice(x, place * size, end, axis: axis)
-      lowering.emit("Identity", [part], to: lowering.output(node))
+      lowering.emit("Identity", [part], to: node.output(0))
     }
   }
 
@@ -115,12 +115,12 @@ extension Lowering {
     switch try lowering.sequence(node) {
     case .values(let parts):
       let count = lowering.constant(try Tensor([Int64(parts.count)], .scalar))
-      lowering.emit("Identity", [count], to: lowering.output(node))
+      lowering.emit("Identity", [count], to: node.output(0))
     case .slices(let x, let axis, let size, _):
       func number(_ value: Int) throws -> Tensor { try Tensor([Int64(value)], .scalar) }
       let extent = lowering.emit("Gather", [lowering.emit("Shape", [x]), lowering.constant(try number(axis))])
       let rounded = lowering.emit("Add", [extent, lowering.constant(try number(size - 1))])
-      lowering.emit("Div", [rounded, lowering.constant(try number(size))], to: lowering.output(node))
+      lowering.emit("Div", [rounded, lowering.constant(try number(size))], to: node.output(0))
     }
   }
 
@@ -131,13 +131,13 @@ extension Lowering {
       let axes = try lowering.constant([axis])
       parts = parts.map { lowering.emit("Unsqueeze", [$0, axes]) }
     }
-    lowering.emit("Concat", parts, ["axis": .int(axis)], to: lowering.output(node))
+    lowering.emit("Concat", parts, ["axis": .int(axis)], to: node.output(0))
   }
 
   /// Into slices of sizes that a list gives, of one size, or of one index.
   private static func split(_ lowering: inout Lowering, _ node: Node) throws {
     let (x, axis) = (try lowering.input(node, 0), try node.int("axis", default: 0))
-    guard let sizes = lowering.optional(node, 1) else {
+    guard let sizes = node.input(1) else {
       let keepsAxis = try node.flag("keepdims", default: true)
       return lowering.define(node, .slices(of: x, axis: axis, size: 1, keepsAxis: keepsAxis))
     }

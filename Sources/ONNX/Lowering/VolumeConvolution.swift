@@ -18,7 +18,7 @@ extension Lowering {
   ]
 
   private func volumeWeights(_ node: Node) -> Shape? {
-    guard let shape = optional(node, 1).flatMap(weightShape), shape.rank == 5, shape.count > 0 else { return nil }
+    guard let shape = node.input(1).flatMap(weightShape), shape.rank == 5, shape.count > 0 else { return nil }
     return shape
   }
 
@@ -109,10 +109,10 @@ extension Lowering {
     // Channels times slices may be cut into groups as channels are.
     let planes = try reshape(moved, [(nil, [-1]), (nil, [channels(node, w) * w[2]]), (moved, [4, 6])])
     let weights = emit("Reshape", [try input(node, 1), try constant([w[0], w[1] * w[2], w[3], w[4]])])
-    let bias = optional(node, 2)
+    let bias = node.input(2)
     let y = emit("Conv", [planes, weights] + (bias.map { [$0] } ?? []), depth.plane)
     let volumes = try reshape(y, [(moved, [0, 2]), (y, [1, 4])])
-    emit("Transpose", [volumes], ["perm": .ints([0, 2, 1, 3, 4])], to: output(node))
+    emit("Transpose", [volumes], ["perm": .ints([0, 2, 1, 3, 4])], to: node.output(0))
   }
 
   private mutating func convolveTransposed(_ node: Node, _ w: Shape) throws {
@@ -131,10 +131,10 @@ extension Lowering {
       return emit("Pad", [sparse, try constant([0, 0, k * depth.dilation, 0, 0, 0, 0, behind, 0, 0])])
     }
     let whole = sum.count == 1 ? sum[0] : emit("Sum", sum)
-    let bias = try optional(node, 2).map { emit("Reshape", [$0, try constant([-1, 1, 1, 1])]) }
+    let bias = try node.input(2).map { emit("Reshape", [$0, try constant([-1, 1, 1, 1])]) }
     let isCut = depth.begin + depth.end > 0
     let cut = isCut ? try slice(whole, depth.begin, depth.end == 0 ? .max : -depth.end, axis: 2) : whole
-    if let bias { emit("Add", [cut, bias], to: output(node)) } else { emit("Identity", [cut], to: output(node)) }
+    if let bias { emit("Add", [cut, bias], to: node.output(0)) } else { emit("Identity", [cut], to: node.output(0)) }
   }
 
   /// `stride - 1` slices of zeros between those of x.

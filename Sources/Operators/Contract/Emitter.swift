@@ -40,29 +40,21 @@ public struct Emitter: Sendable {
   public func shape(_ value: ValueID) throws -> [Int] { try operand(value).shape.dimensions }
 
   public func input(_ node: Node, _ i: Int) throws -> ValueID {
-    guard i < node.inputs.count, let value = node.inputs[i] else {
-      throw Failure(.invalidModel, "input \(i) is missing")
-    }
+    guard let value = node.input(i) else { throw Failure(.invalidModel, "input \(i) is missing") }
     return value
   }
 
   public func output(_ node: Node, _ i: Int = 0) throws -> ValueID {
-    guard i < node.outputs.count, let value = node.outputs[i] else {
-      throw Failure(.internal, "output \(i) is missing")
-    }
+    guard let value = node.output(i) else { throw Failure(.internal, "output \(i) is missing") }
     return value
   }
 
   /// Whether the gradient of input `i` is wanted.
-  public func isActive(_ node: Node, _ i: Int) throws -> Bool {
-    try has(node, i) && active.contains(input(node, i))
-  }
-
-  public func has(_ node: Node, _ i: Int) -> Bool { i < node.inputs.count && node.inputs[i] != nil }
+  public func isActive(_ node: Node, _ i: Int) -> Bool { node.input(i).map(active.contains) ?? false }
 
   /// The value of input `i`, which must not depend on what is fed; nil where the model leaves it out.
   public func constant(_ node: Node, _ i: Int) throws -> Tensor? {
-    guard has(node, i) else { return nil }
+    guard node.input(i) != nil else { return nil }
     guard let tensor = try operand(input(node, i)).constant else {
       throw Failure(.unsupported, "its gradient needs input \(i) to be constant")
     }

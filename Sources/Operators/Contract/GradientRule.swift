@@ -21,7 +21,7 @@ public enum GradientRule: Sendable {
   static func unary(_ emit: @escaping @Sendable (inout Emitter, Node, ValueID) throws -> ValueID) -> GradientRule {
     .emitted { e, node, gradients in
       guard let gradient = gradients.first ?? nil else { return [] }
-      for i in node.inputs.indices.dropFirst() where try e.isActive(node, i) {
+      for i in node.inputs.indices.dropFirst() where e.isActive(node, i) {
         guard try e.operand(e.input(node, i)).type != .float32 else {
           throw Failure(.unsupported, "the gradient by its input \(i) is not supported")
         }

@@ -6,13 +6,15 @@ import Tensors
 /// Conv, alone (ONNX) or with what follows it (our own domain): inputs x, w, b, then the scale, bias, mean and
 /// variance of a batch normalisation and a residual, each optional; an activation as an attribute, and `pooled`, where
 /// the largest of 2×2 outputs take their place.
-enum Conv {
+public enum Conv {
   static let definitions = [
     OperatorDefinition("Conv", plan: plan).gradient(ConvolutionGradients.conv).local(\.localityOfWeighted),
     OperatorDefinition("Conv", domain: "limpid", plan: plan).local(\.localityOfWeighted),
   ]
 
-  static let residual = 7
+  /// Which input the residual is, and how many inputs our own form has.
+  public static let residual = 7
+  public static let inputCount = 8
 
   static func plan(_ request: Request) throws -> Step {
     if request.node.domain.isEmpty, request.inputs.count > 3 {

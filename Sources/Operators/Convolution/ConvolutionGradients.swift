@@ -11,7 +11,7 @@ enum ConvolutionGradients {
     var window = try Window(node, kernel: kernel)
     let spatial = try window.slide(over: from)
     var results = [ValueID?](repeating: nil, count: 3)
-    if try e.isActive(node, 0) {
+    if e.isActive(node, 0) {
       // What no window covers, because the stride does not divide the rest, is the output's padding.
       let rest = from.indices.map {
         from[$0] - ((spatial[$0] - 1) * window.strides[$0] + window.reach($0) - window.padBegin[$0] - window.padEnd[$0])
@@ -20,7 +20,7 @@ enum ConvolutionGradients {
         "ConvTranspose", dy, w,
         attributes: attributes(node, window).merging(["output_padding": .ints(rest)]) { $1 })
     }
-    if try e.isActive(node, 1) {
+    if e.isActive(node, 1) {
       results[1] = try weights(&e, node, x, dy, window, pads: window.padBegin + window.padEnd)
     }
     results[2] = try bias(&e, node, dy)
@@ -46,12 +46,12 @@ enum ConvolutionGradients {
     }
     let pads = (begins + ends).map { max($0, 0) }
     var results = [ValueID?](repeating: nil, count: 3)
-    if try e.isActive(node, 0) {
+    if e.isActive(node, 0) {
       results[0] = try e(
         "Conv", padded, w, attributes: attributes(node, window).merging(["pads": .ints(pads)]) { $1 })
     }
     // The convolution that it transposes takes the gradient to x.
-    if try e.isActive(node, 1) { results[1] = try weights(&e, node, padded, x, window, pads: pads) }
+    if e.isActive(node, 1) { results[1] = try weights(&e, node, padded, x, window, pads: pads) }
     results[2] = try bias(&e, node, dy)
     return results
   }
@@ -91,7 +91,7 @@ enum ConvolutionGradients {
 
   /// By a computed bias: the sum over images and positions.
   private static func bias(_ e: inout Emitter, _ node: Node, _ dy: ValueID) throws -> ValueID? {
-    guard try e.isActive(node, 2) else { return nil }
+    guard e.isActive(node, 2) else { return nil }
     let axes = try e.shape(dy).indices.filter { $0 != 1 }
     return try e.reshape(e.reduce("ReduceSum", dy, axes: axes), e.shape(e.input(node, 2)))
   }

@@ -40,7 +40,7 @@ enum BinaryGradients {
     let count = try masks.dropFirst().reduce(masks[0]) { try e.add($0, $1) }
     let share = try e.divide(dy, count)
     return try masks.indices.map { i in
-      guard try e.isActive(node, i) else { return nil }
+      guard e.isActive(node, i) else { return nil }
       return try e.sum(e.multiply(share, masks[i]), to: e.shape(e.input(node, i)))
     }
   }

@@ -28,7 +28,7 @@ public enum Composition {
   /// Whether `node` takes each element of its operands, of which those that are known are one float each, to one.
   public static func accepts(_ node: Node, in graph: Graph) -> Bool {
     guard node.domain.isEmpty, node.outputs.count == 1, node.inputs.allSatisfy({ $0 != nil }),
-      let x = node.inputs.first ?? nil
+      let x = node.input(0)
     else { return false }
     func isNumber(_ value: ValueID?) -> Bool { value.map { number($0, in: graph) != nil } ?? false }
     func isOpen(_ value: ValueID?) -> Bool { value.map { graph.constants[$0] == nil } ?? false }
@@ -99,7 +99,7 @@ public enum Composition {
     var places = Dictionary(uniqueKeysWithValues: body.inputs.map { ($0.value, 0) })
     var steps: [Kernels.Composition.Step] = []
     func operand(_ node: Node, _ i: Int) throws -> Kernels.Composition.Operand {
-      guard i < node.inputs.count, let value = node.inputs[i] else { throw Failure(.internal, "input \(i) is missing") }
+      guard let value = node.input(i) else { throw Failure(.internal, "input \(i) is missing") }
       if let place = places[value] { return .value(place) }
       guard let number = number(value, in: body) else { throw Failure(.internal, "input \(i) is not known") }
       return .constant(number)
@@ -139,7 +139,7 @@ public enum Composition {
       throw Failure(.internal, "\(node.operation) is no function of one number")
     }
     func bound(_ i: Int, _ name: String, default value: Float) throws -> Float {
-      guard i < node.inputs.count else { return try node.float(name, default: value) }
+      guard node.input(i) != nil else { return try node.float(name, default: value) }
       guard case .constant(let bound) = try operand(i) else { throw Failure(.internal, "\(name) is not known") }
       return bound
     }

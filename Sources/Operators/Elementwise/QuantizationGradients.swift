@@ -24,7 +24,7 @@ enum QuantizationGradients {
     } else {
       throw Failure(.unsupported, "its gradient to \(type) is not supported")
     }
-    if e.has(node, 2) {
+    if node.input(2) != nil {
       let zero = try e("Cast", e.input(node, 2), attributes: ["to": .int(Int(ElementType.float32.rawValue))])
       level = try e.add(level, spread(&e, node, zero))
     }

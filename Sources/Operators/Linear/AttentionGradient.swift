@@ -47,7 +47,7 @@ enum AttentionGradient {
     _ e: inout Emitter, _ node: Node, _ i: Int, past earlier: Int, _ all: AttentionHeads
   ) throws -> ValueID {
     let value = try e.input(node, i)
-    let past = e.has(node, earlier) ? try e.shape(e.input(node, earlier))[2] : 0
+    let past = node.input(earlier) != nil ? try e.shape(e.input(node, earlier))[2] : 0
     var own = all
     own.rows -= past
     own.isJoined = try e.shape(value).count == 3
@@ -71,12 +71,12 @@ enum AttentionGradient {
     let keys = task.key.rows
     var conditions: [ValueID] = []
     if let places = try task.mask.places(
-      batch: task.batch, keys: keys, lengths: e.has(node, 6) ? e.constant(node, 6)?.integers() : nil)
+      batch: task.batch, keys: keys, lengths: node.input(6) != nil ? e.constant(node, 6)?.integers() : nil)
     {
       conditions.append(e.constant(places))
     }
     var scores = scores
-    if e.has(node, 3) {
+    if node.input(3) != nil {
       let given = try e.input(node, 3)
       let shape = try e.shape(given)
       // What the mask does not cover is not seen.

@@ -13,11 +13,11 @@ enum ProductGradients {
     let stack = try e.shape(dy).dropLast((aShape.count == 1 ? 0 : 1) + (bShape.count == 1 ? 0 : 1))
     let whole = try e.reshape(dy, stack + [aMatrix[aMatrix.count - 2], bMatrix[bMatrix.count - 1]])
     var results: [ValueID?] = [nil, nil]
-    if try e.isActive(node, 0) {
+    if e.isActive(node, 0) {
       let other = try e.transposed(e.reshape(b, bMatrix))
       results[0] = try e.reshape(e.sum(e("MatMul", whole, other), to: aMatrix), aShape)
     }
-    if try e.isActive(node, 1) {
+    if e.isActive(node, 1) {
       let other = try e.transposed(e.reshape(a, aMatrix))
       // One b for a stack of a: their rows are rows of one product.
       if bMatrix.count == 2, aMatrix.count > 2 {
@@ -42,13 +42,13 @@ enum ProductGradients {
         attributes: ["alpha": .float(alpha), "transA": .int(transX ? 1 : 0), "transB": .int(transY ? 1 : 0)])
     }
     let (a, b) = (try e.input(node, 0), try e.input(node, 1))
-    if try e.isActive(node, 0) {
+    if e.isActive(node, 0) {
       results[0] = transA ? try product(b, transB, dy, true) : try product(dy, false, b, !transB)
     }
-    if try e.isActive(node, 1) {
+    if e.isActive(node, 1) {
       results[1] = transB ? try product(dy, true, a, transA) : try product(a, !transA, dy, false)
     }
-    if try e.isActive(node, 2) {
+    if e.isActive(node, 2) {
       results[2] = try e.sum(e.scaled(dy, by: beta), to: e.shape(e.input(node, 2)))
     }
     return results

@@ -23,7 +23,7 @@ enum Concat {
     return try node.inputs.indices.map { i in
       let end = first + (try e.shape(e.input(node, i))[axis])
       defer { first = end }
-      guard try e.isActive(node, i) else { return nil }
+      guard e.isActive(node, i) else { return nil }
       return try e("Slice", dy, e.constant([first]), e.constant([end]), e.constant([axis]))
     }
   }

@@ -159,7 +159,7 @@ enum Generators {
 
   /// Of the two values: all places have either the one or the other.
   private static let oneHotGradient = GradientRule.emitted { e, node, gradients in
-    guard let dy = gradients.first ?? nil, try e.isActive(node, 2) else { return [] }
+    guard let dy = gradients.first ?? nil, e.isActive(node, 2) else { return [] }
     let (indices, depth) = (try e.input(node, 0), try e.input(node, 1))
     let isHot = try e(
       "OneHot", indices, depth, e.constant(Tensor([Float(0), 1], [2])), attributes: node.attributes)

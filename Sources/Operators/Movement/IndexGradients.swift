@@ -50,16 +50,12 @@ enum IndexGradients {
 
   static let topK = GradientRule.unary { e, node, dy in
     let x = try e.input(node, 0)
-    let indices =
-      try e.has(output: 1, of: node)
-      ? e.output(node, 1) : e.add("TopK", node.inputs, outputs: 2, attributes: node.attributes)[1]
+    let indices = try node.output(1) ?? e.add("TopK", node.inputs, outputs: 2, attributes: node.attributes)[1]
     return try addElements(&e, dy, at: indices, like: x, axis: node.int("axis", default: -1))
   }
 }
 
 extension Emitter {
-  func has(output i: Int, of node: Node) -> Bool { i < node.outputs.count && node.outputs[i] != nil }
-
   /// Indices of GatherND with the numbers of their batches before them, as ScatterND wants them.
   fileprivate mutating func tuples(_ indices: ValueID, batchAxes: Int) throws -> ValueID {
     guard batchAxes > 0 else { return indices }

@@ -15,7 +15,7 @@ enum ScatterGradients {
       guard let dy = gradients.first ?? nil else { return [] }
       let places = Places(access: try access(node), indices: try e.input(node, 1))
       let (x, updates) = (try e.input(node, 0), try e.input(node, 2))
-      let isRead = (data: try e.isActive(node, 0), updates: try e.isActive(node, 2))
+      let isRead = (data: e.isActive(node, 0), updates: e.isActive(node, 2))
       let reduction = try node.string("reduction", default: "none")
       switch reduction {
       case "add": return [dy, nil, isRead.updates ? try places.read(&e, dy) : nil]

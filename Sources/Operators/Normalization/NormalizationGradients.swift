@@ -20,23 +20,23 @@ enum NormalizationGradients {
     }
     let weighted = try e.multiply(dy, e.reshape(scale, channels))
     var results = [ValueID?](repeating: nil, count: 5)
-    if try e.isActive(node, 2) { results[2] = try bySums(&e, 2, dy) }
+    if e.isActive(node, 2) { results[2] = try bySums(&e, 2, dy) }
     if try node.flag("training_mode") {
       let moments = try e.moments(x, axes: axes, epsilon: epsilon)
-      if try e.isActive(node, 0) { results[0] = try e.standardization(weighted, moments, axes: axes) }
-      if try e.isActive(node, 1) { results[1] = try bySums(&e, 1, e.multiply(dy, moments.standardized)) }
+      if e.isActive(node, 0) { results[0] = try e.standardization(weighted, moments, axes: axes) }
+      if e.isActive(node, 1) { results[1] = try bySums(&e, 1, e.multiply(dy, moments.standardized)) }
       return results
     }
     let variance = try e.reshape(e.adding(epsilon, to: e.input(node, 4)), channels)
     let inverse = try e("Reciprocal", e("Sqrt", variance))
     results[0] = try e.multiply(dy, e.multiply(e.reshape(scale, channels), inverse))
-    if let gradient = results[0], try e.isActive(node, 3) { results[3] = try bySums(&e, 3, e("Neg", gradient)) }
-    guard try e.isActive(node, 1) || e.isActive(node, 4) else { return results }
+    if let gradient = results[0], e.isActive(node, 3) { results[3] = try bySums(&e, 3, e("Neg", gradient)) }
+    guard e.isActive(node, 1) || e.isActive(node, 4) else { return results }
     let standardized = try e.multiply(e.subtract(x, e.reshape(e.input(node, 3), channels)), inverse)
-    if try e.isActive(node, 1) { results[1] = try bySums(&e, 1, e.multiply(dy, standardized)) }
+    if e.isActive(node, 1) { results[1] = try bySums(&e, 1, e.multiply(dy, standardized)) }
     // −½·γ·(x − μ)/(σ² + ε)^(3/2)
     let slope = try e.scaled(e.divide(e.multiply(weighted, standardized), variance), by: -0.5)
-    if try e.isActive(node, 4) { results[4] = try bySums(&e, 4, slope) }
+    if e.isActive(node, 4) { results[4] = try bySums(&e, 4, slope) }
     return results
   }
 
@@ -51,9 +51,9 @@ enum NormalizationGradients {
     var parts: [ValueID] = []
     if let dy = gradients.first ?? nil {
       let dimensions = Array(shape[axis...])
-      let weighted = e.has(node, 1) ? try e.multiply(dy, e.reshape(e.input(node, 1), dimensions)) : dy
-      if try e.isActive(node, 0) { parts.append(try e.standardization(weighted, moments, axes: axes)) }
-      for (i, value) in [(1, try e.multiply(dy, moments.standardized)), (2, dy)] where try e.isActive(node, i) {
+      let weighted = node.input(1) != nil ? try e.multiply(dy, e.reshape(e.input(node, 1), dimensions)) : dy
+      if e.isActive(node, 0) { parts.append(try e.standardization(weighted, moments, axes: axes)) }
+      for (i, value) in [(1, try e.multiply(dy, moments.standardized)), (2, dy)] where e.isActive(node, i) {
         results[i] = try e.reshape(e.sum(value, to: dimensions), e.shape(e.input(node, i)))
       }
     }
@@ -79,10 +79,10 @@ enum NormalizationGradients {
     let square = try e.reduce("ReduceMean", e.multiply(x, x), axes: axes)
     let r = try e("Reciprocal", e("Sqrt", e.adding(node.float("epsilon", default: 1e-5), to: square)))
     let dimensions = Array(shape[axis...])
-    let g = e.has(node, 1) ? try e.multiply(dy, e.reshape(e.input(node, 1), dimensions)) : dy
+    let g = node.input(1) != nil ? try e.multiply(dy, e.reshape(e.input(node, 1), dimensions)) : dy
     let mean = try e.reduce("ReduceMean", e.multiply(g, x), axes: axes)
     let gradient = try e.multiply(r, e.subtract(g, e.multiply(x, e.multiply(e.multiply(r, r), mean))))
-    guard try e.isActive(node, 1) else { return [gradient] }
+    guard e.isActive(node, 1) else { return [gradient] }
     let byScale = try e.sum(e.multiply(dy, e.multiply(x, r)), to: dimensions)
     return [gradient, try e.reshape(byScale, e.shape(e.input(node, 1)))]
   }
@@ -113,11 +113,11 @@ enum NormalizationGradients {
         return try e.reshape(all, [channels] + shape[2...].map { _ in 1 })
       }
       var results = [ValueID?](repeating: nil, count: 3)
-      if try e.isActive(node, 0) {
+      if e.isActive(node, 0) {
         let weighted = try e.reshape(e.multiply(dy, byChannel(&e, 1)), [samples, groups, width])
         results[0] = try e.reshape(e.standardization(weighted, moments, axes: [2]), shape)
       }
-      for i in 1...2 where try e.isActive(node, i) {
+      for i in 1...2 where e.isActive(node, i) {
         let parameter = try e.operand(e.input(node, i)).shape
         let value = try i == 1 ? e.multiply(dy, e.reshape(moments.standardized, shape)) : dy
         let rows = try e.reshape(value, [samples, parameter.count, width * groups / max(1, parameter.count)])
