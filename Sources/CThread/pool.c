@@ -39,8 +39,9 @@ static struct half {
   cpu_set_t cores;
 } halves[2];
 
-/// How long a thread looks out before it sleeps: about what waking it takes.
-static const long lookout_ns = 60000;
+/// How long a thread looks out before it sleeps. A caller, for its helpers to end: about what waking it takes. A helper, for the
+/// next job: about what a program does between two calls, besides.
+static const long callers_lookout_ns = 60000, helpers_lookout_ns = 200000;
 
 static void lock(void) {
   lp_enter_unforked();
@@ -66,8 +67,8 @@ static inline void pause_briefly(void) {
 #endif
 }
 
-/// Whether `*word` changes from `value` soon. Gives the core away after a while, to whom it may be waiting for.
-static int changes_soon(_Atomic uint32_t *word, uint32_t value) {
+/// Whether `*word` changes from `value` within so long. Gives the core away after a while, to whom it may be waiting for.
+static int changes_within(long lookout_ns, _Atomic uint32_t *word, uint32_t value) {
   const long start = now();
   for (;;) {
     for (int i = 0; i < 50; i++) {
@@ -76,7 +77,7 @@ static int changes_soon(_Atomic uint32_t *word, uint32_t value) {
     }
     const long passed = now() - start;
     if (passed > lookout_ns) return 0;
-    if (passed > lookout_ns / 4) sched_yield();
+    if (passed > callers_lookout_ns / 4) sched_yield();
   }
 }
 
@@ -120,7 +121,7 @@ static void *serve(void *of) {
   if (CPU_COUNT(&half->cores) > 0) sched_setaffinity(0, sizeof half->cores, &half->cores);
   for (;;) {
     uint32_t seen;
-    if (help(half, &seen) || changes_soon(&half->posted, seen)) continue;
+    if (help(half, &seen) || changes_within(helpers_lookout_ns, &half->posted, seen)) continue;
     atomic_fetch_add(&half->sleepers, 1);
     futex_wait(&half->posted, seen);
     atomic_fetch_sub(&half->sleepers, 1);
@@ -203,7 +204,7 @@ void lp_together(int helpers, void (*body)(void *context), void *context) {
   for (;;) {
     uint32_t active = atomic_load(&job.active);
     if ((active & ~asleep) == 0) return;
-    if (changes_soon(&job.active, active)) continue;
+    if (changes_within(callers_lookout_ns, &job.active, active)) continue;
     if (!(active & asleep)) {
       if (!atomic_compare_exchange_strong(&job.active, &active, active | asleep)) continue;
       active |= asleep;
