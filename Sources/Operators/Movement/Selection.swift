@@ -11,6 +11,8 @@ struct Selection: Sendable {
   private var block: Int
   /// The indices of the innermost chosen axis, cut into pieces that lie together in the source.
   private var runs: [Run] = []
+  /// How often an element stands in a row of nothing else.
+  private var copies = 1
 
   /// An index that takes no element of the source but the fill value.
   static let fill = -1
@@ -62,6 +64,23 @@ struct Selection: Sendable {
     }
   }
 
+  /// A result that walks through the source by a stride along each axis, in elements, outermost first; 0 repeats what is
+  /// within. Unlike a choice of as many equal indices this takes no memory.
+  init(walking axes: [(extent: Int, stride: Int)]) {
+    block = 1
+    for (extent, stride) in axes.reversed() where extent != 1 {
+      if outer.isEmpty, copies == 1, stride == block {
+        block *= extent
+      } else if outer.isEmpty, block == 1, stride == 0 {
+        copies *= extent
+      } else {
+        outer.append(.whole(extent: extent, stride: stride))
+      }
+    }
+    outer.reverse()
+    runs = [Run(position: 0, offset: 0, count: 1)]
+  }
+
   private static func runs(of table: [Int], block: Int) -> [Run] {
     var runs: [Run] = []
     var first = 0
@@ -80,7 +99,7 @@ struct Selection: Sendable {
     _ source: UnsafeRawPointer, into output: UnsafeMutableRawPointer, elementSize: Int,
     fill value: UnsafeRawPointer? = nil, _ parallel: Parallel
   ) {
-    let row = (runs.last.map { $0.position + $0.count } ?? 0) * block
+    let row = (runs.last.map { $0.position + $0.count } ?? 0) * block * copies
     let rows = outer.reduce(1) { $0 * $1.extent }
     guard row > 0, rows > 0 else { return }
     parallel.forEach(rows, grain: max(1, 16384 / row)) { range in
@@ -88,6 +107,10 @@ struct Selection: Sendable {
         let target = output + index * row * elementSize
         guard let base = offset(ofRow: index) else {
           Self.fill(target, count: row, elementSize, with: value)
+          continue
+        }
+        if copies > 1 {
+          Self.fill(target, count: copies, elementSize, with: source + base * elementSize)
           continue
         }
         for run in runs {

@@ -6,10 +6,15 @@ enum Tiling {
   static let definitions = [
     OperatorDefinition("Expand", plan: planExpand)
       .gradient(.unary { e, node, dy in try e.sum(dy, to: e.shape(e.input(node, 0))) }).local(.image),
-    OperatorDefinition("Tile") { try $0.selecting(repeats($0)) }
+    OperatorDefinition("Tile", plan: planTile)
       .gradient(
-        .unary { e, node, dy in try e.scattering(repeats(e.request(node)), dy, to: e.shape(e.input(node, 0))) }
-      ).local { try $0.locality(choosing: repeats($0)) },
+        .unary { e, node, dy in
+          let x = try e.shape(e.input(node, 0))
+          // Each axis as its repeats and their extent.
+          let split = try e.reshape(dy, zip(repeats(e.request(node)), x).flatMap { [$0, $1] })
+          return try e.reshape(e.reduce("ReduceSum", split, axes: x.indices.map { 2 * $0 }), x)
+        }
+      ).local { try repeats($0).first == 1 ? .image : [] },
     OperatorDefinition("Pad") { request in
       let (choices, border) = try padding(request)
       return try request.selecting(choices, fill: border == .constant ? fill(request, request.input(0).type) : nil)
@@ -36,29 +41,47 @@ enum Tiling {
       let own = axis - (shape.rank - x.shape.rank)
       return (from: own < 0 ? 1 : x.shape[own], to: shape[axis])
     }
-    let selection = Selection(
-      from: extents.map(\.from),
-      extents.map { $0.from == $0.to ? nil : [Int](repeating: 0, count: $0.to) })
-    let size = x.type.byteCount
-    return Step(inputs: [layout, .standard], outputs: [Operand(x.type, shape, layout: layout)]) { run in
+    let strides = Shape(trusted: extents.map(\.from)).strides
+    let axes = zip(extents, strides).map { (extent: $0.to, stride: $0.from == $0.to ? $1 : 0) }
+    return walking(axes, in: [layout, .standard], Operand(x.type, shape, layout: layout))
+  }
+
+  private static func planTile(_ request: Request) throws -> Step {
+    let x = try request.input(0)
+    let repeats = try repeats(request)
+    if repeats.allSatisfy({ $0 == 1 }) {
+      return Step(viewing: 0, of: request.inputs.count, in: x.layout, as: x.withoutConstant)
+    }
+    let axes = x.layout.order(rank: x.shape.rank)
+    let strides = Shape(trusted: axes.map { x.shape[$0] }).strides
+    let walk = zip(axes, strides).flatMap { axis, stride in
+      [(extent: repeats[axis], stride: 0), (extent: x.shape[axis], stride: stride)]
+    }
+    let shape = try Shape(checking: zip(x.shape.dimensions, repeats).map(*))
+    return walking(walk, in: [x.layout, .standard], Operand(x.type, shape, layout: x.layout))
+  }
+
+  private static func walking(_ axes: [(extent: Int, stride: Int)], in layouts: [Layout], _ output: Operand) -> Step {
+    let selection = Selection(walking: axes)
+    return Step(inputs: layouts, outputs: [output]) { run in
       selection.copy(
-        run.input(0, as: UInt8.self), into: run.output(0, as: UInt8.self), elementSize: size, run.parallel)
+        run.input(0, as: UInt8.self), into: run.output(0, as: UInt8.self), elementSize: output.type.byteCount,
+        run.parallel)
     }
   }
 
-  private static func repeats(_ request: Request) throws -> [[Int]?] {
+  private static func repeats(_ request: Request) throws -> [Int] {
     let x = try request.input(0).shape
     guard let repeats = try request.constant(1)?.integers(), repeats.count == x.rank else {
       throw Failure(.invalidModel, "input 1 must list \(x.rank) repeats")
     }
-    // Checks that the result is not too large before any list of its indices is made.
     let extents = try zip(x.dimensions, repeats).map { extent, count in
       let (product, overflow) = extent.multipliedReportingOverflow(by: count)
       guard !overflow, count >= 0 else { throw Failure(.invalidModel, "the repeats \(repeats) of \(x)") }
       return product
     }
     try Extent.check(extents)
-    return (0..<x.rank).map { axis in repeats[axis] == 1 ? nil : (0..<extents[axis]).map { $0 % x[axis] } }
+    return repeats
   }
 
   // MARK: Pad
