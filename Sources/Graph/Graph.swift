@@ -69,7 +69,7 @@ public struct Node: Sendable {
     self.version = version
   }
 
-  /// nil where it is left out: a file may give a node fewer than its operator has.
+  /// An input or output; nil where it is left out: a file may give a node fewer than its operator has.
   public func input(_ i: Int) -> ValueID? { i < inputs.count ? inputs[i] : nil }
   public func output(_ i: Int) -> ValueID? { i < outputs.count ? outputs[i] : nil }
 }

@@ -80,7 +80,7 @@ private struct NormalizationFinder {
   private func shifted(_ root: ValueID) -> (ValueID, Float, Set<Int>)? {
     guard let k = maker(root) else { return nil }
     let node = graph.nodes[k]
-    guard node.operation == "Sqrt" || node.operation == "Pow" && number(graph.nodes[k].input(1)) == 0.5,
+    guard node.operation == "Sqrt" || node.operation == "Pow" && number(node.input(1)) == 0.5,
       let sum = node.inputs[0], let add = maker(sum), graph.nodes[add].operation == "Add"
     else { return nil }
     let (a, b) = (graph.nodes[add].input(0), graph.nodes[add].input(1))

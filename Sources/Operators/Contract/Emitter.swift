@@ -54,8 +54,8 @@ public struct Emitter: Sendable {
 
   /// The value of input `i`, which must not depend on what is fed; nil where the model leaves it out.
   public func constant(_ node: Node, _ i: Int) throws -> Tensor? {
-    guard node.input(i) != nil else { return nil }
-    guard let tensor = try operand(input(node, i)).constant else {
+    guard let value = node.input(i) else { return nil }
+    guard let tensor = try operand(value).constant else {
       throw Failure(.unsupported, "its gradient needs input \(i) to be constant")
     }
     return tensor

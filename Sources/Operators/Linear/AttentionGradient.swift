@@ -70,14 +70,11 @@ enum AttentionGradient {
   ) throws -> (scores: ValueID, visible: ValueID?) {
     let keys = task.key.rows
     var conditions: [ValueID] = []
-    if let places = try task.mask.places(
-      batch: task.batch, keys: keys, lengths: node.input(6) != nil ? e.constant(node, 6)?.integers() : nil)
-    {
+    if let places = try task.mask.places(batch: task.batch, keys: keys, lengths: e.constant(node, 6)?.integers()) {
       conditions.append(e.constant(places))
     }
     var scores = scores
-    if node.input(3) != nil {
-      let given = try e.input(node, 3)
+    if let given = node.input(3) {
       let shape = try e.shape(given)
       // What the mask does not cover is not seen.
       let missing = keys - (shape.last ?? keys)

@@ -10,7 +10,7 @@ struct Selection: Sendable {
   /// Elements that are copied as they lie, below the innermost table.
   private var block: Int
   /// The indices of the innermost chosen axis, cut into pieces that lie together in the source.
-  private var runs: [Run] = []
+  private var runs = [Run(position: 0, offset: 0, count: 1)]
   /// How often an element stands in a row of nothing else.
   private var copies = 1
 
@@ -57,18 +57,15 @@ struct Selection: Sendable {
     }
     outer.reverse()
     // The innermost axis that is not a part of the block was chosen from.
-    if case .chosen(let table)? = outer.popLast() {
-      runs = Self.runs(of: table, block: block)
-    } else {
-      runs = [Run(position: 0, offset: 0, count: 1)]
-    }
+    if case .chosen(let table)? = outer.popLast() { runs = Self.runs(of: table, block: block) }
   }
 
   /// A result that walks through the source by a stride along each axis, in elements, outermost first; 0 repeats what is
   /// within. Unlike a choice of as many equal indices this takes no memory.
   init(walking axes: [(extent: Int, stride: Int)]) {
-    block = 1
-    for (extent, stride) in axes.reversed() where extent != 1 {
+    // An empty result has no rows, and the other extents, which may be any, are not multiplied.
+    block = axes.contains { $0.extent == 0 } ? 0 : 1
+    for (extent, stride) in axes.reversed() where block > 0 && extent != 1 {
       if outer.isEmpty, copies == 1, stride == block {
         block *= extent
       } else if outer.isEmpty, block == 1, stride == 0 {
@@ -78,7 +75,6 @@ struct Selection: Sendable {
       }
     }
     outer.reverse()
-    runs = [Run(position: 0, offset: 0, count: 1)]
   }
 
   private static func runs(of table: [Int], block: Int) -> [Run] {
